@@ -1,0 +1,43 @@
+package engine
+
+import "errors"
+
+// Errors of Push and its kin, and of Subscribe. Test with errors.Is.
+var (
+	// ErrClosed is returned once Close or Shutdown has begun.
+	ErrClosed = errors.New("spate: hub is closed")
+
+	// ErrNoUsers is returned for an empty, non-nil list of users: it reaches
+	// nobody, and taking it for "everyone" would leak a private event.
+	ErrNoUsers = errors.New("spate: list of users is empty (nil means everyone)")
+
+	// ErrNoEvents is returned for a push of no event, or of a nil one.
+	ErrNoEvents = errors.New("spate: no event to push")
+
+	// ErrTooLarge is returned for an event whose frame is beyond WithMaxEventSize.
+	ErrTooLarge = errors.New("spate: event is too large")
+
+	// ErrTooMany is returned for more events in one push than a quarter of the
+	// ring holds.
+	ErrTooMany = errors.New("spate: too many events in one push")
+
+	// ErrLog wraps the log's error where it could not take an event. Nobody
+	// receives that event.
+	ErrLog = errors.New("spate: the log did not take the event")
+)
+
+// Reasons for which a connection ends, as handed to Sink.Close.
+var (
+	// ErrHangup means that the peer closed the connection.
+	ErrHangup = errors.New("spate: peer hung up")
+
+	// ErrOverflow means that the queue overflowed under PolicyDisconnect.
+	ErrOverflow = errors.New("spate: connection fell too far behind")
+
+	// ErrStalled means that the peer accepted no byte for the stall time-out.
+	ErrStalled = errors.New("spate: connection stalled")
+
+	// ErrHistory means that the log could not be read for a connection that
+	// is behind; the client resumes when it reconnects.
+	ErrHistory = errors.New("spate: history could not be read")
+)

@@ -1,0 +1,186 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/wire"
+)
+
+// Bounds and defaults of the settable values. A value out of range is
+// corrected and the correction is said in the log.
+const (
+	defaultBuffer  = 4096
+	minBuffer      = 16
+	maxBuffer      = 1 << 20
+	defaultWorkers = 64
+	maxWorkers     = 1 << 16
+	maxShards      = 64
+
+	defaultQueueBytes  = 1 << 20
+	defaultMaxEvent    = 1 << 20
+	defaultHeartbeat   = 15 * time.Second
+	defaultPushTimeout = 5 * time.Second
+	defaultPushTries   = 3
+	defaultStall       = 60 * time.Second
+	defaultDrain       = 5 * time.Second
+)
+
+// HubOption sets up a Hub.
+type HubOption func(*config)
+
+// config is the hub's set-up after correction; it never changes afterwards.
+type config struct {
+	ctx        context.Context
+	logger     *slog.Logger
+	store      persist.Store
+	log        persist.Log
+	resend     bool
+	immediate  bool
+	weakLog    bool // acknowledged IDs may be ahead of what the log keeps
+	failed     func(uid string, e *wire.Event)
+	buffer     int // slots of the ring, a power of two
+	window     int // slots of it kept as history and as the clients' queues
+	queueBytes int
+	workers    int
+	shards     int
+	maxEvent   int
+	heartbeat  time.Duration
+	timeout    time.Duration
+	tries      int
+	stall      time.Duration
+	drain      time.Duration
+	policy     Policy
+}
+
+// WithStore keeps every event in s, so that clients can resume across
+// restarts. A persist.Log (persist.Open, persist.NewMemory) is used as such
+// and closed with the hub; a plain Store is called for each event.
+func WithStore(s persist.Store) HubOption { return func(c *config) { c.store = s } }
+
+// WithLog is WithStore for a log that is no Store.
+func WithLog(l persist.Log) HubOption { return func(c *config) { c.log = l } }
+
+// WithEnableResendEvents serves Last-Event-ID: from the log where there is
+// one, else from the ring's recent history.
+func WithEnableResendEvents() HubOption { return func(c *config) { c.resend = true } }
+
+// WithImmediateDelivery delivers an event before the log has it. It trades the
+// promise that nothing is delivered which a crash could take back for latency.
+// IDs then continue after a restart at the current time in microseconds.
+func WithImmediateDelivery() HubOption { return func(c *config) { c.immediate = true } }
+
+// WithPushFailedHandleFn calls fn for each event that could not be delivered
+// to a user: no connection, overflow, time-out, write error, closed hub. fn
+// runs on the worker pool, possibly several at a time; the event is a copy.
+func WithPushFailedHandleFn(fn func(uid string, e *wire.Event)) HubOption {
+	return func(c *config) { c.failed = fn }
+}
+
+// WithChanBufferSize sizes the ring: n events (default 4096, 16 to 1,048,576,
+// rounded up to a power of two). Half of it is room for publishers, the other
+// half is recent history and bounds each client's queue.
+func WithChanBufferSize(n int) HubOption { return func(c *config) { c.buffer = n } }
+
+// WithQueueBytes bounds the bytes that wait for one client (default 1 MiB).
+// The bytes are shared, not copied: the bound limits how far one client may
+// lag before its policy takes effect.
+func WithQueueBytes(n int) HubOption { return func(c *config) { c.queueBytes = n } }
+
+// WithWorkerNum sizes the pool that runs callbacks and other slow work
+// (default 64, 1 to 65,536). Delivery does not run on it.
+func WithWorkerNum(n int) HubOption { return func(c *config) { c.workers = n } }
+
+// WithShards sets the number of shards that connections are spread over
+// (default 4 per processor, 1 to 64).
+func WithShards(n int) HubOption { return func(c *config) { c.shards = n } }
+
+// WithLogger sets the logger; the default is slog.Default().
+func WithLogger(l *slog.Logger) HubOption { return func(c *config) { c.logger = l } }
+
+// WithContext closes the hub when ctx ends.
+func WithContext(ctx context.Context) HubOption { return func(c *config) { c.ctx = ctx } }
+
+// WithMaxEventSize bounds an event's frame in bytes (default 1 MiB, at least
+// 1 KiB).
+func WithMaxEventSize(n int) HubOption { return func(c *config) { c.maxEvent = n } }
+
+// WithHeartbeat sets the longest silence on a connection before it gets a
+// comment (default 15 s, at least 100 ms; negative: never).
+func WithHeartbeat(d time.Duration) HubOption { return func(c *config) { c.heartbeat = d } }
+
+// WithPushTimeout sets how long a delivery that finds its client's queue full
+// is tried, and in how many tries, under PolicyRetry (default 5 s and 3).
+func WithPushTimeout(d time.Duration, tries int) HubOption {
+	return func(c *config) { c.timeout, c.tries = d, tries }
+}
+
+// WithStallTimeout sets after how long a connection that accepts no byte is
+// closed (default 60 s; negative: never).
+func WithStallTimeout(d time.Duration) HubOption { return func(c *config) { c.stall = d } }
+
+// WithDrainTimeout sets how long Close waits for queues to flush (default 5 s).
+func WithDrainTimeout(d time.Duration) HubOption { return func(c *config) { c.drain = d } }
+
+// WithPolicy sets what happens to connections that fall behind.
+func WithPolicy(p Policy) HubOption { return func(c *config) { c.policy = p } }
+
+// newConfig applies opts over the defaults and corrects what is out of range.
+func newConfig(opts []HubOption) *config {
+	c := &config{
+		ctx: context.Background(), logger: slog.Default(),
+		buffer: defaultBuffer, queueBytes: defaultQueueBytes, workers: defaultWorkers,
+		shards: min(4*runtime.GOMAXPROCS(0), maxShards), maxEvent: defaultMaxEvent,
+		heartbeat: defaultHeartbeat, timeout: defaultPushTimeout, tries: defaultPushTries,
+		stall: defaultStall, drain: defaultDrain,
+	}
+	for _, o := range opts {
+		if o != nil {
+			o(c)
+		}
+	}
+	if c.ctx == nil {
+		c.ctx = context.Background()
+	}
+	if c.logger == nil {
+		c.logger = slog.Default()
+	}
+	c.buffer = correct(c, "ring size", c.buffer, minBuffer, maxBuffer)
+	for n := minBuffer; ; n *= 2 {
+		if n >= c.buffer {
+			c.buffer = n
+			break
+		}
+	}
+	c.window = c.buffer / 2
+	c.workers = correct(c, "worker number", c.workers, 1, maxWorkers)
+	c.shards = correct(c, "shards", c.shards, 1, maxShards)
+	c.maxEvent = correct(c, "maximal event size", c.maxEvent, 1<<10, 1<<30)
+	c.queueBytes = correct(c, "queue bytes", c.queueBytes, 1<<10, 1<<30)
+	c.tries = correct(c, "push tries", c.tries, 1, 100)
+	c.timeout = correct(c, "push time-out", c.timeout, time.Millisecond, time.Hour)
+	c.drain = correct(c, "drain time-out", c.drain, time.Millisecond, time.Hour)
+	if c.heartbeat >= 0 {
+		c.heartbeat = correct(c, "heartbeat", c.heartbeat, 100*time.Millisecond, 24*time.Hour)
+	}
+	if c.stall == 0 {
+		c.stall = defaultStall
+	}
+	if c.policy > PolicyDisconnect {
+		c.logger.Warn("spate: unknown policy corrected", "given", int(c.policy), "used", PolicyDefault)
+		c.policy = PolicyDefault
+	}
+	return c
+}
+
+// correct returns v moved into [lo, hi], saying so in the log where it moved.
+func correct[T int | time.Duration](c *config, what string, v, lo, hi T) T {
+	used := min(max(v, lo), hi)
+	if used != v {
+		c.logger.Warn("spate: setting out of range, corrected", "setting", what, "given", v, "used", used)
+	}
+	return used
+}

@@ -1,0 +1,39 @@
+package engine
+
+// Sink takes the bytes of one connection: the hub knows no transport beyond it.
+//
+// The shard that owns the connection makes every call, one at a time, so a Sink
+// needs no lock against the hub. Neither method may block: the shard serves
+// thousands of other connections.
+type Sink interface {
+	// Write offers whole SSE frames. It takes as many bytes as it can at once
+	// and returns their number; it must not keep p, which belongs to the ring.
+	// Fewer bytes than len(p) with a nil error means that the sink is full: it
+	// then promises to call Subscriber.Writable once it can take bytes again.
+	// An error ends the connection.
+	Write(p []byte) (n int, err error)
+
+	// Close releases the transport. It is called exactly once, after the last
+	// Write, with the reason why the connection ended.
+	Close(reason error)
+}
+
+// Subscriber is the handle of one connection for its transport. Its methods
+// may be called from any goroutine, at any time, also after the connection
+// ended, when they do nothing.
+type Subscriber struct {
+	c *client
+}
+
+// Writable tells the owning shard that the sink can take bytes again. Spurious
+// calls are harmless.
+func (s Subscriber) Writable() { s.c.attend(attendWritable) }
+
+// Hangup tells the owning shard that the peer is gone. The shard closes the
+// sink with err, or ErrHangup where err is nil.
+func (s Subscriber) Hangup(err error) {
+	if err != nil && err != ErrHangup {
+		s.c.hangupErr.CompareAndSwap(nil, &err)
+	}
+	s.c.attend(attendHangup)
+}
