@@ -1,0 +1,87 @@
+# spate: everything a contributor runs. Needs Go and make; the browser test also wants a Chromium.
+
+SHELL      := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO         ?= go
+# What `make run` passes on, e.g. make run ARGS='--listen 127.0.0.1:9000'.
+ARGS       ?=
+# Time given to each fuzz target.
+FUZZTIME   ?= 10s
+# Which benchmarks, in which packages, how often.
+BENCH      ?= .
+BENCHPKG   ?= ./...
+BENCHCOUNT ?= 6
+BENCHTIME  ?= 1s
+# Kill rounds of `make torture`.
+ROUNDS     ?= 50
+
+# Every module of the repository but the tools: the main one first, then the nested ones.
+MODULES    := . $(patsubst %/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path './tools/*' | sort))
+TOOLS       = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
+
+.PHONY: help
+help: ## Show these targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Start the hub with the demo feed (ARGS='--listen 127.0.0.1:9000' passes flags on)
+	$(GO) run ./cmd/spate serve --demo $(ARGS)
+
+.PHONY: build
+build: ## Build the hub into bin/spate
+	$(GO) build -o bin/spate ./cmd/spate
+
+.PHONY: test
+test: ## All tests of all modules under -race; ringbuf and engine again with -tags spatecheck
+	@for m in $(MODULES); do \
+		echo "== go test -race ./... in $$m"; \
+		(cd $$m && $(GO) test -race -timeout 5m ./...); \
+	done
+	@echo "== go test -race -tags spatecheck ./ringbuf/... ./engine/..."
+	$(GO) test -race -timeout 5m -tags spatecheck ./ringbuf/... ./engine/...
+
+.PHONY: lint
+lint: ## gofmt, go vet and staticcheck on all modules
+	@unformatted=$$(gofmt -l . ); if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
+	@for m in $(MODULES); do \
+		echo "== go vet, staticcheck in $$m"; \
+		(cd $$m && $(GO) vet ./... && $(TOOLS) staticcheck ./...); \
+	done
+	@echo "== go vet, staticcheck with -tags spatecheck"
+	@$(GO) vet -tags spatecheck ./ringbuf/... ./engine/... && $(TOOLS) staticcheck -tags spatecheck ./ringbuf/... ./engine/...
+
+.PHONY: fuzz
+fuzz: ## Each fuzz target for FUZZTIME (10s)
+	GO=$(GO) scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: cover
+cover: ## Statement coverage of the main module, and bin/cover.html
+	@mkdir -p bin
+	$(GO) test -coverpkg=./... -coverprofile=coverage.out ./...
+	$(GO) tool cover -html=coverage.out -o bin/cover.html
+	@$(GO) tool cover -func=coverage.out | tail -1
+
+.PHONY: bench
+bench: ## Benchmarks into bin/bench.txt, for benchstat (BENCH, BENCHPKG, BENCHCOUNT, BENCHTIME)
+	@mkdir -p bin
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(BENCHCOUNT) -benchtime $(BENCHTIME) -timeout 0 $(BENCHPKG) | tee bin/bench.txt
+	@$(TOOLS) benchstat bin/bench.txt
+
+.PHONY: bench-compare
+bench-compare: ## Compare the benchmarks of BASE=<rev> with those of the working tree, interleaved
+	@test -n "$(BASE)" || { echo "usage: make bench-compare BASE=<rev> [BENCH=regexp] [BENCHPKG=./wire] [BENCHCOUNT=6]" >&2; exit 2; }
+	GO=$(GO) scripts/bench-compare.sh '$(BASE)' '$(BENCHPKG)' '$(BENCH)' '$(BENCHCOUNT)' '$(BENCHTIME)'
+
+.PHONY: bench-peers
+bench-peers: ## The same work on other Go SSE libraries (bench/peers, a module of its own)
+	cd bench/peers && $(GO) run . $(ARGS)
+
+.PHONY: torture
+torture: ## Long crash tests: ROUNDS (50) times kill -9 while events are pushed
+	SPATE_KILL_ROUNDS=$(ROUNDS) $(GO) test -race -count=1 -timeout 0 -v -run 'Kill' ./cmd/spate/... ./persist/... ./engine/...
+
+.PHONY: model
+model: ## The model check of the hand-over between resend and live
+	$(GO) test -count=1 -v -run 'Model' ./engine/... ./ringbuf/...
