@@ -1,0 +1,52 @@
+package ringbuf
+
+import "runtime"
+
+// WaitStrategy says how a blocking call waits before it parks its goroutine.
+// It looks again Spins times at once, then Yields times after giving the
+// processor to other goroutines, and then parks: an idle waiter costs no
+// processor time whatever the strategy. The zero value parks at once.
+//
+// Spinning pays where the other side answers within a microsecond on another
+// core, because parking and waking a goroutine costs about that much.
+type WaitStrategy struct {
+	Spins  int // looks without a pause; < 1 is none
+	Yields int // looks after runtime.Gosched; < 1 is none
+}
+
+// DefaultWait is used where no [WithWait] is given: some hundred nanoseconds
+// of looking, a few turns for other goroutines, then parked.
+var DefaultWait = WaitStrategy{Spins: 32, Yields: 2}
+
+// pause is called after the i-th fruitless look (from 0). It reports false
+// when it is time to park.
+func (w WaitStrategy) pause(i int) bool {
+	if i < w.Spins {
+		return true
+	}
+	if i < max(w.Spins, 0)+w.Yields {
+		runtime.Gosched()
+		return true
+	}
+	return false
+}
+
+// Option sets up a [Ring] or a [Queue].
+type Option func(*options)
+
+type options struct {
+	wait WaitStrategy
+}
+
+// WithWait sets how blocking calls wait.
+func WithWait(w WaitStrategy) Option {
+	return func(o *options) { o.wait = w }
+}
+
+func newOptions(opts []Option) options {
+	o := options{wait: DefaultWait}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o
+}
