@@ -1,0 +1,133 @@
+package persist
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// Record is one event as it is kept.
+type Record struct {
+	ID    uint64   // assigned by the hub, never 0, strictly increasing
+	Users []string // the audience; nil is everyone
+	Topic string   // subscribers of this topic only; "" is no such restriction
+	Key   string   // conflation key; "" is none
+	Time  int64    // when it was appended, Unix milliseconds
+	Frame []byte   // the complete SSE frame, ID line included
+}
+
+// For reports whether a connection of user uid, subscribed to the topics for
+// which topic returns true, may receive r. It is the one filter of live delivery
+// and of resend. A nil topic is a connection without topics.
+func (r *Record) For(uid string, topic func(string) bool) bool {
+	if r.Topic != "" && (topic == nil || !topic(r.Topic)) {
+		return false
+	}
+	return r.Users == nil || slices.Contains(r.Users, uid)
+}
+
+// size is what r counts against byte bounds: its payload and names, not the
+// overhead of the log that keeps it.
+func (r *Record) size() int {
+	n := len(r.Frame) + len(r.Topic) + len(r.Key)
+	for _, u := range r.Users {
+		n += len(u)
+	}
+	return n
+}
+
+// check refuses what could not be kept and found again.
+func (r *Record) check(after uint64) error {
+	switch {
+	case r.ID <= after:
+		return fmt.Errorf("%w: %d after %d", ErrOrder, r.ID, after)
+	case r.ID == math.MaxUint64:
+		return fmt.Errorf("%w: ID %d leaves no room for a next one", ErrRecord, r.ID)
+	case r.Users != nil && len(r.Users) == 0:
+		return fmt.Errorf("%w: record %d has an empty list of users, which is neither everyone nor anyone", ErrRecord, r.ID)
+	case strings.IndexByte(r.Topic, 0) >= 0:
+		return fmt.Errorf("%w: record %d has a NUL byte in its topic", ErrRecord, r.ID)
+	}
+	for _, u := range r.Users {
+		if u == "" || strings.IndexByte(u, 0) >= 0 {
+			return fmt.Errorf("%w: record %d names user %q", ErrRecord, r.ID, u)
+		}
+	}
+	return nil
+}
+
+// checkBatch checks every record of a batch that follows the ID last, before any
+// of it is taken.
+func checkBatch(recs []Record, last uint64) error {
+	for i := range recs {
+		if err := recs[i].check(last); err != nil {
+			return err
+		}
+		last = recs[i].ID
+	}
+	return nil
+}
+
+// Query selects records by audience. The zero Query selects everything;
+// otherwise a record is selected if any part of the query selects it.
+type Query struct {
+	Public bool     // records for everyone without a topic
+	Topics []string // records for everyone with one of these topics
+	User   string   // records that name this user, whatever their topic; "" is none
+}
+
+// everything reports whether q is the zero Query.
+func (q *Query) everything() bool { return !q.Public && len(q.Topics) == 0 && q.User == "" }
+
+// match reports whether q selects r.
+func (q *Query) match(r *Record) bool {
+	switch {
+	case q.everything():
+		return true
+	case r.Users != nil:
+		return q.User != "" && slices.Contains(r.Users, q.User)
+	case r.Topic == "":
+		return q.Public
+	default:
+		return slices.Contains(q.Topics, r.Topic)
+	}
+}
+
+// Limit bounds a page. A field that is 0 or less stands for the default of 1024
+// records or 1 MiB of frames. A page holds at least one record if there is one,
+// however large.
+type Limit struct {
+	Records int
+	Bytes   int // sum of the frames
+}
+
+const (
+	defaultPageRecords = 1024
+	defaultPageBytes   = 1 << 20
+)
+
+func (l Limit) withDefaults() Limit {
+	if l.Records <= 0 {
+		l.Records = defaultPageRecords
+	}
+	if l.Bytes <= 0 {
+		l.Bytes = defaultPageBytes
+	}
+	return l
+}
+
+// Page is what one read returns. Its memory is the caller's own: a log never
+// writes to it again, nor keeps it.
+type Page struct {
+	// Records are in ascending order of ID. Every record that was asked for with
+	// after < ID ≤ UpTo is among them.
+	Records []Record
+
+	// UpTo is where to read on. It may lie beyond the last record, where there
+	// was nothing to select. UpTo == after says that there is nothing more now.
+	UpTo uint64
+
+	// Bytes is the sum of the lengths of the frames.
+	Bytes int
+}
