@@ -1,0 +1,81 @@
+package dashboard_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/spatehub/spate/cmd/spate/internal/dashboard"
+)
+
+func get(t *testing.T, method, path string, header ...string) *http.Response {
+	t.Helper()
+	r := httptest.NewRequest(method, path, nil)
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	dashboard.Handler().ServeHTTP(w, r)
+	return w.Result()
+}
+
+func body(t *testing.T, res *http.Response) string {
+	t.Helper()
+	text, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return string(text)
+}
+
+func TestThePageIsServedUnderAStrictPolicy(t *testing.T) {
+	res := get(t, "GET", "/")
+	require.Equal(t, 200, res.StatusCode)
+	require.Equal(t, "text/html; charset=utf-8", res.Header.Get("Content-Type"))
+	require.Equal(t, dashboard.Policy, res.Header.Get("Content-Security-Policy"))
+	require.NotContains(t, dashboard.Policy, "unsafe")
+	require.Equal(t, "nosniff", res.Header.Get("X-Content-Type-Options"))
+
+	again := get(t, "GET", "/", "If-None-Match", res.Header.Get("ETag"))
+	require.Equal(t, http.StatusNotModified, again.StatusCode)
+	require.Equal(t, 405, get(t, "POST", "/").StatusCode)
+	require.Equal(t, 404, get(t, "GET", "/ui/").StatusCode)
+	require.Equal(t, 404, get(t, "GET", "/nothing").StatusCode)
+	require.Equal(t, 404, get(t, "GET", "/ui/../dashboard.go").StatusCode)
+}
+
+// TestNothingInlineNothingForeign: the page's policy would block inline code and other hosts, so there must be none.
+func TestNothingInlineNothingForeign(t *testing.T) {
+	seen := map[string]bool{}
+	var visit func(path string)
+	imports := regexp.MustCompile(`from "\./([a-z]+\.js)"`)
+	links := regexp.MustCompile(`(?:src|href)="(/ui/[^"]+)"`)
+	visit = func(path string) {
+		if seen[path] {
+			return
+		}
+		seen[path] = true
+		res := get(t, "GET", path)
+		require.Equal(t, 200, res.StatusCode, path)
+		text := body(t, res)
+		require.NotRegexp(t, `(?i)(src|href)="(https?:)?//|url\(\s*['"]?https?:|@import|\son[a-z]+=|\sstyle=|innerHTML|\beval\(`, text, path)
+		for _, m := range links.FindAllStringSubmatch(text, -1) {
+			visit(m[1])
+		}
+		for _, m := range imports.FindAllStringSubmatch(text, -1) {
+			visit("/ui/" + m[1])
+		}
+		switch {
+		case strings.HasSuffix(path, ".js"):
+			require.Equal(t, "text/javascript; charset=utf-8", res.Header.Get("Content-Type"))
+		case strings.HasSuffix(path, ".css"):
+			require.Equal(t, "text/css; charset=utf-8", res.Header.Get("Content-Type"))
+		}
+	}
+	visit("/")
+	require.Contains(t, seen, "/ui/stream.js")
+	require.Contains(t, seen, "/ui/style.css")
+}

@@ -1,0 +1,247 @@
+// Line charts over the last minutes, drawn on canvas. Time runs in the measurements' own clock; where nothing was
+// measured for longer than AWAY (the hub was down), the line breaks and the span is shaded.
+
+import { time } from "./format.js";
+
+const AWAY = 1500;      // ms without a point that count as a break
+const KEEP = 300 * 1000; // ms of points kept, the longest window
+
+// A Clock tells the measurements' now from the page's: the smallest delay seen is taken as none.
+export class Clock {
+  constructor() {
+    this.skew = null;
+  }
+  saw(t) {
+    const skew = Date.now() - t;
+    if (this.skew === null || skew < this.skew) this.skew = skew;
+  }
+  now() {
+    return Date.now() - (this.skew ?? 0);
+  }
+}
+
+export class Chart {
+  // spec: {title, note, format, max, series: [{key, label, color, fill}]}. stack draws each series on top of the last.
+  constructor(parent, spec, clock) {
+    this.spec = spec;
+    this.clock = clock;
+    this.points = []; // {t, v: {key: number}}
+    this.hover = null;
+    this.build(parent);
+  }
+
+  build(parent) {
+    const card = element("article", "card chart");
+    const head = element("header", "row head");
+    const title = element("h2");
+    title.textContent = this.spec.title;
+    this.note = element("span", "muted");
+    head.append(title, this.note);
+    this.values = {};
+    const legend = element("div", "legend");
+    for (const s of this.spec.series) {
+      const item = element("span", "item");
+      const dot = element("i");
+      dot.dataset.color = s.color;
+      const value = element("b");
+      value.textContent = "–";
+      this.values[s.key] = value;
+      item.append(dot, s.label + " ", value);
+      legend.append(item);
+    }
+    this.canvas = element("canvas");
+    this.canvas.setAttribute("role", "img");
+    this.canvas.setAttribute("aria-label", this.spec.title + " over time; the current values stand in the legend");
+    this.canvas.addEventListener("pointermove", (e) => {
+      this.hover = e.offsetX;
+    });
+    this.canvas.addEventListener("pointerleave", () => {
+      this.hover = null;
+    });
+    card.append(head, legend, this.canvas);
+    parent.append(card);
+    this.card = card;
+  }
+
+  push(t, v, note = "") {
+    this.points.push({ t, v });
+    const old = t - KEEP;
+    let n = 0;
+    while (this.points[n].t < old) n++;
+    if (n > 100) this.points.splice(0, n);
+    this.note.textContent = note;
+  }
+
+  draw(palette, seconds) {
+    const { canvas } = this;
+    const ratio = window.devicePixelRatio || 1;
+    const w = canvas.clientWidth;
+    const h = canvas.clientHeight;
+    if (!w || !h) return;
+    if (canvas.width !== Math.round(w * ratio) || canvas.height !== Math.round(h * ratio)) {
+      canvas.width = Math.round(w * ratio);
+      canvas.height = Math.round(h * ratio);
+    }
+    const c = canvas.getContext("2d");
+    c.setTransform(ratio, 0, 0, ratio, 0, 0);
+    c.clearRect(0, 0, w, h);
+    const right = this.clock.now();
+    const left = right - seconds * 1000;
+    const shown = this.visible(left);
+    const top = this.top(shown);
+    const box = { x: 0, y: 6, w, h: h - 24 };
+    const x = (t) => box.x + ((t - left) / (right - left)) * box.w;
+    const y = (v) => box.y + box.h - (Math.min(v, top) / top) * box.h;
+    this.grid(c, palette, box, top, y, left, right, x, seconds);
+    this.breaks(c, palette, box, shown, right, x);
+    this.lines(c, palette, box, shown, x, y);
+    this.labels(c, palette, top, y);
+    this.legend(c, palette, box, shown, left, right, x, y);
+  }
+
+  // visible is the points in the window and the one just before it.
+  visible(left) {
+    let i = this.points.findIndex((p) => p.t >= left);
+    if (i < 0) return [];
+    return this.points.slice(Math.max(i - 1, 0));
+  }
+
+  sum(p) {
+    return this.spec.series.reduce((sum, s) => sum + (s.unstacked ? 0 : p.v[s.key] || 0), 0);
+  }
+
+  // top is the upper end of the scale: fixed, given with the point, or a round number above everything shown.
+  top(shown) {
+    if (typeof this.spec.max === "number") return this.spec.max;
+    if (typeof this.spec.max === "string" && shown.length) return shown[shown.length - 1].v[this.spec.max] || 1;
+    let highest = 0;
+    for (const p of shown) {
+      for (const s of this.spec.series) highest = Math.max(highest, p.v[s.key] || 0);
+      if (this.spec.stack) highest = Math.max(highest, this.sum(p));
+    }
+    return nice(Math.max(highest, this.spec.least || 1), this.spec.base || 10);
+  }
+
+  grid(c, palette, box, top, y, left, right, x, seconds) {
+    c.lineWidth = 1;
+    c.strokeStyle = palette.grid;
+    for (const share of [0, 0.5, 1]) {
+      const at = Math.round(y(top * share)) + 0.5;
+      line(c, box.x, at, box.x + box.w, at);
+    }
+    c.fillStyle = palette.muted;
+    c.font = palette.font;
+    c.textBaseline = "bottom";
+    c.textAlign = "center";
+    const step = (seconds / 4) * 1000;
+    for (let t = Math.ceil(left / step) * step; t <= right; t += step) {
+      const at = x(t);
+      if (at < 28 || at > box.w - 28) continue;
+      c.fillText(time(t), at, box.y + box.h + 18);
+    }
+  }
+
+  breaks(c, palette, box, shown, right, x) {
+    c.fillStyle = palette.away;
+    const shade = (from, to) => c.fillRect(x(from), box.y, x(to) - x(from), box.h);
+    for (let i = 1; i < shown.length; i++) {
+      if (shown[i].t - shown[i - 1].t > AWAY) shade(shown[i - 1].t, shown[i].t);
+    }
+    const last = shown[shown.length - 1];
+    if (last && right - last.t > AWAY) shade(last.t, right);
+  }
+
+  lines(c, palette, box, shown, x, y) {
+    const base = new Array(shown.length).fill(0);
+    const below = (i) => (this.spec.stack ? base[i] : 0);
+    for (const s of this.spec.series) {
+      const color = palette[s.color];
+      for (const [from, to] of runs(shown)) {
+        c.beginPath();
+        for (let i = from; i <= to; i++) {
+          c.lineTo(x(shown[i].t), y((shown[i].v[s.key] || 0) + below(i)));
+        }
+        c.strokeStyle = color;
+        c.lineWidth = 1.6;
+        c.lineJoin = "round";
+        c.stroke();
+        if (s.fill || this.spec.stack) {
+          for (let i = to; i >= from; i--) c.lineTo(x(shown[i].t), y(below(i)));
+          c.closePath();
+          c.globalAlpha = this.spec.stack ? 0.32 : 0.14;
+          c.fillStyle = color;
+          c.fill();
+          c.globalAlpha = 1;
+        }
+      }
+      if (this.spec.stack) {
+        for (let i = 0; i < shown.length; i++) base[i] += shown[i].v[s.key] || 0;
+      }
+    }
+  }
+
+  labels(c, palette, top, y) {
+    c.fillStyle = palette.muted;
+    c.font = palette.font;
+    c.textAlign = "left";
+    c.textBaseline = "top";
+    c.fillText(this.spec.format(top), 2, y(top) + 3);
+    c.fillText(this.spec.format(top / 2), 2, y(top / 2) + 3);
+  }
+
+  // legend writes the newest values, or those under the pointer, and marks the pointer's place.
+  legend(c, palette, box, shown, left, right, x, y) {
+    let p = shown[shown.length - 1];
+    if (this.hover !== null && shown.length) {
+      const t = left + (this.hover / box.w) * (right - left);
+      p = shown.reduce((best, q) => (Math.abs(q.t - t) < Math.abs(best.t - t) ? q : best));
+      c.strokeStyle = palette.muted;
+      c.lineWidth = 1;
+      line(c, x(p.t), box.y, x(p.t), box.y + box.h);
+      c.fillStyle = palette.text;
+      c.font = palette.font;
+      c.textBaseline = "top";
+      c.textAlign = x(p.t) > box.w / 2 ? "right" : "left";
+      c.fillText(time(p.t), x(p.t) + (x(p.t) > box.w / 2 ? -6 : 6), box.y + 2);
+    }
+    for (const s of this.spec.series) {
+      this.values[s.key].textContent = p ? (s.format || this.spec.format)(p.v[s.key] || 0) : "–";
+    }
+  }
+}
+
+// runs yields the [first, last] indexes of unbroken stretches.
+function runs(points) {
+  const all = [];
+  let from = 0;
+  for (let i = 1; i <= points.length; i++) {
+    if (i === points.length || points[i].t - points[i - 1].t > AWAY) {
+      all.push([from, i - 1]);
+      from = i;
+    }
+  }
+  return all.filter(([a, b]) => b >= a && points.length > 0);
+}
+
+// nice is the smallest of 1, 2, 5 times a power of ten that is not below v; with base 1024 a power of two.
+function nice(v, base) {
+  if (base === 1024) return 2 ** Math.ceil(Math.log2(v));
+  const power = 10 ** Math.floor(Math.log10(v));
+  for (const m of [1, 2, 5, 10]) {
+    if (m * power >= v) return m * power;
+  }
+  return 10 * power;
+}
+
+function line(c, x1, y1, x2, y2) {
+  c.beginPath();
+  c.moveTo(x1, y1);
+  c.lineTo(x2, y2);
+  c.stroke();
+}
+
+function element(name, className = "") {
+  const e = document.createElement(name);
+  if (className) e.className = className;
+  return e;
+}

@@ -1,0 +1,38 @@
+// How figures are written, with units, in few characters.
+
+export function count(n) {
+  return Math.round(n).toLocaleString("en-US");
+}
+
+export function percent(v) {
+  return (v >= 10 || v === 0 ? Math.round(v) : v.toFixed(1)) + " %";
+}
+
+export function plain(v) {
+  return v >= 100 || Number.isInteger(v) ? String(Math.round(v)) : v.toFixed(2);
+}
+
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+export function bytes(v) {
+  let i = 0;
+  while (v >= 1024 && i < UNITS.length - 1) {
+    v /= 1024;
+    i++;
+  }
+  return (v >= 100 || i === 0 ? Math.round(v) : v.toFixed(1)) + " " + UNITS[i];
+}
+
+export function bytesRate(v) {
+  return bytes(v) + "/s";
+}
+
+export function perSecond(v) {
+  return (v >= 100 || Number.isInteger(v) ? count(v) : v.toFixed(1)) + "/s";
+}
+
+export function time(ms) {
+  const d = new Date(ms);
+  const two = (n) => String(n).padStart(2, "0");
+  return `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
+}
