@@ -149,6 +149,9 @@ func (q *Queue[T]) Close() {
 	q.parker.wake()
 }
 
+// Closed reports whether Close was called. Safe from any goroutine.
+func (q *Queue[T]) Closed() bool { return q.tail.Load()&queueClosed != 0 }
+
 // Len returns the number of values; while others push and pop, a recent one.
 func (q *Queue[T]) Len() int {
 	head := q.head.Load()

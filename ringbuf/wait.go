@@ -7,16 +7,20 @@ import "runtime"
 // processor to other goroutines, and then parks: an idle waiter costs no
 // processor time whatever the strategy. The zero value parks at once.
 //
-// Spinning pays where the other side answers within a microsecond on another
-// core, because parking and waking a goroutine costs about that much.
+// Spinning pays only where the other side answers within some hundred
+// nanoseconds on another core, and takes that core's time from everybody else
+// otherwise.
 type WaitStrategy struct {
 	Spins  int // looks without a pause; < 1 is none
 	Yields int // looks after runtime.Gosched; < 1 is none
 }
 
-// DefaultWait is used where no [WithWait] is given: some hundred nanoseconds
-// of looking, a few turns for other goroutines, then parked.
-var DefaultWait = WaitStrategy{Spins: 32, Yields: 2}
+// DefaultWait is used where no [WithWait] is given. Two yields let the other
+// side run on the same processor, which saves the parking and the waking:
+// measured on two cores, a message there and back takes 0.25 µs, against 0.5 µs
+// when parking at once and 0.9 µs to 15 µs with 32 to 1,000 spins, which also
+// slow down all other shapes of BenchmarkBroadcast.
+var DefaultWait = WaitStrategy{Yields: 2}
 
 // pause is called after the i-th fruitless look (from 0). It reports false
 // when it is time to park.
