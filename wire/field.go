@@ -1,0 +1,88 @@
+package wire
+
+import (
+	"bytes"
+	"math"
+	"time"
+)
+
+// field takes in one complete line that is not empty. It reports false, and
+// sets p.err, if the line makes its event too large.
+func (p *Parser) field(line []byte) bool {
+	if !p.fits(line) {
+		return false
+	}
+	if line[0] == ':' {
+		p.comments++
+		return true
+	}
+	p.cur.size += len(line)
+	if len(line) >= len(dataPrefix) && string(line[:len(dataPrefix)]) == dataPrefix {
+		p.addData(line[len(dataPrefix):]) // by far the most frequent spelling
+		return true
+	}
+	name, value := line, []byte(nil)
+	if i := bytes.IndexByte(line, ':'); i >= 0 {
+		name, value = line[:i], line[i+1:]
+		if len(value) > 0 && value[0] == ' ' {
+			value = value[1:]
+		}
+	}
+	switch string(name) {
+	case "data":
+		p.addData(value)
+	case "event":
+		p.cur.event, p.cur.typeOwned = value, false
+	case "id":
+		if bytes.IndexByte(value, 0) < 0 {
+			p.cur.id, p.cur.idOwned, p.cur.hasID = value, false, true
+		}
+	case "retry":
+		if d, ok := parseRetry(value); ok {
+			p.cur.retry = d
+			p.retry, p.hasRetry = d, true
+		}
+	}
+	return true
+}
+
+// addData adds one line of data. The first is only pointed to; further ones
+// make a copy necessary.
+func (p *Parser) addData(value []byte) {
+	cur := &p.cur
+	if !cur.hasData {
+		cur.data, cur.hasData = value, true
+		return
+	}
+	if !cur.dataOwned {
+		p.ownData()
+	}
+	p.dataBuf = append(p.dataBuf, '\n')
+	p.dataBuf = append(p.dataBuf, value...)
+	cur.data = p.dataBuf
+}
+
+// ownData copies the data so far to dataBuf.
+func (p *Parser) ownData() {
+	p.dataBuf = append(p.dataBuf[:0], p.cur.data...)
+	p.cur.data, p.cur.dataOwned = p.dataBuf, true
+}
+
+// maxRetryMillis is the longest reconnection time that a time.Duration holds.
+const maxRetryMillis = math.MaxInt64 / int64(time.Millisecond)
+
+// parseRetry reads a number of milliseconds: ASCII digits only. What is more
+// than a time.Duration holds is cut to the most it holds.
+func parseRetry(value []byte) (time.Duration, bool) {
+	var ms int64
+	for _, c := range value {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		if ms > maxRetryMillis {
+			continue // more digits still have to be digits
+		}
+		ms = ms*10 + int64(c-'0')
+	}
+	return time.Duration(min(ms, maxRetryMillis)) * time.Millisecond, len(value) > 0
+}
