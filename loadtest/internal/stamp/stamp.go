@@ -110,7 +110,7 @@ func Parse(data []byte) (Stamp, Verdict) {
 		return s, Corrupt
 	}
 	s.Sent = int64(v)
-	if v, _, ok = field(b, p, ';'); !ok || v > uint64(len(b)) {
+	if v, p, ok = field(b, p, ';'); !ok || v > uint64(len(b)) || v < uint64(p) {
 		return s, Corrupt
 	}
 	s.Size = uint32(v)

@@ -93,6 +93,7 @@ func TestNoAllocationPerStamp(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(stamp.Append(nil, example()))
 	f.Add([]byte(`"@lt1.1.1.b0.1.1.20;`))
+	f.Add([]byte("@lt1.0.0.b0.1.0.0;")) // states a size below the mark's own
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, v := stamp.Parse(data)
 		if v != stamp.Intact {

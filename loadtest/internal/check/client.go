@@ -1,0 +1,228 @@
+package check
+
+import "github.com/spatehub/spate/loadtest/internal/stamp"
+
+// Outcome is what an event is to the stream that received it.
+type Outcome uint8
+
+// The outcomes. Live, Late and Replayed are first receipts.
+const (
+	Live         Outcome = iota // as expected
+	Late                        // after an event with a higher number: out of order
+	Replayed                    // issued before the stream (re)joined: its delay says nothing
+	Duplicate                   // received before
+	Misaddressed                // for somebody else
+	Unknown                     // for a lane or target that this run does not have
+)
+
+// Client checks one stream. It is for one goroutine at a time.
+type Client struct {
+	user       uint32
+	firstTopic uint32
+	topics     uint32 // the stream follows topics firstTopic, firstTopic+1... (modulo all)
+	behind     int32  // cells in which something issued before the last join has not come yet
+	joined     bool
+	cells      []cell // lane by lane: everyone, the user, the topics
+}
+
+// cell is what a stream has seen of one cell.
+//
+// Invariant: if from > 0, every number in [from, last] was received or is in a hole.
+type cell struct {
+	base  uint64 // last number issued when the stream joined or resumed
+	from  uint64 // lowest number that last and holes account for; 0 = nothing seen since the stream joined without resuming
+	last  uint64 // highest number seen, or base before any
+	holes *holes // nil as long as nothing was passed over
+}
+
+// Clients makes the checkers of n streams out of one piece of memory. plan gives
+// each stream's user and first topic; every stream follows topics topics.
+func Clients(s Space, n, topics int, plan func(i int) (user, firstTopic uint32)) []Client {
+	per := s.Lanes * (2 + topics)
+	slab := make([]cell, n*per)
+	list := make([]Client, n)
+	for i := range list {
+		user, first := plan(i)
+		list[i] = Client{user: user, firstTopic: first, topics: uint32(topics), cells: slab[i*per : (i+1)*per : (i+1)*per]}
+	}
+	return list
+}
+
+// target is the index, in the ledger, of the stream's k-th target.
+func (c *Client) target(s Space, k int) int {
+	switch k {
+	case 0:
+		return 0
+	case 1:
+		return 1 + int(c.user)
+	}
+	return 1 + s.Users + (int(c.firstTopic)+k-2)%s.Topics
+}
+
+// slot is the reverse of target; false if the event is not for this stream.
+func (c *Client) slot(s Space, kind stamp.Kind, index uint32) (int, bool) {
+	switch kind {
+	case stamp.Broadcast:
+		return 0, true
+	case stamp.User:
+		return 1, index == c.user
+	case stamp.Topic:
+		k := index - c.firstTopic
+		if index < c.firstTopic {
+			k += uint32(s.Topics)
+		}
+		return 2 + int(k), k < c.topics
+	}
+	return 0, false
+}
+
+// each calls fn for every cell of the stream.
+func (c *Client) each(s Space, fn func(x *cell, lane, target int)) {
+	per := 2 + int(c.topics)
+	for lane := range s.Lanes {
+		for k := range per {
+			if k == 1 && s.Users == 0 {
+				continue
+			}
+			fn(&c.cells[lane*per+k], lane, c.target(s, k))
+		}
+	}
+}
+
+// Joined tells that the server has accepted the stream. resumed means that the
+// stream named its last event, so that it is owed everything since; otherwise
+// it is owed what is issued from now on.
+func (c *Client) Joined(l *Ledger, resumed bool) {
+	resumed = resumed && c.joined
+	c.joined, c.behind = true, 0
+	c.each(l.Space, func(x *cell, lane, target int) {
+		x.base = l.issued(lane, target)
+		if !resumed {
+			x.from, x.last = 0, x.base
+		} else if x.last < x.base {
+			c.behind++
+		}
+	})
+}
+
+// Behind reports whether something issued before the last join is still owed.
+func (c *Client) Behind() bool { return c.behind > 0 }
+
+// Observe takes in one event of this run.
+func (c *Client) Observe(l *Ledger, s *stamp.Stamp) Outcome {
+	if s.Lane >= uint32(l.Lanes) {
+		return Unknown
+	}
+	if _, ok := l.target(s.Kind, s.Index); !ok {
+		return Unknown
+	}
+	k, mine := c.slot(l.Space, s.Kind, s.Index)
+	if !mine {
+		return Misaddressed
+	}
+	x := &c.cells[int(s.Lane)*(2+int(c.topics))+k]
+	n := s.Seq
+	if n != x.last+1 || x.from == 0 {
+		return c.unexpected(l, x, n)
+	}
+	x.last = n
+	if n > x.base {
+		return Live
+	}
+	if n == x.base {
+		c.behind--
+	}
+	return Replayed
+}
+
+// unexpected is the slow way of Observe: the first event, a hole, a late event
+// or a double.
+func (c *Client) unexpected(l *Ledger, x *cell, n uint64) Outcome {
+	joining := x.from == 0
+	if joining {
+		if l.far || n <= x.base {
+			// On its way when the stream joined; what follows it is owed.
+			x.last = n - 1
+		}
+		x.from = x.last + 1
+	}
+	switch {
+	case n > x.last:
+		if n > x.last+1 {
+			if x.holes == nil {
+				x.holes = &holes{}
+			}
+			x.holes.add(x.last+1, n-1, joining)
+		}
+		wasBehind := x.last < x.base
+		x.last = n
+		if wasBehind && n >= x.base && c.behind > 0 {
+			c.behind--
+		}
+		if n <= x.base {
+			return Replayed
+		}
+		return Live
+	case x.holes.fill(n), n < x.from:
+		return Late
+	}
+	return Duplicate
+}
+
+// Missing is how many events the stream is owed now.
+func (c *Client) Missing(l *Ledger) uint64 {
+	var n uint64
+	if !c.joined {
+		return 0
+	}
+	c.each(l.Space, func(x *cell, lane, target int) {
+		n += x.holes.missing()
+		if issued := l.issued(lane, target); issued > x.last {
+			n += issued - x.last
+		}
+	})
+	return n
+}
+
+// Loss is what one or more streams never got of what they were owed.
+type Loss struct {
+	Passed uint64 // in holes: an event with a higher number came
+	Tail   uint64 // nothing with a higher number came
+	AtJoin uint64 // of Passed: before the first event seen after joining
+	Frozen uint64 // of Passed: in cells with so many holes that late events and doubles may be mistaken for each other
+}
+
+// Add adds o to l.
+func (l *Loss) Add(o Loss) {
+	l.Passed += o.Passed
+	l.Tail += o.Tail
+	l.AtJoin += o.AtJoin
+	l.Frozen += o.Frozen
+}
+
+// Finish tells what the stream has lost, once nothing more is published. Numbers
+// in v do not count.
+func (c *Client) Finish(l *Ledger, v Voids) Loss {
+	var loss Loss
+	if !c.joined {
+		return loss
+	}
+	c.each(l.Space, func(x *cell, lane, target int) {
+		id := uint32(lane*l.Targets() + target)
+		if x.holes != nil {
+			for _, h := range x.holes.list {
+				n := h.to - h.from + 1 - v.count(id, h.from, h.to)
+				loss.Passed += n
+				if h.join {
+					loss.AtJoin += n
+				}
+			}
+			loss.Passed += x.holes.frozen
+			loss.Frozen += x.holes.frozen
+		}
+		if issued := l.issued(lane, target); issued > x.last {
+			loss.Tail += issued - x.last - v.count(id, x.last+1, issued)
+		}
+	})
+	return loss
+}
