@@ -184,3 +184,11 @@ func correct[T int | time.Duration](c *config, what string, v, lo, hi T) T {
 	}
 	return used
 }
+
+// queue is how many events may wait for one client before its policy takes
+// effect, and the most that one push may hold. The rest of the window is what
+// PolicyRetry has for trying again.
+func (c *config) queue() int { return c.buffer / 4 }
+
+// processors is the number of processors that the hub may use.
+func processors() int { return runtime.GOMAXPROCS(0) }

@@ -1,0 +1,174 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/panjf2000/ants/v2"
+	"github.com/spatehub/spate/persist"
+)
+
+// catchup reads the log for clients that are behind, with a budget of its own:
+// at most max readings at a time, each of one page, in the order of asking.
+type catchup struct {
+	hub     *Hub
+	pool    *ants.Pool
+	querier persist.Querier // nil: the log has no index
+	max     int
+	read    func() // c.reader, made once
+	cache   pageCache
+
+	mu struct {
+		sync.Mutex
+		queue  []*history
+		active int
+		closed bool
+	}
+}
+
+func newCatchup(h *Hub, pool *ants.Pool, readers int) *catchup {
+	c := &catchup{hub: h, pool: pool, max: readers}
+	c.querier, _ = h.log.(persist.Querier)
+	c.read = c.reader
+	return c
+}
+
+// ask queues a client's next reading. The reader answers with attendPage.
+func (c *catchup) ask(h *history) {
+	c.mu.Lock()
+	c.mu.queue = append(c.mu.queue, h)
+	start := c.mu.active < c.max && !c.mu.closed
+	if start {
+		c.mu.active++
+	}
+	c.mu.Unlock()
+	if start {
+		if err := c.pool.Submit(c.read); err != nil {
+			c.mu.Lock()
+			c.mu.active--
+			c.mu.Unlock()
+		}
+	}
+}
+
+// reader serves requests until there is none.
+func (c *catchup) reader() {
+	for {
+		c.mu.Lock()
+		if len(c.mu.queue) == 0 || c.mu.closed {
+			c.mu.active--
+			c.mu.queue = slices.Clip(c.mu.queue[:0:0])
+			c.mu.Unlock()
+			return
+		}
+		h := c.mu.queue[0]
+		c.mu.queue[0] = nil
+		c.mu.queue = c.mu.queue[1:]
+		c.mu.Unlock()
+
+		if h.c.flags.Load()&attendClosed != 0 {
+			continue
+		}
+		h.result = c.segment(h)
+		h.c.attend(attendPage) // publishes result to the shard
+	}
+}
+
+// close lets the readers end. What is queued is not answered any more.
+func (c *catchup) close() {
+	c.mu.Lock()
+	c.mu.closed = true
+	c.mu.Unlock()
+}
+
+// segment reads what follows the client's position. Of the client it uses only
+// what never changes.
+func (c *catchup) segment(h *history) *segment {
+	log := c.hub.log
+	committed := c.hub.committed() // before Last: all of it is in the log by now
+	last := log.Last()
+	topics := h.c.topicNames()
+	seg := &segment{floor: log.Floor(topics)}
+	after := h.after
+	if h.check && after > seg.floor {
+		ok, err := log.Has(c.hub.ctx, after)
+		if err != nil {
+			return &segment{err: err}
+		}
+		if !ok {
+			seg.unknown = true
+			if first := log.First(); first == 0 {
+				seg.floor = max(seg.floor, committed)
+			} else {
+				seg.floor = max(seg.floor, first-1)
+			}
+		}
+	}
+	after = max(after, seg.floor)
+
+	var err error
+	if c.querier == nil {
+		seg.mixed = true
+		seg.public, err = c.shared("", after, func() (persist.Page, error) {
+			return log.Read(c.hub.ctx, after, pageLimit)
+		})
+	} else {
+		seg.public, seg.private, err = c.query(h, topics, after)
+	}
+	if err != nil {
+		return &segment{err: err}
+	}
+	seg.upTo = seg.public.upTo
+	if seg.private != nil {
+		seg.upTo = min(seg.upTo, seg.private.upTo)
+	}
+	if seg.upTo >= last && seg.upTo < committed {
+		seg.upTo = committed // what follows the last record was not for the log
+	}
+	return seg
+}
+
+var pageLimit = persist.Limit{Records: pageRecords, Bytes: pageBytes}
+
+// query reads the public part, shared among all that follow the same topics,
+// and the user's own.
+func (c *catchup) query(h *history, topics []string, after uint64) (public, private *page, err error) {
+	public, err = c.shared("\x00"+strings.Join(topics, "\x00"), after, func() (persist.Page, error) {
+		return c.querier.Query(c.hub.ctx, persist.Query{Public: true, Topics: topics}, after, pageLimit)
+	})
+	if err != nil || h.c.uid == "" {
+		return public, nil, err
+	}
+	if h.private == nil || !h.private.covers(after) {
+		p, err := c.querier.Query(c.hub.ctx, persist.Query{User: h.c.uid}, after, pageLimit)
+		if err != nil {
+			return nil, nil, err
+		}
+		h.private = newPage(after, p)
+	}
+	return public, h.private, nil
+}
+
+// shared returns the page that follows after, from the cache or by reading.
+func (c *catchup) shared(kind string, after uint64, read func() (persist.Page, error)) (*page, error) {
+	if p := c.cache.find(kind, after); p != nil {
+		return p, nil
+	}
+	p, err := read()
+	if err != nil {
+		return nil, err
+	}
+	pg := newPage(after, p)
+	c.cache.add(kind, pg)
+	return pg, nil
+}
+
+// topicNames returns the client's topics, sorted. They are fixed at Subscribe.
+func (c *client) topicNames() []string {
+	names := make([]string, len(c.topics))
+	for i := range c.topics {
+		names[i] = c.topics[i].topic.name
+	}
+	return names
+}

@@ -1,0 +1,133 @@
+package engine
+
+import (
+	"sync/atomic"
+
+	"github.com/spatehub/spate/ringbuf"
+	"github.com/valyala/bytebufferpool"
+)
+
+// clientState says where a connection takes its events from.
+type clientState uint8
+
+const (
+	stateNew     clientState = iota // not yet placed by its shard
+	stateLive                       // everything up to the shard's position is sent
+	stateLagging                    // at pos, inside the ring's window
+	stateBehind                     // at pos, before the window: reads the log
+	stateClosed                     // sink closed; no more calls
+)
+
+// What a client's flags ask its shard to look at.
+const (
+	attendJoin uint32 = 1 << iota
+	attendWritable
+	attendHangup
+	attendPage
+	attendMore
+	attendClosed // set for good once closed, so that nothing is queued again
+)
+
+// client is one connection. Everything but flags and hangupErr belongs to the
+// owning shard alone. A million of them must fit: what only a connection in
+// trouble needs is in lag, which a healthy one does not have.
+//
+// Its queue is no list of its own: it is the part of the ring's window after
+// pos that matches the subscription, plus rest.
+type client struct {
+	node  ringbuf.Node[*client] // link in the shard's mailbox while flags is not 0
+	sink  Sink
+	shard *shard
+	uid   string
+	next  *client // further connection of the same user in this shard
+
+	topics []topicRef
+	lag    *lag
+
+	// rest is what must be sent before anything else: the remainder of a frame
+	// that was sent in part, a gap event, a heartbeat.
+	rest    *bytebufferpool.ByteBuffer
+	restSeq uint64 // the event that counts when rest is sent; 0: none
+
+	// pos: every event ≤ pos is sent, or accounted otherwise. Of no meaning
+	// while live, when the shard's own position holds.
+	pos uint64
+
+	// bits marks the events of the batch under way that are for this client.
+	bits uint64
+
+	// hangupErr is set at most once by the transport before it raises
+	// attendHangup, whose Or publishes it to the shard.
+	hangupErr atomic.Pointer[error]
+
+	// flags collects what the shard shall look at. Whoever turns it from 0 puts
+	// node into the mailbox; the shard takes all bits with one Swap.
+	flags atomic.Uint32
+
+	index     int32  // in shard.clients
+	wroteTick uint32 // tick of the last byte taken
+	stallFor  uint32 // ticks without a byte taken after which it is closed; 0: never
+	state     clientState
+	policy    Policy
+	conflate  bool
+	blocked   bool // the sink is full; the shard waits for Writable
+}
+
+// lag is the state of a client that is not live.
+type lag struct {
+	base uint64 // events ≤ base were pushed before the connection joined: resent, not delivered
+	seen uint64 // events ≤ seen are counted as pushed
+
+	queued      int // events counted as pushed, but not yet as anything else
+	queuedBytes int
+
+	stallTick uint32 // tick since which no byte was taken
+	index     int32  // in shard.laggards
+
+	gapFrom, gapTo uint64 // history in (gapFrom, gapTo] is lost and not yet told
+	gapName        string // what the client sent where it is no ID at all
+	gap            bool
+
+	resumes bool // came with a Last-Event-ID
+	retry   retryState
+	history *history // reading the log
+}
+
+// topicRef is a client's place in a topic.
+type topicRef struct {
+	topic *topic
+	index int32 // of the client in topic.members
+}
+
+// topic is the set of a shard's clients that follow one topic.
+type topic struct {
+	name    string
+	members []*client
+}
+
+// attend asks the owning shard to look at the client. Any goroutine.
+func (c *client) attend(flag uint32) {
+	if c.flags.Or(flag) == 0 {
+		c.shard.mail.Put(&c.node)
+	}
+	c.shard.wake()
+}
+
+// follows says whether the client subscribed to the topic.
+func (c *client) follows(name string) bool {
+	for i := range c.topics {
+		if c.topics[i].topic.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// wants is the one audience filter for ring entries. persist.Record.For is its
+// twin for records of the log.
+func (c *client) wants(e *entry) bool {
+	if e.private && (c.uid == "" || !e.forUser(c.uid)) {
+		return false
+	}
+	return e.topic == "" || c.follows(e.topic)
+}

@@ -1,0 +1,152 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/spatehub/spate/persist"
+)
+
+// conflationKey identifies the value that a keyed event replaces.
+type conflationKey struct {
+	topic, key string
+}
+
+// newestKeys returns, for a client that asked for conflation, the newest event
+// of each key that waits for it up to last; nil where nothing can be left out.
+func (s *shard) newestKeys(c *client, last uint64) map[conflationKey]uint64 {
+	if !c.conflate {
+		return nil
+	}
+	if s.newest == nil {
+		s.newest = map[conflationKey]uint64{}
+	}
+	clear(s.newest)
+	for seq := c.pos; seq != last; {
+		seq++
+		if e := s.hub.ring.Slot(seq); e.key != "" && !e.failed && c.wants(e) {
+			s.newest[conflationKey{e.topic, e.key}] = seq
+		}
+	}
+	return s.newest
+}
+
+// conflated counts an event that a newer one of its key replaced.
+func (s *shard) conflated(c *client, seq uint64) {
+	l := c.lag
+	switch {
+	case !before(l.base, seq):
+		return // a resend: never counted as pushed
+	case c.state == stateBehind && before(l.seen, seq):
+		s.n.pushed++
+	default:
+		l.queued--
+	}
+	s.n.conflated++
+}
+
+// maxKeptBytes bounds what a conflating client that reads the log keeps before
+// it is sent: the newest events of more keys than that go out in stages.
+const maxKeptBytes = 256 << 10
+
+// keptEvents are the newest events of each key read from the log so far, in ID
+// order, for a client that asked for conflation.
+type keptEvents struct {
+	events   []keptEvent
+	newest   map[conflationKey]int // index in events
+	bytes    int
+	flushing bool // they are being sent
+}
+
+type keptEvent struct {
+	id    uint64
+	key   conflationKey
+	frame []byte // nil once a newer event replaced it
+}
+
+// keep adds a record and leaves out the one that it replaces.
+func (s *shard) keep(c *client, r *persist.Record) {
+	k := &c.lag.history.kept
+	e := keptEvent{id: r.ID, frame: r.Frame, key: conflationKey{r.Topic, r.Key}}
+	if r.Key != "" {
+		if k.newest == nil {
+			k.newest = map[conflationKey]int{}
+		}
+		if i, ok := k.newest[e.key]; ok {
+			s.replaced(c, i)
+		}
+		k.newest[e.key] = len(k.events)
+	}
+	e.frame = slices.Clone(e.frame) // the page is shared and large
+	k.events = append(k.events, e)
+	k.bytes += len(e.frame)
+	k.compact()
+}
+
+// replaced leaves out kept event i.
+func (s *shard) replaced(c *client, i int) {
+	k := &c.lag.history.kept
+	old := &k.events[i]
+	k.bytes -= len(old.frame)
+	old.frame = nil
+	s.conflated(c, old.id)
+}
+
+// compact drops the places of replaced events once they are the majority.
+func (k *keptEvents) compact() {
+	live := len(k.newest)
+	if len(k.events) < 64 || len(k.events) < 4*live {
+		return
+	}
+	kept := k.events[:0]
+	for _, e := range k.events {
+		if e.frame != nil {
+			if e.key.key != "" {
+				k.newest[e.key] = len(kept)
+			}
+			kept = append(kept, e)
+		}
+	}
+	clear(k.events[len(kept):])
+	k.events = kept
+}
+
+// sendKept sends the kept events, without those that the window replaces. It
+// returns false where the client has to wait for its sink.
+func (s *shard) sendKept(c *client) bool {
+	k := &c.lag.history.kept
+	if !before(c.pos, s.oldest()-1) {
+		for key := range s.newestKeys(c, s.cursor()) {
+			if i, ok := k.newest[key]; ok && k.events[i].frame != nil {
+				s.replaced(c, i)
+			}
+		}
+	}
+	j := &s.gather
+	for len(k.events) > 0 {
+		j.reset()
+		i := 0
+		for ; i < len(k.events) && len(j.data) < sendBytes; i++ {
+			if e := &k.events[i]; e.frame != nil {
+				j.add(e.id, e.frame)
+			}
+		}
+		pos := c.pos
+		all := len(j.parts) == 0 || s.send(c, j)
+		if c.state == stateClosed {
+			return false
+		}
+		if !all {
+			for i = 0; i < len(k.events) && !before(c.pos, k.events[i].id); i++ {
+			}
+		}
+		k.events = k.events[i:]
+		c.pos = pos // the log is read up to here, whatever of it is sent
+		if !all {
+			// The indices of newest have moved: what is left goes out as it is.
+			k.newest = nil
+			return false
+		}
+	}
+	*k = keptEvents{}
+	return true
+}

@@ -1,0 +1,135 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"time"
+
+	"github.com/spatehub/spate/ringbuf"
+)
+
+// Close is Shutdown with the hub's drain time-out.
+func (h *Hub) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), h.cfg.drain)
+	defer cancel()
+	_ = h.Shutdown(ctx)
+}
+
+// Shutdown refuses further pushes and subscriptions, lets the log and the
+// connections have what was pushed, and closes the connections as they are
+// done; when ctx ends, those that are not done as well. What was still waiting
+// for them has failed. It also closes the log. Pushes beside it either are
+// delivered or return ErrClosed.
+//
+// It returns ctx's error if the drain was cut short. It may be called again,
+// to wait for the end of the first call.
+func (h *Hub) Shutdown(ctx context.Context) error {
+	first := false
+	h.shutdown.Do(func() {
+		first = true
+		h.closing.Store(true)
+		go h.finish(ctx)
+	})
+	<-h.closed
+	if first && h.expired.Load() {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// finish takes the hub down: publishers, journal, shards, clients, then all
+// that runs.
+func (h *Hub) finish(ctx context.Context) {
+	defer close(h.closed)
+	h.await(ctx, func() bool { return h.pushers.Load() == 0 })
+	h.ring.Close()
+	for h.pushers.Load() != 0 { // after Close of the ring none of them waits for room
+		runtime.Gosched()
+	}
+	h.wakeMask(h.all)
+	h.await(ctx, func() bool { return h.drained() && h.online.Load() == 0 })
+	if h.online.Load() != 0 || !h.drained() {
+		h.expired.Store(true)
+	}
+	h.await(context.Background(), func() bool { return h.drained() && h.online.Load() == 0 })
+	close(h.stop)
+	h.cancel()
+	h.catchup.close()
+	h.work.Wait()
+	h.finishNotices()
+	h.release()
+	if h.log != nil {
+		if err := h.log.Close(); err != nil {
+			h.cfg.logger.Error("spate: closing the log", "err", err)
+		}
+	}
+}
+
+// await waits until done, or ctx ends. It looks whenever a connection closes,
+// and now and then besides.
+func (h *Hub) await(ctx context.Context, done func() bool) {
+	pause := 20 * time.Microsecond
+	for !done() {
+		h.wakeMask(h.all)
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.emptied:
+		case <-time.After(pause):
+			pause = min(2*pause, 10*time.Millisecond)
+		}
+	}
+}
+
+// drained says whether every shard has seen everything pushed.
+func (h *Hub) drained() bool {
+	last := h.ring.Claimed()
+	for _, s := range h.shards {
+		if s.reader.Cursor() != last {
+			return false
+		}
+	}
+	return true
+}
+
+// finishNotices gives the callbacks the drain time-out.
+func (h *Hub) finishNotices() {
+	ctx, cancel := context.WithTimeout(context.Background(), h.cfg.drain)
+	defer cancel()
+	h.notices.finish(ctx)
+}
+
+// release gives back the pools and what the ring still holds.
+func (h *Hub) release() {
+	_ = h.kernel.ReleaseTimeout(time.Minute)
+	_ = h.workers.ReleaseTimeout(h.cfg.drain)
+	h.ring.ReleaseAll()
+}
+
+// drainStep closes the clients that have everything, once the shard has seen
+// all that was pushed. A client that reads the log resumes elsewhere later.
+func (s *shard) drainStep() {
+	if s.cursor() != s.hub.ring.Claimed() || s.hub.pushers.Load() != 0 {
+		return
+	}
+	for len(s.early) > 0 {
+		c := s.early[len(s.early)-1]
+		s.early = s.early[:len(s.early)-1]
+		s.close(c, ErrClosed)
+	}
+	expired := s.hub.expired.Load()
+	for i := len(s.clients) - 1; i >= 0; i-- {
+		if c := s.clients[i]; expired || c.state != stateLagging {
+			s.close(c, ErrClosed)
+		}
+	}
+}
+
+// claimError says why the ring gave no room, in the hub's words.
+func claimError(err error) error {
+	if errors.Is(err, ringbuf.ErrClosed) {
+		return ErrClosed
+	}
+	return err
+}

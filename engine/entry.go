@@ -1,0 +1,81 @@
+package engine
+
+import (
+	"sync/atomic"
+
+	"github.com/spatehub/spate/wire"
+	"github.com/valyala/bytebufferpool"
+)
+
+// entry is one event in its ring slot. The publisher fills it between claim
+// and publish; afterwards the journal may set failed before it advances, and
+// everybody else only reads, until the ring releases the slot. There is no
+// reference count: a reader that may still look at a slot holds it.
+type entry struct {
+	buf *bytebufferpool.ByteBuffer // frame with its ID; owned by the slot
+	off int                        // where the frame starts in buf
+
+	one   [1]string // the audience's only user
+	users []string  // the audience's users where there are several, sorted, without duplicates
+	topic string
+	key   string
+
+	mask uint64      // shards that may have receivers, by bit
+	wait *commitWait // told by the journal when the push is decided, or nil
+
+	private   bool // one or users is the audience
+	ephemeral bool // has no ID and is not logged
+	last      bool // last of its push: a journal batch ends only here
+	failed    bool // the log did not take it; set by the journal before it advances
+
+	// tally collects, for an event that is not private, the verdict of the
+	// shards in mask: each subtracts one from the low half, and adds one to the
+	// high half where it had a receiver. Whoever brings the low half to zero
+	// learns whether anybody received the event.
+	tally atomic.Uint64
+}
+
+const tallyReceiver = 1 << 32
+
+// frame returns the event's bytes on the wire, valid while the slot is held.
+func (e *entry) frame() []byte { return e.buf.B[e.off:] }
+
+// forUser says whether uid is in a private entry's audience.
+func (e *entry) forUser(uid string) bool {
+	if e.users == nil {
+		return e.one[0] == uid
+	}
+	for _, u := range e.users {
+		if u == uid {
+			return true
+		}
+	}
+	return false
+}
+
+// audience returns the users as a log records them: nil for everyone.
+func (e *entry) audience() []string {
+	if !e.private {
+		return nil
+	}
+	if e.users != nil {
+		return e.users
+	}
+	return e.one[:]
+}
+
+// event rebuilds the event from its frame, for a callback: the publisher's own
+// Event may have changed since.
+func (e *entry) event() *wire.Event {
+	ev := decodeFrame(e.frame())
+	ev.Topic, ev.Key, ev.Users, ev.Ephemeral = e.topic, e.key, e.audience(), e.ephemeral
+	return ev
+}
+
+// release gives the slot's buffer back and lets go of everything it refers to.
+func (e *entry) release(pool *framePool) {
+	pool.put(e.buf)
+	e.buf, e.wait, e.users = nil, nil, nil
+	e.one[0], e.topic, e.key = "", "", ""
+	e.mask, e.private, e.ephemeral, e.last, e.failed = 0, false, false, false, false
+}

@@ -1,0 +1,198 @@
+package engine
+
+import "math/bits"
+
+// This file is the hot path: a batch of ring entries goes out to the shard's
+// clients, one write each however many events are pending.
+
+// deliver brings the events from..to to the shard's clients and returns the
+// last one dealt with. Not more than one fan-out is done per call, so that
+// what clients and transports ask for is never more than that late.
+func (s *shard) deliver(from, to uint64) uint64 {
+	to, masked, some := s.cut(from, to)
+	s.high = to
+	if some {
+		if masked {
+			s.fanOutMasked(from, to)
+		} else {
+			s.fanOutAll(from, to)
+		}
+	}
+	s.account(from, to)
+	return to
+}
+
+// cut shortens the run from..to to what one fan-out takes. masked says whether
+// some event in it is not for everybody, some whether any concerns the shard.
+func (s *shard) cut(from, to uint64) (last uint64, masked, some bool) {
+	size := 0
+	for seq := from; ; seq++ {
+		e := s.hub.ring.Slot(seq)
+		if !e.failed && e.mask&s.bit != 0 {
+			targeted := e.private || e.topic != ""
+			n := int(seq - from)
+			if targeted && n >= maskedBatch || masked && n >= maskedBatch {
+				return seq - 1, masked, some
+			}
+			if size += len(e.frame()); size > sendBytes && some {
+				return seq - 1, masked, some
+			}
+			masked = masked || targeted
+			some = true
+		}
+		if seq == to || masked && seq-from == maskedBatch-1 {
+			return seq, masked, some
+		}
+	}
+}
+
+// fanOutAll sends a run of events that are all for everybody.
+func (s *shard) fanOutAll(from, to uint64) {
+	if len(s.clients) == 0 {
+		return
+	}
+	s.join.reset()
+	for seq := from; ; seq++ {
+		if e := s.hub.ring.Slot(seq); !e.failed && e.mask&s.bit != 0 {
+			s.join.add(seq, e.frame())
+		}
+		if seq == to {
+			break
+		}
+	}
+	for _, c := range s.clients {
+		s.offer(c, &s.join)
+	}
+}
+
+// fanOutMasked sends a run in which some events are for some clients only.
+// Each client gets a bit per event; clients with the same bits share one run.
+func (s *shard) fanOutMasked(from, to uint64) {
+	everybody := s.mark(from, to)
+	s.variant.reset()
+	if everybody != 0 {
+		for _, c := range s.clients {
+			s.offer(c, s.variantFor(from, everybody|c.bits))
+			c.bits = 0
+		}
+	} else {
+		for _, c := range s.touched {
+			s.offer(c, s.variantFor(from, c.bits))
+			c.bits = 0
+		}
+	}
+	clear(s.touched)
+	s.touched = s.touched[:0]
+}
+
+// mark sets each client's bits and returns those of the events for everybody.
+func (s *shard) mark(from, to uint64) (everybody uint64) {
+	for seq := from; ; seq++ {
+		e := s.hub.ring.Slot(seq)
+		if !e.failed && e.mask&s.bit != 0 {
+			bit := uint64(1) << (seq - from)
+			switch {
+			case e.private && e.users == nil:
+				s.markUser(e, e.one[0], bit)
+			case e.private:
+				for _, uid := range e.users {
+					if s.hub.shardOf(uid) == s.id {
+						s.markUser(e, uid, bit)
+					}
+				}
+			case e.topic != "":
+				if t := s.topics[e.topic]; t != nil {
+					for _, c := range t.members {
+						s.touch(c, bit)
+					}
+				}
+			default:
+				everybody |= bit
+			}
+		}
+		if seq == to {
+			return everybody
+		}
+	}
+}
+
+// markUser marks the user's connections. A user without one that is entitled
+// is told to the failure callback.
+func (s *shard) markUser(e *entry, uid string, bit uint64) {
+	found := false
+	for c := s.users[uid]; c != nil; c = c.next {
+		if e.topic == "" || c.follows(e.topic) {
+			s.touch(c, bit)
+			found = true
+		}
+	}
+	if !found {
+		s.n.pushed++
+		s.n.noReceiver++
+		s.hub.tellFailed(uid, e)
+	}
+}
+
+func (s *shard) touch(c *client, bit uint64) {
+	if c.bits == 0 {
+		s.touched = append(s.touched, c)
+	}
+	c.bits |= bit
+}
+
+// variantFor returns the run of the marked events, joining it if need be.
+func (s *shard) variantFor(from uint64, marked uint64) *joined {
+	j, ok := s.variant.find(marked)
+	if ok {
+		return j
+	}
+	for m := marked; m != 0; m &= m - 1 {
+		seq := from + uint64(bits.TrailingZeros64(m))
+		j.add(seq, s.hub.ring.Slot(seq).frame())
+	}
+	return j
+}
+
+// offer gives a run of events to one client: into its sink if it is live, else
+// it waits in the window or, for a client that reads the log, there.
+func (s *shard) offer(c *client, j *joined) {
+	switch c.state {
+	case stateLive:
+		n, err := c.sink.Write(j.data)
+		if n == len(j.data) && err == nil {
+			s.n.pushed += uint64(len(j.parts))
+			s.n.delivered += uint64(len(j.parts))
+			c.wroteTick = s.tick
+		} else {
+			s.stop(c, j, n, err)
+		}
+		s.yield()
+	case stateLagging:
+		s.enqueue(c, j)
+	}
+}
+
+// account lets the events that were not private know whether this shard had a
+// receiver; the last shard to say so settles those without any.
+func (s *shard) account(from, to uint64) {
+	for seq := from; ; seq++ {
+		e := s.hub.ring.Slot(seq)
+		if !e.failed && !e.private {
+			got := len(s.clients) > 0
+			if e.topic != "" {
+				got = s.topics[e.topic] != nil
+			}
+			delta := ^uint64(0) // minus one
+			if got {
+				delta += tallyReceiver
+			}
+			if sum := e.tally.Add(delta); uint32(sum) == 0 && sum>>32 == 0 {
+				s.n.pushed++
+				s.n.noReceiver++
+			}
+		}
+		if seq == to {
+			return
+		}
+	}
+}

@@ -1,0 +1,324 @@
+package engine
+
+import "time"
+
+// This file moves a client between live and lagging: what happens when its
+// sink is full, and when it takes bytes again.
+
+// stop takes a client out of the live ones because its sink took only n bytes
+// of the run, or failed.
+func (s *shard) stop(c *client, j *joined, n int, err error) {
+	took := j.taken(n)
+	s.n.pushed += uint64(len(j.parts))
+	s.n.delivered += uint64(took)
+
+	l := s.startLag(c, stateLagging)
+	l.queued = len(j.parts) - took
+	l.queuedBytes = len(j.data) - n
+	if n > 0 {
+		c.wroteTick = s.tick
+	}
+	if err != nil {
+		c.pos = j.before(took)
+		s.doom(c, err)
+		return
+	}
+	s.block(c, j, n, took)
+}
+
+// block notes how far a sink that is now full got in the run: a frame sent in
+// part is completed before anything else.
+func (s *shard) block(c *client, j *joined, n, took int) {
+	c.blocked = true
+	c.lag.stallTick = s.tick
+	c.pos = j.before(took)
+	if cut := j.start(took); n > cut {
+		s.keepRest(c, j.data[n:j.end(took)])
+		c.pos = j.parts[took].seq
+		c.restSeq = c.pos
+	}
+	if before(c.pos, s.lagLow) {
+		s.lagLow = c.pos
+	}
+}
+
+// startLag gives the client the state that only one in trouble needs.
+func (s *shard) startLag(c *client, state clientState) *lag {
+	c.state = state
+	if c.lag == nil {
+		if c.lag, s.spare = s.spare, nil; c.lag == nil {
+			c.lag = &lag{}
+		}
+	}
+	l := c.lag
+	l.base, l.stallTick = s.cursor(), s.tick
+	l.index = int32(len(s.laggards))
+	s.laggards = append(s.laggards, c)
+	return l
+}
+
+// forget takes the client off the list of those in trouble.
+func (s *shard) forget(c *client) {
+	n := len(s.laggards) - 1
+	if i := int(c.lag.index); i <= n && s.laggards[i] == c {
+		moved := s.laggards[n]
+		s.laggards[i] = moved
+		moved.lag.index = int32(i)
+		s.laggards[n] = nil
+		s.laggards = s.laggards[:n]
+	}
+	if c.lag.history == nil {
+		*c.lag = lag{}
+		s.spare = c.lag
+	}
+	c.lag = nil
+}
+
+// recover makes a client live that has got everything up to the shard's
+// position. The shard alone makes this switch, between two batches, so nothing
+// can be missed or doubled.
+func (s *shard) recover(c *client) {
+	s.n.dropped += uint64(c.lag.queued) // retention took them from the log
+	s.forget(c)
+	c.state = stateLive
+}
+
+// enqueue lets a run wait for a lagging client: nothing is copied, the events
+// are in the window behind pos.
+func (s *shard) enqueue(c *client, j *joined) {
+	l := c.lag
+	s.n.pushed += uint64(len(j.parts))
+	l.queued += len(j.parts)
+	l.queuedBytes += len(j.data)
+	if l.queued > s.hub.cfg.queue() || l.queuedBytes > s.hub.cfg.queueBytes {
+		s.overflow(c, j.parts[0].seq)
+	}
+}
+
+// proceed sends what waits for the client, in order, until its sink is full or
+// it is live again. Called between batches only.
+func (s *shard) proceed(c *client) {
+	for !c.blocked && c.state != stateClosed {
+		if c.rest != nil {
+			if !s.flushRest(c) {
+				return
+			}
+			continue
+		}
+		if c.state == stateLive {
+			return
+		}
+		if c.lag.gap {
+			s.tellGap(c)
+			continue
+		}
+		if c.state == stateBehind {
+			if !s.readOn(c) {
+				return
+			}
+			continue
+		}
+		if !s.flushWindow(c) {
+			return
+		}
+	}
+}
+
+// flushRest sends the remainder of what was sent in part. It returns whether
+// all of it is gone.
+func (s *shard) flushRest(c *client) bool {
+	n, err := c.sink.Write(c.rest.B)
+	if n > 0 {
+		s.progress(c, n)
+	}
+	if err != nil {
+		s.close(c, err)
+		return false
+	}
+	if n < len(c.rest.B) {
+		c.rest.B = append(c.rest.B[:0], c.rest.B[n:]...)
+		c.blocked = true
+		return false
+	}
+	if c.restSeq != 0 {
+		s.sent(c, c.restSeq)
+	}
+	c.dropRest(s)
+	return true
+}
+
+// flushWindow sends a bounded part of the events in the window that wait for
+// the client. It returns false where the client has to wait for its sink or
+// for its next turn.
+func (s *shard) flushWindow(c *client) bool {
+	l := c.lag
+	if l.retry.to != 0 && !before(c.pos+1, l.retry.from) {
+		s.lose(c, c.pos, l.retry.to)
+		c.pos, l.retry = l.retry.to, retryState{}
+		return true
+	}
+	to := s.gatherWindow(c, &s.gather)
+	if len(s.gather.parts) > 0 && !s.send(c, &s.gather) {
+		return false
+	}
+	c.pos = to
+	if c.pos == s.cursor() {
+		s.recover(c)
+		return false
+	}
+	if s.budget--; s.budget <= 0 {
+		s.budget = yieldWrites
+		c.attend(attendMore) // others first
+		return false
+	}
+	return true
+}
+
+// gatherWindow joins events after pos that are for the client, up to a write's
+// bound, and returns the position that is reached when they are sent.
+func (s *shard) gatherWindow(c *client, j *joined) (reached uint64) {
+	j.reset()
+	last := s.cursor()
+	if r := &c.lag.retry; r.to != 0 && before(r.from-1, last) {
+		last = r.from - 1
+	}
+	newest := s.newestKeys(c, last)
+	reached = c.pos
+	for reached != last && len(j.data) < sendBytes {
+		reached++
+		e := s.hub.ring.Slot(reached)
+		if e.failed || !c.wants(e) {
+			continue
+		}
+		if newest != nil && e.key != "" && newest[conflationKey{e.topic, e.key}] != reached {
+			s.conflated(c, reached)
+			continue
+		}
+		j.add(reached, e.frame())
+	}
+	return reached
+}
+
+// send writes a run to a client that is not live. It returns whether all was
+// taken; if not, the client waits for its sink or is closed.
+func (s *shard) send(c *client, j *joined) bool {
+	n, err := c.sink.Write(j.data)
+	took := j.taken(n)
+	for i := range took {
+		s.sent(c, j.parts[i].seq)
+	}
+	if n > 0 {
+		s.progress(c, n)
+	}
+	if err == nil && n == len(j.data) {
+		return true
+	}
+	if err != nil {
+		c.pos = j.before(took)
+		s.close(c, err)
+		return false
+	}
+	s.block(c, j, n, took)
+	return false
+}
+
+// progress notes that the sink took n bytes.
+func (s *shard) progress(c *client, n int) {
+	c.wroteTick = s.tick
+	if l := c.lag; l != nil {
+		l.stallTick = s.tick
+		l.queuedBytes = max(0, l.queuedBytes-n)
+		if l.retry.to == 0 {
+			l.retry = retryState{}
+		}
+	}
+}
+
+// sent counts one event that a client which is not live has got.
+func (s *shard) sent(c *client, seq uint64) {
+	l := c.lag
+	switch {
+	case !before(l.base, seq):
+		s.n.resent++
+		return
+	case c.state == stateBehind && before(l.seen, seq):
+		s.n.pushed++
+	default:
+		l.queued--
+	}
+	s.n.delivered++
+}
+
+// keepRest copies what must be sent before anything else.
+func (s *shard) keepRest(c *client, b []byte) {
+	if c.rest == nil {
+		c.rest = s.hub.frames.get()
+		c.rest.Reset()
+	}
+	c.rest.B = append(c.rest.B, b...)
+}
+
+func (c *client) dropRest(s *shard) {
+	if c.rest != nil {
+		s.hub.frames.put(c.rest)
+		c.rest = nil
+	}
+	c.restSeq = 0
+}
+
+// failQueued counts what waits for a client that goes away as failed, and
+// hands to the callback what of it the window still holds.
+func (s *shard) failQueued(c *client) {
+	l := c.lag
+	if l == nil || l.queued == 0 {
+		return
+	}
+	s.n.failed += uint64(l.queued)
+	l.queued = 0
+	if s.hub.cfg.failed == nil {
+		return
+	}
+	from := c.pos + 1
+	if c.restSeq != 0 {
+		from = c.restSeq
+	}
+	last := s.high
+	if c.state == stateBehind {
+		last = l.seen
+	}
+	s.eachWaiting(c, from, last, func(e *entry) { s.hub.tellFailed(c.uid, e) })
+}
+
+// eachWaiting calls fn for the events from..to in the window that are for the
+// client and counted as pushed to it.
+func (s *shard) eachWaiting(c *client, from, to uint64, fn func(*entry)) {
+	if low := s.oldest(); before(from, low) {
+		from = low
+	}
+	if first := c.lag.base + 1; before(from, first) {
+		from = first
+	}
+	r := c.lag.retry
+	for seq := from; !before(to, seq); seq++ {
+		if r.to != 0 && !before(seq, r.from) && !before(r.to, seq) {
+			continue // timed out before
+		}
+		if e := s.hub.ring.Slot(seq); !e.failed && c.wants(e) {
+			fn(e)
+		}
+	}
+}
+
+// before returns the position of a client that has got the first i events of
+// the run.
+func (j *joined) before(i int) uint64 {
+	if i == 0 {
+		return j.parts[0].seq - 1
+	}
+	return j.parts[i-1].seq
+}
+
+// ticksOf converts a duration to ticks of the hub's clock, at least one.
+func (h *Hub) ticksOf(d time.Duration) uint32 {
+	return uint32(max(1, (d+h.period-1)/h.period))
+}

@@ -1,0 +1,28 @@
+package engine
+
+import "github.com/spatehub/spate/wire"
+
+// GapEvent is the type of the event that tells a client of lost history. Its
+// data is a Gap as JSON; it has no ID.
+const GapEvent = "gap"
+
+// Gap is the data of a gap event: events after From up to and including To
+// that were meant for the client may be missing. From is the client's own last
+// ID as it sent it.
+type Gap struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// maxGapName bounds how much of a client's garbage is sent back to it.
+const maxGapName = 64
+
+func appendGap(dst []byte, from string, to uint64) []byte {
+	e := wire.Event{Event: GapEvent, Data: Gap{From: from, To: wire.FormatID(to)}}
+	frame, err := wire.AppendEvent(dst, &e)
+	if err != nil {
+		// Only a name that is no text can fail, and JSON has replaced it.
+		panic("engine: gap event: " + err.Error())
+	}
+	return frame
+}

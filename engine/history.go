@@ -1,0 +1,168 @@
+package engine
+
+import (
+	"github.com/spatehub/spate/persist"
+)
+
+// history is a client's reading of the log. The shard asks the catch-up
+// readers for one segment at a time and drops it as soon as the sink is full:
+// a slow client costs no page, only another look at the shared ones.
+type history struct {
+	c     *client
+	check bool // the position came from the client: see whether it was ever issued
+
+	asked   bool // a reader has the request; result is the reader's
+	after   uint64
+	result  *segment // set by the reader before it raises attendPage
+	segment *segment // arrived, the shard's
+
+	private *page // the user's own events around the position; the readers' between ask and arrival
+
+	failures int
+	retryAt  uint32 // tick at which to ask again; 0: not waiting
+
+	kept keptEvents // under conflation: the newest of each key, not yet sent
+}
+
+// segment is what a reader found: everything for the client after the asked
+// position and up to upTo.
+type segment struct {
+	public  *page // shared with other clients
+	private *page // the user's own, nil where public holds all kinds
+	mixed   bool  // public holds all kinds of events: filter each
+	floor   uint64
+	unknown bool // the position was never issued
+	upTo    uint64
+	err     error
+}
+
+func newHistory(c *client) *history { return &history{c: c} }
+
+// arrived takes over what the reader found.
+func (h *history) arrived() {
+	if h.asked && h.result != nil {
+		h.segment, h.result, h.asked = h.result, nil, false
+	}
+}
+
+// due says whether a failed reading shall be tried again.
+func (h *history) due(now uint32) bool {
+	if h.retryAt == 0 || before32(now, h.retryAt) {
+		return false
+	}
+	h.retryAt = 0
+	return true
+}
+
+// maxHistoryFailures bounds how often a log that fails is tried for a client.
+const maxHistoryFailures = 5
+
+// readOn moves a client that is behind on by one segment. It returns whether
+// to go on at once.
+func (s *shard) readOn(c *client) bool {
+	h := c.lag.history
+	if h.kept.flushing {
+		return s.sendKept(c)
+	}
+	seg := h.segment
+	if seg == nil {
+		if !h.asked && h.retryAt == 0 {
+			h.asked, h.after = true, c.pos
+			s.hub.catchup.ask(h)
+		}
+		return false
+	}
+	h.segment = nil
+	if seg.err != nil {
+		return s.readFailed(c, seg.err)
+	}
+	h.failures = 0
+	if h.check {
+		h.check = false
+		if seg.unknown {
+			s.lose(c, c.pos, max(c.pos, seg.floor))
+		}
+	}
+	if before(c.pos, seg.floor) {
+		s.lose(c, c.pos, seg.floor)
+		c.pos = seg.floor
+	}
+	if c.lag.gap {
+		s.tellGap(c)
+		if !s.flushRest(c) {
+			return false
+		}
+	}
+	if c.conflate {
+		s.eachRecord(c, seg, func(r *persist.Record) { s.keep(c, r) })
+		h.kept.flushing = h.kept.bytes > maxKeptBytes
+	} else if j := s.segmentRun(c, seg); len(j.parts) > 0 && !s.send(c, j) {
+		return false
+	}
+	if before(c.pos, seg.upTo) {
+		c.pos = seg.upTo
+	}
+	if !before(c.pos, s.oldest()-1) {
+		if h.kept.bytes > 0 {
+			h.kept.flushing = true
+			return true
+		}
+		c.lag.history = nil
+		s.enterWindow(c)
+	}
+	return true
+}
+
+// readFailed tries again later, or gives up: the client will come back and
+// resume.
+func (s *shard) readFailed(c *client, err error) bool {
+	h := c.lag.history
+	h.failures++
+	s.hub.cfg.logger.Error("spate: reading history failed", "uid", c.uid, "after", c.pos, "try", h.failures, "err", err)
+	if h.failures >= maxHistoryFailures {
+		s.close(c, ErrHistory)
+		return false
+	}
+	h.retryAt = s.tick + s.hub.tryTicks
+	return false
+}
+
+// segmentRun returns the segment's events for the client as one run. Where
+// they are all in the shared page, it is sent as it lies there.
+func (s *shard) segmentRun(c *client, seg *segment) *joined {
+	j := &s.gather
+	j.reset()
+	if !seg.mixed && len(seg.own(c.pos)) == 0 {
+		seg.public.run(j, seg.public.within(c.pos, seg.upTo))
+		return j
+	}
+	s.eachRecord(c, seg, func(r *persist.Record) { j.add(r.ID, r.Frame) })
+	return j
+}
+
+// eachRecord calls fn for the segment's events for the client, in ID order.
+func (s *shard) eachRecord(c *client, seg *segment, fn func(*persist.Record)) {
+	pub := seg.public.within(c.pos, seg.upTo)
+	records := seg.public.records[pub.from:pub.to]
+	own := seg.own(c.pos)
+	for len(records) > 0 || len(own) > 0 {
+		var r *persist.Record
+		if len(own) == 0 || len(records) > 0 && records[0].ID < own[0].ID {
+			r, records = &records[0], records[1:]
+		} else {
+			r, own = &own[0], own[1:]
+		}
+		if r.For(c.uid, c.follows) {
+			fn(r)
+		}
+	}
+}
+
+// own returns the user's own records after pos.
+func (seg *segment) own(pos uint64) []persist.Record {
+	if seg.private == nil {
+		return nil
+	}
+	r := seg.private.within(pos, seg.upTo)
+	return seg.private.records[r.from:r.to]
+}

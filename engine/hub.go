@@ -1,0 +1,362 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/panjf2000/ants/v2"
+	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/ringbuf"
+	"github.com/spatehub/spate/wire"
+)
+
+// Hub takes events from publishers and brings them to connections. All its
+// methods may be called from any goroutine at any time.
+//
+// Publishing and fan-out take no lock: an event goes from the ring to every
+// shard, and each shard owns its connections.
+type Hub struct {
+	cfg      *config
+	ctx      context.Context // ends with the hub: readings of the log
+	cancel   context.CancelFunc
+	ring     *ringbuf.Ring[entry]
+	frames   framePool
+	shards   []*shard
+	all      uint64 // every shard's bit
+	seed     maphash.Seed
+	log      persist.Log // nil: no log
+	journal  *journal    // nil: no log
+	catchup  *catchup
+	sched    *scheduler
+	kernel   *ants.Pool // runs shards and catch-up readers
+	workers  *ants.Pool // runs callbacks
+	notices  *notices
+	wakeStep uint64 // sequences after which every shard is woken, concerned or not
+
+	period    time.Duration // of a tick
+	beatTicks uint32        // 0: no heartbeats
+	tryTicks  uint32
+
+	_ [64]byte
+	// pushers counts pushes under way. A push adds itself before it looks at
+	// closing, and Shutdown sets closing before it waits for pushers to be
+	// zero, so that no event is claimed after the drain looked.
+	pushers atomic.Int64
+	_       [64]byte
+	events  atomic.Uint64 // accepted
+	_       [64]byte
+
+	logFailed atomic.Uint64
+	online    atomic.Int64  // connections; Subscribe adds, a shard's close subtracts
+	turn      atomic.Uint64 // spreads anonymous connections
+	closing   atomic.Bool   // set by Shutdown: no push, no subscription any more
+	expired   atomic.Bool   // set by Shutdown at its deadline: close what still waits
+
+	stop     chan struct{} // closed when the drain is over
+	closed   chan struct{} // closed when everything has ended
+	emptied  chan struct{} // of capacity 1: a shard has lost its last client while draining
+	shutdown sync.Once
+	work     sync.WaitGroup
+}
+
+// NewHub starts a hub. It must be closed. A setting out of range is corrected
+// and said in the log.
+func NewHub(opts ...HubOption) *Hub {
+	cfg := newConfig(opts)
+	h := &Hub{
+		cfg: cfg, seed: maphash.MakeSeed(), log: logOf(cfg),
+		stop: make(chan struct{}), closed: make(chan struct{}), emptied: make(chan struct{}, 1),
+		period: tickPeriod(cfg),
+	}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	h.tryTicks = h.ticksOf(cfg.timeout / time.Duration(cfg.tries))
+	if cfg.heartbeat > 0 {
+		h.beatTicks = h.ticksOf(cfg.heartbeat)
+	}
+	h.ring = ringbuf.NewRing(cfg.buffer, h.firstID()-1, func(_ uint64, e *entry) {
+		h.frames.held.Add(-int64(len(e.buf.B)))
+		e.release(&h.frames)
+	})
+	h.wakeStep = uint64(max(1, cfg.buffer/8))
+
+	runners := min(cfg.shards, 2*processors())
+	readers := max(1, processors()/2)
+	h.kernel = newPool(runners+readers, cfg.logger, nil)
+	h.workers = newPool(cfg.workers, cfg.logger, func(p any) {
+		cfg.logger.Error("spate: failure callback panicked", "panic", p)
+	})
+	h.notices = newNotices(h)
+	if h.log != nil {
+		h.journal = newJournal(h, h.log)
+	}
+	h.makeShards()
+	h.sched = newScheduler(h.kernel, len(h.shards), runners)
+	h.catchup = newCatchup(h, h.kernel, readers)
+
+	h.work.Add(1)
+	go h.runClock()
+	if h.journal != nil {
+		h.work.Add(2)
+		go h.journal.collect()
+		go h.journal.commit()
+	}
+	if done := cfg.ctx.Done(); done != nil {
+		h.work.Add(1)
+		go func() {
+			defer h.work.Done()
+			select {
+			case <-done:
+				go h.Close()
+			case <-h.stop:
+			}
+		}()
+	}
+	return h
+}
+
+// makeShards adds the shards' readers to the ring: behind the journal, or, with
+// immediate delivery, beside it.
+func (h *Hub) makeShards() {
+	var after []*ringbuf.Reader[entry]
+	if h.journal != nil && !h.cfg.immediate {
+		after = append(after, h.journal.done)
+	}
+	for id := range h.cfg.shards {
+		r := h.ring.NewReader(after...)
+		r.SetWindow(h.cfg.window)
+		s := newShard(h, id, r)
+		h.shards = append(h.shards, s)
+		h.all |= s.bit
+	}
+}
+
+// logOf returns the log to use, nil if there is none.
+func logOf(c *config) persist.Log {
+	if c.log == nil && c.store != nil {
+		c.log = persist.FromStore(c.store)
+	}
+	return c.log
+}
+
+// firstID returns the ID of the hub's first event: after the log's last one,
+// else the time in microseconds, which is beyond any ID that an earlier hub
+// can have given. It is the latter, too, where IDs may have been given that
+// the log never saw.
+func (h *Hub) firstID() uint64 {
+	now := uint64(time.Now().UnixMicro())
+	if h.log == nil {
+		return now
+	}
+	last := h.log.Last()
+	if last == 0 {
+		return now
+	}
+	weak := h.cfg.immediate
+	if st, ok := h.log.(persist.Stats); ok && !st.LogStats().Sync {
+		weak = true
+	}
+	if weak {
+		return max(last+1, now)
+	}
+	return last + 1
+}
+
+func newPool(size int, logger *slog.Logger, onPanic func(any)) *ants.Pool {
+	if onPanic == nil {
+		onPanic = func(p any) { panic(p) } // a bug of ours or of a Sink: not to be hidden
+	}
+	p, err := ants.NewPool(size, ants.WithNonblocking(true), ants.WithPanicHandler(onPanic),
+		ants.WithLogger(antsLogger{logger}))
+	if err != nil {
+		panic("engine: pool: " + err.Error()) // only for options that contradict each other
+	}
+	return p
+}
+
+type antsLogger struct{ l *slog.Logger }
+
+func (a antsLogger) Printf(format string, args ...any) {
+	a.l.Error("spate: worker pool: " + fmt.Sprintf(format, args...))
+}
+
+// shardOf returns the shard of a user's connections.
+func (h *Hub) shardOf(uid string) int {
+	if len(h.shards) == 1 {
+		return 0
+	}
+	return int(maphash.String(h.seed, uid) % uint64(len(h.shards)))
+}
+
+// wakeFor wakes the shards that the events from..to concern. Now and then it
+// wakes all, so that a shard without receivers does not hold up the ring.
+func (h *Hub) wakeFor(from, to, mask uint64) {
+	if from/h.wakeStep != (to+1)/h.wakeStep {
+		mask = h.all
+	}
+	h.wakeMask(mask)
+}
+
+// Subscribe adds a connection. The hub's shard owns sink from here on and
+// closes it exactly once, also where it turns out that the hub closes; only if
+// Subscribe returns an error the sink is still the caller's.
+//
+// Errors: ErrClosed, or a *wire.FieldError for a user or topic that cannot be.
+func (h *Hub) Subscribe(sub Subscription, sink Sink) (Subscriber, error) {
+	if h.closing.Load() {
+		return Subscriber{}, ErrClosed
+	}
+	if err := sub.validate(); err != nil {
+		return Subscriber{}, err
+	}
+	c := &client{sink: sink, uid: sub.UID, policy: sub.Policy, conflate: sub.Conflate}
+	c.node.Value = c
+	if sub.UID != "" {
+		c.shard = h.shards[h.shardOf(sub.UID)]
+	} else {
+		c.shard = h.shards[h.turn.Add(1)%uint64(len(h.shards))]
+	}
+	if len(sub.Topics) > 0 {
+		names := sortedUnique(sub.Topics)
+		c.topics = make([]topicRef, len(names))
+		for i, name := range names {
+			c.topics[i].topic = &topic{name: strings.Clone(name)}
+		}
+	}
+	switch stall := sub.StallTimeout; {
+	case stall > 0:
+		c.stallFor = h.ticksOf(stall)
+	case stall == 0 && h.cfg.stall > 0:
+		c.stallFor = h.ticksOf(h.cfg.stall)
+	}
+	h.start(c, sub)
+	h.online.Add(1)
+	c.attend(attendJoin)
+	return Subscriber{c}, nil
+}
+
+// start sets the position from which the client wants events.
+func (h *Hub) start(c *client, sub Subscription) {
+	now := h.ring.Claimed()
+	c.pos = now
+	if sub.From != 0 && !before(now, sub.From) {
+		c.pos = sub.From
+	}
+	if sub.LastEventID == "" {
+		return
+	}
+	c.lag = &lag{resumes: true}
+	id, err := wire.ParseID(sub.LastEventID)
+	if err != nil || before(now, id) || id == 0 {
+		// Never issued here: a garbled ID, or one of another hub.
+		name := sub.LastEventID
+		if len(name) > maxGapName {
+			name = name[:maxGapName]
+		}
+		c.lag.gapName = strings.ToValidUTF8(strings.Clone(name), "?")
+		return
+	}
+	c.pos = id
+}
+
+// validate checks the subscription's names by the rules for events.
+func (sub *Subscription) validate() error {
+	probe := wire.Event{Data: ""}
+	if sub.UID != "" {
+		probe.Users = []string{sub.UID}
+	}
+	if err := probe.Validate(); err != nil {
+		return err
+	}
+	for _, t := range sub.Topics {
+		probe.Topic = t
+		if t == "" {
+			return &wire.FieldError{Field: "topic", Reason: "is empty"}
+		}
+		if err := probe.Validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// left counts a connection out.
+func (h *Hub) left(reason error) {
+	h.online.Add(-1)
+	if h.closing.Load() {
+		select {
+		case h.emptied <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// OnlineClientsNum returns the number of connections.
+func (h *Hub) OnlineClientsNum() int { return int(h.online.Load()) }
+
+// Position returns the ID of the latest event pushed. A transport takes it
+// before the response head goes out and gives it as Subscription.From.
+func (h *Hub) Position() uint64 { return h.ring.Claimed() }
+
+// committed is the position up to which everything is in the log.
+func (h *Hub) committed() uint64 { return h.journal.done.Cursor() }
+
+// CanResume says whether a client that continues after lastEventID would get
+// everything, or a gap event instead. Only the history's bounds are looked at;
+// the answer may be out of date as soon as it is given. ctx bounds the look
+// into the log.
+func (h *Hub) CanResume(ctx context.Context, lastEventID string, topics []string) (bool, error) {
+	id, err := wire.ParseID(lastEventID)
+	now := h.ring.Claimed()
+	if err != nil || id == 0 || before(now, id) {
+		return false, nil
+	}
+	if !h.cfg.resend {
+		return id == now, nil
+	}
+	if h.log == nil {
+		oldest := h.shards[0].reader.Held()
+		for _, s := range h.shards[1:] {
+			if o := s.reader.Held(); before(oldest, o) {
+				oldest = o
+			}
+		}
+		return !before(id, oldest-1), nil
+	}
+	if before(id, h.log.Floor(slices.Clone(topics))) {
+		return false, nil
+	}
+	if !before(id, h.committed()) {
+		return true, nil
+	}
+	return h.log.Has(ctx, id)
+}
+
+// Healthy returns nil, or why the hub cannot do its work: it is closed, or its
+// log does not take events.
+func (h *Hub) Healthy() error {
+	if h.closing.Load() {
+		return ErrClosed
+	}
+	if h.journal != nil {
+		if err := h.journal.failure.Load(); err != nil {
+			return fmt.Errorf("%w: %w", ErrLog, *err)
+		}
+	}
+	return nil
+}
+
+// PrintPushStats writes the counters to the hub's logger.
+func (h *Hub) PrintPushStats() {
+	st := h.Stats()
+	h.cfg.logger.Info("spate: push stats", "events", st.Events, "pushed", st.Pushed,
+		"delivered", st.Delivered, "dropped", st.Dropped, "timed_out", st.TimedOut,
+		"failed", st.Failed, "conflated", st.Conflated, "no_receiver", st.NoReceiver,
+		"pending", st.Pending, "resent", st.Resent, "gaps", st.Gaps, "clients", st.Clients)
+}

@@ -1,0 +1,252 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/ringbuf"
+)
+
+const (
+	// journalBatch and journalBytes bound one batch of the log.
+	journalBatch = 1024
+	journalBytes = 4 << 20
+	// journalDepth is how many batches may be on their way to the disk while
+	// the next one is put together.
+	journalDepth = 4
+)
+
+// journal brings events into the log: one goroutine drains whatever waits in
+// the ring into one batch, a second one sees each batch made durable, in
+// order, and lets the shards have it. While the disk works on one batch the
+// next one collects: the busier the hub, the larger the batches.
+//
+// There is one reader for each of the two: intake follows the publishers, done
+// follows intake, and the shards are gated by done (or, with immediate
+// delivery, by nobody but the publishers).
+type journal struct {
+	hub    *Hub
+	log    persist.Log
+	pipe   persist.Pipeliner // nil: Append in the second goroutine
+	intake *ringbuf.Reader[entry]
+	done   *ringbuf.Reader[entry]
+	ready  chan *journalRun
+	free   chan *journalRun
+	waits  []*commitWait // of the run being settled
+
+	// failure is the error of the latest batch, nil when it went well. Written
+	// by the second goroutine, read by Healthy.
+	failure atomic.Pointer[error]
+}
+
+// journalRun is one batch on its way.
+type journalRun struct {
+	from, to uint64
+	recs     []persist.Record
+	wait     func() error
+	err      error
+}
+
+func newJournal(h *Hub, log persist.Log) *journal {
+	j := &journal{hub: h, log: log,
+		ready: make(chan *journalRun, journalDepth), free: make(chan *journalRun, journalDepth+2)}
+	j.pipe, _ = log.(persist.Pipeliner)
+	j.intake = h.ring.NewReader()
+	j.done = h.ring.NewReader(j.intake)
+	for range cap(j.free) {
+		j.free <- &journalRun{}
+	}
+	return j
+}
+
+// collect is the first goroutine. It ends when the ring is closed and drained.
+func (j *journal) collect() {
+	defer j.hub.work.Done()
+	defer close(j.ready)
+	for {
+		from, to, err := j.intake.Next(context.Background(), journalBatch)
+		if err != nil {
+			return
+		}
+		to = j.boundary(from, to)
+		run := <-j.free
+		run.from, run.to, run.err, run.wait = from, to, nil, nil
+		j.fill(run)
+		if len(run.recs) > 0 && j.pipe != nil {
+			run.wait, run.err = j.pipe.Begin(run.recs)
+		}
+		j.intake.Advance(to)
+		j.ready <- run
+	}
+}
+
+// boundary moves to back to the end of a push, so that a batch, which fails or
+// lives as a whole, never splits one; and forward where it began with a push
+// larger than the batch. The rest of that push is published in one go with its
+// first event, so the wait is for the publisher's loop only.
+func (j *journal) boundary(from, to uint64) uint64 {
+	size := 0
+	last := from - 1
+	for seq := from; ; seq++ {
+		e := j.hub.ring.Slot(seq)
+		size += len(e.frame())
+		if e.last {
+			last = seq
+			if size > journalBytes {
+				return last
+			}
+		}
+		if seq != to {
+			continue
+		}
+		if last != from-1 {
+			return last
+		}
+		for to == seq {
+			_, to = j.next(from, int(seq-from)+2)
+		}
+	}
+}
+
+// next looks for more than the journal has seen of a push under way.
+func (j *journal) next(from uint64, n int) (uint64, uint64) {
+	if _, to, ok := j.intake.TryNext(n); ok {
+		return from, to
+	}
+	return from, from
+}
+
+// fill makes the run's records. They alias the ring's slots, which the journal
+// holds until the run is done.
+func (j *journal) fill(run *journalRun) {
+	run.recs = run.recs[:0]
+	now := time.Now().UnixMilli()
+	for seq := run.from; ; seq++ {
+		if e := j.hub.ring.Slot(seq); !e.ephemeral {
+			run.recs = append(run.recs, persist.Record{
+				ID: seq, Users: e.audience(), Topic: e.topic, Key: e.key, Time: now, Frame: e.frame(),
+			})
+		}
+		if seq == run.to {
+			return
+		}
+	}
+}
+
+// commit is the second goroutine.
+func (j *journal) commit() {
+	defer j.hub.work.Done()
+	for run := range j.ready {
+		err := run.err
+		if len(run.recs) > 0 && err == nil {
+			if run.wait != nil {
+				err = run.wait()
+			} else if j.pipe == nil {
+				err = j.log.Append(context.Background(), run.recs)
+			}
+		}
+		if len(run.recs) > 0 {
+			j.note(err)
+		}
+		j.settle(run, err)
+		clear(run.recs)
+		run.wait = nil
+		j.free <- run
+	}
+}
+
+// settle marks what failed, passes the run on to the shards, and tells the
+// publishers that wait.
+func (j *journal) settle(run *journalRun, err error) {
+	if err != nil {
+		j.fail(run, err)
+	}
+	h := j.hub
+	var mask uint64
+	waits := j.waits[:0]
+	for seq := run.from; ; seq++ {
+		e := h.ring.Slot(seq)
+		mask |= e.mask
+		if e.wait != nil && e.last {
+			waits = append(waits, e.wait)
+		}
+		if seq == run.to {
+			break
+		}
+	}
+	j.done.Advance(run.to)
+	// At this point the slots may be gone; the waits are ours.
+	if !h.cfg.immediate {
+		h.wakeFor(run.from, run.to, mask)
+	}
+	for _, w := range waits {
+		w.done <- w.err
+	}
+	clear(waits)
+	j.waits = waits
+}
+
+// fail marks the run's events as not taken, so that no shard delivers them.
+func (j *journal) fail(run *journalRun, err error) {
+	taken := 0
+	if partial := (*persist.PartialError)(nil); errors.As(err, &partial) {
+		taken = partial.Taken
+	}
+	err = fmt.Errorf("%w: %w", ErrLog, err)
+	for seq := run.from; ; seq++ {
+		e := j.hub.ring.Slot(seq)
+		if !e.ephemeral {
+			if taken > 0 {
+				taken--
+			} else {
+				if !j.hub.cfg.immediate {
+					e.failed = true
+				}
+				j.hub.logFailed.Add(1)
+				if e.wait != nil {
+					e.wait.err = err
+				}
+			}
+		}
+		if seq == run.to {
+			return
+		}
+	}
+}
+
+// note keeps the log's health, and says in the log when it changes.
+func (j *journal) note(err error) {
+	was := j.failure.Load()
+	switch {
+	case err != nil:
+		j.failure.Store(&err)
+		if was == nil {
+			j.hub.cfg.logger.Error("spate: the log does not take events; pushes fail", "err", err)
+		}
+	case was != nil:
+		j.failure.Store(nil)
+		j.hub.cfg.logger.Info("spate: the log takes events again")
+	}
+}
+
+// commitWait lets a publisher wait for the journal's verdict on its push.
+type commitWait struct {
+	// err is written by the journal before it sends on done, which publishes
+	// it. It is set for the push as a whole: its last event carries the wait.
+	err  error
+	done chan error // of capacity 1
+}
+
+func newCommitWait() *commitWait { return &commitWait{done: make(chan error, 1)} }
+
+// sortedUnique returns a sorted copy of uids without duplicates.
+func sortedUnique(uids []string) []string {
+	u := slices.Clone(uids)
+	slices.Sort(u)
+	return slices.Compact(u)
+}

@@ -1,0 +1,145 @@
+package engine
+
+// This file keeps a shard's books of who is connected.
+
+// admit takes a new client in, at once or when the shard has reached the
+// position that the client starts from.
+func (s *shard) admit(c *client) {
+	if s.hub.closing.Load() {
+		s.close(c, ErrClosed)
+		return
+	}
+	if before(s.cursor(), c.pos) {
+		s.early = append(s.early, c)
+		return
+	}
+	s.enrol(c)
+	s.place(c)
+}
+
+// admitEarly looks again at the clients that were ahead of the shard.
+func (s *shard) admitEarly() {
+	waiting := s.early
+	s.early = s.early[:0]
+	for _, c := range waiting {
+		if c.state == stateNew {
+			s.admit(c)
+		}
+	}
+	clear(waiting[len(s.early):])
+}
+
+// enrol enters the client into the books.
+func (s *shard) enrol(c *client) {
+	c.index = int32(len(s.clients))
+	c.wroteTick = s.tick
+	s.clients = append(s.clients, c)
+	if c.uid != "" {
+		c.next = s.users[c.uid]
+		s.users[c.uid] = c
+	}
+	for i := range c.topics {
+		ref := &c.topics[i]
+		name := ref.topic.name
+		t := s.topics[name]
+		if t == nil {
+			t = &topic{name: name}
+			s.topics[name] = t
+		}
+		ref.topic, ref.index = t, int32(len(t.members))
+		t.members = append(t.members, c)
+	}
+}
+
+// strike takes an enrolled client out of the books.
+func (s *shard) strike(c *client) {
+	last := s.clients[len(s.clients)-1]
+	s.clients[c.index] = last
+	last.index = c.index
+	s.clients[len(s.clients)-1] = nil
+	s.clients = s.clients[:len(s.clients)-1]
+
+	if c.uid != "" {
+		s.strikeUser(c)
+	}
+	for i := range c.topics {
+		s.strikeTopic(&c.topics[i])
+	}
+	s.clients = shrink(s.clients)
+}
+
+func (s *shard) strikeUser(c *client) {
+	head := s.users[c.uid]
+	if head != c {
+		for head.next != c {
+			head = head.next
+		}
+		head.next = c.next
+	} else if c.next != nil {
+		s.users[c.uid] = c.next
+	} else {
+		delete(s.users, c.uid)
+	}
+	c.next = nil
+}
+
+func (s *shard) strikeTopic(ref *topicRef) {
+	t := ref.topic
+	n := len(t.members) - 1
+	moved := t.members[n]
+	t.members[ref.index] = moved
+	for i := range moved.topics {
+		if r := &moved.topics[i]; r.topic == t {
+			r.index = ref.index
+			break
+		}
+	}
+	t.members[n] = nil
+	t.members = shrink(t.members[:n])
+	if n == 0 {
+		delete(s.topics, t.name)
+	}
+}
+
+// shrink gives memory back once three quarters of a large list are unused.
+func shrink(list []*client) []*client {
+	if cap(list) < 1024 || len(list) > cap(list)/4 {
+		return list
+	}
+	return append(make([]*client, 0, 2*len(list)), list...)
+}
+
+// doom marks the client for closing after the sweep under way.
+func (s *shard) doom(c *client, err error) {
+	s.doomed = append(s.doomed, doomedClient{c, err})
+}
+
+func (s *shard) closeDoomed() {
+	for i := 0; i < len(s.doomed); i++ {
+		d := s.doomed[i]
+		s.close(d.c, d.err)
+	}
+	clear(s.doomed)
+	s.doomed = s.doomed[:0]
+}
+
+// close ends a connection: what still waits for it has failed, and its sink is
+// called for the last time. Not to be called within a sweep; see doom.
+func (s *shard) close(c *client, reason error) {
+	if c.state == stateClosed {
+		return
+	}
+	if c.state != stateNew {
+		s.failQueued(c)
+		s.strike(c)
+	}
+	if c.lag != nil {
+		s.forget(c)
+	}
+	c.dropRest(s)
+	c.state = stateClosed
+	c.flags.Or(attendClosed)
+	c.sink.Close(reason)
+	c.sink = nil
+	s.hub.left(reason)
+}

@@ -1,0 +1,92 @@
+package engine
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/spatehub/spate/ringbuf"
+	"github.com/spatehub/spate/wire"
+)
+
+// maxNotices bounds the failures that wait for the callback.
+const maxNotices = 8192
+
+// notices brings failures to the user's callback on the worker pool: shards
+// put them into a queue without waiting, and as many drainers as the pool has
+// workers take them out. When callbacks are so slow that the queue is full,
+// further ones are lost and counted.
+type notices struct {
+	hub   *Hub
+	queue *ringbuf.MPMC[notice]
+	drain func()
+
+	active limiter
+	lost   atomic.Uint64
+}
+
+type notice struct {
+	uid string
+	ev  *wire.Event
+}
+
+func newNotices(h *Hub) *notices {
+	n := &notices{hub: h, active: limiter{max: int32(h.cfg.workers)}}
+	if h.cfg.failed != nil {
+		n.queue = ringbuf.NewMPMC[notice](maxNotices)
+		n.drain = n.drainer
+	}
+	return n
+}
+
+// tellFailed hands a failure to the callback. It never waits.
+func (h *Hub) tellFailed(uid string, e *entry) {
+	n := h.notices
+	if n.queue == nil {
+		return
+	}
+	if !n.queue.TryPush(notice{uid, e.event()}) {
+		n.lost.Add(1)
+		return
+	}
+	n.start()
+}
+
+func (n *notices) start() {
+	if n.active.enter() && n.hub.workers.Submit(n.drain) != nil {
+		n.active.leave()
+	}
+}
+
+func (n *notices) drainer() {
+	defer func() {
+		// Also after a panic of the callback, which the pool reports.
+		n.active.leave()
+		if n.queue.Len() > 0 {
+			n.start()
+		}
+	}()
+	for {
+		m, ok := n.queue.TryPop()
+		if !ok {
+			return
+		}
+		n.hub.cfg.failed(m.uid, m.ev)
+	}
+}
+
+// finish waits until the callbacks are made, or ctx ends.
+func (n *notices) finish(ctx context.Context) {
+	if n.queue == nil {
+		return
+	}
+	for n.queue.Len() > 0 || !n.active.idle() {
+		n.start()
+		select {
+		case <-ctx.Done():
+			n.lost.Add(uint64(n.queue.Len()))
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+}

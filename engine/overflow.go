@@ -1,0 +1,183 @@
+package engine
+
+// This file holds what happens to clients that cannot keep up.
+
+// retryState is a client's overflow under PolicyRetry: events from from on
+// found the queue full and are tried until the push time-out.
+type retryState struct {
+	from     uint64   // first event that found the queue full; 0: none
+	to       uint64   // events from..to timed out, a hole in the queue; 0: none
+	marks    []uint64 // the shard's position at each try, oldest first
+	nextTick uint32
+}
+
+// effective returns the policy that applies to the client.
+func (s *shard) effective(c *client) Policy {
+	p := c.policy
+	if p == PolicyDefault {
+		p = s.hub.cfg.policy
+	}
+	if p == PolicyDefault || p == PolicyCatchUp {
+		if s.hub.log == nil {
+			return PolicyRetry
+		}
+		return PolicyCatchUp
+	}
+	return p
+}
+
+// overflow applies the policy to a client whose queue passed its bound with
+// the run that begins at seq.
+func (s *shard) overflow(c *client, seq uint64) {
+	switch s.effective(c) {
+	case PolicyCatchUp:
+		s.fallBehind(c)
+	case PolicyDisconnect:
+		if !c.isDoomed(s) {
+			s.doom(c, ErrOverflow)
+		}
+	case PolicyDropOldest:
+		s.dropOldest(c)
+	case PolicyRetry:
+		if r := &c.lag.retry; r.from == 0 {
+			*r = retryState{from: seq, marks: []uint64{s.high}, nextTick: s.tick + s.hub.tryTicks}
+		}
+	}
+}
+
+// isDoomed says whether the sweep under way has condemned the client already.
+func (c *client) isDoomed(s *shard) bool {
+	for i := range s.doomed {
+		if s.doomed[i].c == c {
+			return true
+		}
+	}
+	return false
+}
+
+// fallBehind lets the client go on from the log at its own position. Its
+// queue is only a position, so there is nothing else to release.
+func (s *shard) fallBehind(c *client) {
+	c.state = stateBehind
+	c.lag.seen = s.high
+	c.lag.queuedBytes = 0
+	c.lag.history = newHistory(c)
+	s.n.behind++
+	if !c.blocked {
+		c.attend(attendMore)
+	}
+}
+
+// dropOldest gives up the older half of the queue.
+func (s *shard) dropOldest(c *client) {
+	l := c.lag
+	keep := l.queued / 2
+	if l.queuedBytes > s.hub.cfg.queueBytes {
+		keep = min(keep, l.queued*(s.hub.cfg.queueBytes/2)/l.queuedBytes)
+	}
+	drop := l.queued - keep
+	if c.restSeq != 0 {
+		drop-- // it is on its way and cannot be taken back
+	}
+	to := c.pos
+	bytes := 0
+	for drop > 0 && to != s.high {
+		to++
+		if e := s.hub.ring.Slot(to); !e.failed && c.wants(e) {
+			drop--
+			bytes += len(e.frame())
+		}
+	}
+	s.giveUp(c, to)
+	l.queuedBytes = max(0, l.queuedBytes-bytes)
+}
+
+// giveUp counts what waits for the client up to to as dropped and moves it on;
+// it will be told of the gap.
+func (s *shard) giveUp(c *client, to uint64) {
+	if !before(c.pos, to) {
+		return
+	}
+	lost := 0
+	s.eachWaiting(c, c.pos+1, to, func(e *entry) {
+		lost++
+		s.hub.tellFailed(c.uid, e)
+	})
+	s.n.dropped += uint64(lost)
+	c.lag.queued -= lost
+	s.lose(c, c.pos, to)
+	c.pos = to
+	if r := &c.lag.retry; r.to != 0 && !before(c.pos, r.to) {
+		*r = retryState{}
+	}
+}
+
+// trim moves on the clients that wait at events which the window is about to
+// lose: to the log, or to a later position with a gap.
+func (s *shard) trim(low uint64) {
+	ahead := low + uint64(s.hub.cfg.window/8) // not again for each event
+	if before(s.high, ahead) {
+		ahead = s.high
+	}
+	lowest := s.high
+	for i := len(s.laggards) - 1; i >= 0; i-- {
+		c := s.laggards[i]
+		if c.state != stateLagging {
+			continue
+		}
+		if before(c.pos+1, low) {
+			switch s.effective(c) {
+			case PolicyCatchUp:
+				s.fallBehind(c)
+				continue
+			case PolicyDisconnect:
+				s.doom(c, ErrOverflow)
+				s.giveUp(c, ahead)
+			default:
+				s.giveUp(c, ahead)
+			}
+		}
+		if before(c.pos, lowest) {
+			lowest = c.pos
+		}
+	}
+	s.lagLow = lowest
+}
+
+// retry tries a client again whose queue is full, and times out what has been
+// tried often enough.
+func (s *shard) retry(c *client) {
+	r := &c.lag.retry
+	if r.from == 0 || c.state != stateLagging || before32(s.tick, r.nextTick) {
+		return
+	}
+	c.blocked = false
+	s.proceed(c)
+	if c.state != stateLagging || c.lag.retry.from == 0 {
+		return
+	}
+	r.nextTick = s.tick + s.hub.tryTicks
+	r.marks = append(r.marks, s.high)
+	if len(r.marks) <= s.hub.cfg.tries {
+		return
+	}
+	upTo := r.marks[0]
+	r.marks = append(r.marks[:0], r.marks[1:]...)
+	from := r.from
+	if r.to != 0 {
+		from = r.to + 1
+	}
+	lost := 0
+	s.eachWaiting(c, from, upTo, func(e *entry) {
+		lost++
+		s.hub.tellFailed(c.uid, e)
+	})
+	s.n.timedOut += uint64(lost)
+	c.lag.queued -= lost
+	if !before(upTo, r.from) {
+		r.to = upTo
+	}
+}
+
+// before32 compares ticks on their circle.
+func before32(a, b uint32) bool { return int32(a-b) < 0 }

@@ -1,0 +1,212 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/wire"
+	"github.com/stretchr/testify/require"
+)
+
+// seed returns the run's random seed, printed so that a failure can be
+// replayed with SPATE_SEED=<seed> go test -run <test>.
+func seed(t testing.TB) uint64 {
+	n := uint64(time.Now().UnixNano())
+	if v := os.Getenv("SPATE_SEED"); v != "" {
+		var err error
+		n, err = strconv.ParseUint(v, 10, 64)
+		require.NoError(t, err)
+	}
+	t.Logf("replay with SPATE_SEED=%d go test -race -run '^%s$' ./engine", n, t.Name())
+	return n
+}
+
+// logs are the kinds of history that a resume is served from.
+var logs = []struct {
+	name string
+	opts func(t testing.TB) []engine.HubOption
+}{
+	{"memory log", func(t testing.TB) []engine.HubOption {
+		return []engine.HubOption{engine.WithStore(persist.NewMemory())}
+	}},
+	{"pebble log", func(t testing.TB) []engine.HubOption {
+		log, err := persist.Open(t.TempDir(), persist.WithSync(false))
+		require.NoError(t, err)
+		return []engine.HubOption{engine.WithStore(log)}
+	}},
+	{"plain store", func(t testing.TB) []engine.HubOption {
+		return []engine.HubOption{engine.WithStore(&sliceStore{})}
+	}},
+	{"immediate", func(t testing.TB) []engine.HubOption {
+		return []engine.HubOption{engine.WithStore(persist.NewMemory()), engine.WithImmediateDelivery()}
+	}},
+}
+
+// sliceStore is a Store as a user writes it.
+type sliceStore struct {
+	mu     sync.Mutex
+	events []*wire.Event
+}
+
+func (s *sliceStore) Save(_ context.Context, e *wire.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, e)
+	return nil
+}
+
+func (s *sliceStore) ListByLastID(_ context.Context, eventType, lastID string, pageSize int) ([]*wire.Event, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var page []*wire.Event
+	for _, e := range s.events {
+		if (eventType == "" || e.Event == eventType) && e.ID > lastID {
+			if page = append(page, e); len(page) == pageSize {
+				return page, e.ID, nil
+			}
+		}
+	}
+	return page, "", nil
+}
+
+// Invariants 2, 3 and 4: publishers run while many clients disconnect and
+// reconnect at random, with rooms that run out at random; each ends with every
+// ID for it exactly once, in order.
+func TestResumeUnderFire(t *testing.T) {
+	for _, log := range logs {
+		t.Run(log.name, func(t *testing.T) {
+			n := seed(t)
+			h := newHub(t, append(log.opts(t), engine.WithEnableResendEvents(),
+				engine.WithChanBufferSize(256), engine.WithShards(3))...)
+			underFire(t, h, n, 1500, 24)
+		})
+	}
+}
+
+// underFire runs the test's publishers and clients against the hub.
+func underFire(t *testing.T, h *engine.Hub, seed uint64, perPublisher, clients int) {
+	const publishers = 3
+	topics := []string{"", "a", "b"}
+	start := h.Position()
+	type published struct {
+		id    uint64
+		user  string
+		topic string
+	}
+	var mu sync.Mutex
+	var all []published
+	var pubs, subs sync.WaitGroup
+	for p := range publishers {
+		pubs.Go(func() {
+			rng := rand.New(rand.NewPCG(seed, uint64(p)))
+			for i := range perPublisher {
+				e := &wire.Event{Event: "n", Data: fmt.Sprintf("%d.%d", p, i), Topic: topics[rng.IntN(3)]}
+				var uids []string
+				user := ""
+				if rng.IntN(4) == 0 {
+					user = fmt.Sprint("u", rng.IntN(clients/2))
+					uids = []string{user}
+				}
+				ids, err := h.Publish(context.Background(), uids, e)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				all = append(all, published{ids[0], user, e.Topic})
+				mu.Unlock()
+			}
+		})
+	}
+	done := make(chan struct{})
+	got := make([]map[uint64]int, clients)
+	for i := range clients {
+		got[i] = map[uint64]int{}
+		subs.Go(func() {
+			rng := rand.New(rand.NewPCG(seed, uint64(100+i)))
+			restless(t, h, rng, start, fmt.Sprint("u", i/2), topics[1:1+i%3], got[i], done)
+		})
+	}
+	pubs.Wait()
+	close(done)
+	subs.Wait()
+	for i := range clients {
+		user := fmt.Sprint("u", i/2)
+		want := map[uint64]int{}
+		for _, p := range all {
+			topicOK := p.topic == "" || p.topic == "a" && i%3 >= 1 || p.topic == "b" && i%3 == 2
+			if (p.user == "" || p.user == user) && topicOK {
+				want[p.id] = 1
+			}
+		}
+		require.Equal(t, want, got[i], "client %d: every event for it exactly once", i)
+	}
+}
+
+// restless connects, reads a while, is slow at times, and comes back with its
+// last ID, until done; then it reads to the end.
+func restless(t *testing.T, h *engine.Hub, rng *rand.Rand, start uint64, uid string, topics []string, got map[uint64]int, done chan struct{}) {
+	last := start
+	final := false
+	for !final {
+		select {
+		case <-done:
+			final = true
+		default:
+		}
+		room := -1
+		if !final {
+			room = rng.IntN(20000)
+		}
+		s := join(t, h, engine.Subscription{UID: uid, Topics: topics, LastEventID: wire.FormatID(last)}, room)
+		if final {
+			marker := fmt.Sprint("end of ", rng.Uint64())
+			if err := h.Push([]string{uid}, &wire.Event{Event: "end", Data: marker}); err != nil {
+				t.Error(err)
+				return
+			}
+			s.awaitText(marker)
+		} else {
+			for range rng.IntN(5) {
+				want := rng.IntN(4000)
+				s.mu.Lock()
+				for len(s.buf) < want && s.room != 0 {
+					select {
+					case <-done:
+						want = 0
+					default:
+						s.cond.Wait()
+					}
+				}
+				s.mu.Unlock()
+				s.allow(rng.IntN(5000))
+			}
+		}
+		s.sub.Hangup(errors.New("leaving"))
+		s.awaitClosed()
+		prev := last
+		for _, e := range s.events(t) {
+			if e.Event == engine.GapEvent {
+				t.Errorf("client of %s got a gap: %v", uid, e.Data)
+				continue
+			}
+			id, _ := wire.ParseID(e.ID)
+			if id <= last {
+				t.Errorf("client of %s got %d after %d (resumed at %d)", uid, id, last, prev)
+			}
+			last = id
+			if e.Event == "n" {
+				got[id]++
+			}
+		}
+	}
+}

@@ -1,0 +1,170 @@
+package engine
+
+import (
+	"runtime"
+	"sync/atomic"
+
+	"github.com/spatehub/spate/ringbuf"
+)
+
+const (
+	// sendBytes bounds the bytes of one write: enough that the system call is
+	// a small part of the cost, small enough to stay in cache.
+	sendBytes = 256 << 10
+	// maxBatch bounds the events of one fan-out.
+	maxBatch = 1024
+	// maskedBatch bounds them where some are not for everybody: one bit each.
+	maskedBatch = 64
+	// yieldWrites is a pass's budget: after so many writes the shard lets
+	// other goroutines of the processor go first, so that a sweep over very
+	// many clients keeps nobody else's private event waiting.
+	yieldWrites = 64
+)
+
+// shard owns a part of the clients. It is an actor: a runner of the scheduler
+// passes over it while it has work, at most one at a time, so nothing inside
+// is locked. Fields below the line belong to that runner.
+type shard struct {
+	hub    *Hub
+	id     int
+	bit    uint64
+	reader *ringbuf.Reader[entry]
+
+	_     [64]byte
+	state atomic.Uint32 // scheduling state: hands the fields below from runner to runner
+	ticks atomic.Uint32 // ticks of the hub's clock so far; the ticker adds
+	mail  ringbuf.Mailbox[*client]
+	_     [64]byte
+
+	// ---- owned by the runner ----
+
+	clients  []*client
+	users    map[string]*client // first connection of each user
+	topics   map[string]*topic
+	early    []*client // joined, but the shard has not reached their position
+	laggards []*client // lagging, behind, or with rest to send
+	doomed   []doomedClient
+
+	high     uint64 // events ≤ high are counted as pushed to this shard's clients
+	lagLow   uint64 // no lagging client's pos is below
+	tick     uint32
+	budget   int // writes until the next yield
+	draining bool
+
+	join    joined   // the batch for everybody
+	variant variants // the batch by audience
+	touched []*client
+	gather  joined // for one client
+	newest  map[conflationKey]uint64
+	spare   *lag // of the client that recovered last, for the next in trouble
+
+	lagShown bool // Stats shows clients in trouble
+
+	n counters // of this pass
+	c sharedCounters
+}
+
+// doomedClient is a client to be closed once the sweep that found it is over.
+type doomedClient struct {
+	c   *client
+	err error
+}
+
+func newShard(h *Hub, id int, reader *ringbuf.Reader[entry]) *shard {
+	return &shard{
+		hub: h, id: id, bit: 1 << id, reader: reader,
+		users: map[string]*client{}, topics: map[string]*topic{},
+		high: reader.Cursor(), budget: yieldWrites,
+	}
+}
+
+// pass does one round: what clients and transports ask for, then a batch from
+// the ring. It returns whether work is left.
+func (s *shard) pass() (more bool) {
+	s.runMail()
+	if t := s.ticks.Load(); t != s.tick {
+		s.onTick(t)
+	}
+	if from, to, ok := s.reader.TryNext(maxBatch); ok {
+		to = s.deliver(from, to)
+		s.closeDoomed() // before the window moves: their callbacks look into it
+		s.advance(to)
+		more = true
+	}
+	if len(s.early) > 0 {
+		s.admitEarly()
+	}
+	s.closeDoomed()
+	if s.hub.closing.Load() {
+		s.drainStep()
+	}
+	s.publishCounters()
+	return more || !s.mail.Empty()
+}
+
+// advance publishes the shard's position and lets go of history that the
+// window no longer covers. Clients that would lose their place are moved on
+// first.
+func (s *shard) advance(to uint64) {
+	low := to + 1 - uint64(s.hub.windowNow())
+	if len(s.laggards) > 0 && before(s.lagLow+1, low) {
+		s.trim(low)
+	}
+	s.reader.Advance(to)
+	s.reader.Hold(low)
+}
+
+// cursor is the shard's position: every event ≤ it has been through deliver.
+func (s *shard) cursor() uint64 { return s.reader.Cursor() }
+
+// oldest is the lowest sequence that the shard may still read in the ring.
+func (s *shard) oldest() uint64 { return s.reader.Held() }
+
+// runMail handles what was asked of clients since the last pass.
+func (s *shard) runMail() {
+	for n := s.mail.Take(); n != nil; n = s.mail.Take() {
+		c := n.Value
+		s.handle(c, c.flags.Swap(0)) // from here the node may be queued anew
+	}
+}
+
+func (s *shard) handle(c *client, flags uint32) {
+	if c.state == stateClosed {
+		c.flags.Store(attendClosed)
+		return
+	}
+	if flags&attendJoin != 0 {
+		s.admit(c)
+	}
+	if flags&attendHangup != 0 {
+		err := ErrHangup
+		if p := c.hangupErr.Load(); p != nil {
+			err = *p
+		}
+		s.close(c, err)
+		return
+	}
+	if c.state == stateNew || c.state == stateClosed {
+		return
+	}
+	if flags&attendWritable != 0 {
+		c.blocked = false
+	}
+	if flags&attendPage != 0 && c.state == stateBehind {
+		c.lag.history.arrived()
+	}
+	if !c.blocked {
+		s.proceed(c)
+	}
+}
+
+// yield lets other goroutines run once in a while within a long sweep.
+func (s *shard) yield() {
+	if s.budget--; s.budget <= 0 {
+		s.budget = yieldWrites
+		runtime.Gosched()
+	}
+}
+
+// before compares sequences on their circle.
+func before(a, b uint64) bool { return int64(a-b) < 0 }

@@ -1,0 +1,186 @@
+package engine_test
+
+import (
+	"bytes"
+	"io"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/wire"
+	"github.com/stretchr/testify/require"
+)
+
+// memSink is a connection in memory. Its room, the bytes that it still takes,
+// is set by the test; a negative room has no bound.
+type memSink struct {
+	mu     sync.Mutex
+	cond   *sync.Cond
+	sub    engine.Subscriber
+	buf    []byte
+	room   int
+	fail   error
+	closed int
+	reason error
+}
+
+func newSink(room int) *memSink {
+	s := &memSink{room: room}
+	s.cond = sync.NewCond(&s.mu)
+	return s
+}
+
+func (s *memSink) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed > 0 {
+		panic("sink written after Close")
+	}
+	if s.fail != nil {
+		return 0, s.fail
+	}
+	n := len(p)
+	if s.room >= 0 {
+		n = min(n, s.room)
+		s.room -= n
+	}
+	s.buf = append(s.buf, p[:n]...)
+	s.cond.Broadcast()
+	return n, nil
+}
+
+func (s *memSink) Close(reason error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed++
+	s.reason = reason
+	s.cond.Broadcast()
+}
+
+// allow lets the sink take n more bytes, without bound if n is negative.
+func (s *memSink) allow(n int) {
+	s.mu.Lock()
+	if n < 0 {
+		s.room = -1
+	} else {
+		s.room += n
+	}
+	sub := s.sub
+	s.mu.Unlock()
+	sub.Writable()
+}
+
+// failWith makes every further write fail.
+func (s *memSink) failWith(err error) {
+	s.mu.Lock()
+	s.fail = err
+	s.mu.Unlock()
+}
+
+// await waits until ok, which looks at the sink under its lock.
+func (s *memSink) await(ok func() bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !ok() {
+		s.cond.Wait()
+	}
+}
+
+func (s *memSink) awaitClosed() error {
+	s.await(func() bool { return s.closed > 0 })
+	return s.reason
+}
+
+// awaitText waits until the stream holds the text.
+func (s *memSink) awaitText(text string) {
+	s.await(func() bool { return bytes.Contains(s.buf, []byte(text)) })
+}
+
+// events parses what was received so far.
+func (s *memSink) events(t testing.TB) []wire.Event {
+	s.mu.Lock()
+	b := bytes.Clone(s.buf)
+	s.mu.Unlock()
+	return parse(t, b)
+}
+
+func parse(t testing.TB, b []byte) (out []wire.Event) {
+	d := wire.NewDecoder(bytes.NewReader(b), wire.WithMaxEventSize(16<<20))
+	for {
+		e, err := d.Next()
+		if err == io.EOF {
+			return out
+		}
+		require.NoError(t, err)
+		out = append(out, e)
+	}
+}
+
+// data lists the payloads received, without gap events.
+func (s *memSink) data(t testing.TB) (out []string) {
+	for _, e := range s.events(t) {
+		if e.Event != engine.GapEvent {
+			out = append(out, e.Data.(string))
+		}
+	}
+	return out
+}
+
+// ids lists the IDs received, without gap events, and requires that they
+// increase strictly (invariant 2).
+func (s *memSink) ids(t testing.TB) (out []uint64) {
+	for _, e := range s.events(t) {
+		if e.Event == engine.GapEvent {
+			continue
+		}
+		id, err := wire.ParseID(e.ID)
+		require.NoError(t, err)
+		if n := len(out); n > 0 {
+			require.Greater(t, id, out[n-1], "invariant 2: IDs increase strictly")
+		}
+		out = append(out, id)
+	}
+	return out
+}
+
+func (s *memSink) gaps(t testing.TB) (n int) {
+	for _, e := range s.events(t) {
+		if e.Event == engine.GapEvent {
+			n++
+		}
+	}
+	return n
+}
+
+// join subscribes a new sink.
+func join(t testing.TB, h *engine.Hub, sub engine.Subscription, room int) *memSink {
+	s := newSink(room)
+	s.mu.Lock() // the first write waits until sub is set
+	defer s.mu.Unlock()
+	var err error
+	s.sub, err = h.Subscribe(sub, s)
+	require.NoError(t, err)
+	return s
+}
+
+// newHub starts a hub that is closed with the test.
+func newHub(t testing.TB, opts ...engine.HubOption) *engine.Hub {
+	h := engine.NewHub(append([]engine.HubOption{engine.WithLogger(testLogger(t))}, opts...)...)
+	t.Cleanup(h.Close)
+	return h
+}
+
+func message(data string) *wire.Event { return &wire.Event{Event: "message", Data: data} }
+
+func number(i int) *wire.Event { return message(strconv.Itoa(i)) }
+
+// settled waits until the hub is at rest: every shard has seen every event and
+// nothing is pending but for what stalled connections cannot take.
+func settled(h *engine.Hub) engine.Stats {
+	for {
+		if st := h.Stats(); st.RingUsed == 0 && engine.AtRest(h) {
+			return h.Stats()
+		}
+	}
+}
