@@ -179,6 +179,7 @@ func (j *journal) settle(run *journalRun, err error) {
 			break
 		}
 	}
+	j.done.TryNext(int(run.to-run.from) + 1) // intake has passed the run: it is all there
 	j.done.Advance(run.to)
 	// At this point the slots may be gone; the waits are ours.
 	if !h.cfg.immediate {

@@ -36,7 +36,7 @@ var logs = []struct {
 	opts func(t testing.TB) []engine.HubOption
 }{
 	{"memory log", func(t testing.TB) []engine.HubOption {
-		return []engine.HubOption{engine.WithStore(persist.NewMemory())}
+		return []engine.HubOption{engine.WithLog(persist.NewMemory())}
 	}},
 	{"pebble log", func(t testing.TB) []engine.HubOption {
 		log, err := persist.Open(t.TempDir(), persist.WithSync(false))
@@ -47,7 +47,7 @@ var logs = []struct {
 		return []engine.HubOption{engine.WithStore(&sliceStore{})}
 	}},
 	{"immediate", func(t testing.TB) []engine.HubOption {
-		return []engine.HubOption{engine.WithStore(persist.NewMemory()), engine.WithImmediateDelivery()}
+		return []engine.HubOption{engine.WithLog(persist.NewMemory()), engine.WithImmediateDelivery()}
 	}},
 }
 
@@ -127,17 +127,17 @@ func underFire(t *testing.T, h *engine.Hub, seed uint64, perPublisher, clients i
 			}
 		})
 	}
-	done := make(chan struct{})
+	ctx, finish := context.WithCancel(context.Background())
 	got := make([]map[uint64]int, clients)
 	for i := range clients {
 		got[i] = map[uint64]int{}
 		subs.Go(func() {
 			rng := rand.New(rand.NewPCG(seed, uint64(100+i)))
-			restless(t, h, rng, start, fmt.Sprint("u", i/2), topics[1:1+i%3], got[i], done)
+			restless(ctx, t, h, rng, start, fmt.Sprint("u", i/2), topics[1:1+i%3], got[i])
 		})
 	}
 	pubs.Wait()
-	close(done)
+	finish()
 	subs.Wait()
 	for i := range clients {
 		user := fmt.Sprint("u", i/2)
@@ -154,15 +154,11 @@ func underFire(t *testing.T, h *engine.Hub, seed uint64, perPublisher, clients i
 
 // restless connects, reads a while, is slow at times, and comes back with its
 // last ID, until done; then it reads to the end.
-func restless(t *testing.T, h *engine.Hub, rng *rand.Rand, start uint64, uid string, topics []string, got map[uint64]int, done chan struct{}) {
+func restless(ctx context.Context, t *testing.T, h *engine.Hub, rng *rand.Rand, start uint64, uid string, topics []string, got map[uint64]int) {
 	last := start
 	final := false
 	for !final {
-		select {
-		case <-done:
-			final = true
-		default:
-		}
+		final = ctx.Err() != nil
 		room := -1
 		if !final {
 			room = rng.IntN(20000)
@@ -176,20 +172,13 @@ func restless(t *testing.T, h *engine.Hub, rng *rand.Rand, start uint64, uid str
 			}
 			s.awaitText(marker)
 		} else {
+			stop := context.AfterFunc(ctx, func() { s.allow(0) })
 			for range rng.IntN(5) {
 				want := rng.IntN(4000)
-				s.mu.Lock()
-				for len(s.buf) < want && s.room != 0 {
-					select {
-					case <-done:
-						want = 0
-					default:
-						s.cond.Wait()
-					}
-				}
-				s.mu.Unlock()
+				s.await(func() bool { return len(s.buf) >= want || s.room == 0 || ctx.Err() != nil })
 				s.allow(rng.IntN(5000))
 			}
+			stop()
 		}
 		s.sub.Hangup(errors.New("leaving"))
 		s.awaitClosed()

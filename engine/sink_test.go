@@ -67,6 +67,7 @@ func (s *memSink) allow(n int) {
 		s.room += n
 	}
 	sub := s.sub
+	s.cond.Broadcast()
 	s.mu.Unlock()
 	sub.Writable()
 }
