@@ -91,7 +91,7 @@ func (c *catchup) segment(h *history) *segment {
 	topics := h.c.topicNames()
 	seg := &segment{floor: log.Floor(topics)}
 	after := h.after
-	if h.check && after > seg.floor {
+	if h.check && after > seg.floor && after != c.hub.origin {
 		ok, err := log.Has(c.hub.ctx, after)
 		if err != nil {
 			return &segment{err: err}

@@ -184,7 +184,7 @@ func (s *shard) gatherWindow(c *client, j *joined) (reached uint64) {
 	}
 	newest := s.newestKeys(c, last)
 	reached = c.pos
-	for reached != last && len(j.data) < sendBytes {
+	for before(reached, last) && len(j.data) < sendBytes {
 		reached++
 		e := s.hub.ring.Slot(reached)
 		if e.failed || !c.wants(e) {

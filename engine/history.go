@@ -77,6 +77,10 @@ func (s *shard) readOn(c *client) bool {
 		return s.readFailed(c, seg.err)
 	}
 	h.failures = 0
+	// The log may be ahead of this shard: what the shard has not reached will
+	// come live, so the reading ends where the shard is.
+	cursor := s.cursor()
+	seg.upTo, seg.floor = min(seg.upTo, cursor), min(seg.floor, cursor)
 	if h.check {
 		h.check = false
 		if seg.unknown {

@@ -27,6 +27,7 @@ type Hub struct {
 	ctx      context.Context // ends with the hub: readings of the log
 	cancel   context.CancelFunc
 	ring     *ringbuf.Ring[entry]
+	origin   uint64 // the position at the start: of no event, but Position told it
 	frames   framePool
 	shards   []*shard
 	all      uint64 // every shard's bit
@@ -80,7 +81,8 @@ func NewHub(opts ...HubOption) *Hub {
 	if cfg.heartbeat > 0 {
 		h.beatTicks = h.ticksOf(cfg.heartbeat)
 	}
-	h.ring = ringbuf.NewRing(cfg.buffer, h.firstID()-1, func(_ uint64, e *entry) {
+	h.origin = h.firstID() - 1
+	h.ring = ringbuf.NewRing(cfg.buffer, h.origin, func(_ uint64, e *entry) {
 		h.frames.held.Add(-int64(len(e.buf.B)))
 		e.release(&h.frames)
 	})
@@ -332,7 +334,7 @@ func (h *Hub) CanResume(ctx context.Context, lastEventID string, topics []string
 	if before(id, h.log.Floor(slices.Clone(topics))) {
 		return false, nil
 	}
-	if !before(id, h.committed()) {
+	if id == h.origin || !before(id, h.committed()) {
 		return true, nil
 	}
 	return h.log.Has(ctx, id)
