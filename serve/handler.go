@@ -1,0 +1,88 @@
+package serve
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/spatehub/spate/engine"
+)
+
+// Handler serves the hub's events to GET requests. identify says who the client
+// is and which topics it follows; its errors are answered as [Error] says. A nil
+// identify takes everyone as anonymous. HEAD gets the head alone.
+//
+// Where the socket can be taken over (plain HTTP/1 on Linux, and no wrapper
+// around the connection) the handler returns at once, and the stream goes on
+// without a goroutine; else it returns when the stream has ended. The server's
+// time-outs do not cut a stream, and [http.Server.Shutdown] does not end it:
+// register the hub's Close with RegisterOnShutdown, or close the hub first.
+func Handler(hub *engine.Hub, identify func(*http.Request) (uid string, topics []string, err error), opts ...ServeOption) http.Handler {
+	c := newConfig(opts)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if refuseMethod(w, r, "GET, HEAD", http.MethodGet, http.MethodHead) {
+			return
+		}
+		var uid string
+		var topics []string
+		if identify != nil {
+			var err error
+			if uid, topics, err = identify(r); err != nil {
+				writeError(w, identityError(err))
+				return
+			}
+		}
+		c.serve(w, r, hub, uid, topics)
+	})
+}
+
+// Serve is [Handler] for Gin: it streams the hub's events to user uid, "" for an
+// anonymous client. A request that is refused is aborted.
+func Serve(c *gin.Context, hub *engine.Hub, uid string, opts ...ServeOption) {
+	if refuseMethod(c.Writer, c.Request, "GET, HEAD", http.MethodGet, http.MethodHead) ||
+		!newConfig(opts).serve(c.Writer, c.Request, hub, uid, nil) {
+		c.Abort()
+	}
+}
+
+// serve answers one request and reports whether it became a stream.
+func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, uid string, topics []string) bool {
+	sub, refusal := c.subscription(r, uid, topics)
+	if refusal == nil {
+		refusal = c.admit(r, hub, &sub)
+	}
+	if refusal != nil {
+		writeError(w, refusal)
+		return false
+	}
+	if r.Method == http.MethodHead {
+		c.setHead(w.Header())
+		w.WriteHeader(http.StatusOK)
+		return true
+	}
+	if c.takesOver(w, r) {
+		return c.serveConn(w, r, hub, sub)
+	}
+	return c.serveResponse(w, r, hub, sub)
+}
+
+// headTimeout bounds the write of the response head. The send buffer of a new
+// connection has room for any sensible one, so this never passes in practice.
+const headTimeout = 10 * time.Second
+
+// innermost follows Unwrap to the server's own ResponseWriter. Wrappers tend to
+// have every optional method, whether what they wrap has it or not.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		inner := u.Unwrap()
+		if inner == nil {
+			return w
+		}
+		w = inner
+	}
+}

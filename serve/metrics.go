@@ -1,0 +1,114 @@
+package serve
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/spatehub/spate/engine"
+)
+
+// Collector returns a Prometheus collector of the hub's counters. Register one
+// hub per registry, or wrap the registry with a label for each.
+//
+// A delivery is one event to one receiver; spate_deliveries_total sums over its
+// outcomes, and with spate_deliveries_pending, to spate_pushed_total.
+func Collector(hub *engine.Hub) prometheus.Collector { return &collector{hub: hub} }
+
+// MetricsHandler serves the hub's counters, and those of the Go runtime and the
+// process, in Prometheus' format.
+func MetricsHandler(hub *engine.Hub) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(Collector(hub), collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
+
+// collector reads the hub's counters at each scrape; it keeps none of its own.
+type collector struct{ hub *engine.Hub }
+
+// metric is one figure of engine.Stats.
+type metric struct {
+	desc    *prometheus.Desc
+	kind    prometheus.ValueType
+	outcome string // label of spate_deliveries_total
+	value   func(*engine.Stats) float64
+}
+
+func newMetric(name, help string, kind prometheus.ValueType, value func(*engine.Stats) float64) metric {
+	return metric{desc: prometheus.NewDesc(name, help, nil, nil), kind: kind, value: value}
+}
+
+var deliveries = prometheus.NewDesc("spate_deliveries_total",
+	"Events × receivers, by what became of them.", []string{"outcome"}, nil)
+
+func newOutcome(name string, value func(*engine.Stats) float64) metric {
+	return metric{desc: deliveries, kind: prometheus.CounterValue, outcome: name, value: value}
+}
+
+var metrics = []metric{
+	newMetric("spate_events_total", "Events accepted.", prometheus.CounterValue,
+		func(s *engine.Stats) float64 { return float64(s.Events) }),
+	newMetric("spate_log_failed_total", "Events that the log did not take.", prometheus.CounterValue,
+		func(s *engine.Stats) float64 { return float64(s.LogFailed) }),
+	newMetric("spate_pushed_total", "Events × receivers, those without a receiver counted once.", prometheus.CounterValue,
+		func(s *engine.Stats) float64 { return float64(s.Pushed) }),
+
+	newOutcome("delivered", func(s *engine.Stats) float64 { return float64(s.Delivered) }),
+	newOutcome("dropped", func(s *engine.Stats) float64 { return float64(s.Dropped) }),
+	newOutcome("timed_out", func(s *engine.Stats) float64 { return float64(s.TimedOut) }),
+	newOutcome("failed", func(s *engine.Stats) float64 { return float64(s.Failed) }),
+	newOutcome("conflated", func(s *engine.Stats) float64 { return float64(s.Conflated) }),
+	newOutcome("no_receiver", func(s *engine.Stats) float64 { return float64(s.NoReceiver) }),
+	newMetric("spate_deliveries_pending", "Deliveries that wait for a slow connection.", prometheus.GaugeValue,
+		func(s *engine.Stats) float64 { return float64(s.Pending) }),
+
+	newMetric("spate_resent_total", "Events delivered from history to clients that resumed.", prometheus.CounterValue,
+		func(s *engine.Stats) float64 { return float64(s.Resent) }),
+	newMetric("spate_gaps_total", "Gap events sent: history did not reach back.", prometheus.CounterValue,
+		func(s *engine.Stats) float64 { return float64(s.Gaps) }),
+	newMetric("spate_behind_total", "Times a connection fell behind and turned to the log.", prometheus.CounterValue,
+		func(s *engine.Stats) float64 { return float64(s.Behind) }),
+	newMetric("spate_heartbeats_total", "Heartbeat comments sent.", prometheus.CounterValue,
+		func(s *engine.Stats) float64 { return float64(s.Heartbeats) }),
+	newMetric("spate_callbacks_lost_total", "Failure callbacks not made because too many were waiting.", prometheus.CounterValue,
+		func(s *engine.Stats) float64 { return float64(s.CallbacksLost) }),
+
+	newMetric("spate_connections", "Connections now.", prometheus.GaugeValue,
+		func(s *engine.Stats) float64 { return float64(s.Clients) }),
+	newMetric("spate_connections_stalled", "Connections now that take no bytes.", prometheus.GaugeValue,
+		func(s *engine.Stats) float64 { return float64(s.Stalled) }),
+	newMetric("spate_connections_catching_up", "Connections now that read the log.", prometheus.GaugeValue,
+		func(s *engine.Stats) float64 { return float64(s.CatchingUp) }),
+	newMetric("spate_ring_used_slots", "Ring slots between the newest event and the slowest reader.", prometheus.GaugeValue,
+		func(s *engine.Stats) float64 { return float64(s.RingUsed) }),
+	newMetric("spate_ring_slots", "Slots of the ring.", prometheus.GaugeValue,
+		func(s *engine.Stats) float64 { return float64(s.RingSize) }),
+	newMetric("spate_last_event_id", "Newest event that every shard has delivered.", prometheus.GaugeValue,
+		func(s *engine.Stats) float64 { return float64(s.LastEventID) }),
+}
+
+// Describe implements [prometheus.Collector].
+func (c *collector) Describe(to chan<- *prometheus.Desc) {
+	for i := range metrics {
+		if metrics[i].outcome != "" && metrics[i].outcome != "delivered" {
+			continue // one description for all outcomes
+		}
+		to <- metrics[i].desc
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (c *collector) Collect(to chan<- prometheus.Metric) {
+	stats := c.hub.Stats()
+	for i := range metrics {
+		m := &metrics[i]
+		var labels []string
+		if m.outcome != "" {
+			labels = []string{m.outcome}
+		}
+		to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&stats), labels...)
+	}
+}

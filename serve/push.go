@@ -1,0 +1,163 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/wire"
+)
+
+// PushOption sets up a push API.
+type PushOption func(*pushConfig)
+
+type pushConfig struct {
+	maxBody   int64
+	maxEvents int
+	timeout   time.Duration
+}
+
+const (
+	defaultPushBody    = 1 << 20
+	defaultPushEvents  = 1000
+	defaultPushTimeout = 10 * time.Second
+)
+
+// WithPushBodyLimit bounds the body of a request in bytes (default 1 MiB).
+func WithPushBodyLimit(n int64) PushOption {
+	return func(c *pushConfig) { c.maxBody = n }
+}
+
+// WithPushEventLimit bounds the events of a request (default 1000). The hub's
+// own bound, a quarter of its ring, holds besides.
+func WithPushEventLimit(n int) PushOption {
+	return func(c *pushConfig) { c.maxEvents = n }
+}
+
+// WithPushTimeout bounds the wait for the hub and its log (default 10 s).
+func WithPushTimeout(d time.Duration) PushOption {
+	return func(c *pushConfig) { c.timeout = d }
+}
+
+func newPushConfig(opts []PushOption) *pushConfig {
+	c := &pushConfig{maxBody: defaultPushBody, maxEvents: defaultPushEvents, timeout: defaultPushTimeout}
+	for _, o := range opts {
+		if o != nil {
+			o(c)
+		}
+	}
+	if c.maxBody <= 0 {
+		c.maxBody = defaultPushBody
+	}
+	if c.maxEvents <= 0 {
+		c.maxEvents = defaultPushEvents
+	}
+	if c.timeout <= 0 {
+		c.timeout = defaultPushTimeout
+	}
+	return c
+}
+
+// PushHandler publishes what is posted to it:
+//
+//	{"uids":["u001"],"events":[{"event":"message","data":"hello"}]}
+//
+// Without uids, or with null, the events are for everyone; an empty list is
+// refused. An event has data (any JSON but null: the text of a string, anything
+// else as compact JSON) and may have event, topic, key and ephemeral. Its id is
+// the hub's to give.
+//
+// The answer is {"ids":["1718000000000001"]}, one for each event, "" for an
+// ephemeral one. All events of a request are published or none; what is wrong
+// is answered by a 4xx as [Error] says, with the field's path such as
+// "events[1].data".
+//
+// It asks nobody for permission: put authorization in front of it.
+func PushHandler(hub *engine.Hub, opts ...PushOption) http.Handler {
+	c := newPushConfig(opts)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, hub) })
+}
+
+// PushEventHandler is [PushHandler] for Gin. A request that is refused is
+// aborted.
+func PushEventHandler(hub *engine.Hub, opts ...PushOption) gin.HandlerFunc {
+	c := newPushConfig(opts)
+	return func(g *gin.Context) {
+		if !c.serve(g.Writer, g.Request, hub) {
+			g.Abort()
+		}
+	}
+}
+
+// serve answers one request and reports whether its events are published.
+func (c *pushConfig) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub) bool {
+	if refuseMethod(w, r, "POST", http.MethodPost) {
+		return false
+	}
+	ids, refusal := c.publish(w, r, hub)
+	if refusal != nil {
+		writeError(w, refusal)
+		return false
+	}
+	answer := struct {
+		IDs []string `json:"ids"`
+	}{make([]string, len(ids))}
+	for i, id := range ids {
+		if id != 0 {
+			answer.IDs[i] = wire.FormatID(id)
+		}
+	}
+	writeJSON(w, http.StatusOK, answer)
+	return true
+}
+
+func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine.Hub) ([]uint64, *Error) {
+	if refusal := checkContentType(r); refusal != nil {
+		return nil, refusal
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, c.maxBody))
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return nil, &Error{Status: http.StatusRequestEntityTooLarge, Message: "the body is larger than this server takes"}
+	}
+	if err != nil {
+		return nil, badRequest("", "the body could not be read")
+	}
+	push, refusal := decodePush(body, c.maxEvents)
+	if refusal != nil {
+		return nil, refusal
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), c.timeout)
+	defer cancel()
+	ids, err := hub.Publish(ctx, push.uids, push.events...)
+	if err != nil {
+		return nil, publishError(err)
+	}
+	return ids, nil
+}
+
+// sameOrigin tells requests that a browser makes for a foreign page.
+var sameOrigin = http.NewCrossOriginProtection()
+
+// checkContentType takes JSON, and a body that says nothing of its type; the
+// latter not from a foreign page, since browsers ask for no permission before
+// they send it, and a push API on loopback may have no other guard.
+func checkContentType(r *http.Request) *Error {
+	given := r.Header.Get("Content-Type")
+	if given == "" {
+		if sameOrigin.Check(r) != nil {
+			return &Error{Status: http.StatusUnsupportedMediaType, Message: "a request from another site must say application/json", Field: "Content-Type"}
+		}
+		return nil
+	}
+	if kind, _, err := mime.ParseMediaType(given); err != nil || kind != "application/json" {
+		return &Error{Status: http.StatusUnsupportedMediaType, Message: "must be application/json", Field: "Content-Type"}
+	}
+	return nil
+}

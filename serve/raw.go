@@ -1,0 +1,113 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/valyala/bytebufferpool"
+
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/serve/internal/rawsock"
+)
+
+// rawSink is a taken-over socket as the hub sees it. One pointer: as an
+// interface it needs no memory of its own.
+type rawSink struct{ *rawsock.Conn }
+
+// Close implements [engine.Sink].
+func (s rawSink) Close(reason error) { s.Conn.Close(hopeless(reason)) }
+
+// hopeless reports whether what was sent last should be thrown away: the peer
+// takes no bytes, and an orderly end would keep them in the kernel for minutes.
+func hopeless(reason error) bool {
+	return errors.Is(reason, engine.ErrStalled) || errors.Is(reason, engine.ErrOverflow) ||
+		errors.Is(reason, rawsock.ErrReset)
+}
+
+// takesOver reports whether to hijack the connection. Over TLS the bytes need
+// the net.Conn, and over HTTP/2 the connection is shared.
+func (c *config) takesOver(w http.ResponseWriter, r *http.Request) bool {
+	if c.portable || !rawsock.Supported() || r.ProtoMajor != 1 || r.TLS != nil {
+		return false
+	}
+	_, ok := innermost(w).(http.Hijacker)
+	return ok
+}
+
+// heads lends the buffers that response heads are built in.
+var heads bytebufferpool.Pool
+
+// serveConn takes the connection out of the server's hands and streams over it.
+func (c *config) serveConn(w http.ResponseWriter, r *http.Request, hub *engine.Hub, sub engine.Subscription) bool {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if errors.Is(err, http.ErrNotSupported) {
+		return c.serveResponse(w, r, hub, sub)
+	}
+	if err != nil {
+		writeError(w, &Error{Status: http.StatusInternalServerError, Message: "the connection can't be streamed over"})
+		return false
+	}
+	// Before the client can have seen anything: what is pushed from here on
+	// reaches it.
+	sub.From = hub.Position()
+	if !c.greet(conn, r, w.Header()) {
+		conn.Close()
+		return true
+	}
+	sock, err := rawsock.Take(conn)
+	if err != nil {
+		// A wrapped connection, or no descriptor left: it keeps its goroutine.
+		c.serveHijacked(conn, r, hub, sub)
+		return true
+	}
+	subscriber, err := hub.Subscribe(sub, rawSink{sock})
+	if err != nil { // closed since admit; the client comes back
+		sock.Close(false)
+		return true
+	}
+	sock.Watch(subscriber)
+	return true
+}
+
+// greet writes the response head and the greeting, and reports whether that
+// worked.
+func (c *config) greet(conn net.Conn, r *http.Request, set http.Header) bool {
+	head := heads.Get()
+	defer heads.Put(head)
+	head.B = c.appendHead(head.B[:0], r.ProtoMinor, set, time.Now())
+	head.B = c.appendGreeting(head.B)
+	// Hijacking has cleared the server's deadlines.
+	_ = conn.SetWriteDeadline(time.Now().Add(headTimeout))
+	if _, err := conn.Write(head.B); err != nil {
+		return false
+	}
+	return conn.SetWriteDeadline(time.Time{}) == nil
+}
+
+// serveHijacked streams over a connection that is hijacked but can't be taken
+// over further. It returns when the stream has ended.
+func (c *config) serveHijacked(conn net.Conn, r *http.Request, hub *engine.Hub, sub engine.Subscription) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer conn.Close() // also ends the reading below
+	// The server does not watch a hijacked connection for the peer's end.
+	go func() {
+		_, _ = io.Copy(io.Discard, conn)
+		cancel()
+	}()
+	c.pump(ctx, connOutput{conn}, nil, hub, sub)
+}
+
+// connOutput writes a stream to a hijacked connection.
+type connOutput struct{ net.Conn }
+
+func (o connOutput) send(p []byte) error {
+	_, err := o.Write(p)
+	return err
+}
+
+func (o connOutput) expire() { _ = o.SetWriteDeadline(time.Unix(1, 0)) }
