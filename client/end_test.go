@@ -1,0 +1,195 @@
+package client_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/spatehub/spate/client"
+	"github.com/spatehub/spate/wire"
+)
+
+// Every wait ends at once on Disconnect: the fake clock must not move at all.
+func TestDisconnectAtOnce(t *testing.T) {
+	for name, tc := range map[string]struct {
+		turns []http.HandlerFunc
+		opts  []client.Option
+		after time.Duration // when the client is where it is to be caught
+		first bool          // in its first connection
+	}{
+		"before the first response": {turns: []http.HandlerFunc{silence}, first: true},
+		"reading":                   {turns: []http.HandlerFunc{streamAndStay("data: x\n\n")}},
+		"reading with idle timeout": {turns: []http.HandlerFunc{streamAndStay("data: x\n\n")}, opts: []client.Option{client.WithIdleTimeout(time.Hour)}},
+		"before a later response":   {turns: []http.HandlerFunc{stream(""), silence}, after: time.Minute},
+		"waiting": {
+			turns: []http.HandlerFunc{stream(""), status(503, "Retry-After", "3600")},
+			after: time.Minute,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := newServer(t, tc.turns...)
+				c := srv.newClient(t, tc.opts...)
+				result := make(chan error, 1)
+				go func() { result <- c.Connect() }()
+				elapse(tc.after)
+				begin := time.Now()
+				var both sync.WaitGroup
+				both.Go(c.Disconnect)
+				both.Go(c.Disconnect)
+				both.Wait()
+				<-c.Wait()
+				c.Disconnect()
+				synctest.Wait()
+				require.Zero(t, time.Since(begin))
+				require.Zero(t, srv.streams(), "the server sees the connection go")
+				require.NoError(t, c.Err())
+				if tc.first {
+					require.ErrorIs(t, <-result, client.ErrDisconnected)
+				} else {
+					require.NoError(t, <-result)
+				}
+			})
+		})
+	}
+}
+
+func TestDisconnectBeforeConnect(t *testing.T) {
+	c := client.NewClient("http://127.0.0.1:1/")
+	c.Disconnect()
+	c.Disconnect()
+	<-c.Wait()
+	require.ErrorIs(t, c.Connect(), client.ErrDisconnected)
+	require.NoError(t, c.Err())
+}
+
+// Disconnect just when the first response is there: the connection is closed
+// again, not left behind.
+func TestDisconnectBesideConnect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, streamAndStay("data: x\n\n"))
+		var c *client.SSEClient
+		inner := srv.client.Transport
+		srv.client.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+			resp, err := inner.RoundTrip(r)
+			c.Disconnect()
+			return resp, err
+		})
+		c = srv.newClient(t)
+		require.ErrorIs(t, c.Connect(), client.ErrDisconnected)
+		<-c.Wait()
+		synctest.Wait()
+		require.Zero(t, srv.streams())
+		require.NoError(t, c.Err())
+		srv.client.Transport = inner
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Disconnect from a callback: no deadlock, and no further callback, though more
+// events have been read already.
+func TestDisconnectInCallback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newServer(t, streamAndStay("id: 1\ndata: 1\n\nid: 2\ndata: 2\n\nid: 3\ndata: 3\n\n")).newClient(t)
+		n := 0
+		c.OnEvent("", func(e *wire.Event) {
+			if n++; n == 2 {
+				c.Disconnect()
+			}
+		})
+		c.OnDisconnect(func(err error) {
+			require.NoError(t, err)
+			c.Disconnect()
+		})
+		require.NoError(t, c.Connect())
+		<-c.Wait()
+		require.Equal(t, 2, n)
+		require.Equal(t, "2", c.LastEventID(), "what was not handed out is not passed over")
+		require.NoError(t, c.Err())
+	})
+}
+
+func TestDisconnectInOnConnect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newServer(t, streamAndStay("data: 1\n\n")).newClient(t)
+		c.OnConnect(c.Disconnect)
+		c.OnEvent("", func(*wire.Event) { require.Fail(t, "disconnected") })
+		require.NoError(t, c.Connect())
+		<-c.Wait()
+	})
+}
+
+// An event of type close is handed out, and the last one.
+func TestCloseEventEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, streamAndStay("id: 1\ndata: 1\n\nid: 2\nevent: close\ndata: bye\n\ndata: 3\n\n"))
+		c := srv.newClient(t)
+		var got []any
+		note := func(e *wire.Event) { got = append(got, e.Data) }
+		c.OnEvent("message", note)
+		c.OnEvent("close", note)
+		require.NoError(t, c.Connect())
+		<-c.Wait()
+		synctest.Wait()
+		require.Equal(t, []any{"1", "bye"}, got)
+		require.NoError(t, c.Err())
+		require.Equal(t, "2", c.LastEventID())
+		require.Len(t, srv.got(), 1)
+		require.Zero(t, srv.streams())
+	})
+}
+
+// A callback that ends its goroutine, as FailNow of a test does, ends the client.
+func TestGoexitInCallbackEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, streamAndStay("data: 1\n\n"))
+		c := srv.newClient(t)
+		c.OnEvent("", func(*wire.Event) { exitGoroutine() })
+		require.NoError(t, c.Connect())
+		<-c.Wait()
+		synctest.Wait()
+		require.Zero(t, srv.streams())
+	})
+}
+
+const panicEnv = "SPATE_CLIENT_TEST_PANIC"
+
+// A panic of a callback is not swallowed: it ends the program, here this test's
+// own, started again.
+func TestPanicInCallbackIsNotSwallowed(t *testing.T) {
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, exe)
+	cmd.Env = append(os.Environ(), panicEnv+"=1")
+	out, err := cmd.CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), "panic: out of a callback")
+	require.NotContains(t, string(out), "survived")
+}
+
+func panicInCallback() {
+	srv := httptest.NewServer(stream("data: x\n\n"))
+	c := client.NewClient(srv.URL)
+	c.OnEvent("", func(*wire.Event) { panic("out of a callback") })
+	if err := c.Connect(); err != nil {
+		fmt.Println(err)
+		return
+	}
+	<-c.Wait()
+	<-time.After(10 * time.Second)
+	fmt.Println("survived")
+}
