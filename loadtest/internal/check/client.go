@@ -5,10 +5,11 @@ import "github.com/spatehub/spate/loadtest/internal/stamp"
 // Outcome is what an event is to the stream that received it.
 type Outcome uint8
 
-// The outcomes. Live, Late and Replayed are first receipts.
+// The outcomes. Live, Late, LateReplayed and Replayed are first receipts.
 const (
 	Live         Outcome = iota // as expected
 	Late                        // after an event with a higher number: out of order
+	LateReplayed                // both Late and Replayed
 	Replayed                    // issued before the stream (re)joined: its delay says nothing
 	Duplicate                   // received before
 	Misaddressed                // for somebody else
@@ -164,24 +165,12 @@ func (c *Client) unexpected(l *Ledger, x *cell, n uint64) Outcome {
 		}
 		return Live
 	case x.holes.fill(n), n < x.from:
+		if n <= x.base {
+			return LateReplayed
+		}
 		return Late
 	}
 	return Duplicate
-}
-
-// Missing is how many events the stream is owed now.
-func (c *Client) Missing(l *Ledger) uint64 {
-	var n uint64
-	if !c.joined {
-		return 0
-	}
-	c.each(l.Space, func(x *cell, lane, target int) {
-		n += x.holes.missing()
-		if issued := l.issued(lane, target); issued > x.last {
-			n += issued - x.last
-		}
-	})
-	return n
 }
 
 // Loss is what one or more streams never got of what they were owed.
@@ -192,6 +181,9 @@ type Loss struct {
 	Frozen uint64 // of Passed: in cells with so many holes that late events and doubles may be mistaken for each other
 }
 
+// Total is how many events are lost.
+func (l Loss) Total() uint64 { return l.Passed + l.Tail }
+
 // Add adds o to l.
 func (l *Loss) Add(o Loss) {
 	l.Passed += o.Passed
@@ -200,8 +192,8 @@ func (l *Loss) Add(o Loss) {
 	l.Frozen += o.Frozen
 }
 
-// Finish tells what the stream has lost, once nothing more is published. Numbers
-// in v do not count.
+// Finish tells what the stream is owed and does not have: lost, once nothing more
+// is published or on its way. Numbers in v do not count. It changes nothing.
 func (c *Client) Finish(l *Ledger, v Voids) Loss {
 	var loss Loss
 	if !c.joined {

@@ -59,15 +59,3 @@ func (h *holes) fill(n uint64) bool {
 	}
 	return true
 }
-
-// missing is how many numbers are in holes.
-func (h *holes) missing() uint64 {
-	if h == nil {
-		return 0
-	}
-	n := h.frozen
-	for _, x := range h.list {
-		n += x.to - x.from + 1
-	}
-	return n
-}

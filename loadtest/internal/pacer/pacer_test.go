@@ -157,8 +157,17 @@ func TestScheduleDoesNotWaitForTheTaker(t *testing.T) {
 	_, ok := s.Next(0)
 	require.False(t, ok, "nothing is due at or after the end")
 
+	s = pacer.NewSchedule(pacer.Constant{PerSecond: 10}, time.Second, 0)
+	_, ok = s.NextDue(0)
+	require.True(t, ok)
+	_, ok = s.NextDue(99 * time.Millisecond)
+	require.False(t, ok, "what is not due yet stays for others")
+	at, ok := s.Next(0)
+	require.True(t, ok)
+	require.Equal(t, 100*time.Millisecond, at)
+
 	s = pacer.NewSchedule(pacer.Max{}, time.Hour, 2)
-	at, ok := s.Next(time.Minute)
+	at, ok = s.Next(time.Minute)
 	require.True(t, ok)
 	require.Equal(t, time.Minute, at, "max is due when asked for")
 	_, ok = s.Next(time.Minute)

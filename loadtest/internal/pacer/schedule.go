@@ -16,7 +16,9 @@ type Schedule struct {
 	mu struct {
 		sync.Mutex
 		at   time.Duration // due time of the last event handed out
+		next time.Duration // due time of the next one, if peeked
 		hits uint64
+		peek bool
 		done bool
 	}
 }
@@ -33,8 +35,30 @@ func NewSchedule(p Pacer, until time.Duration, limit uint64) *Schedule {
 func (s *Schedule) Next(now time.Duration) (at time.Duration, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.done || s.limit > 0 && s.mu.hits >= s.limit {
+	if !s.look(now) {
 		return 0, false
+	}
+	return s.take(), true
+}
+
+// NextDue is Next for an event that is due at now or before; ok is false if
+// there is none.
+func (s *Schedule) NextDue(now time.Duration) (at time.Duration, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.look(now) || s.mu.next > now {
+		return 0, false
+	}
+	return s.take(), true
+}
+
+// look finds the next due time.
+func (s *Schedule) look(now time.Duration) bool {
+	if s.mu.peek {
+		return true
+	}
+	if s.mu.done || s.limit > 0 && s.mu.hits >= s.limit {
+		return false
 	}
 	if _, closed := s.pacer.(Max); closed {
 		s.mu.at = max(s.mu.at, now)
@@ -42,9 +66,14 @@ func (s *Schedule) Next(now time.Duration) (at time.Duration, ok bool) {
 	wait, stop := s.pacer.Pace(s.mu.at, s.mu.hits)
 	if stop || s.mu.at+wait >= s.until || s.mu.at+wait < s.mu.at {
 		s.mu.done = true
-		return 0, false
+		return false
 	}
-	s.mu.at += wait
+	s.mu.next, s.mu.peek = s.mu.at+wait, true
+	return true
+}
+
+func (s *Schedule) take() time.Duration {
+	s.mu.at, s.mu.peek = s.mu.next, false
 	s.mu.hits++
-	return s.mu.at, true
+	return s.mu.at
 }

@@ -1,0 +1,188 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// Limits that keep a typing error from becoming a run.
+const (
+	maxStreams     = 1_000_000
+	maxConnections = 1024
+	maxTopics      = 1_000_000
+	maxProcs       = 256
+)
+
+// Normalize fills in what follows from other values and checks everything. The
+// error lists all faults at once, each with what to write instead.
+func (c *Config) Normalize() error {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	between := func(flag string, v, lo, hi int) {
+		if v < lo || v > hi {
+			fault("-%s %d: give %d to %d", flag, v, lo, hi)
+		}
+	}
+	between("streams", c.Streams, 0, maxStreams)
+	between("connections", c.Connections, 1, maxConnections)
+	between("topics", c.Topics, 0, maxTopics)
+	between("topics-per-stream", c.TopicsPerStream, 0, 64)
+	between("procs", c.Procs, 1, maxProcs)
+	between("loops", c.Loops, 1, 64)
+	between("batch", c.Batch, 1, 10_000)
+	between("users", c.Users, 0, max(c.Streams, 1))
+	if c.Users == 0 {
+		c.Users = max(c.Streams, 1)
+	}
+	if c.Streams > 0 && c.Streams < c.Procs*c.Loops {
+		fault("-streams %d: that is fewer than one for each of %d processes with %d loops", c.Streams, c.Procs, c.Loops)
+	}
+	if c.Slow+c.Stall > 1 {
+		fault("-slow and -stall together exceed all streams")
+	}
+	if c.ConnectRate <= 0 {
+		fault("-connect-rate %v: give connections a second, such as 2000", c.ConnectRate)
+	}
+	if c.SlowRate < 1 {
+		fault("-slow-rate %d: give bytes a second, such as 1024", c.SlowRate)
+	}
+	if c.Interval <= 0 || c.ConnectTimeout <= 0 || c.RampTimeout <= 0 {
+		fault("-interval, -connect-timeout and -ramp-timeout must be above 0")
+	}
+	for _, s := range c.Storms {
+		if s.At >= c.Duration {
+			fault("-storm %s: the run ends after %s (-duration)", s.At, c.Duration)
+		}
+	}
+	faults = append(faults, c.checkURL()...)
+	faults = append(faults, c.checkPublish()...)
+	faults = append(faults, c.checkAddresses()...)
+	if c.RunID != "" {
+		if _, err := strconv.ParseUint(c.RunID, 16, 32); err != nil {
+			fault("-run-id %q: give up to 8 hexadecimal digits", c.RunID)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (c *Config) checkURL() []error {
+	if c.Streams == 0 {
+		return nil
+	}
+	if c.URL == "" {
+		return []error{errors.New("no URL: give the stream's, for example -url http://127.0.0.1:8080/events?uid={{.User}}, or just the server's")}
+	}
+	scheme, rest, ok := strings.Cut(c.URL, "://")
+	if !ok || scheme != "http" && scheme != "https" || rest == "" {
+		return []error{fmt.Errorf("-url %q: it must begin with http:// or https://", c.URL)}
+	}
+	switch c.Mode {
+	case ModeAuto:
+		c.Mode = ModePortable
+		if RawSupported() && scheme == "http" && !c.HTTP2 {
+			c.Mode = ModeRaw
+		}
+	case ModeRaw:
+		switch {
+		case !RawSupported():
+			return []error{fmt.Errorf("-mode raw needs Linux; this is %s: use -mode portable", runtime.GOOS)}
+		case scheme != "http":
+			return []error{errors.New("-mode raw speaks plain HTTP/1.1: use -mode portable for https")}
+		case c.HTTP2:
+			return []error{errors.New("-mode raw speaks plain HTTP/1.1: use -mode portable with -http2")}
+		}
+	case ModePortable:
+	default:
+		return []error{fmt.Errorf("-mode %q: it is auto, raw or portable", c.Mode)}
+	}
+	return nil
+}
+
+// RawSupported reports whether this system has the raw reader.
+func RawSupported() bool { return runtime.GOOS == "linux" }
+
+func (c *Config) checkPublish() []error {
+	var faults []error
+	m, err := ParseMix(c.To)
+	if err != nil {
+		faults = append(faults, fmt.Errorf("-to %w", err))
+	}
+	if m.Topics > 0 && c.Topics == 0 {
+		faults = append(faults, errors.New("-to topics: say how many there are, for example -topics 100"))
+	}
+	if !c.Publish {
+		if c.Streams == 0 {
+			faults = append(faults, errors.New("-streams 0 without a publisher leaves nothing to do"))
+		}
+		return faults
+	}
+	p, err := c.Pacer()
+	if err != nil {
+		faults = append(faults, fmt.Errorf("-%w", err))
+	} else {
+		c.Rate = p.String()
+	}
+	if _, err := ParseSize(c.Size); err != nil {
+		faults = append(faults, fmt.Errorf("-size %w", err))
+	}
+	if c.Duration <= 0 {
+		faults = append(faults, fmt.Errorf("-duration %s: it must be above 0", c.Duration))
+	}
+	if c.WarmUp >= c.Duration && c.WarmUp > 0 {
+		faults = append(faults, fmt.Errorf("-warmup %s leaves nothing of -duration %s", c.WarmUp, c.Duration))
+	}
+	if strings.ContainsFunc(c.EventType, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' || r == 0x7f }) {
+		faults = append(faults, fmt.Errorf("-event %q: no quotes, backslashes or control characters", c.EventType))
+	}
+	if c.PushURL != "" {
+		if u, err := url.Parse(strings.NewReplacer("{{", "", "}}", "").Replace(c.PushURL)); err != nil || u.Host == "" {
+			faults = append(faults, fmt.Errorf("-push-url %q: it must begin with http:// or https:// and name a host", c.PushURL))
+		}
+	}
+	return faults
+}
+
+func (c *Config) checkAddresses() []error {
+	var faults []error
+	for _, s := range c.Sources {
+		if net.ParseIP(s) == nil {
+			faults = append(faults, fmt.Errorf("-source %q: it is not an address of this machine, such as 127.0.0.2", s))
+		}
+	}
+	return faults
+}
+
+// ParseAddresses reads a list such as "127.0.0.1,127.0.0.5-127.0.0.9"; ranges
+// are of IPv4 addresses. Entries that are not a range are returned as they are.
+func ParseAddresses(s string) ([]string, error) {
+	var list []string
+	for part := range strings.SplitSeq(s, ",") {
+		part = strings.TrimSpace(part)
+		first, last, isRange := strings.Cut(part, "-")
+		a, b := net.ParseIP(first).To4(), net.ParseIP(last).To4()
+		if !isRange || a == nil || b == nil {
+			if part == "" {
+				return nil, fmt.Errorf("%q: an address is empty", s)
+			}
+			list = append(list, part)
+			continue
+		}
+		lo, hi := ip32(a), ip32(b)
+		if hi < lo || hi-lo >= 1<<16 {
+			return nil, fmt.Errorf("%q is not a range of up to 65536 addresses", part)
+		}
+		for v := lo; v <= hi; v++ {
+			list = append(list, net.IPv4(byte(v>>24), byte(v>>16), byte(v>>8), byte(v)).String())
+		}
+	}
+	return list, nil
+}
+
+func ip32(ip net.IP) uint64 {
+	return uint64(ip[0])<<24 | uint64(ip[1])<<16 | uint64(ip[2])<<8 | uint64(ip[3])
+}

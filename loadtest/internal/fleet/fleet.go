@@ -1,0 +1,257 @@
+// Package fleet runs a part of a test's streams: all of them, or those of one
+// worker process. It opens them at the wanted rate, drops them when churn or a
+// storm asks for it, and hands out what they have counted. How bytes are moved
+// is a Transport's matter.
+package fleet
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/spatehub/spate/loadtest/internal/adapter"
+	"github.com/spatehub/spate/loadtest/internal/check"
+	"github.com/spatehub/spate/loadtest/internal/clock"
+	"github.com/spatehub/spate/loadtest/internal/config"
+	"github.com/spatehub/spate/loadtest/internal/session"
+	"github.com/spatehub/spate/loadtest/internal/stats"
+)
+
+// Fleet is a part of a run's streams, in this process or in another. Methods
+// are called by one goroutine at a time, in the order in which they stand here.
+type Fleet interface {
+	// Start begins to open the streams.
+	Start() error
+	// Collect returns what has been counted since the last Collect.
+	Collect() (*stats.Stats, error)
+	// Measure tells that publishing begins: churn and storms start, and events
+	// due at or after from (nanoseconds since the Unix epoch) are measured.
+	Measure(begin, from int64) error
+	// Quiet ends churn and storms. Dropped streams come back.
+	Quiet() error
+	// Finish says what streams are owed and do not have: lost, once nothing
+	// more is published or on its way. It may be called repeatedly.
+	Finish(v check.Voids) (stats.Final, error)
+	// Close ends all streams and returns when everything of the fleet is gone.
+	Close() error
+}
+
+// Part is what a fleet is made of: streams From to To (excluded) of a run.
+type Part struct {
+	Config   *config.Config
+	Adapter  *adapter.Adapter
+	Env      *session.Env
+	From, To int
+}
+
+// Len is the number of streams.
+func (p *Part) Len() int { return p.To - p.From }
+
+// Sessions makes the sessions of the part's streams.
+func (p *Part) Sessions(fill func(i int, s session.Session)) {
+	c := p.Config
+	checkers := check.Clients(p.Env.Ledger.Space, p.Len(), c.FollowedTopics(), func(i int) (uint32, uint32) {
+		return c.User(p.From + i), c.FirstTopic(p.From + i)
+	})
+	for i, ck := range checkers {
+		fill(i, session.Session{Check: ck, Role: Role(p.From+i, c.Slow, c.Stall)})
+	}
+}
+
+// Role spreads slow and stalled streams evenly over all.
+func Role(n int, slow, stall float64) session.Role {
+	special := slow + stall
+	k, ok := spread(n, special)
+	if !ok {
+		return session.Normal
+	}
+	if _, isSlow := spread(k, slow/special); isSlow {
+		return session.Slow
+	}
+	return session.Stalled
+}
+
+// spread reports whether n is one of the chosen, when a share of all numbers is
+// chosen at even distances, and how many were chosen before it.
+func spread(n int, share float64) (before int, chosen bool) {
+	const tiny = 1e-9 // 0.1*10 is a whole number
+	before = int(float64(n)*share + tiny)
+	return before, int(float64(n+1)*share+tiny) > before
+}
+
+// Transport moves the bytes of a part's streams. Streams are numbered from 0
+// within the part.
+type Transport interface {
+	// Open begins to connect streams lo to hi (excluded).
+	Open(lo, hi int)
+	// Drop closes streams and connects them again after away. Streams that are
+	// not open are left alone.
+	Drop(streams []int, away time.Duration)
+	// Collect moves what was counted into s.
+	Collect(s *stats.Stats)
+	// Each calls fn for every stream, while nothing else touches it; fn may be
+	// called by several goroutines at once, but never for two streams of the
+	// same group of streams. It returns when all calls have.
+	Each(fn func(i int, s *session.Session))
+	// Close ends all streams and waits for the transport's goroutines.
+	Close()
+}
+
+// Local is a fleet in this process.
+type Local struct {
+	part  *Part
+	tr    Transport
+	lag   *LagMeter
+	clock clock.Clock
+
+	ctx    context.Context // of the goroutines that open and drop
+	cancel context.CancelFunc
+	quiet  context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+// NewLocal takes over tr.
+func NewLocal(p *Part, tr Transport) (*Local, error) {
+	lag, err := NewLagMeter()
+	if err != nil {
+		return nil, err
+	}
+	f := &Local{part: p, tr: tr, lag: lag, clock: p.Env.Clock, quiet: func() {}}
+	f.ctx, f.cancel = context.WithCancel(context.Background())
+	return f, nil
+}
+
+// Start implements Fleet.
+func (f *Local) Start() error {
+	f.wg.Go(f.ramp)
+	return nil
+}
+
+// tick is how often streams are opened and dropped.
+const tick = 5 * time.Millisecond
+
+// ramp opens the streams at this part's share of the wanted rate.
+func (f *Local) ramp() {
+	c := f.part.Config
+	rate := c.ConnectRate * float64(f.part.Len()) / float64(c.Streams)
+	start, opened := time.Now(), 0
+	f.every(f.ctx, func() bool {
+		due := min(f.part.Len(), 1+int(time.Since(start).Seconds()*rate))
+		if due > opened {
+			f.tr.Open(opened, due)
+			opened = due
+		}
+		return opened < f.part.Len()
+	})
+}
+
+// every calls fn at each tick until it returns false or ctx ends.
+func (f *Local) every(ctx context.Context, fn func() bool) {
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	for fn() {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Collect implements Fleet.
+func (f *Local) Collect() (*stats.Stats, error) {
+	s := &stats.Stats{}
+	f.tr.Collect(s)
+	f.lag.Collect(&s.Lag)
+	return s, nil
+}
+
+// Measure implements Fleet.
+func (f *Local) Measure(begin, from int64) error {
+	f.part.Env.MeasureFrom.Store(from)
+	ctx, cancel := context.WithCancel(f.ctx)
+	f.quiet = cancel
+	if f.part.Config.Churn > 0 {
+		f.wg.Go(func() { f.churn(ctx) })
+	}
+	if len(f.part.Config.Storms) > 0 {
+		f.wg.Go(func() { f.storms(ctx, begin) })
+	}
+	return nil
+}
+
+// churn drops a share of the streams each second, drawn at random.
+func (f *Local) churn(ctx context.Context) {
+	c := f.part.Config
+	r := rand.New(rand.NewPCG(c.Seed, uint64(f.part.From)))
+	perSecond := c.Churn * float64(f.part.Len())
+	start, done := time.Now(), 0
+	f.every(ctx, func() bool {
+		var list []int
+		for due := int(time.Since(start).Seconds() * perSecond); done < due; done++ {
+			list = append(list, r.IntN(f.part.Len()))
+		}
+		f.tr.Drop(list, c.Away)
+		return true
+	})
+}
+
+// storms drops a share of the streams at once, at the wanted moments.
+func (f *Local) storms(ctx context.Context, begin int64) {
+	c := f.part.Config
+	next := 0
+	f.every(ctx, func() bool {
+		for ; next < len(c.Storms) && f.clock.Now() >= begin+int64(c.Storms[next].At); next++ {
+			var list []int
+			for i := range f.part.Len() {
+				if _, hit := spread(f.part.From+i, c.Storms[next].Share); hit {
+					list = append(list, i)
+				}
+			}
+			f.tr.Drop(list, c.Away)
+		}
+		return next < len(c.Storms)
+	})
+}
+
+// Quiet implements Fleet.
+func (f *Local) Quiet() error {
+	f.quiet()
+	return nil
+}
+
+// Finish implements Fleet.
+func (f *Local) Finish(v check.Voids) (stats.Final, error) {
+	var mu sync.Mutex
+	var final stats.Final
+	f.tr.Each(func(_ int, s *session.Session) {
+		loss := s.Check.Finish(f.part.Env.Ledger, v)
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case !s.EverOpen():
+			final.NeverOpen++
+		case !s.Open():
+			final.Offline++
+		}
+		switch s.Role {
+		case session.Normal:
+			final.Loss.Add(loss)
+		case session.Slow:
+			final.Unread += loss.Tail
+			loss.Tail = 0
+			final.Loss.Add(loss)
+		case session.Stalled: // has asked for nothing
+		}
+	})
+	return final, nil
+}
+
+// Close implements Fleet.
+func (f *Local) Close() error {
+	f.cancel()
+	f.wg.Wait()
+	f.tr.Close()
+	return f.lag.Close()
+}

@@ -1,0 +1,63 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/spatehub/spate/loadtest/internal/http1"
+)
+
+// Kinds of ends that are not errors of the system.
+const (
+	KindClosed   = "closed by the server"
+	KindTooLarge = "event larger than -max-event"
+)
+
+// StatusKind is the kind of an answer other than 200.
+func StatusKind(status int) string { return "status " + strconv.Itoa(status) }
+
+// TypeKind is the kind of an answer that is no event stream.
+func TypeKind(contentType string) string {
+	if contentType == "" {
+		contentType = "missing"
+	}
+	return "content-type " + contentType
+}
+
+// Kind sorts an error of the system into few kinds, so that they can be counted.
+func Kind(doing string, err error) string {
+	var dns *net.DNSError
+	switch {
+	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return KindClosed
+	case errors.As(err, &dns):
+		return doing + ": name not resolved"
+	case errors.Is(err, http1.ErrMalformed):
+		return "not HTTP/1.1"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return doing + ": refused"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return doing + ": reset by the server"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return doing + ": no free local port (spread with -source)"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return doing + ": too many open files"
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+		return doing + ": timed out"
+	}
+	var no syscall.Errno
+	if errors.As(err, &no) {
+		return doing + ": " + no.Error()
+	}
+	text := err.Error()
+	if i := strings.LastIndex(text, ": "); i >= 0 && len(text)-i > 8 {
+		text = text[i+2:]
+	}
+	return doing + ": " + text[:min(len(text), 60)]
+}

@@ -1,0 +1,259 @@
+package publish
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spatehub/spate/loadtest/internal/adapter"
+	"github.com/spatehub/spate/loadtest/internal/config"
+	"github.com/spatehub/spate/loadtest/internal/http1"
+	"github.com/spatehub/spate/loadtest/internal/portable"
+)
+
+// poster sends requests over one connection, one after the other.
+type poster interface {
+	post(url string, body []byte) answer
+	close()
+}
+
+// answer is what became of a request.
+type answer struct {
+	status int
+	text   string // beginning of the body of an answer that is no success
+	err    error  // no answer
+}
+
+func (a answer) ok() bool { return a.err == nil && a.status >= 200 && a.status < 300 }
+
+// final reports whether asking again is pointless.
+func (a answer) final() bool {
+	if a.err != nil {
+		return errors.Is(a.err, syscall.ECONNREFUSED)
+	}
+	return a.status >= 300 && a.status < 500 && a.status != 429 && a.status != 408
+}
+
+func (a answer) kind() string {
+	switch {
+	case a.err == nil:
+		return "push: status " + strconv.Itoa(a.status)
+	case errors.Is(a.err, syscall.ECONNREFUSED):
+		return "push: connection refused"
+	case errors.Is(a.err, os.ErrDeadlineExceeded):
+		return "push: timed out"
+	case errors.Is(a.err, syscall.ECONNRESET), errors.Is(a.err, syscall.EPIPE), errors.Is(a.err, errNoAnswer):
+		return "push: connection closed"
+	case errors.Is(a.err, http1.ErrMalformed):
+		return "push: not HTTP/1.1"
+	}
+	return "push: failed"
+}
+
+func newPoster(c *config.Config, a *adapter.Adapter) (poster, error) {
+	u, err := url.Parse(strings.NewReplacer("{{", "", "}}", "").Replace(a.PushURL()))
+	if err != nil {
+		return nil, fmt.Errorf("-push-url: %w", err)
+	}
+	if u.Scheme == "http" {
+		return &leanPoster{adapter: a, timeout: c.ConnectTimeout}, nil
+	}
+	conf, err := portable.TLS(c)
+	if err != nil {
+		return nil, err
+	}
+	rt := &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true, MaxConnsPerHost: 1, MaxIdleConnsPerHost: 1}
+	return &fullPoster{adapter: a, rt: rt, client: &http.Client{Transport: rt, Timeout: c.ConnectTimeout}}, nil
+}
+
+// fullPoster speaks TLS and HTTP/2 by net/http.
+type fullPoster struct {
+	adapter *adapter.Adapter
+	rt      *http.Transport
+	client  *http.Client
+}
+
+func (p *fullPoster) post(url string, body []byte) answer {
+	req, err := http.NewRequest(p.adapter.PushMethod(), url, bytes.NewReader(body))
+	if err != nil {
+		return answer{err: err}
+	}
+	for _, h := range p.adapter.PushHeader() {
+		req.Header.Set(h.Name, h.Value)
+	}
+	resp, err := p.client.Do(req)
+	if err != nil {
+		return answer{err: err}
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	return answer{status: resp.StatusCode, text: clip(text), err: err}
+}
+
+func (p *fullPoster) close() { p.rt.CloseIdleConnections() }
+
+// leanPoster speaks plain HTTP/1.1 with a tenth of net/http's processor time,
+// which the server under test shares this machine with.
+type leanPoster struct {
+	adapter *adapter.Adapter
+	timeout time.Duration
+	conn    net.Conn
+	host    string // that conn is connected to
+	out, in []byte
+}
+
+func (p *leanPoster) post(rawURL string, body []byte) answer {
+	rest := strings.TrimPrefix(rawURL, "http://")
+	slash := strings.IndexAny(rest, "/?")
+	if slash < 0 {
+		slash = len(rest)
+	}
+	host, target := rest[:slash], rest[slash:]
+	if !strings.HasPrefix(target, "/") {
+		target = "/" + target
+	}
+	if err := p.dial(host); err != nil {
+		return answer{err: err}
+	}
+	b := append(p.out[:0], p.adapter.PushMethod()...)
+	b = append(b, ' ')
+	b = append(b, target...)
+	b = append(b, " HTTP/1.1\r\nHost: "...)
+	b = append(b, host...)
+	b = append(b, "\r\nUser-Agent: spate-loadtest\r\nContent-Length: "...)
+	b = strconv.AppendInt(b, int64(len(body)), 10)
+	b = append(b, "\r\n"...)
+	for _, h := range p.adapter.PushHeader() {
+		b = append(b, h.Name...)
+		b = append(b, ": "...)
+		b = append(b, h.Value...)
+		b = append(b, "\r\n"...)
+	}
+	b = append(b, "\r\n"...)
+	p.out = append(b, body...)
+	_ = p.conn.SetDeadline(time.Now().Add(p.timeout)) // cannot fail on an open connection
+	_, err := p.conn.Write(p.out)
+	if err != nil {
+		p.close()
+		return answer{err: err}
+	}
+	a, keep := p.read()
+	if !keep {
+		p.close()
+	}
+	return a
+}
+
+func (p *leanPoster) dial(host string) error {
+	if p.conn != nil && p.host == host {
+		return nil
+	}
+	p.close()
+	addr := host
+	if _, _, err := net.SplitHostPort(host); err != nil {
+		addr = net.JoinHostPort(strings.Trim(host, "[]"), "80")
+	}
+	conn, err := net.DialTimeout("tcp", addr, p.timeout)
+	if err != nil {
+		return err
+	}
+	p.conn, p.host = conn, host
+	return nil
+}
+
+// read takes one response. keep reports whether the connection can be used again.
+func (p *leanPoster) read() (a answer, keep bool) {
+	if p.in == nil {
+		p.in = make([]byte, 4<<10, 32<<10)
+	}
+	buf, n := p.in[:cap(p.in)], 0
+	var h http1.Head
+	for {
+		k, err := p.conn.Read(buf[n:])
+		n += k
+		if k == 0 {
+			if errors.Is(err, io.EOF) {
+				err = errNoAnswer
+			}
+			return answer{err: err}, false
+		}
+		var size int
+		if h, size, err = http1.ParseHead(buf[:n]); err != nil {
+			return answer{err: err}, false
+		}
+		if size > 0 && h.Status == 100 {
+			n = copy(buf, buf[size:n])
+			continue
+		}
+		if size > 0 {
+			return p.readBody(h, buf, buf[size:n])
+		}
+	}
+}
+
+// readBody takes the rest of a response; part is what came with the head.
+func (p *leanPoster) readBody(h http1.Head, buf, part []byte) (a answer, keep bool) {
+	a.status = h.Status
+	if !h.HasBody() {
+		return a, h.KeepAlive
+	}
+	var text []byte
+	var chunks http1.Chunked
+	left := h.Length
+	for {
+		for h.Chunked && len(part) > 0 {
+			data, rest, err := chunks.Next(part)
+			if err != nil {
+				return answer{err: err}, false
+			}
+			if len(data) == 0 {
+				break
+			}
+			text = append(text, data[:min(len(data), max(0, clipText-len(text)))]...)
+			part = rest
+		}
+		if !h.Chunked {
+			text = append(text, part[:min(len(part), max(0, clipText-len(text)))]...)
+			left -= int64(len(part))
+		}
+		if h.Chunked && chunks.Ended() || !h.Chunked && h.Length >= 0 && left <= 0 {
+			break
+		}
+		n, err := p.conn.Read(buf)
+		if n == 0 {
+			if h.Length < 0 && !h.Chunked && errors.Is(err, io.EOF) {
+				h.KeepAlive = false
+				break
+			}
+			return answer{err: err}, false
+		}
+		part = buf[:n]
+	}
+	if !a.ok() {
+		a.text = clip(text)
+	}
+	return a, h.KeepAlive
+}
+
+func (p *leanPoster) close() {
+	if p.conn != nil {
+		_ = p.conn.Close()
+		p.conn = nil
+	}
+}
+
+// clipText is how much of an error's text is kept, in bytes.
+const clipText = 200
+
+func clip(b []byte) string {
+	return strings.TrimSpace(string(b[:min(len(b), clipText)]))
+}

@@ -1,0 +1,220 @@
+//go:build linux
+
+package rawreader
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/spatehub/spate/loadtest/internal/fleet"
+	"github.com/spatehub/spate/loadtest/internal/session"
+	"github.com/spatehub/spate/loadtest/internal/stats"
+)
+
+const (
+	readBuffer = 256 << 10
+	batch      = 512 // epoll events taken at once
+	wakeToken  = -1  // the index that stands for the event descriptor
+	sweepEvery = 250 * time.Millisecond
+)
+
+// loop is one thread that owns a share of the streams. Fields are its own
+// goroutine's, but for inbox.
+type loop struct {
+	part      *fleet.Part
+	addrs     *fleet.Addresses
+	index, of int // the loop's number, and how many there are
+	ep, wake  int
+
+	streams []stream
+	reader  *session.Reader
+	buf     []byte // every read of the loop goes here
+	timers  timers
+	sweep   int64 // when to look for connections that take too long
+	stopped bool
+
+	since, waited int64 // for the busy share: start of the span, and time spent waiting in it
+
+	inbox struct {
+		sync.Mutex
+		work   []func()
+		closed bool
+	}
+}
+
+// post has fn run by the loop's goroutine, or at once if the loop has ended.
+func (l *loop) post(fn func()) {
+	l.inbox.Lock()
+	if l.inbox.closed {
+		l.inbox.Unlock()
+		fn()
+		return
+	}
+	l.inbox.work = append(l.inbox.work, fn)
+	first := len(l.inbox.work) == 1
+	l.inbox.Unlock()
+	if first {
+		var one [8]byte
+		binary.NativeEndian.PutUint64(one[:], 1)
+		_, _ = unix.Write(l.wake, one[:]) // fails only if the loop is awake anyway
+	}
+}
+
+// do is post, and returns when fn has run.
+func (l *loop) do(fn func()) {
+	done := make(chan struct{})
+	l.post(func() {
+		defer close(done)
+		fn()
+	})
+	<-done
+}
+
+// run is the loop's goroutine. The thread is its own, so that its sleeping in
+// epoll_wait keeps nothing else waiting.
+func (l *loop) run() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	events := make([]unix.EpollEvent, batch)
+	l.since = l.now()
+	for !l.stopped {
+		n, err := unix.EpollWait(l.ep, events, 0)
+		if n == 0 {
+			from := l.now()
+			n, err = unix.EpollWait(l.ep, events, l.timeout(from))
+			l.waited += l.now() - from
+		}
+		if err != nil && err != unix.EINTR {
+			panic("epoll_wait on an instance of our own: " + err.Error())
+		}
+		for i := range max(n, 0) {
+			l.handle(&events[i])
+		}
+		l.runTimers()
+	}
+	l.end()
+}
+
+// end closes everything and runs what is still posted.
+func (l *loop) end() {
+	for j := range l.streams {
+		if s := &l.streams[j]; s.fd >= 0 {
+			l.hangUp(s, true, "")
+		}
+	}
+	l.inbox.Lock()
+	work := l.inbox.work
+	l.inbox.work, l.inbox.closed = nil, true
+	l.inbox.Unlock()
+	for _, fn := range work {
+		fn()
+	}
+}
+
+func (l *loop) now() int64 { return l.part.Env.Clock.Now() }
+
+// timeout is how long to wait, in milliseconds, rounded up.
+func (l *loop) timeout(now int64) int {
+	wait := int64(sweepEvery)
+	if len(l.timers) > 0 {
+		wait = min(wait, l.timers[0].at-now)
+	}
+	return int((max(wait, 0) + int64(time.Millisecond) - 1) / int64(time.Millisecond))
+}
+
+// handle serves one epoll event. An event of a connection that has been closed
+// since is told by the generation.
+func (l *loop) handle(ev *unix.EpollEvent) {
+	if ev.Fd == wakeToken {
+		l.takeInbox()
+		return
+	}
+	s := &l.streams[ev.Fd]
+	if s.gen != ev.Pad || s.fd < 0 {
+		return
+	}
+	switch s.state {
+	case connecting:
+		l.connected(int(ev.Fd), s)
+	case awaitingHead, streaming:
+		if !l.wants(s) {
+			l.unwanted(int(ev.Fd), s, ev.Events)
+			return
+		}
+		l.read(int(ev.Fd), s, l.buf)
+	}
+}
+
+func (l *loop) takeInbox() {
+	var counter [8]byte
+	_, _ = unix.Read(l.wake, counter[:])
+	l.inbox.Lock()
+	work := l.inbox.work
+	l.inbox.work = nil
+	l.inbox.Unlock()
+	for _, fn := range work {
+		fn()
+	}
+}
+
+// runTimers connects streams again, lets slow ones read, and gives up
+// connections that take too long.
+func (l *loop) runTimers() {
+	now := l.now()
+	for len(l.timers) > 0 && l.timers[0].at <= now {
+		t := l.timers.pop()
+		s := &l.streams[t.stream]
+		if s.gen != t.gen {
+			continue
+		}
+		switch s.state {
+		case idle:
+			l.connect(int(t.stream))
+		case streaming:
+			l.readSlowly(int(t.stream), s)
+		}
+	}
+	if now < l.sweep {
+		return
+	}
+	l.sweep = now + int64(sweepEvery)
+	for j := range l.streams {
+		s := &l.streams[j]
+		if (s.state == connecting || s.state == awaitingHead) && now > s.deadline {
+			doing := "connect"
+			if s.state == awaitingHead {
+				doing = "response head"
+			}
+			l.fail(j, s, doing+": timed out")
+		}
+	}
+}
+
+// retry connects stream j again after d, give or take a quarter, so that
+// streams that failed together do not come back together.
+func (l *loop) retry(j int, s *stream, d time.Duration) {
+	if l.stopped {
+		return
+	}
+	jitter := time.Duration(rand.Int64N(int64(d)/2+1)) - d/4
+	l.timers.push(timer{at: l.now() + int64(d+jitter), stream: int32(j), gen: s.gen})
+}
+
+// collect moves the loop's counts into st.
+func (l *loop) collect(st *stats.Stats) {
+	now := l.now()
+	r := &l.reader.Stats
+	r.Span = now - l.since
+	r.Busy = max(0, r.Span-l.waited)
+	if r.Span > 0 {
+		r.PeakBusy = float64(r.Busy) / float64(r.Span)
+	}
+	l.since, l.waited = now, 0
+	st.Merge(r)
+	r.Reset()
+}
