@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -78,25 +79,16 @@ func TestDisconnectBesideConnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, streamAndStay("data: x\n\n"))
 		var c *client.SSEClient
-		inner := srv.client.Transport
-		srv.client.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
-			resp, err := inner.RoundTrip(r)
-			c.Disconnect()
-			return resp, err
-		})
+		closed := srv.watchBody(func() { c.Disconnect() })
 		c = srv.newClient(t)
 		require.ErrorIs(t, c.Connect(), client.ErrDisconnected)
 		<-c.Wait()
 		synctest.Wait()
+		require.EqualValues(t, 1, closed.Load())
 		require.Zero(t, srv.streams())
 		require.NoError(t, c.Err())
-		srv.client.Transport = inner
 	})
 }
-
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // Disconnect from a callback: no deadlock, and no further callback, though more
 // events have been read already.
@@ -155,11 +147,13 @@ func TestCloseEventEnds(t *testing.T) {
 func TestGoexitInCallbackEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, streamAndStay("data: 1\n\n"))
+		closed := srv.watchBody(func() {})
 		c := srv.newClient(t)
-		c.OnEvent("", func(*wire.Event) { exitGoroutine() })
+		c.OnEvent("", func(*wire.Event) { runtime.Goexit() })
 		require.NoError(t, c.Connect())
 		<-c.Wait()
 		synctest.Wait()
+		require.EqualValues(t, 1, closed.Load())
 		require.Zero(t, srv.streams())
 	})
 }

@@ -3,7 +3,6 @@ package client_test
 import (
 	"context"
 	"errors"
-	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,9 +12,6 @@ import (
 	"github.com/spatehub/spate/client"
 	"github.com/spatehub/spate/wire"
 )
-
-// exitGoroutine is runtime.Goexit under a name that says why.
-func exitGoroutine() { runtime.Goexit() }
 
 // collect ranges over Events to its end.
 func collect(ctx context.Context, c *client.SSEClient) (got []string, err error) {
@@ -145,6 +141,7 @@ func TestEventsDisconnect(t *testing.T) {
 func TestEventsPanicEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, streamAndStay("data: 1\n\n"))
+		closed := srv.watchBody(func() {})
 		c := srv.newClient(t)
 		require.PanicsWithValue(t, "in the loop", func() {
 			for range c.Events(t.Context()) {
@@ -153,6 +150,7 @@ func TestEventsPanicEnds(t *testing.T) {
 		})
 		<-c.Wait()
 		synctest.Wait()
+		require.EqualValues(t, 1, closed.Load())
 		require.Zero(t, srv.streams())
 	})
 }

@@ -3,9 +3,11 @@ package client_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,6 +91,37 @@ func (s *server) newClient(t *testing.T, opts ...client.Option) *client.SSEClien
 		<-c.Wait()
 	})
 	return c
+}
+
+// watchBody makes the client's responses tell when their bodies are closed, and
+// calls then with each response before the client gets it.
+func (s *server) watchBody(then func()) *atomic.Int32 {
+	closed := new(atomic.Int32)
+	inner := s.client.Transport
+	s.client.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+		resp, err := inner.RoundTrip(r)
+		if err == nil {
+			resp.Body = &watchedBody{ReadCloser: resp.Body, closed: closed}
+			then()
+		}
+		return resp, err
+	})
+	return closed
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+type watchedBody struct {
+	io.ReadCloser
+	closed *atomic.Int32 // bodies closed, each counted once
+	once   sync.Once
+}
+
+func (b *watchedBody) Close() error {
+	b.once.Do(func() { b.closed.Add(1) })
+	return b.ReadCloser.Close()
 }
 
 // memListener is a listener whose connections are pipes.
