@@ -183,7 +183,7 @@ func TestAppendRetry(t *testing.T) {
 // Splitting data must take time in proportion to its size, whatever mix of line
 // ends it has; see TestParserLinear.
 func TestSplitLinesLinear(t *testing.T) {
-	const n = 1 << 20
+	const n = 1 << 21
 	for _, end := range []string{"\r", "\n", "\r\n"} {
 		data := strings.Repeat(end, n)
 		requireFast(t, func() {
