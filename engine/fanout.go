@@ -166,7 +166,7 @@ func (s *shard) offer(c *client, j *joined) {
 		} else {
 			s.stop(c, j, n, err)
 		}
-		s.yield()
+		s.yield(len(j.data))
 	case stateLagging:
 		s.enqueue(c, j)
 	}

@@ -30,7 +30,6 @@ func (s *shard) stop(c *client, j *joined, n int, err error) {
 // part is completed before anything else.
 func (s *shard) block(c *client, j *joined, n, took int) {
 	c.blocked = true
-	c.lag.stallTick = s.tick
 	c.pos = j.before(took)
 	if cut := j.start(took); n > cut {
 		s.keepRest(c, j.data[n:j.end(took)])
@@ -166,8 +165,7 @@ func (s *shard) flushWindow(c *client) bool {
 		s.recover(c)
 		return false
 	}
-	if s.budget--; s.budget <= 0 {
-		s.budget = yieldWrites
+	if s.spend(len(s.gather.data)) {
 		c.attend(attendMore) // others first
 		return false
 	}

@@ -15,10 +15,11 @@ const (
 	maxBatch = 1024
 	// maskedBatch bounds them where some are not for everybody: one bit each.
 	maskedBatch = 64
-	// yieldWrites is a pass's budget: after so many writes the shard lets
-	// other goroutines of the processor go first, so that a sweep over very
-	// many clients keeps nobody else's private event waiting.
-	yieldWrites = 64
+	// passBudget is what a shard spends before it lets other goroutines of the
+	// processor go first, so that a sweep over very many clients keeps nobody
+	// else's private event waiting. A write costs writeCost and its bytes.
+	passBudget = 256 << 10
+	writeCost  = 2 << 10
 )
 
 // shard owns a part of the clients. It is an actor: a runner of the scheduler
@@ -48,7 +49,7 @@ type shard struct {
 	high     uint64 // events ≤ high are counted as pushed to this shard's clients
 	lagLow   uint64 // no lagging client's pos is below
 	tick     uint32
-	budget   int // writes until the next yield
+	budget   int // left until the next yield
 	draining bool
 
 	join    joined   // the batch for everybody
@@ -74,7 +75,7 @@ func newShard(h *Hub, id int, reader *ringbuf.Reader[entry]) *shard {
 	return &shard{
 		hub: h, id: id, bit: 1 << id, reader: reader,
 		users: map[string]*client{}, topics: map[string]*topic{},
-		high: reader.Cursor(), budget: yieldWrites,
+		high: reader.Cursor(), budget: passBudget,
 	}
 }
 
@@ -152,16 +153,26 @@ func (s *shard) handle(c *client, flags uint32) {
 	}
 	if flags&attendPage != 0 && c.state == stateBehind {
 		c.lag.history.arrived()
+		c.lag.stallTick = s.tick // the time until now was ours, not the peer's
 	}
 	if !c.blocked {
 		s.proceed(c)
 	}
 }
 
+// spend takes a write of n bytes from the budget and returns whether it is used
+// up, when it starts anew.
+func (s *shard) spend(n int) bool {
+	if s.budget -= writeCost + n; s.budget > 0 {
+		return false
+	}
+	s.budget = passBudget
+	return true
+}
+
 // yield lets other goroutines run once in a while within a long sweep.
-func (s *shard) yield() {
-	if s.budget--; s.budget <= 0 {
-		s.budget = yieldWrites
+func (s *shard) yield(n int) {
+	if s.spend(n) {
 		runtime.Gosched()
 	}
 }

@@ -2,7 +2,7 @@ package engine
 
 import "time"
 
-const heartbeatComment = ":\n\n"
+var heartbeatComment = []byte(":\n\n")
 
 // The hub's clock ticks in this range; heartbeats, retries and stall time-outs
 // are counted in ticks, so that a delivery never reads a clock.
@@ -83,7 +83,7 @@ func (s *shard) heartbeats(interval uint32) {
 		if c.state != stateLive || s.tick-c.wroteTick+half <= interval {
 			continue
 		}
-		n, err := c.sink.Write([]byte(heartbeatComment))
+		n, err := c.sink.Write(heartbeatComment)
 		s.n.heartbeats++
 		switch {
 		case err != nil:
@@ -91,11 +91,11 @@ func (s *shard) heartbeats(interval uint32) {
 		case n < len(heartbeatComment):
 			c.pos = s.cursor()
 			s.startLag(c, stateLagging).seen = s.high
-			s.keepRest(c, []byte(heartbeatComment[n:]))
+			s.keepRest(c, heartbeatComment[n:])
 			c.blocked = true
 		default:
 			c.wroteTick = s.tick
 		}
-		s.yield()
+		s.yield(len(heartbeatComment))
 	}
 }
