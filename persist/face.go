@@ -113,3 +113,20 @@ func listByLastID(ctx context.Context, l Log, eventType, lastID string, pageSize
 		}
 	}
 }
+
+// Save implements [Store]: it appends one event, whose ID must be decimal and
+// greater than the last one.
+func (p *Pebble) Save(ctx context.Context, e *wire.Event) error {
+	r, err := recordOf(e, p.cfg.clock)
+	if err != nil {
+		return err
+	}
+	return p.Append(ctx, []Record{r})
+}
+
+// ListByLastID implements [Store]: it returns the events after lastID ("" is the
+// beginning) of a type ("" is any), oldest first. next is the ID of the last event
+// returned if more follow, else "".
+func (p *Pebble) ListByLastID(ctx context.Context, eventType, lastID string, pageSize int) ([]*wire.Event, string, error) {
+	return listByLastID(ctx, p, eventType, lastID, pageSize)
+}

@@ -6,10 +6,11 @@ package persist
 // Invariant: ids are ascending and ≤ upTo, and no ID of the stream in between is
 // missing. done says that the stream has nothing beyond upTo.
 type streamCursor struct {
-	name string
-	ids  []uint64
-	upTo uint64
-	done bool
+	name  string
+	ids   []uint64
+	upTo  uint64
+	done  bool
+	batch int // IDs that the next refill may bring
 }
 
 // key orders cursors by the lowest ID they may yield next.

@@ -12,22 +12,22 @@ import (
 type Option func(*config)
 
 type config struct {
-	sync          bool
-	retention     Retention
-	retentionSet  bool
-	retentionTick time.Duration
-	fs            vfs.FS
-	logger        *slog.Logger
-	clock         Clock
+	sync         bool
+	retention    Retention
+	retentionSet bool
+	flushDelay   time.Duration
+	fs           vfs.FS
+	logger       *slog.Logger
+	clock        Clock
 }
 
 func newConfig(opts []Option) config {
 	c := config{
-		sync:          true,
-		retentionTick: 10 * time.Second,
-		fs:            vfs.Default,
-		logger:        slog.New(slog.DiscardHandler),
-		clock:         systemClock{},
+		sync:       true,
+		flushDelay: flushDelay,
+		fs:         vfs.Default,
+		logger:     slog.New(slog.DiscardHandler),
+		clock:      systemClock{},
 	}
 	for _, o := range opts {
 		o(&c)

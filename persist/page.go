@@ -2,7 +2,6 @@ package persist
 
 import (
 	"slices"
-	"unsafe"
 )
 
 // Sizes of the arena blocks of a page: the first is small, since most pages of a
@@ -19,16 +18,10 @@ type pageBuilder struct {
 	page  Page
 	block []byte   // free space is block[len:cap]
 	users []string // the same for Users
-	topic string   // the last topic: neighbours often share it
 }
 
 func newPageBuilder(after uint64, lim Limit) pageBuilder {
 	return pageBuilder{lim: lim.withDefaults(), page: Page{UpTo: after}}
-}
-
-// full reports whether the page has no room for another record of any size.
-func (b *pageBuilder) full() bool {
-	return len(b.page.Records) >= b.lim.Records || b.page.Bytes >= b.lim.Bytes
 }
 
 // fits reports whether a record with a frame of n bytes may be added. The first
@@ -57,24 +50,6 @@ func (b *pageBuilder) bytes(p []byte) []byte {
 	q := b.alloc(len(p))
 	copy(q, p)
 	return q
-}
-
-// text returns p as a string in the arena.
-func (b *pageBuilder) text(p []byte) string {
-	if len(p) == 0 {
-		return ""
-	}
-	q := b.bytes(p)
-	// Nothing else refers to q, so it is as immutable as a string must be.
-	return unsafe.String(&q[0], len(q))
-}
-
-// topicText is text that remembers the last result.
-func (b *pageBuilder) topicText(p []byte) string {
-	if string(p) != b.topic {
-		b.topic = b.text(p)
-	}
-	return b.topic
 }
 
 // userList returns an empty list with room for n users.

@@ -1,0 +1,19 @@
+package persist
+
+import (
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// PebbleOptions returns the options a Pebble log opens its database with, on the
+// real file system and without the fence.
+func PebbleOptions() *pebble.Options {
+	p := &Pebble{cfg: newConfig(nil)}
+	f, err := newFence(vfs.Default, "/", func(error) {})
+	if err != nil {
+		panic(err)
+	}
+	opts := p.pebbleOptions(f)
+	opts.FS = vfs.Default
+	return opts
+}

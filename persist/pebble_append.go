@@ -1,0 +1,135 @@
+package persist
+
+import (
+	"context"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// Append implements [Log].
+func (p *Pebble) Append(ctx context.Context, recs []Record) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	wait, err := p.Begin(recs)
+	if err != nil {
+		return err
+	}
+	return wait()
+}
+
+// Begin implements [Pipeliner].
+func (p *Pebble) Begin(recs []Record) (wait func() error, err error) {
+	g, err := p.lockAppending()
+	if err != nil {
+		return nil, err
+	}
+	defer p.appending.Unlock()
+	if err := checkBatch(recs, p.appending.begun); err != nil {
+		return nil, err
+	}
+	if len(recs) == 0 {
+		return func() error { return nil }, nil
+	}
+	b := g.db.NewBatchWithSize(batchLen(recs))
+	due := p.build(b, recs)
+	first, last := recs[0].ID, recs[len(recs)-1].ID
+	p.appending.begun = last
+	if err := g.apply(b, p.cfg.sync); err != nil {
+		return nil, failure(err)
+	}
+	return func() error {
+		err := p.finish(g, b, first, last)
+		if due {
+			p.wake()
+		}
+		return err
+	}, nil
+}
+
+// lockAppending locks appending and returns the generation to append to. If that
+// has failed, it tries to heal the log first.
+func (p *Pebble) lockAppending() (*generation, error) {
+	for {
+		p.appending.Lock()
+		if p.closed {
+			p.appending.Unlock()
+			return nil, ErrClosed
+		}
+		if p.gen.fence.err() == nil {
+			return p.gen, nil
+		}
+		p.appending.Unlock()
+		if err := p.healNow(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// finish waits until a batch is durable and makes it readable.
+func (p *Pebble) finish(g *generation, b *pebble.Batch, first, last uint64) error {
+	if p.cfg.sync {
+		if err := b.SyncWait(); err != nil {
+			g.fence.fail(err)
+		}
+	}
+	// A batch in a failed database has nothing that could be lost.
+	_ = b.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if last <= g.acked {
+		// A later batch was faster to get here, and it can't be durable without
+		// this one.
+		return nil
+	}
+	// With mu held: healing reads acked with mu held after the fence has failed,
+	// so it sees every batch that was acknowledged.
+	if err := g.fence.err(); err != nil {
+		return failure(err)
+	}
+	if p.mu.first == 0 {
+		p.mu.first = first
+	}
+	g.acked = last
+	p.acked.Store(last)
+	return nil
+}
+
+// build fills b with records, their index, and the chunks that they complete. It
+// reports whether retention may have work.
+func (p *Pebble) build(b *pebble.Batch, recs []Record) (due bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range recs {
+		r := &recs[i]
+		putRecord(b, r)
+		p.mu.countRecord(r.ID, r.Topic, r.Time, int64(r.size()), b)
+	}
+	return p.mu.due()
+}
+
+// putRecord adds a record and its index keys. The batch only grows in memory, so
+// nothing here can fail.
+func putRecord(b *pebble.Batch, r *Record) {
+	op := b.SetDeferred(1+8, valueLen(r))
+	recordKey(op.Key[:0], r.ID)
+	appendValue(op.Value[:0], r)
+	_ = op.Finish()
+	eachStream(r, func(prefix, name string) {
+		op := b.SetDeferred(indexKeyLen(prefix, name), 0)
+		putIndexKey(op.Key, prefix, name, r.ID)
+		_ = op.Finish()
+	})
+}
+
+// batchLen returns about how many bytes a batch of recs takes.
+func batchLen(recs []Record) int {
+	const header, perKey = 12, 8 // of Pebble's format
+	n := header
+	for i := range recs {
+		r := &recs[i]
+		n += perKey + 9 + valueLen(r)
+		eachStream(r, func(prefix, name string) { n += perKey + indexKeyLen(prefix, name) })
+	}
+	return n
+}

@@ -1,0 +1,73 @@
+package persist
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Bounds of the pause between two looks for records that have become too old.
+const (
+	minAgeTick = 100 * time.Millisecond
+	maxAgeTick = time.Minute
+)
+
+// keep is the goroutine of the log: it keeps retention and heals the log after a
+// failure. It ends when quit is closed.
+func (p *Pebble) keep() {
+	defer close(p.done)
+	for {
+		p.work()
+		var tick <-chan time.Time
+		if d := p.nextTick(); d > 0 {
+			tick = p.cfg.clock.After(d)
+		}
+		select {
+		case <-p.quit:
+			return
+		case <-p.kick:
+		case <-tick:
+		}
+	}
+}
+
+// work does what there is to do now.
+func (p *Pebble) work() {
+	p.maint.Lock()
+	defer p.maint.Unlock()
+	if p.healLocked() != nil {
+		return
+	}
+	if err := p.retain(); err != nil {
+		p.warn.log(&p.cfg, slog.LevelWarn, "persist: retention failed", err)
+	}
+}
+
+// nextTick returns when the keeper has to look again without being woken, 0 for
+// never.
+func (p *Pebble) nextTick() time.Duration {
+	p.maint.Lock()
+	defer p.maint.Unlock()
+	if p.heal.pause > 0 {
+		return p.heal.pause
+	}
+	age := p.cfg.retention.MaxAge
+	for _, r := range p.cfg.retention.Topics {
+		if r.MaxAge > 0 && (age <= 0 || r.MaxAge < age) {
+			age = r.MaxAge
+		}
+	}
+	if age <= 0 {
+		return 0
+	}
+	return min(max(age/chunksOfBound, minAgeTick), maxAgeTick)
+}
+
+// quitting reports whether Close has asked the keeper to end.
+func (p *Pebble) quitting() bool {
+	select {
+	case <-p.quit:
+		return true
+	default:
+		return false
+	}
+}
