@@ -50,6 +50,7 @@ type site struct {
 	hub    *engine.Hub
 	server *httptest.Server
 	client *http.Client
+	url    string
 
 	mu    sync.Mutex
 	conns []net.Conn // dialled by client
@@ -105,6 +106,10 @@ func newSite(t *testing.T, m mode, with setup) *site {
 		s.server.StartTLS()
 	} else {
 		s.server.Start()
+	}
+	s.url = s.server.URL
+	if m.unix {
+		s.url = "http://unix.test"
 	}
 	s.client = s.newClient()
 	t.Cleanup(func() {
@@ -179,7 +184,7 @@ func (s *site) open(query string, header ...string) *stream {
 func (s *site) openBy(client *http.Client, query string, header ...string) *stream {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.server.URL+"/events?"+query, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/events?"+query, nil)
 	require.NoError(s.t, err)
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])

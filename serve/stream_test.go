@@ -186,21 +186,11 @@ func TestStalledPeerIsClosed(t *testing.T) {
 		healthy := s.openBy(s.newClient(), "uid=healthy")
 		s.online(2)
 		data := strings.Repeat("x", 16<<10)
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			for range 300 {
-				if e, err := healthy.events.Next(); err != nil || e.Data != data {
-					t.Errorf("healthy stream: %v", err)
-					return
-				}
-			}
-		}()
-		for range 300 {
-			s.push("healthy", data)
+		for i := range 300 {
 			s.push("stalled", data)
+			s.push("healthy", fmt.Sprint(i))
+			healthy.expect(fmt.Sprint(i))
 		}
-		<-done
 		// Enough for whatever the kernel and HTTP/2's windows take.
 		require.Eventually(t, func() bool {
 			_ = s.hub.Push([]string{"stalled"}, &wire.Event{Data: data})
@@ -245,7 +235,7 @@ func TestCloseEndsStreams(t *testing.T) {
 			st.expect("last")
 			st.ended()
 		}
-		resp, err := s.client.Get(s.server.URL + "/events")
+		resp, err := s.client.Get(s.url + "/events")
 		require.NoError(t, err)
 		defer resp.Body.Close()
 		require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
@@ -311,7 +301,9 @@ func TestHeadersAreKeptAndCannotInject(t *testing.T) {
 		require.Empty(t, h.Values("X-Evil"))
 		require.Empty(t, h.Get("Content-Length"))
 		require.Contains(t, h.Get("X-Folded"), "X-Evil: 1", "as part of the value")
-		require.Len(t, h["X-Lines"], 2)
+		if !s.mode.h2 { // whose server leaves such values out
+			require.Len(t, h["X-Lines"], 2)
+		}
 		s.push("", "the only event")
 		st.expect("the only event")
 	})
@@ -344,6 +336,7 @@ func TestRawBytesOnTheWire(t *testing.T) {
 				}
 				require.Equal(t, "HTTP/"+version+" 200 OK\r\nContent-Type: text/event-stream\r\n"+
 					"Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\nConnection: close\r\n\r\n", head.String())
+				s.online(1)
 				ids := s.push("", "a\nb")
 				s.hub.Close()
 				rest, err := io.ReadAll(r)
