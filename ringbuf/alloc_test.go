@@ -63,7 +63,6 @@ func TestNoAllocs(t *testing.T) {
 // A reader or consumer that parks and is woken allocates nothing either.
 func TestNoAllocsWhenParking(t *testing.T) {
 	ctx := newDeadline(t)
-	parkAtOnce := ringbuf.WithWait(ringbuf.WaitStrategy{})
 	ring := ringbuf.NewRing[int](64, 0, nil, parkAtOnce)
 	reader := ring.NewReader()
 	there, back := ringbuf.NewQueue[uint64](1, parkAtOnce), ringbuf.NewQueue[uint64](1, parkAtOnce)

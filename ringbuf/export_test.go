@@ -23,5 +23,20 @@ func NewQueueAt[T any](capacity int, start uint64, opts ...Option) *Queue[T] {
 	return q
 }
 
+// Slots returns the queue's places, which are zero where there is no value.
+func (q *Queue[T]) Slots() []T { return q.slots }
+
 // NewMPMCAt is NewMPMC with an index to start at.
 func NewMPMCAt[T any](capacity int, start uint64) *MPMC[T] { return newMPMC[T](capacity, start) }
+
+// Values returns what is in the cells, which is zero where there is no value.
+func (q *MPMC[T]) Values() []T {
+	var values []T
+	for i := range q.cells {
+		values = append(values, q.cells[i].value)
+	}
+	return values
+}
+
+// Linked reports whether the node keeps another one alive.
+func (n *Node[T]) Linked() bool { return n.next.Load() != nil }

@@ -41,6 +41,7 @@ func TestMailboxAgainstSlice(t *testing.T) {
 		require.Equal(t, len(want) == 0, n == nil)
 		if n != nil {
 			require.Equal(t, want[0], n.Value)
+			require.False(t, n.Linked(), "the node keeps the next one alive")
 			want, spare = want[1:], append(spare, n)
 		}
 		require.Equal(t, len(want) == 0, m.Empty())

@@ -39,7 +39,7 @@ func TestMPMCAgainstSlice(t *testing.T) {
 // Every value is popped exactly once, and each consumer sees each producer's
 // values in order.
 func TestMPMCStress(t *testing.T) {
-	const producers, consumers, each = 3, 3, 8000
+	const producers, consumers, each = 3, 3, 4000
 	type item struct{ producer, n int }
 	for _, start := range starts {
 		q := ringbuf.NewMPMCAt[*item](8, start)
@@ -78,6 +78,9 @@ func TestMPMCStress(t *testing.T) {
 		}
 		close(stop)
 		popping.Wait()
+		for _, v := range q.Values() {
+			require.Nil(t, v, "the queue keeps a value alive")
+		}
 		for p := range producers {
 			var seen [each]int
 			for c := range consumers {
@@ -91,6 +94,32 @@ func TestMPMCStress(t *testing.T) {
 			for n, times := range seen {
 				require.Equalf(t, 1, times, "value %d of producer %d", n, p)
 			}
+		}
+	}
+}
+
+// Where nobody pops, a push fails only if the queue is full, and where nobody
+// pushes, a pop only if it is empty, however many try at once.
+func TestMPMCFailsOnlyForCause(t *testing.T) {
+	const workers, each = 4, 16
+	for range 500 {
+		q := ringbuf.NewMPMC[int](workers * each)
+		for _, op := range []func() bool{
+			func() bool { return q.TryPush(1) },
+			func() bool { _, ok := q.TryPop(); return ok },
+		} {
+			var wg sync.WaitGroup
+			for range workers {
+				wg.Go(func() {
+					for i := range each {
+						if !op() {
+							t.Errorf("failed after %d", i)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			require.False(t, op())
 		}
 	}
 }

@@ -98,7 +98,9 @@ func (b *bell) ring() {
 	}
 }
 
-// wakeAll is outlined so that ring can be inlined.
+// wakeAll is kept out of line, so that every Publish carries only the load.
+//
+//go:noinline
 func (b *bell) wakeAll() {
 	for _, p := range b.parkers {
 		p.wake()
@@ -138,8 +140,10 @@ func (g *gate) open() {
 	}
 }
 
-// release is outlined so that open can be inlined. The swap makes the caller
-// the only one to close this channel.
+// release is kept out of line like wakeAll. The swap makes the caller the only
+// one to close this channel.
+//
+//go:noinline
 func (g *gate) release() {
 	if ch := g.shared.Swap(nil); ch != nil {
 		close(*ch)

@@ -3,6 +3,7 @@ package ringbuf_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -83,6 +84,7 @@ func TestQueueStress(t *testing.T) {
 							pushed = n
 							return
 						}
+						runtime.Gosched()
 					}
 					if n == 400 {
 						close(halfway)
@@ -107,6 +109,9 @@ func TestQueueStress(t *testing.T) {
 			wg.Wait()
 			require.Equal(t, pushed, popped)
 			require.Zero(t, q.Len())
+			for i := range q.Slots() {
+				require.Nil(t, q.Slots()[i], "the queue keeps a value alive")
+			}
 		}
 	}
 }
@@ -114,8 +119,8 @@ func TestQueueStress(t *testing.T) {
 // No wake-up is lost: two queues of one, and both sides park at once.
 func TestQueueNoLostWakeUps(t *testing.T) {
 	ctx := newDeadline(t)
-	there := ringbuf.NewQueue[int](1, ringbuf.WithWait(ringbuf.WaitStrategy{}))
-	back := ringbuf.NewQueue[int](1, ringbuf.WithWait(ringbuf.WaitStrategy{}))
+	there := ringbuf.NewQueue[int](1, parkAtOnce)
+	back := ringbuf.NewQueue[int](1, parkAtOnce)
 	go func() {
 		for {
 			v, err := there.Pop(ctx)

@@ -77,24 +77,21 @@ func (rd *Reader[T]) TryNext(limit int) (from, to uint64, ok bool) {
 	if limit < 1 || int64(limit) > rd.ring.capacity {
 		want = uint64(rd.ring.capacity)
 	}
-	n := rd.known - cursor
-	if n < want {
-		n = rd.look(cursor, want) - cursor
-		if n == 0 {
+	if rd.known-cursor < want {
+		rd.known = rd.readable(rd.known)
+		if rd.known == cursor {
 			return 0, 0, false
 		}
 	}
-	return cursor + 1, cursor + min(n, want), true
+	return cursor + 1, cursor + min(rd.known-cursor, want), true
 }
 
-// look renews known, which is known to be less than cursor+want.
-func (rd *Reader[T]) look(cursor, want uint64) uint64 {
+// readable returns how far the reader may read, if it may read up to known.
+func (rd *Reader[T]) readable(known uint64) uint64 {
 	if len(rd.after) > 0 {
-		rd.known = rd.passed()
-	} else {
-		rd.known = rd.ring.published(rd.known, cursor+want)
+		return rd.passed()
 	}
-	return rd.known
+	return rd.ring.published(known)
 }
 
 // passed returns the lowest cursor of the readers that rd depends on. What
@@ -109,10 +106,11 @@ func (rd *Reader[T]) passed() uint64 {
 	return low
 }
 
-// published returns the last sequence up to limit that is published together
-// with all between it and known.
-func (r *Ring[T]) published(known, limit uint64) uint64 {
-	for known != limit && r.slots[(known+1)&r.mask].published.Load() == known+1 {
+// published returns the last sequence that is published together with all
+// between it and known. It looks once at each slot passed, and stops at the
+// latest where the producers do.
+func (r *Ring[T]) published(known uint64) uint64 {
+	for r.slots[(known+1)&r.mask].published.Load() == known+1 {
 		known++
 	}
 	return known
@@ -159,7 +157,7 @@ func (rd *Reader[T]) drained() bool {
 // returned, are processed. It passes them to the readers that depend on this
 // one, raises the hold to to+1 less the window, and releases the slots that
 // nobody holds any more. Advancing to the cursor does nothing; it panics on a
-// sequence before the cursor or not yet returned.
+// sequence before the cursor or after what the last TryNext or Next found.
 func (rd *Reader[T]) Advance(to uint64) {
 	cursor := rd.cursor.Load()
 	if to-cursor > rd.known-cursor {
@@ -174,9 +172,10 @@ func (rd *Reader[T]) Advance(to uint64) {
 	rd.raise(to + 1 - uint64(rd.window.Load()))
 }
 
-// Hold says that the reader looks at nothing before low any more. It can
-// shorten the window for now, as the next Advance does in any case; a low
-// before Held does nothing, and one after cursor+1 counts as cursor+1.
+// Hold says that the reader looks at nothing before low any more. It lets go
+// of history that the window would have kept; the window fills up again as the
+// reader advances. A low before Held does nothing, and one after cursor+1
+// counts as cursor+1.
 func (rd *Reader[T]) Hold(low uint64) {
 	if next := rd.cursor.Load() + 1; behind(next, low) {
 		low = next
@@ -223,9 +222,5 @@ func (rd *Reader[T]) Held() uint64 { return rd.hold.Load() }
 // is Cursor if there is nothing new. Safe from any goroutine. For a reader
 // that depends on no other it looks at every slot between the two.
 func (rd *Reader[T]) Available() uint64 {
-	if len(rd.after) > 0 {
-		return rd.passed()
-	}
-	cursor := rd.cursor.Load()
-	return rd.ring.published(cursor, cursor+uint64(rd.ring.capacity))
+	return rd.readable(rd.cursor.Load())
 }

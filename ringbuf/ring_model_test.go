@@ -229,7 +229,7 @@ func (m *modelRun) finish() {
 func TestRingAgainstTwin(t *testing.T) {
 	rng := newRand(newSeed(t), 0)
 	input := make([]byte, 1200)
-	for range 300 {
+	for range 120 {
 		for i := range input {
 			input[i] = byte(rng.Uint32())
 		}

@@ -61,7 +61,7 @@ func TestRingStress(t *testing.T) {
 	for name, top := range topologies {
 		for _, start := range starts {
 			t.Run(fmt.Sprintf("%s from %d", name, start), func(t *testing.T) {
-				s := &stress{t: t, ctx: newDeadline(t), seed: seed, start: start, each: 24000 / top.producers, topology: top}
+				s := &stress{t: t, ctx: newDeadline(t), seed: seed, start: start, each: 10000 / top.producers, topology: top}
 				s.run()
 			})
 		}
@@ -231,4 +231,36 @@ func (s *stress) complete(a account) error {
 		}
 	}
 	return nil
+}
+
+// A batch that is published at once is seen as a whole or not at all.
+func TestRingBatchIsSeenWhole(t *testing.T) {
+	const batch, batches = 4, 20000
+	ctx := newDeadline(t)
+	r := ringbuf.NewRing[uint64](64, 0, nil)
+	rd := r.NewReader()
+	done := go1(func() error {
+		for range batches {
+			first, err := r.Claim(ctx, batch)
+			if err != nil {
+				return err
+			}
+			r.Publish(first, batch)
+		}
+		return nil
+	})
+	for to := uint64(0); to < batch*batches; {
+		var ok bool
+		if _, to, ok = rd.TryNext(0); !ok {
+			runtime.Gosched()
+			continue
+		}
+		if to%batch != 0 {
+			t.Fatalf("read up to %d, in the midst of a batch", to)
+		}
+		rd.Advance(to)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }
