@@ -19,6 +19,7 @@ type config struct {
 	fs           vfs.FS
 	logger       *slog.Logger
 	clock        Clock
+	types        []string
 }
 
 func newConfig(opts []Option) config {

@@ -65,8 +65,13 @@ func (b *pageBuilder) userList(n int) []string {
 // add appends a record, and the page now reaches up to it. Its memory must be the
 // page's already, or immutable.
 func (b *pageBuilder) add(r Record) {
-	if b.page.Records == nil {
-		b.page.Records = make([]Record, 0, min(b.lim.Records, 16))
+	if n := len(b.page.Records); n == cap(b.page.Records) {
+		// Few, or as many as may come: a page of a dense log is mostly full.
+		size := min(b.lim.Records, 16)
+		if n > 0 {
+			size = min(b.lim.Records, 16*n)
+		}
+		b.page.Records = append(make([]Record, 0, size), b.page.Records...)
 	}
 	b.page.Records = append(b.page.Records, r)
 	b.page.Bytes += len(r.Frame)
