@@ -1,0 +1,176 @@
+//go:build linux
+
+// Package rig puts a server under test and its load together: two processes, each on a processor of its own where there
+// are two, and runs work on them.
+package rig
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/spatehub/spate/bench/internal/proc"
+	"github.com/spatehub/spate/bench/internal/reader"
+	"github.com/spatehub/spate/bench/internal/server"
+	"github.com/spatehub/spate/bench/internal/stamp"
+)
+
+// Main carries out the part that this process was started for and exits; in the parent it returns at once. Call it
+// first in main or TestMain.
+func Main(c server.Catalog) {
+	var err error
+	switch proc.Part() {
+	case "":
+		return
+	case server.Part:
+		err = server.Main(c)
+	case reader.Part:
+		err = reader.Main()
+	default:
+		err = fmt.Errorf("no part %q", proc.Part())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// The processors: the load gets the first, the server the second. On a machine with one they share it, and the figures
+// say little.
+const (
+	readerCPU = 0
+	serverCPU = 1
+)
+
+// Load says what streams there are and what they receive.
+type Load struct {
+	Streams int
+	Stalled int // streams beside them that never read
+	Kind    stamp.Kind
+	Targets int // users or topics; 0 = one for each stream
+}
+
+func (l Load) targets() int {
+	if l.Targets == 0 {
+		return max(1, l.Streams)
+	}
+	return l.Targets
+}
+
+// Rig is one server with its streams. It must be closed. One goroutine at a time may use it.
+type Rig struct {
+	Name   string
+	load   Load
+	server *proc.Proc
+	reader *proc.Proc
+	word   *proc.Shared
+	dir    string
+	total  uint64 // events published
+	runs   uint32
+}
+
+// New starts a server and a reader, without streams.
+func New(name string, load Load) (*Rig, error) {
+	if runtime.NumCPU() < 2 {
+		return nil, errors.New("a server and its load need two processors")
+	}
+	r := &Rig{Name: name, load: load}
+	word, file, err := proc.NewShared()
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(file) // both children have it open by then
+	r.word = word
+	if r.dir, err = os.MkdirTemp("", "spate-bench-"); err != nil {
+		return nil, errors.Join(err, word.Close())
+	}
+	setup := server.Setup{Server: name, Progress: file, Options: server.Options{Conns: load.Streams, Dir: r.dir}}
+	if load.Kind == stamp.Topic {
+		setup.Topics = load.targets()
+	}
+	r.server, err = proc.Start(server.Part, serverCPU, setup)
+	if err == nil {
+		r.reader, err = proc.Start(reader.Part, readerCPU, reader.Setup{Progress: file})
+	}
+	if err == nil {
+		err = r.reader.Call(reader.Request{Drop: &reader.Drop{}}, nil)
+	}
+	if err == nil {
+		_, err = r.Info()
+	}
+	if err != nil {
+		r.Close()
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return r, nil
+}
+
+// Close ends both processes.
+func (r *Rig) Close() {
+	for _, p := range []*proc.Proc{r.reader, r.server} {
+		if p != nil {
+			p.Close()
+		}
+	}
+	_ = r.word.Close()
+	_ = os.RemoveAll(r.dir)
+}
+
+// Info asks the server about itself.
+func (r *Rig) Info() (info server.Info, err error) {
+	err = r.server.Call(server.Request{Info: &server.InfoKind{Kind: byte(r.load.Kind)}}, &info)
+	return info, err
+}
+
+// Usage asks the server what it has used.
+func (r *Rig) Usage(settle bool) (u proc.Usage, err error) {
+	err = r.server.Call(server.Request{Usage: &server.UsageKind{Settle: settle}}, &u)
+	return u, err
+}
+
+// connectTimeout bounds the opening of all streams.
+const connectTimeout = 60 * time.Second
+
+// Connected tells how the opening of streams went.
+type Connected struct {
+	reader.Opened
+	CPU time.Duration // of the server
+}
+
+// Connect opens all streams, as new ones.
+func (r *Rig) Connect(inFlight int) (Connected, error) { return r.connect(inFlight, "", r.total) }
+
+// Resume opens all streams with a Last-Event-ID; had is how many events a client with that ID has.
+func (r *Rig) Resume(inFlight int, lastID string, had uint64) (Connected, error) {
+	return r.connect(inFlight, lastID, had)
+}
+
+func (r *Rig) connect(inFlight int, lastID string, had uint64) (c Connected, err error) {
+	info, err := r.Info()
+	if err != nil {
+		return c, err
+	}
+	before, err := r.Usage(false)
+	if err != nil {
+		return c, err
+	}
+	err = r.reader.Call(reader.Request{Connect: &reader.Connect{
+		Port: info.Port, Path: info.Path, Streams: r.load.Streams, Stalled: r.load.Stalled, InFlight: inFlight,
+		LastID: lastID, Kind: r.load.Kind, Targets: r.load.targets(), Had: had, Timeout: connectTimeout,
+	}}, &c.Opened)
+	if err != nil {
+		return c, err
+	}
+	after, err := r.Usage(false)
+	c.CPU = time.Duration(after.CPU - before.CPU)
+	if c.Open != r.load.Streams+r.load.Stalled {
+		err = errors.Join(err, fmt.Errorf("%s: %d of %d streams open: %v", r.Name, c.Open, r.load.Streams+r.load.Stalled, c.Failed))
+	}
+	return c, err
+}
+
+// Drop closes all streams.
+func (r *Rig) Drop() error { return r.reader.Call(reader.Request{Drop: &reader.Drop{}}, nil) }

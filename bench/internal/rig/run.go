@@ -1,0 +1,101 @@
+//go:build linux
+
+package rig
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spatehub/spate/bench/internal/proc"
+	"github.com/spatehub/spate/bench/internal/reader"
+	"github.com/spatehub/spate/bench/internal/server"
+)
+
+// Work is what a server is asked to publish.
+type Work struct {
+	Rate     float64 // events a second; 0 = as fast as the streams follow
+	Size     int     // bytes of an event's data
+	Window   uint64  // most events under way where there is no rate
+	Duration time.Duration
+	Events   uint64 // 0 = by duration
+}
+
+// Figures are the outcome of one run.
+type Figures struct {
+	reader.Counts
+	Latency    reader.Latency
+	Events     uint64        // published
+	Elapsed    time.Duration // first publication until the last receipt
+	ServerCPU  time.Duration // from before the first publication until all was quiet
+	ReaderBusy float64       // share of the time that the load's processor worked
+	Late       time.Duration // worst lateness of the publisher against its schedule
+	Usage      proc.Usage    // of the server, at the end
+	Allocs     uint64        // objects that the server allocated
+	Refused    uint64        // events that the server did not take
+	Fault      string
+}
+
+// PerDelivery is the server's processor time for one delivery, in microseconds.
+func (f *Figures) PerDelivery() float64 { return perUnit(f.ServerCPU, f.Deliveries) }
+
+// Rate is deliveries a second.
+func (f *Figures) Rate() float64 {
+	if f.Elapsed <= 0 {
+		return 0
+	}
+	return float64(f.Deliveries) / f.Elapsed.Seconds()
+}
+
+// Faults says what went wrong, "" if nothing did.
+func (f *Figures) Faults() string {
+	s := f.Counts.String()
+	if f.Refused > 0 {
+		s += fmt.Sprintf("; %d events refused: %s", f.Refused, f.Fault)
+	}
+	return s
+}
+
+func perUnit(d time.Duration, n uint64) float64 {
+	if n == 0 {
+		return 0
+	}
+	return float64(d) / 1e3 / float64(n)
+}
+
+// quiet is how long nothing must come before what is missing counts as lost.
+const quiet = 700 * time.Millisecond
+
+// Run publishes and waits until everything has come. The processor time is taken around both, so that a server which
+// queues pays for what it queued.
+func (r *Rig) Run(w Work) (f Figures, err error) {
+	r.runs++
+	if err = r.reader.Call(reader.Request{Measure: &reader.Measure{Run: r.runs, Had: r.total}}, nil); err != nil {
+		return f, err
+	}
+	before, err := r.Usage(false)
+	if err != nil {
+		return f, err
+	}
+	var rep server.Report
+	err = r.server.Call(server.Request{Publish: &server.Run{
+		ID: r.runs, Kind: r.load.Kind, Targets: r.load.targets(), Size: w.Size, Rate: w.Rate, Window: w.Window,
+		Duration: w.Duration, Events: w.Events,
+	}}, &rep)
+	if err != nil {
+		return f, err
+	}
+	r.total = rep.Total
+	var res reader.Result
+	if err = r.reader.Call(reader.Request{Finish: &reader.Finish{Total: r.total, Quiet: quiet}}, &res); err != nil {
+		return f, err
+	}
+	f = Figures{
+		Counts: res.Counts, Latency: res.Latency, Events: rep.Total - rep.First, Late: rep.Late,
+		Elapsed: time.Duration(res.Last - rep.Start), ReaderBusy: float64(res.CPU) / float64(res.Elapsed),
+		Refused: rep.Failed, Fault: rep.Fault,
+	}
+	f.Usage, err = r.Usage(false)
+	f.ServerCPU = time.Duration(f.Usage.CPU - before.CPU)
+	f.Allocs = f.Usage.Allocs - before.Allocs
+	return f, err
+}

@@ -1,0 +1,103 @@
+//go:build linux
+
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/spatehub/spate/bench/internal/proc"
+	"github.com/spatehub/spate/bench/internal/stamp"
+)
+
+// Part is the name of this part for proc.Start.
+const Part = "server"
+
+// Setup is what the process of a server is started with.
+type Setup struct {
+	Server   string `json:"server"`
+	Progress string `json:"progress"` // file of the word with the streams' progress
+	Options
+}
+
+// Request asks one thing of the process of a server.
+type Request struct {
+	Publish *Run       `json:"publish,omitempty"`
+	Usage   *UsageKind `json:"usage,omitempty"`
+	Info    *InfoKind  `json:"info,omitempty"`
+}
+
+// UsageKind says how to take the usage.
+type UsageKind struct {
+	Settle bool `json:"settle"` // after garbage collection, once the resident size is steady
+}
+
+// InfoKind says for which kind of events the information is wanted.
+type InfoKind struct {
+	Kind byte `json:"kind"`
+}
+
+// Info is what the reader has to know about the server.
+type Info struct {
+	Port     int                `json:"port"`
+	Path     string             `json:"path"`
+	Position string             `json:"position"` // Last-Event-ID of a client that has everything; "" = none
+	Counters map[string]float64 `json:"counters"`
+}
+
+// Main is the process of a server. It returns when the parent hangs up.
+func Main(c Catalog) error {
+	var setup Setup
+	if err := proc.Setup(&setup); err != nil {
+		return err
+	}
+	srv, err := c.open(setup.Server, setup.Options)
+	if err != nil {
+		return err
+	}
+	progress, err := proc.OpenShared(setup.Progress)
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp4", "0.0.0.0:0")
+	if err != nil {
+		return err
+	}
+	go func() {
+		if err := srv.Serve(ln); err != nil {
+			fmt.Fprintln(os.Stderr, setup.Server+":", err)
+			os.Exit(1)
+		}
+	}()
+	pub, err := newPublisher(srv, progress)
+	if err != nil {
+		return err
+	}
+	return proc.Serve(func(r Request) (any, error) {
+		switch {
+		case r.Publish != nil:
+			return pub.publish(*r.Publish)
+		case r.Usage != nil:
+			return proc.Used(r.Usage.Settle), nil
+		case r.Info != nil:
+			return infoOf(srv, ln, r.Info.Kind), nil
+		}
+		return nil, errors.New("an empty request")
+	})
+}
+
+func infoOf(srv Server, ln net.Listener, kind byte) Info {
+	info := Info{Port: ln.Addr().(*net.TCPAddr).Port, Path: DefaultPath(stamp.Kind(kind))}
+	if p, ok := srv.(Pather); ok {
+		info.Path = p.Path(stamp.Kind(kind))
+	}
+	if p, ok := srv.(Positioner); ok {
+		info.Position = p.Position()
+	}
+	if c, ok := srv.(Counter); ok {
+		info.Counters = c.Counters()
+	}
+	return info
+}

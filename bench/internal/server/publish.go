@@ -1,0 +1,171 @@
+//go:build linux
+
+package server
+
+import (
+	"time"
+
+	"github.com/spatehub/spate/bench/internal/proc"
+	"github.com/spatehub/spate/bench/internal/stamp"
+)
+
+// Run is one stretch of publishing.
+type Run struct {
+	ID       uint32        `json:"id"` // stamped on the events
+	Kind     stamp.Kind    `json:"kind"`
+	Targets  int           `json:"targets"`          // users or topics
+	Size     int           `json:"size"`             // bytes of an event's data
+	Rate     float64       `json:"rate,omitempty"`   // events a second; 0 = as fast as it goes
+	Window   uint64        `json:"window,omitempty"` // most events that not every stream has had yet; 0 = no bound
+	Duration time.Duration `json:"duration,omitempty"`
+	Events   uint64        `json:"events,omitempty"` // 0 = by duration alone
+}
+
+// Report tells how a Run went.
+type Report struct {
+	First   uint64        `json:"first"` // events published before this run
+	Total   uint64        `json:"total"` // events published after it
+	Failed  uint64        `json:"failed"`
+	Fault   string        `json:"fault,omitempty"` // the first failure
+	Start   int64         `json:"start"`           // nanoseconds since the Unix epoch
+	Elapsed time.Duration `json:"elapsed"`
+	Late    time.Duration `json:"late"` // worst lateness of an event against its schedule
+}
+
+// publisher sends the events of runs, on one goroutine.
+type publisher struct {
+	srv      Server
+	progress *proc.Shared // events that every stream has had
+	timer    *proc.Timer
+	total    uint64
+	data     []byte
+}
+
+func newPublisher(srv Server, progress *proc.Shared) (*publisher, error) {
+	timer, err := proc.NewTimer()
+	if err != nil {
+		return nil, err
+	}
+	return &publisher{srv: srv, progress: progress, timer: timer}, nil
+}
+
+// run is a Run under way.
+type run struct {
+	*publisher
+	Run
+	plan  *stamp.Plan
+	start time.Time // the wall time of the stamps counts from here, by the monotonic clock
+	rep   Report
+}
+
+// publish carries out a run.
+func (p *publisher) publish(r Run) (Report, error) {
+	x := &run{publisher: p, Run: r, plan: stamp.NewPlan(r.Kind, r.Targets), start: time.Now()}
+	x.rep.First, x.rep.Start = p.total, x.start.UnixNano()
+	var err error
+	if r.Rate > 0 {
+		err = x.paced()
+	} else {
+		err = x.flatOut()
+	}
+	if err == nil {
+		err = x.flush()
+	}
+	x.rep.Total, x.rep.Elapsed = p.total, time.Since(x.start)
+	return x.rep, err
+}
+
+// paced publishes each event when it is due. What is late is sent at once, with the stamp of when it was due: so a
+// server that holds up its publisher can't hide that.
+func (x *run) paced() error {
+	every := time.Duration(float64(time.Second) / x.Rate)
+	n := uint64(float64(x.Duration) / float64(every))
+	if x.Events > 0 {
+		n = min(n, x.Events)
+	}
+	if err := x.timer.Start(every); err != nil {
+		return err
+	}
+	defer func() { _ = x.timer.Start(0) }()
+	x.start = time.Now()
+	x.rep.Start = x.start.UnixNano()
+	for i := uint64(0); i < n; {
+		ticks, err := x.timer.Wait()
+		if err != nil {
+			return err
+		}
+		for ; ticks > 0 && i < n; ticks-- {
+			due := time.Duration(i+1) * every
+			x.rep.Late = max(x.rep.Late, time.Since(x.start)-due)
+			x.send(due)
+			i++
+		}
+		if f, ok := x.srv.(Flusher); ok {
+			f.Flush()
+		}
+	}
+	return nil
+}
+
+// windowCheck is how often a publisher that must wait for the streams looks again.
+const windowCheck = 300 * time.Microsecond
+
+// flatOut publishes without a schedule, but never further ahead of the slowest stream than the window.
+func (x *run) flatOut() error {
+	if err := x.timer.Start(windowCheck); err != nil {
+		return err
+	}
+	defer func() { _ = x.timer.Start(0) }()
+	flusher, _ := x.srv.(Flusher)
+	now := time.Duration(0)
+	for n := uint64(0); now < x.Duration && (x.Events == 0 || n < x.Events); n++ {
+		for x.Window > 0 && x.total-x.progress.Load() >= x.Window {
+			if flusher != nil {
+				flusher.Flush()
+			}
+			if _, err := x.timer.Wait(); err != nil {
+				return err
+			}
+			if now = time.Since(x.start); now > x.Duration+5*time.Second {
+				return nil // a stream has lost events; the reader tells which
+			}
+		}
+		if n%16 == 0 {
+			now = time.Since(x.start)
+		}
+		x.send(now)
+	}
+	return nil
+}
+
+// send publishes one event that was due at an offset from the start.
+func (x *run) send(due time.Duration) {
+	index, seq := x.plan.Event(x.total)
+	x.total++
+	x.data = stamp.Append(x.data[:0], stamp.Stamp{
+		Run: x.ID, Kind: x.Kind, Index: index, Seq: seq, Sent: x.start.UnixNano() + int64(due), Size: uint32(x.Size),
+	})
+	if err := x.srv.Publish(x.Kind, index, x.data); err != nil {
+		if x.rep.Failed++; x.rep.Failed == 1 {
+			x.rep.Fault = err.Error()
+		}
+	}
+}
+
+// flush gives a server without goroutines of its own the time to send what is left, until every stream that reads has
+// it.
+func (x *run) flush() error {
+	f, ok := x.srv.(Flusher)
+	if !ok {
+		return nil
+	}
+	if err := x.timer.Start(windowCheck); err != nil {
+		return err
+	}
+	for end := time.Now().Add(2 * time.Second); f.Flush() && x.progress.Load() < x.total && time.Now().Before(end); {
+		if _, err := x.timer.Wait(); err != nil {
+			return err
+		}
+	}
+	return x.timer.Start(0)
+}

@@ -1,0 +1,88 @@
+//go:build linux
+
+// Package server runs servers under test: each in a process of its own, which publishes by itself on command, so that
+// its processor time holds nothing but serving. The bare write loops that all others are compared with are here, and
+// spate; bench/peers adds other libraries.
+package server
+
+import (
+	"fmt"
+	"net"
+
+	"github.com/spatehub/spate/bench/internal/stamp"
+)
+
+// Server is one server under test.
+type Server interface {
+	// Serve takes connections from ln until the process ends.
+	Serve(ln net.Listener) error
+
+	// Publish sends one event: to everyone, to user index or to topic index. The data is the caller's again afterwards.
+	// One goroutine calls it.
+	Publish(kind stamp.Kind, index uint32, data []byte) error
+}
+
+// Flusher is a Server that has to be told that the publisher will pause.
+type Flusher interface {
+	// Flush sends what is waiting as far as the sockets take it, and reports whether anything is left.
+	Flush() (pending bool)
+}
+
+// Pather is a Server whose streams are not at DefaultPath.
+type Pather interface {
+	// Path is the target of a stream's request for events of one kind; {n} stands for the stream's number, which is its
+	// user's, and {t} for its topic's.
+	Path(kind stamp.Kind) string
+}
+
+// Positioner is a Server whose streams can be resumed.
+type Positioner interface {
+	// Position is the Last-Event-ID of a client that has all events so far.
+	Position() string
+}
+
+// Counter is a Server that can tell how it fared.
+type Counter interface {
+	// Counters returns figures of its own by name; they are printed, not compared.
+	Counters() map[string]float64
+}
+
+// DefaultPath says in the query who asks and which topic is followed.
+func DefaultPath(kind stamp.Kind) string {
+	if kind == stamp.Topic {
+		return "/events?uid=u{n}&topic=t{t}"
+	}
+	return "/events?uid=u{n}"
+}
+
+// Options is what a server is made for.
+type Options struct {
+	Conns  int    `json:"conns"`  // streams that will be opened
+	Topics int    `json:"topics"` // topics that will be followed, 0 = none
+	Dir    string `json:"dir"`    // an empty folder, for servers with a log
+}
+
+// Factory makes one server.
+type Factory func(Options) (Server, error)
+
+// Catalog holds servers by name.
+type Catalog map[string]Factory
+
+// Ours are the bare loops and spate.
+func Ours() Catalog {
+	return Catalog{
+		"floor-go":       func(Options) (Server, error) { return newFloor(false), nil },
+		"floor-batch-go": func(Options) (Server, error) { return newFloor(true), nil },
+		"spate":          newSpate,
+		"spate-log":      newSpateLog,
+	}
+}
+
+// open makes the named server.
+func (c Catalog) open(name string, o Options) (Server, error) {
+	f, ok := c[name]
+	if !ok {
+		return nil, fmt.Errorf("no server %q", name)
+	}
+	return f(o)
+}
