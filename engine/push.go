@@ -31,7 +31,7 @@ func (h *Hub) Publish(ctx context.Context, uids []string, events ...*wire.Event)
 	if err != nil {
 		return nil, err
 	}
-	return idsOf(p.first, events), nil
+	return appendIDs(make([]uint64, 0, len(events)), p.first, events), nil
 }
 
 // PushAsync is Push that does not wait for the log. It still waits for room in
@@ -42,13 +42,16 @@ func (h *Hub) PushAsync(uids []string, events ...*wire.Event) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Result{wait: p.wait, ids: idsOf(p.first, events)}, nil
+	r := &Result{wait: p.wait}
+	r.ids = appendIDs(r.one[:0], p.first, events)
+	return r, nil
 }
 
 // Result is the outcome of PushAsync. One goroutine may wait for it.
 type Result struct {
 	wait *commitWait // nil: decided
 	ids  []uint64
+	one  [1]uint64 // backs ids of a single event
 	err  error
 }
 
@@ -58,6 +61,7 @@ func (r *Result) Wait(ctx context.Context) ([]uint64, error) {
 	if r.wait != nil {
 		select {
 		case r.err = <-r.wait.done:
+			waits.Put(r.wait)
 			r.wait = nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -69,13 +73,14 @@ func (r *Result) Wait(ctx context.Context) ([]uint64, error) {
 	return r.ids, nil
 }
 
-// idsOf lists the IDs of a push that began at first.
-func idsOf(first uint64, events []*wire.Event) []uint64 {
-	ids := make([]uint64, len(events))
+// appendIDs lists the IDs of a push that began at first.
+func appendIDs(ids []uint64, first uint64, events []*wire.Event) []uint64 {
 	for i, e := range events {
-		if !e.Ephemeral {
-			ids[i] = first + uint64(i)
+		id := first + uint64(i)
+		if e.Ephemeral {
+			id = 0
 		}
+		ids = append(ids, id)
 	}
 	return ids
 }
