@@ -354,6 +354,16 @@ func (h *Hub) Healthy() error {
 	return nil
 }
 
+// LogStats returns the state of the hub's log: first and last ID, records,
+// bytes on disk, retention in force. ok is false where there is no log, or it
+// does not tell. It may read the disk: not for the fast path.
+func (h *Hub) LogStats() (st persist.LogStats, ok bool) {
+	if l, tells := h.log.(persist.Stats); tells {
+		return l.LogStats(), true
+	}
+	return st, false
+}
+
 // PrintPushStats writes the counters to the hub's logger.
 func (h *Hub) PrintPushStats() {
 	st := h.Stats()
