@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,7 +23,8 @@ import (
 	"github.com/spatehub/spate/wire"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain: the goroutines that are there at the start belong to the default pool of ants, which nobody uses.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
 
 const fixtures = "../procfs/testdata"
 
@@ -115,14 +117,23 @@ func TestRuntimeStandsInWithoutProc(t *testing.T) {
 
 // publisher records batches and answers with err.
 type publisher struct {
+	mu      sync.Mutex
 	batches [][]*wire.Event
 	err     error
+}
+
+func (p *publisher) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.err = err
 }
 
 func (p *publisher) Push(uids []string, events ...*wire.Event) error {
 	if uids != nil {
 		return errors.New("the demo feed is for everyone")
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.batches = append(p.batches, events)
 	return p.err
 }
@@ -170,7 +181,7 @@ func TestTroubleIsLoggedOnceAndItsEndToo(t *testing.T) {
 		go func() { defer close(done); demo.Run(ctx, hub, slog.New(slog.NewTextHandler(&out, nil)), source) }()
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		hub.err = nil
+		hub.fail(nil)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		cancel()

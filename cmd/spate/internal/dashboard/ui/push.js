@@ -109,7 +109,7 @@ export function list(text) {
 function message(text) {
   try {
     const body = JSON.parse(text);
-    return body.error?.message || body.error || text;
+    return (body.field ? body.field + ": " : "") + (body.error || text);
   } catch {
     return text.slice(0, 200);
   }

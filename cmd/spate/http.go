@@ -1,0 +1,53 @@
+package main
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/spatehub/spate/cmd/spate/internal/dashboard"
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/serve"
+)
+
+// maxFollowed is how many topics one connection may follow: beyond it a request is more likely a mistake.
+const maxFollowed = 1000
+
+// newServer returns the hub's HTTP server. It sets no WriteTimeout: streams have none, and the answers of the other
+// routes are small.
+func newServer(c *serveConfig, hub *engine.Hub, stats *statsSource, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           guard(routes(c, hub, stats)),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // peers that break off, mostly
+	}
+}
+
+func routes(c *serveConfig, hub *engine.Hub, stats *statsSource) http.Handler {
+	page := dashboard.Handler()
+	mux := http.NewServeMux()
+	mux.Handle("/{$}", page)
+	mux.Handle("/ui/", page)
+	mux.Handle("GET /events", serve.Handler(hub, identify, serve.WithRetry(c.retry), serve.WithMaxConns(c.maxConns)))
+	mux.Handle("POST /push", serve.PushHandler(hub, serve.WithPushBodyLimit(bodyLimit(c.maxEvent))))
+	mux.HandleFunc("GET /stats", stats.serveStats)
+	mux.Handle("GET /metrics", serve.MetricsHandler(hub))
+	mux.HandleFunc("GET /healthz", stats.serveHealth)
+	return mux
+}
+
+// identify takes the word of the query for who a connection is: on loopback, without authorization, whoever asks may
+// read everything anyway.
+func identify(r *http.Request) (uid string, topics []string, err error) {
+	q := r.URL.Query()
+	topics = q["topic"]
+	if len(topics) > maxFollowed {
+		return "", nil, &serve.Error{Status: http.StatusBadRequest, Field: "topic", Message: "more than 1000 topics"}
+	}
+	return q.Get("uid"), topics, nil
+}
+
+// bodyLimit leaves room for a largest event whose every other byte is escaped in JSON, and for a batch of small ones.
+func bodyLimit(maxEvent sizeValue) int64 { return max(1<<20, 2*int64(maxEvent)) }

@@ -1,0 +1,123 @@
+// Command spate is the standalone hub, and the tools to try it.
+//
+//	spate serve --demo      start a hub on http://127.0.0.1:8080 and open its dashboard
+//	spate push 'hello'      push an event to everyone
+//	spate tail --topic cpu  print events as they come
+//
+// Every flag of `spate serve` can be given in the environment as well: --log-level is SPATE_LOG_LEVEL. A flag wins.
+// Exit codes: 0 done, 1 something failed, 2 wrong usage.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// streams are the standard streams and environment of a command, which tests replace.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+	env      func(name string) (string, bool)
+	signals  <-chan os.Signal // interrupts and terminations, in the order they came
+}
+
+// command is one of spate's subcommands. run returns nil, flag.ErrHelp, a *usageError, or any other error.
+type command struct {
+	name, args, summary string
+	run                 func(ctx context.Context, s streams, args []string) error
+}
+
+// commands in the order of the help text.
+func commands() []command {
+	return []command{
+		{"serve", "[flags]", "run the hub", runServe},
+		{"push", "[flags] [data|-]", "push an event to a hub and print its ID", runPush},
+		{"tail", "[flags]", "print a hub's events as they come", runTail},
+		{"version", "", "print the version", runVersion},
+	}
+}
+
+func main() {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	os.Exit(run(os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv, signals: signals}))
+}
+
+// run runs one command line and returns the exit code.
+func run(args []string, s streams) int {
+	if len(args) == 0 {
+		printHelp(s.err)
+		return exitUsage
+	}
+	name, args := args[0], args[1:]
+	switch name {
+	case "help", "-h", "-help", "--help":
+		printHelp(s.out)
+		return exitOK
+	case "-version", "--version":
+		name = "version"
+	}
+	for _, c := range commands() {
+		if c.name == name {
+			return report(s, c, c.run(context.Background(), s, args))
+		}
+	}
+	fmt.Fprintf(s.err, "spate: there is no command %q; `spate help` lists them\n", name)
+	return exitUsage
+}
+
+// report says what went wrong, in one line, and turns it into an exit code.
+func report(s streams, c command, err error) int {
+	var usage *usageError
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case errors.As(err, &usage):
+		fmt.Fprintf(s.err, "spate %s: %v\nUsage: spate %s %s; `spate %s --help` lists the flags\n", c.name, err, c.name, c.args, c.name)
+		return exitUsage
+	default:
+		fmt.Fprintf(s.err, "spate %s: %v\n", c.name, err)
+		return exitFailed
+	}
+}
+
+func printHelp(w io.Writer) {
+	fmt.Fprint(w, "spate pushes Server-Sent Events to very many connections.\n\nUsage:\n")
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  spate %-8s %-17s %s\n", c.name, c.args, c.summary)
+	}
+	fmt.Fprint(w, "\n`spate <command> --help` lists a command's flags.\n")
+}
+
+// usageError is a command line that cannot be meant.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// untilSignal returns a context that ends at the first signal.
+func untilSignal(ctx context.Context, signals <-chan os.Signal) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}

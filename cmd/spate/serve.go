@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spatehub/spate/cmd/spate/internal/demo"
+	"github.com/spatehub/spate/cmd/spate/internal/procfs"
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/persist"
+)
+
+// runServe runs the hub until it fails or a signal ends it.
+func runServe(ctx context.Context, s streams, args []string) error {
+	c, err := parseServe(s, args)
+	if err != nil {
+		return err
+	}
+	log := c.logger(s)
+	listener, err := listen(ctx, c.listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() // closed before by the server; again to no effect
+	store, err := openStore(c, log)
+	if err != nil {
+		return err
+	}
+	hub := engine.NewHub(c.hubOptions(log, store)...)
+	defer hub.Close() // closes the store too
+	stats := &statsSource{hub: hub, log: store, demo: c.demo, started: time.Now()}
+	server := newServer(c, hub, stats, log)
+
+	var running sync.WaitGroup
+	feedCtx, stopFeed := context.WithCancel(ctx)
+	defer running.Wait()
+	defer stopFeed()
+	if c.demo {
+		running.Go(func() { demo.Run(feedCtx, hub, log, feedSources(s, stats)...) })
+	}
+	failed := make(chan error, 1)
+	running.Go(func() { failed <- server.Serve(listener) })
+	announce(s, c, listener.Addr())
+
+	select {
+	case err := <-failed:
+		return fmt.Errorf("the server ended: %w", err)
+	case sig := <-s.signals:
+		fmt.Fprintf(s.err, "spate: %v, draining for up to %v; once more ends at once\n", sig, c.drain)
+	}
+	stopFeed()
+	return drain(ctx, c.drain, hub, server, s)
+}
+
+// drain ends the hub in good order: no new connection is taken, what waits for clients is sent, and their streams are
+// closed, so that they resume elsewhere or later. A second signal gives up on that.
+func drain(ctx context.Context, limit time.Duration, hub *engine.Hub, server *http.Server, s streams) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		var streams sync.WaitGroup
+		var hubErr error
+		// Streams are requests to the server: it waits for them, and they end when the hub does.
+		streams.Go(func() { hubErr = hub.Shutdown(ctx) })
+		err := server.Shutdown(ctx)
+		streams.Wait()
+		done <- errors.Join(hubErr, err)
+	}()
+	select {
+	case err := <-done:
+		if errors.Is(err, context.DeadlineExceeded) {
+			fmt.Fprintln(s.err, "spate: some connections did not take what waited for them in time; they resume when they reconnect")
+			_ = server.Close()
+			return nil
+		}
+		return err
+	case sig := <-s.signals:
+		_ = server.Close()
+		return fmt.Errorf("ended by a second signal (%v) while draining", sig)
+	}
+}
+
+// listen takes the address, which validate found to be loopback.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s is in use by another program; end that one, or choose another address with --listen (port 0 takes any free one)", address)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("no permission to listen on %s; choose a port from 1024 up with --listen", address)
+	case err != nil:
+		return nil, fmt.Errorf("cannot listen on %s: %w", address, err)
+	}
+	if tcp, ok := l.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
+		l.Close()
+		return nil, usagef("--listen %s: that name means %v, which is no loopback address", address, l.Addr())
+	}
+	return l, nil
+}
+
+// store is what the hub keeps its events in.
+type store interface {
+	persist.Store
+	persist.Log
+	persist.Stats
+}
+
+func openStore(c *serveConfig, log *slog.Logger) (store, error) {
+	opts := []persist.Option{persist.WithLogger(log)}
+	if r := c.retention; r.MaxAge > 0 || r.MaxCount > 0 || r.MaxBytes > 0 {
+		opts = append(opts, persist.WithRetention(r))
+	}
+	if c.memory {
+		return persist.NewMemory(opts...), nil
+	}
+	p, err := persist.Open(c.data, append(opts, persist.WithSync(!c.noSync))...)
+	if err != nil {
+		return nil, explainOpen(c.data, err)
+	}
+	return p, nil
+}
+
+// explainOpen says in one line what to do about a folder that cannot be opened.
+func explainOpen(dir string, err error) error {
+	switch {
+	case errors.Is(err, persist.ErrLocked):
+		return fmt.Errorf("the folder %s is in use by another hub; end that one, or choose another folder with --data", dir)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("no permission to write to the folder %s; change its owner or mode, or choose another folder with --data (or --memory for none)", dir)
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("%s is no folder; choose another one with --data", dir)
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("no space left for the folder %s; make room, or choose another folder with --data", dir)
+	}
+	return fmt.Errorf("cannot open the log in %s: %s", dir, strings.ReplaceAll(err.Error(), "\n", "; "))
+}
+
+// feedSources measure the machine where it has a /proc, and else the process alone.
+func feedSources(s streams, stats *statsSource) []demo.Source {
+	proc := procfs.FS(procfs.Root)
+	self := demo.NewSelf(proc, stats.started, stats.hub.Stats)
+	if proc.Available() {
+		return []demo.Source{demo.NewMachine(proc), self}
+	}
+	fmt.Fprintf(s.err, "spate: no %s on this system: the demo feed tells the hub's own process instead of the machine\n", procfs.Root)
+	return []demo.Source{demo.NewRuntime(), self}
+}
+
+// announce prints what to open.
+func announce(s streams, c *serveConfig, addr net.Addr) {
+	base := "http://" + addr.String()
+	kept := "in " + c.data
+	switch {
+	case c.memory:
+		kept = "in memory alone"
+	case c.noSync:
+		kept += ", not synced"
+	}
+	query := "?uid=u1"
+	if c.demo {
+		query = "?topic=" + strings.Join(demo.Topics, "&topic=")
+	}
+	fmt.Fprintf(s.out, "spate %s\n  dashboard  %s/\n  stream     %s/events%s\n  push       %s/push\n  figures    %s/stats  %s/metrics  %s/healthz\n  events     %s\n",
+		version(), base, base, query, base, base, base, base, kept)
+}

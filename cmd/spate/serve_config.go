@@ -1,0 +1,182 @@
+package main
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/persist"
+)
+
+// Defaults of `spate serve`.
+const (
+	defaultListen = "127.0.0.1:8080"
+	defaultData   = "./data"
+	// demoAge is how long a demo hub keeps its measurements where no retention was asked for: a demo that runs for a
+	// week should not fill a disk.
+	demoAge = 24 * time.Hour
+)
+
+// serveConfig is what `spate serve` was asked to do.
+type serveConfig struct {
+	listen    string
+	data      string
+	memory    bool
+	noSync    bool
+	immediate bool
+	demo      bool
+	retention persist.Retention
+
+	heartbeat time.Duration
+	retry     time.Duration
+	maxConns  int
+	stall     time.Duration
+	drain     time.Duration
+	maxEvent  sizeValue
+	queue     sizeValue
+	buffer    int
+	policy    engine.Policy
+
+	logLevel  slog.Level
+	logFormat string
+}
+
+// parseServe reads flags and environment.
+func parseServe(s streams, args []string) (*serveConfig, error) {
+	c := &serveConfig{maxEvent: 1 << 20, queue: 1 << 20}
+	var age ageValue
+	var retainBytes sizeValue
+	var policy string
+	fs := newFlagSet("serve [flags]")
+	fs.StringVar(&c.listen, "listen", defaultListen, "`address` to listen on; loopback only, as there is no authorization yet")
+	fs.StringVar(&c.data, "data", defaultData, "`folder` of the log")
+	fs.BoolVar(&c.memory, "memory", false, "keep events in memory alone: nothing survives a restart")
+	fs.BoolVar(&c.noSync, "no-sync", false, "acknowledge before the disk has it: faster, and a power cut may take the last events")
+	fs.BoolVar(&c.immediate, "immediate", false, "deliver before the log has it: lower latency, and a crash may take back what was delivered")
+	fs.Var(&age, "retain-age", "drop events older than this `duration`, such as 12h or 7d (0: keep)")
+	fs.Int64Var(&c.retention.MaxCount, "retain-count", 0, "keep about this `number` of events (0: all)")
+	fs.Var(&retainBytes, "retain-bytes", "keep about this `size` of events, such as 10GiB (0: all)")
+	fs.DurationVar(&c.heartbeat, "heartbeat", 15*time.Second, "longest silence on a connection before it gets a comment (0: never)")
+	fs.DurationVar(&c.retry, "retry", 3*time.Second, "time a client shall wait before it reconnects (0: its own choice)")
+	fs.IntVar(&c.maxConns, "max-connections", 0, "answer 503 beyond this `number` of streams (0: no limit but the system's)")
+	fs.DurationVar(&c.stall, "stall-timeout", time.Minute, "close a connection that takes no byte for this long (0: never)")
+	fs.DurationVar(&c.drain, "drain", 5*time.Second, "time given to connections to take what waits for them when the hub ends")
+	fs.Var(&c.maxEvent, "max-event-size", "largest event's `size`")
+	fs.Var(&c.queue, "queue-bytes", "`size` of what may wait for one connection before it reads on from the log")
+	fs.IntVar(&c.buffer, "buffer", 4096, "`number` of events in the ring; half of it is recent history")
+	fs.StringVar(&policy, "policy", "catch-up", "what happens to a slow connection: catch-up, retry, drop-oldest or disconnect")
+	fs.TextVar(&c.logLevel, "log-level", slog.LevelInfo, "`level`: debug, info, warn or error")
+	fs.StringVar(&c.logFormat, "log-format", "text", "text or json")
+	fs.BoolVar(&c.demo, "demo", false, "push measurements of this machine four times a second, and show them on the dashboard")
+	if err := fs.parse(s, args); err != nil {
+		return nil, err
+	}
+	c.retention.MaxAge, c.retention.MaxBytes = time.Duration(age), int64(retainBytes)
+	if fs.NArg() > 0 {
+		return nil, usagef("unexpected argument %q", fs.Arg(0))
+	}
+	if err := c.setPolicy(policy); err != nil {
+		return nil, err
+	}
+	return c, c.validate()
+}
+
+func (c *serveConfig) setPolicy(name string) error {
+	for _, p := range []engine.Policy{engine.PolicyCatchUp, engine.PolicyRetry, engine.PolicyDropOldest, engine.PolicyDisconnect} {
+		if p.String() == name {
+			c.policy = p
+			return nil
+		}
+	}
+	return usagef("--policy %q: give catch-up, retry, drop-oldest or disconnect", name)
+}
+
+// validate refuses what the engine would otherwise correct: on a command line a wrong value is better told than mended.
+func (c *serveConfig) validate() error {
+	if err := checkLoopback(c.listen); err != nil {
+		return err
+	}
+	switch {
+	case c.data == "" && !c.memory:
+		return usagef("--data must name a folder (or use --memory)")
+	case c.logFormat != "text" && c.logFormat != "json":
+		return usagef("--log-format %q: give text or json", c.logFormat)
+	case c.heartbeat < 0 || c.heartbeat > 0 && c.heartbeat < 100*time.Millisecond:
+		return usagef("--heartbeat %v: give 100ms or more, or 0 for none", c.heartbeat)
+	case c.retry < 0:
+		return usagef("--retry %v: give a positive duration, or 0 for none", c.retry)
+	case c.maxConns < 0:
+		return usagef("--max-connections %d: give a positive number, or 0 for no limit", c.maxConns)
+	case c.stall < 0:
+		return usagef("--stall-timeout %v: give a positive duration, or 0 for none", c.stall)
+	case c.drain <= 0:
+		return usagef("--drain %v: give a positive duration", c.drain)
+	case c.maxEvent < 1<<10 || c.maxEvent > 1<<30:
+		return usagef("--max-event-size %v: give 1KiB to 1GiB", &c.maxEvent)
+	case c.queue < 1<<10 || c.queue > 1<<30:
+		return usagef("--queue-bytes %v: give 1KiB to 1GiB", &c.queue)
+	case c.buffer < 16 || c.buffer > 1<<20:
+		return usagef("--buffer %d: give 16 to %d", c.buffer, 1<<20)
+	case c.retention.MaxCount < 0:
+		return usagef("--retain-count %d: give a positive number, or 0 for all", c.retention.MaxCount)
+	}
+	if c.demo && c.retention.MaxAge == 0 && c.retention.MaxCount == 0 && c.retention.MaxBytes == 0 {
+		c.retention.MaxAge = demoAge
+	}
+	return nil
+}
+
+// checkLoopback refuses addresses that other machines could reach: whoever reaches the hub may push to and read from
+// everybody.
+func checkLoopback(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || port == "" {
+		return usagef("--listen %q: give host:port, such as %s", address, defaultListen)
+	}
+	if isLoopback(host) {
+		return nil
+	}
+	return usagef("--listen %s: only loopback addresses (127.0.0.1, [::1], localhost) are allowed, because the hub has no authorization yet and anyone who reaches it could read and push everything", address)
+}
+
+// isLoopback reports whether host is localhost or a loopback address. Other names are not looked up: what they mean is
+// up to whoever runs the name server.
+func isLoopback(host string) bool {
+	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// hubOptions are the engine's options.
+func (c *serveConfig) hubOptions(log *slog.Logger, store persist.Store) []engine.HubOption {
+	never := func(d time.Duration) time.Duration {
+		if d == 0 {
+			return -1
+		}
+		return d
+	}
+	opts := []engine.HubOption{
+		engine.WithStore(store), engine.WithEnableResendEvents(), engine.WithLogger(log),
+		engine.WithHeartbeat(never(c.heartbeat)), engine.WithStallTimeout(never(c.stall)), engine.WithDrainTimeout(c.drain),
+		engine.WithMaxEventSize(int(c.maxEvent)), engine.WithQueueBytes(int(c.queue)), engine.WithChanBufferSize(c.buffer),
+		engine.WithPolicy(c.policy),
+	}
+	if c.immediate {
+		opts = append(opts, engine.WithImmediateDelivery())
+	}
+	return opts
+}
+
+// logger writes to stderr.
+func (c *serveConfig) logger(s streams) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: c.logLevel}
+	if c.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(s.err, opts))
+	}
+	return slog.New(slog.NewTextHandler(s.err, opts))
+}

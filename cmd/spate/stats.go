@@ -1,0 +1,128 @@
+package main
+
+import (
+	"net/http"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/spatehub/spate/cmd/spate/internal/demo"
+	"github.com/spatehub/spate/cmd/spate/internal/procfs"
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/persist"
+)
+
+// statsReply is the answer to GET /stats. IDs are strings: they may be larger than what a JSON reader holds exactly.
+type statsReply struct {
+	Version  string       `json:"version"`
+	Time     time.Time    `json:"time"`
+	Started  time.Time    `json:"started"`
+	Healthy  bool         `json:"healthy"`
+	Error    string       `json:"error,omitempty"`
+	Demo     bool         `json:"demo"`
+	Topics   []string     `json:"topics"`   // of the demo feed
+	Position string       `json:"position"` // the last ID given
+	Hub      hubStats     `json:"hub"`
+	Log      *logStats    `json:"log,omitempty"`
+	Process  processStats `json:"process"`
+}
+
+// hubStats is engine.Stats with the names of JSON. The conversion in reply fails to compile when the two differ.
+type hubStats struct {
+	Events        uint64 `json:"events"`
+	LogFailed     uint64 `json:"log_failed"`
+	Pushed        uint64 `json:"pushed"`
+	Delivered     uint64 `json:"delivered"`
+	Dropped       uint64 `json:"dropped"`
+	TimedOut      uint64 `json:"timed_out"`
+	Failed        uint64 `json:"failed"`
+	Conflated     uint64 `json:"conflated"`
+	NoReceiver    uint64 `json:"no_receiver"`
+	Pending       uint64 `json:"pending"`
+	Resent        uint64 `json:"resent"`
+	Gaps          uint64 `json:"gaps"`
+	Behind        uint64 `json:"behind"`
+	Heartbeats    uint64 `json:"heartbeats"`
+	CallbacksLost uint64 `json:"callbacks_lost"`
+	Clients       int    `json:"clients"`
+	Stalled       int    `json:"stalled"`
+	CatchingUp    int    `json:"catching_up"`
+	RingUsed      uint64 `json:"ring_used"`
+	RingSize      int    `json:"ring_size"`
+	LastEventID   uint64 `json:"last_event_id,string"`
+}
+
+type logStats struct {
+	First     string         `json:"first"`
+	Last      string         `json:"last"`
+	Records   int64          `json:"records"`
+	Bytes     int64          `json:"bytes"`
+	DiskBytes int64          `json:"disk_bytes"`
+	Sync      bool           `json:"sync"`
+	Retention retentionStats `json:"retention"`
+	Error     string         `json:"error,omitempty"`
+}
+
+// retentionStats is the retention in force; 0 sets no bound.
+type retentionStats struct {
+	AgeSeconds float64 `json:"age_seconds"`
+	Records    int64   `json:"records"`
+	Bytes      int64   `json:"bytes"`
+}
+
+type processStats struct {
+	Resident   uint64 `json:"resident_bytes"` // 0 where it cannot be told
+	Goroutines int    `json:"goroutines"`
+	OpenFiles  int    `json:"open_files"` // 0 where it cannot be told
+}
+
+// statsSource is what GET /stats and GET /healthz tell about.
+type statsSource struct {
+	hub     *engine.Hub
+	log     persist.Stats
+	demo    bool
+	started time.Time
+}
+
+func (src *statsSource) reply() statsReply {
+	r := statsReply{
+		Version: version(), Time: time.Now().UTC(), Started: src.started.UTC(), Healthy: true, Topics: []string{},
+		Position: strconv.FormatUint(src.hub.Position(), 10), Hub: hubStats(src.hub.Stats()),
+		Process: processStats{Goroutines: runtime.NumGoroutine()},
+	}
+	if src.demo {
+		r.Demo, r.Topics = true, demo.Topics
+	}
+	if err := src.hub.Healthy(); err != nil {
+		r.Healthy, r.Error = false, err.Error()
+	}
+	fs := procfs.FS(procfs.Root)
+	r.Process.Resident, _ = fs.Resident()
+	r.Process.OpenFiles, _ = fs.OpenFiles()
+	if src.log == nil {
+		return r
+	}
+	l := src.log.LogStats()
+	r.Log = &logStats{
+		First: strconv.FormatUint(l.First, 10), Last: strconv.FormatUint(l.Last, 10),
+		Records: l.Count, Bytes: l.Bytes, DiskBytes: l.DiskBytes, Sync: l.Sync,
+		Retention: retentionStats{AgeSeconds: l.Retention.MaxAge.Seconds(), Records: l.Retention.MaxCount, Bytes: l.Retention.MaxBytes},
+	}
+	if l.Err != nil {
+		r.Log.Error = l.Err.Error()
+	}
+	return r
+}
+
+func (src *statsSource) serveStats(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, src.reply())
+}
+
+// serveHealth answers 200, or 503 and the reason: the hub cannot take or deliver events now, or is about to end.
+func (src *statsSource) serveHealth(w http.ResponseWriter, _ *http.Request) {
+	if err := src.hub.Healthy(); err != nil {
+		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "unhealthy", "error": err.Error()})
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}

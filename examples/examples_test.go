@@ -1,0 +1,142 @@
+// Package examples_test builds every example and runs those that take an address.
+package examples_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/spatehub/spate/client"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), // idle connections of http.DefaultClient
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
+	)
+}
+
+// build builds all examples and returns the folder of the binaries.
+func build(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	out, err := exec.Command("go", "build", "-race", "-o", dir, "./...").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	for _, name := range []string{"server", "client", "nethttp", "mapstore"} {
+		require.FileExists(t, filepath.Join(dir, name))
+	}
+	return dir
+}
+
+// start runs an example until the test's end and returns its address.
+func start(t *testing.T, bin string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(bin, append([]string{"-listen", "127.0.0.1:0"}, args...)...)
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	require.NoError(t, err)
+	_, base, found := strings.Cut(strings.TrimSpace(line), "listening on ")
+	require.True(t, found, line)
+	return base
+}
+
+func post(t *testing.T, url, kind, body string) {
+	t.Helper()
+	res, err := http.Post(url, kind, strings.NewReader(body))
+	require.NoError(t, err)
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.Less(t, res.StatusCode, 300, "%s", text)
+}
+
+// read returns the data of the first n events after an ID.
+func read(t *testing.T, url, lastID string, n int) (data []string, last string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for e, err := range client.NewClient(url, client.WithLastEventID(lastID)).Events(ctx) {
+		require.NoError(t, err, "after %q", data)
+		data = append(data, e.Data.(string))
+		if last = e.ID; len(data) == n {
+			return data, last
+		}
+	}
+	require.FailNow(t, "the stream ended", "after %q", data)
+	return nil, ""
+}
+
+func TestExamples(t *testing.T) {
+	dir := build(t)
+
+	t.Run("nethttp", func(t *testing.T) {
+		base := start(t, filepath.Join(dir, "nethttp"), "-data", filepath.Join(t.TempDir(), "data"))
+		first := make(chan string, 1)
+		go func() {
+			_, id := read(t, base+"/events?user=alice", "", 1)
+			first <- id
+		}()
+		// The order comes again until the stream, which begins live, is there.
+		var id string
+		require.Eventually(t, func() bool {
+			post(t, base+"/order?user=alice", "text/plain", "one book")
+			select {
+			case id = <-first:
+				return true
+			default:
+				return false
+			}
+		}, time.Minute, 10*time.Millisecond)
+		post(t, base+"/order?user=alice", "text/plain", "two books")
+		data, _ := read(t, base+"/events?user=alice", id, 1)
+		require.Contains(t, []string{"one book", "two books"}, data[0])
+	})
+
+	t.Run("mapstore", func(t *testing.T) {
+		base := start(t, filepath.Join(dir, "mapstore"))
+		push := func(uids, text string) {
+			post(t, base+"/push", "application/json", `{`+uids+`"events":[{"data":"`+text+`"}]}`)
+		}
+		anchor := make(chan string, 1)
+		go func() {
+			_, id := read(t, base+"/events?uid=u1", "", 1)
+			anchor <- id
+		}()
+		var id string
+		require.Eventually(t, func() bool {
+			push("", "anchor")
+			select {
+			case id = <-anchor:
+				return true
+			default:
+				return false
+			}
+		}, time.Minute, 10*time.Millisecond)
+		push(`"uids":["u2"],`, "for u2")
+		push(`"uids":["u1"],`, "for u1")
+		push("", "the end")
+		var got []string
+		for len(got) == 0 || got[len(got)-1] != "the end" {
+			var data []string
+			data, id = read(t, base+"/events?uid=u1", id, 1)
+			got = append(got, data...)
+		}
+		require.Contains(t, got, "for u1")
+		require.NotContains(t, got, "for u2")
+	})
+}
