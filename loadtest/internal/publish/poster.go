@@ -107,9 +107,14 @@ type leanPoster struct {
 	adapter *adapter.Adapter
 	timeout time.Duration
 	conn    net.Conn
-	host    string // that conn is connected to
+	host    string    // that conn is connected to
+	used    time.Time // when conn was used last
 	out, in []byte
 }
+
+// maxIdle is how long a connection is kept unused. Servers close idle ones, and
+// a request written just then would be lost.
+const maxIdle = 2 * time.Second
 
 func (p *leanPoster) post(rawURL string, body []byte) answer {
 	rest := strings.TrimPrefix(rawURL, "http://")
@@ -150,11 +155,12 @@ func (p *leanPoster) post(rawURL string, body []byte) answer {
 	if !keep {
 		p.close()
 	}
+	p.used = time.Now()
 	return a
 }
 
 func (p *leanPoster) dial(host string) error {
-	if p.conn != nil && p.host == host {
+	if p.conn != nil && p.host == host && time.Since(p.used) < maxIdle {
 		return nil
 	}
 	p.close()
@@ -166,7 +172,7 @@ func (p *leanPoster) dial(host string) error {
 	if err != nil {
 		return err
 	}
-	p.conn, p.host = conn, host
+	p.conn, p.host, p.used = conn, host, time.Now()
 	return nil
 }
 

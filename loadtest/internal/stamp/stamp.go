@@ -10,13 +10,18 @@
 // All numbers are lower-case hexadecimal without leading zeros.
 package stamp
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // Marker begins every stamp.
 const Marker = "@lt1."
 
 // padding fills events up to their size.
 const padding = 'x'
+
+var padText = strings.Repeat(string(padding), 256)
 
 // Kind says whom an event is for.
 type Kind byte
@@ -73,8 +78,8 @@ func Append(dst []byte, s Stamp) []byte {
 	}
 	dst = appendHex(dst, uint64(size))
 	dst = append(dst, ';')
-	for len(dst)-start < size {
-		dst = append(dst, padding)
+	for missing := size - (len(dst) - start); missing > 0; missing -= len(padText) {
+		dst = append(dst, padText[:min(missing, len(padText))]...)
 	}
 	return dst
 }

@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spatehub/spate/loadtest/internal/config"
+	"github.com/spatehub/spate/loadtest/internal/live"
+	"github.com/spatehub/spate/loadtest/internal/report"
+	"github.com/spatehub/spate/loadtest/internal/run"
+)
+
+// runCommand conducts a test and writes its result to where it is wanted.
+func runCommand(ctx context.Context, args []string, stdout, stderr io.Writer) (int, error) {
+	c, o, err := parseRun(args, stderr)
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range []string{o.json, o.html} {
+		if err := writable(name); err != nil {
+			return 0, err
+		}
+	}
+	var watch run.Watch
+	if !o.quiet {
+		watch = live.New(stderr, &c).Point
+	}
+	r, err := run.Run(ctx, c, watch)
+	if err != nil {
+		return 0, err
+	}
+	table := stdout
+	if o.json == "-" {
+		table = stderr
+	}
+	r.Table(table)
+	switch {
+	case o.json == "-":
+		err = r.Write(stdout)
+	case o.json != "":
+		err = writeFile(o.json, r.Write)
+	}
+	if o.html != "" {
+		err = errors.Join(err, writeFile(o.html, func(w io.Writer) error { return report.HTML(w, []*report.Result{r}) }))
+	}
+	return r.ExitCode(), err
+}
+
+// parseRun reads the flags of run.
+func parseRun(args []string, stderr io.Writer) (config.Config, output, error) {
+	c, o := config.Default(), output{}
+	fs := newFlags("run", "run -url URL [flags]", stderr)
+	runFlags(fs, &c, &o)
+	rest, err := parse(fs, args)
+	if err != nil {
+		return c, o, err
+	}
+	if len(rest) > 0 {
+		return c, o, fmt.Errorf("%q is no flag; run takes flags only, for example run -url http://127.0.0.1:8080", rest[0])
+	}
+	switch c.Adapter {
+	case "none":
+		c.Publish = false
+	case "spate":
+		c.CheckIDs = true
+	}
+	return c, o, nil
+}
+
+// writable makes sure, before a long run, that its result can be written.
+func writable(name string) error {
+	if name == "" || name == "-" {
+		return nil
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return fmt.Errorf("the result could not be written: %w", err)
+	}
+	return f.Close()
+}

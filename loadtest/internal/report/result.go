@@ -1,0 +1,234 @@
+// Package report holds the result of a run and shows it: as a table, as JSON,
+// as an HTML page, beside other runs, and against expectations.
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spatehub/spate/loadtest/internal/config"
+	"github.com/spatehub/spate/loadtest/internal/hist"
+	"github.com/spatehub/spate/loadtest/internal/probe"
+)
+
+// Version is the version of the JSON form. It changes when a field changes its
+// meaning or goes; new fields do not change it.
+const Version = 1
+
+// Result is all that a run has found. Times named _ns are nanoseconds.
+type Result struct {
+	Version     int           `json:"version"`
+	Name        string        `json:"name,omitempty"`
+	Started     time.Time     `json:"started"`
+	Interrupted bool          `json:"interrupted"` // ended by the user before its time
+	Machine     probe.Machine `json:"machine"`
+	Config      config.Config `json:"config"`
+
+	Seconds    Phases       `json:"seconds"`
+	Streams    Streams      `json:"streams"`
+	Published  Published    `json:"published"`
+	Deliveries Deliveries   `json:"deliveries"`
+	Checks     Checks       `json:"checks"`
+	Latency    hist.Summary `json:"latency"` // due time to receipt
+	Connect    hist.Summary `json:"connect"`
+	TTFB       hist.Summary `json:"ttfb"`
+	Resume     hist.Summary `json:"resume"`
+	Errors     Kinds        `json:"errors"` // of streams, by kind
+	Server     *Server      `json:"server,omitempty"`
+	Tester     Tester       `json:"tester"`
+	Verdict    Verdict      `json:"verdict"`
+	Timeline   []Point      `json:"timeline"`
+	Histograms Histograms   `json:"histograms"`
+}
+
+// Kinds counts errors by kind.
+type Kinds map[string]int64
+
+// Total is the sum of all kinds.
+func (k Kinds) Total() int64 {
+	var n int64
+	for _, v := range k {
+		n += v
+	}
+	return n
+}
+
+// Phases are the lengths of a run's parts in seconds.
+type Phases struct {
+	Ramp    float64 `json:"ramp"`    // until all streams were open
+	Publish float64 `json:"publish"` // first to last event
+	Drain   float64 `json:"drain"`   // until nothing was missing, or waiting was given up
+	Window  float64 `json:"window"`  // measured time: from the end of the warm-up to the last receipt
+}
+
+// Streams counts streams and connections.
+type Streams struct {
+	Wanted      int   `json:"wanted"`
+	Peak        int64 `json:"peak"`        // open at the same time, as seen at the points of the timeline
+	NeverOpen   int   `json:"never_open"`  // never accepted by the server
+	Offline     int   `json:"offline"`     // not open at the end
+	Connects    int64 `json:"connects"`    // attempts
+	Opened      int64 `json:"opened"`      // accepted, reconnections included
+	Resumed     int64 `json:"resumed"`     // of Opened: with Last-Event-ID
+	Dropped     int64 `json:"dropped"`     // closed by the tester: churn, storms
+	Disconnects int64 `json:"disconnects"` // closed by the server or the network
+}
+
+// Published is what the built-in publisher did.
+type Published struct {
+	Events    int64        `json:"events"` // accepted by the server
+	Wanted    float64      `json:"wanted_per_second"`
+	PerSecond float64      `json:"per_second"`
+	Bytes     int64        `json:"bytes"`
+	Requests  int64        `json:"requests"`
+	Failed    int64        `json:"failed"` // events of requests that failed
+	Errors    Kinds        `json:"errors"`
+	Push      hist.Summary `json:"push"`   // a request until its answer
+	Behind    hist.Summary `json:"behind"` // due time until the request was sent
+}
+
+// Deliveries is what the streams received.
+type Deliveries struct {
+	Count          int64   `json:"count"`    // first receipts by addressees
+	Expected       uint64  `json:"expected"` // Count and what was lost
+	Replayed       int64   `json:"replayed"` // of Count: after a reconnection
+	WarmUp         int64   `json:"warm_up"`  // of Count: due before the measured time
+	PerSecond      float64 `json:"per_second"`
+	Bytes          int64   `json:"bytes"` // of responses, framing included
+	BytesPerSecond float64 `json:"bytes_per_second"`
+	Events         int64   `json:"events"`  // all events, foreign ones and doubles included
+	Foreign        int64   `json:"foreign"` // not of this run
+	Comments       int64   `json:"comments"`
+}
+
+// Checks counts what must not happen. All but Unread are 0 with a sound server.
+type Checks struct {
+	Lost         uint64 `json:"lost"`         // owed to a stream, and never received
+	LostAtJoin   uint64 `json:"lost_at_join"` // of Lost: right after the stream was accepted
+	LostTail     uint64 `json:"lost_tail"`    // of Lost: nothing newer came either
+	Duplicates   int64  `json:"duplicates"`
+	Disorder     int64  `json:"disorder"` // received after a newer event of the same sender and target
+	Misaddressed int64  `json:"misaddressed"`
+	Corrupt      int64  `json:"corrupt"`
+	IDDisorder   int64  `json:"id_disorder"`
+	Gaps         int64  `json:"gaps"`           // the server said that history was lost
+	Unread       uint64 `json:"unread_by_slow"` // on its way to slow streams at the end; no fault
+}
+
+// Server is what the run cost the server.
+type Server struct {
+	CPUSeconds    float64 `json:"cpu_seconds"`        // from the first event to the end of the drain
+	CPUShare      float64 `json:"cpu_share"`          // processors in use on average over that time
+	CPUPerDeliver float64 `json:"cpu_us_per_receipt"` // microseconds, per delivery
+	RSSIdle       int64   `json:"rss_before_streams"` // bytes
+	RSSOpen       int64   `json:"rss_streams_open"`   // bytes, before the first event
+	RSSPeak       int64   `json:"rss_peak"`           // bytes, at the points of the timeline
+	RSSEnd        int64   `json:"rss_end"`            // bytes
+	KiBPerStream  float64 `json:"kib_per_stream"`     // RSSOpen less RSSIdle, per open stream
+}
+
+// Tester is what the run cost the load tester itself.
+type Tester struct {
+	CPUSeconds float64      `json:"cpu_seconds"`
+	CPUShare   float64      `json:"cpu_share"` // processors in use while publishing
+	Lag        hist.Summary `json:"lag"`       // lateness of its timers, in all its processes
+	Wake       hist.Summary `json:"wake"`      // lateness of the publisher's alarm
+	BusyPeak   float64      `json:"busy_peak"` // busiest event loop in one interval of publishing, share of the time
+	Busy       float64      `json:"busy"`      // event loops while publishing, share of the time
+}
+
+// Point is one interval of the timeline.
+type Point struct {
+	At         float64 `json:"at"` // seconds since the run began, at the interval's end
+	Span       float64 `json:"span"`
+	Phase      string  `json:"phase"` // ramp, settle, publish or drain
+	Open       int64   `json:"open"`
+	Opened     int64   `json:"opened"`
+	Published  int64   `json:"published"`
+	Deliveries int64   `json:"deliveries"`
+	Bytes      int64   `json:"bytes"`
+	Errors     int64   `json:"errors"`
+	P50        int64   `json:"p50_ns"`
+	P99        int64   `json:"p99_ns"`
+	Max        int64   `json:"max_ns"`
+	ServerCPU  float64 `json:"server_cpu"` // processors in use
+	ServerRSS  int64   `json:"server_rss"` // bytes
+	TesterCPU  float64 `json:"tester_cpu"` // processors in use
+}
+
+// Histograms are the complete distributions, in HdrHistogram's compressed form.
+type Histograms struct {
+	Latency hist.Hist `json:"latency"`
+	Connect hist.Hist `json:"connect"`
+	TTFB    hist.Hist `json:"ttfb"`
+	Resume  hist.Hist `json:"resume"`
+	Push    hist.Hist `json:"push"`
+	Behind  hist.Hist `json:"behind"`
+	Lag     hist.Hist `json:"lag"`
+}
+
+// Verdict says whether the figures count, and whether they are as expected.
+type Verdict struct {
+	Valid        bool          `json:"valid"`
+	Invalid      []string      `json:"invalid,omitempty"`  // why the tester was the bottleneck
+	Warnings     []string      `json:"warnings,omitempty"` // what to know when reading the figures
+	Expectations []Expectation `json:"expectations,omitempty"`
+}
+
+// Exit codes of the command.
+const (
+	ExitOK         = 0
+	ExitUnexpected = 1 // an expectation did not hold
+	ExitUsage      = 2 // wrong flags, or the run could not start
+	ExitInvalid    = 3 // the tester itself was the bottleneck
+)
+
+// ExitCode is the command's exit code for this result.
+func (r *Result) ExitCode() int {
+	if !r.Verdict.Valid {
+		return ExitInvalid
+	}
+	for _, e := range r.Verdict.Expectations {
+		if !e.OK {
+			return ExitUnexpected
+		}
+	}
+	return ExitOK
+}
+
+// Write writes the result as JSON.
+func (r *Result) Write(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", " ")
+	return enc.Encode(r)
+}
+
+// Read reads what Write wrote.
+func Read(file string) (*Result, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	r := &Result{}
+	if err := json.Unmarshal(b, r); err != nil {
+		return nil, fmt.Errorf("%s is no result of a run (made by -json): %w", file, err)
+	}
+	if r.Version != Version {
+		return nil, fmt.Errorf("%s: %w", file, errVersion)
+	}
+	return r, nil
+}
+
+var errVersion = errors.New("it is no result of a run, or one of another version of the load tester")
+
+// Label names the run in tables and plots.
+func (r *Result) Label() string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return fmt.Sprintf("%s %d×%s", r.Config.Adapter, r.Streams.Wanted, r.Config.Rate)
+}

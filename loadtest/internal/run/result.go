@@ -1,0 +1,167 @@
+package run
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/spatehub/spate/loadtest/internal/hist"
+	"github.com/spatehub/spate/loadtest/internal/probe"
+	"github.com/spatehub/spate/loadtest/internal/report"
+)
+
+// result puts the figures together.
+func (t *test) result(expects []report.Expect) *report.Result {
+	s, f := &t.sum, &t.final
+	r := &report.Result{
+		Version:     report.Version,
+		Name:        t.cfg.Name,
+		Started:     t.started,
+		Interrupted: t.broken,
+		Machine:     probe.ThisMachine(),
+		Config:      *t.cfg,
+		Latency:     s.Latency.Summary(),
+		Connect:     s.Connect.Summary(),
+		TTFB:        s.TTFB.Summary(),
+		Resume:      s.Resume.Summary(),
+		Errors:      report.Kinds(s.Errors),
+		Timeline:    t.timeline,
+		Histograms: report.Histograms{
+			Latency: s.Latency, Connect: s.Connect, TTFB: s.TTFB, Resume: s.Resume,
+			Push: t.pubSum.Push, Behind: t.pubSum.Behind, Lag: s.Lag,
+		},
+	}
+	r.Streams = report.Streams{
+		Wanted: t.cfg.Streams, Peak: t.peakOpen, NeverOpen: f.NeverOpen, Offline: f.Offline,
+		Connects: s.Connects, Opened: s.Opened, Resumed: s.Resumed, Dropped: s.Dropped, Disconnects: s.Disconnects,
+	}
+	r.Checks = report.Checks{
+		Lost: f.Loss.Total(), LostAtJoin: f.Loss.AtJoin, LostTail: f.Loss.Tail,
+		Duplicates: s.Duplicates, Disorder: s.Disorder, Misaddressed: s.Misaddressed, Corrupt: s.Corrupt,
+		IDDisorder: s.IDDisorder, Gaps: s.Gaps, Unread: f.Unread,
+	}
+	t.rates(r)
+	t.costs(r)
+	t.judge(r)
+	for _, e := range expects {
+		r.Verdict.Expectations = append(r.Verdict.Expectations, e.Check(r))
+	}
+	return r
+}
+
+// rates fills in what was published and received, and how fast.
+func (t *test) rates(r *report.Result) {
+	s := &t.sum
+	r.Seconds = t.seconds
+	from := t.begin + int64(t.cfg.WarmUp)
+	if t.begin > 0 {
+		r.Seconds.Window = max(0, time.Duration(max(t.pubEnd, s.LastDelivery)-from).Seconds())
+	}
+	r.Deliveries = report.Deliveries{
+		Count: s.Deliveries, Expected: uint64(s.Deliveries) + t.final.Loss.Total(), Replayed: s.Replayed, WarmUp: s.WarmUp,
+		Bytes: s.Bytes, Events: s.Events, Foreign: s.Foreign, Comments: s.Comments,
+	}
+	if r.Seconds.Window > 0 {
+		r.Deliveries.PerSecond = float64(s.Deliveries-s.WarmUp) / r.Seconds.Window
+	}
+	if span := time.Duration(max(t.pubEnd, s.LastDelivery) - t.begin).Seconds(); t.begin > 0 && span > 0 {
+		r.Deliveries.BytesPerSecond = float64(s.Bytes) / span
+	}
+	p := &t.pubSum
+	r.Published = report.Published{
+		Events: p.Events, Bytes: p.Bytes, Requests: p.Requests, Failed: p.Failed, Errors: report.Kinds(p.Errors),
+		Push: p.Push.Summary(), Behind: p.Behind.Summary(),
+	}
+	if t.seconds.Publish > 0 {
+		r.Published.PerSecond = float64(p.Events) / t.seconds.Publish
+	}
+	if pace, err := t.cfg.Pacer(); err == nil && t.cfg.Publish {
+		if w := averageRate(pace.Rate, t.cfg.Duration); !math.IsInf(w, 0) {
+			r.Published.Wanted = w
+		}
+	}
+}
+
+// averageRate is the mean of a schedule's rate.
+func averageRate(rate func(time.Duration) float64, span time.Duration) float64 {
+	const steps = 1000
+	var sum float64
+	for i := range steps {
+		sum += rate(span * time.Duration(2*i+1) / (2 * steps))
+	}
+	return sum / steps
+}
+
+// costs fills in what the run cost the server and the tester.
+func (t *test) costs(r *report.Result) {
+	s := &t.sum
+	r.Tester = report.Tester{
+		CPUSeconds: (probe.OwnCPU() + time.Duration(s.CPU)).Seconds(),
+		Lag:        s.Lag.Summary(),
+		Wake:       t.pubSum.Wake.Summary(),
+		BusyPeak:   t.busy.peak,
+	}
+	if t.seconds.Publish > 0 {
+		r.Tester.CPUShare = (t.ownEnd - t.ownBegin).Seconds() / t.seconds.Publish
+	}
+	if t.busy.span > 0 {
+		r.Tester.Busy = float64(t.busy.busy) / float64(t.busy.span)
+	}
+	if t.server == nil || t.begin == 0 {
+		return
+	}
+	cpu := (t.atEnd.CPU - t.atBegin.CPU).Seconds()
+	r.Server = &report.Server{
+		CPUSeconds: cpu, RSSIdle: t.idle.RSS, RSSOpen: t.atBegin.RSS, RSSPeak: max(t.peakRSS, t.atEnd.RSS), RSSEnd: t.atEnd.RSS,
+	}
+	if span := t.seconds.Publish + t.seconds.Drain; span > 0 {
+		r.Server.CPUShare = cpu / span
+	}
+	if s.Deliveries > 0 {
+		r.Server.CPUPerDeliver = cpu * 1e6 / float64(s.Deliveries)
+	}
+	if t.peakOpen > 0 {
+		r.Server.KiBPerStream = float64(t.atBegin.RSS-t.idle.RSS) / 1024 / float64(t.peakOpen)
+	}
+}
+
+// judge decides whether the figures count.
+func (t *test) judge(r *report.Result) {
+	v := &r.Verdict
+	v.Warnings = t.warnings
+	c := t.cfg
+	invalid := func(format string, args ...any) { v.Invalid = append(v.Invalid, fmt.Sprintf(format, args...)) }
+	warn := func(format string, args ...any) { v.Warnings = append(v.Warnings, fmt.Sprintf(format, args...)) }
+	if limit := int64(c.MaxLag); limit > 0 {
+		if r.Tester.Lag.P99 > limit {
+			invalid("the load tester was starved of processor time: its own timers were late by %s at p99 (-max-lag %s); give it processors of its own, or less to do",
+				hist.Show(r.Tester.Lag.P99), c.MaxLag)
+		}
+		if r.Tester.Wake.P99 > limit {
+			invalid("the publisher woke up late by %s at p99 (-max-lag %s), through no fault of the server", hist.Show(r.Tester.Wake.P99), c.MaxLag)
+		}
+	}
+	if c.MaxBusy > 0 && r.Tester.Busy > c.MaxBusy {
+		invalid("reading was the bottleneck: the event loops were busy %.0f %% of the time (-max-busy %.2f); use more -loops or -procs on free processors",
+			r.Tester.Busy*100, c.MaxBusy)
+	}
+	if w := r.Published.Wanted; w > 0 && !r.Interrupted && c.Events == 0 && r.Published.PerSecond < 0.98*w {
+		warn("published %.0f/s of the wanted %.0f/s: the push API, or %d -connections, could not take more (p99 of a push: %s); the delay is in the latency",
+			r.Published.PerSecond, w, c.Connections, hist.Show(r.Published.Push.P99))
+	} else if b := r.Published.Behind.P99; b > int64(5*time.Millisecond) && b > 2*r.Tester.Wake.P99 && c.Rate != "max" {
+		warn("events were sent up to %s late at p99, because earlier pushes were not answered yet: more -connections show whether that is the server", hist.Show(b))
+	}
+	if c.Rate == "max" {
+		warn("-rate max is a closed model: a slow server lowers the load, and the latency counts from the moment a publisher was free")
+	}
+	if t.final.Loss.Frozen > 0 {
+		warn("some streams had so many holes that late events and doubles may be mistaken for each other")
+	}
+	if r.Published.Failed > 0 {
+		warn("%d published events were not accepted; they are not counted as lost", r.Published.Failed)
+	}
+	if c.Streams > 0 && c.Publish && r.Deliveries.Count == 0 && r.Published.Events > 0 {
+		warn("not one event arrived: do streams and publisher name the same targets? See -adapter and -url")
+	}
+	v.Valid = len(v.Invalid) == 0
+}

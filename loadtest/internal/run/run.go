@@ -1,0 +1,240 @@
+// Package run conducts a test from the first connection to the verdict.
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/spatehub/spate/loadtest/internal/adapter"
+	"github.com/spatehub/spate/loadtest/internal/check"
+	"github.com/spatehub/spate/loadtest/internal/clock"
+	"github.com/spatehub/spate/loadtest/internal/config"
+	"github.com/spatehub/spate/loadtest/internal/fleet"
+	"github.com/spatehub/spate/loadtest/internal/probe"
+	"github.com/spatehub/spate/loadtest/internal/procs"
+	"github.com/spatehub/spate/loadtest/internal/publish"
+	"github.com/spatehub/spate/loadtest/internal/report"
+	"github.com/spatehub/spate/loadtest/internal/stats"
+)
+
+// Watch is told of every point of the timeline, with the sums so far.
+type Watch func(p report.Point, sofar *stats.Stats)
+
+// Run conducts one test. When ctx ends, the test is wound up early and the
+// result says so. The error is about a test that could not start, or whose
+// server takes no events at all.
+func Run(ctx context.Context, c config.Config, watch Watch) (*report.Result, error) {
+	if err := c.Normalize(); err != nil {
+		return nil, err
+	}
+	if c.RunID == "" {
+		c.RunID = strconv.FormatUint(uint64(rand.Uint32()|1), 16)
+	}
+	var expects []report.Expect
+	var faults []error
+	for _, text := range c.Expect {
+		e, err := report.ParseExpect(text)
+		expects, faults = append(expects, e), append(faults, err)
+	}
+	a, err := adapter.New(&c)
+	if err := errors.Join(append(faults, err)...); err != nil {
+		return nil, err
+	}
+	if err := needFiles(&c); err != nil {
+		return nil, err
+	}
+	server, err := probe.New(ctx, c.ServerPID, c.ServerMetrics)
+	if err != nil {
+		return nil, err
+	}
+	idle := readServer(ctx, server)
+	if err := preflight(ctx, &c, a); err != nil {
+		return nil, err
+	}
+	t, err := open(&c, a)
+	if err != nil {
+		return nil, err
+	}
+	t.watch, t.server, t.idle = watch, server, idle
+	err = t.conduct(ctx)
+	if e := t.close(); err == nil && e != nil {
+		t.warnf("winding up: %v", e)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t.result(expects), nil
+}
+
+// test is one test under way. All of it is one goroutine's.
+type test struct {
+	cfg    *config.Config
+	clock  clock.Clock
+	fleets []fleet.Fleet
+	memory *procs.SharedMemory // with worker processes
+	lag    *fleet.LagMeter     // of this process, if it has no fleet of its own
+	pub    *publish.Publisher  // nil if there is none
+	server probe.Server        // nil if it is not watched
+	watch  Watch
+
+	started  time.Time
+	begin    int64 // publishing began; nanoseconds since the Unix epoch
+	sum      stats.Stats
+	pubSum   publish.Stats
+	final    stats.Final
+	warnings []string
+	seconds  report.Phases
+	whole    bool // publishing went on to the end of its schedule
+	broken   bool // ended by the user
+
+	// Between points of the timeline.
+	phase    string
+	timeline []report.Point
+	part     stats.Stats
+	partPub  publish.Stats
+	lastAt   time.Time
+	lastOwn  time.Duration
+	lastSrv  probe.Sample
+	peakOpen int64
+	peakRSS  int64
+
+	idle, atBegin, atEnd probe.Sample
+	ownBegin, ownEnd     time.Duration
+	workBegin            int64 // workers' processor time when publishing began
+	busy                 busyShare
+	pubEnd               int64
+}
+
+// busyShare is how much event loops worked while publishing.
+type busyShare struct {
+	busy, span int64
+	peak       float64
+}
+
+// open makes the fleets, here or in worker processes.
+func open(c *config.Config, a *adapter.Adapter) (*test, error) {
+	t := &test{cfg: c, clock: clock.New(), started: time.Now()}
+	forked := c.Fork || c.Procs > 1
+	ledger, err := t.ledger(forked)
+	if err != nil {
+		return nil, err
+	}
+	if c.Publish {
+		run, _ := strconv.ParseUint(c.RunID, 16, 32) // checked by Normalize
+		if t.pub, err = publish.New(c, a, ledger, t.clock, uint32(run)); err != nil {
+			return nil, errors.Join(err, t.close())
+		}
+	}
+	if c.Streams == 0 || forked {
+		if t.lag, err = fleet.NewLagMeter(); err != nil {
+			return nil, errors.Join(err, t.close())
+		}
+	}
+	for k := range c.Procs {
+		from, to := c.Streams*k/c.Procs, c.Streams*(k+1)/c.Procs
+		if from == to {
+			continue
+		}
+		f, err := t.openPart(ledger, forked, from, to)
+		if err != nil {
+			return nil, errors.Join(err, t.close())
+		}
+		t.fleets = append(t.fleets, f)
+	}
+	return t, nil
+}
+
+// ledger makes the ledger where everybody can reach it who needs to.
+func (t *test) ledger(shared bool) (*check.Ledger, error) {
+	space := t.cfg.Space()
+	if !t.cfg.Publish {
+		return check.NewFarLedger(space), nil
+	}
+	if !shared {
+		return check.NewLedger(space), nil
+	}
+	var err error
+	if t.memory, err = procs.NewSharedMemory(space.Bytes()); err != nil {
+		return nil, err
+	}
+	return check.LedgerIn(t.memory.Mem, space)
+}
+
+func (t *test) openPart(l *check.Ledger, forked bool, from, to int) (fleet.Fleet, error) {
+	if !forked {
+		p, err := fleet.NewPart(t.cfg, l, t.clock, from, to)
+		if err != nil {
+			return nil, err
+		}
+		return procs.Open(p)
+	}
+	spec := procs.Spec{Config: *t.cfg, Secrets: t.cfg.Secrets(), From: from, To: to, Base: t.clock.Base()}
+	if t.memory == nil {
+		return procs.Spawn(spec, nil)
+	}
+	return procs.Spawn(spec, t.memory.File)
+}
+
+// close gives everything back.
+func (t *test) close() error {
+	var wg sync.WaitGroup
+	errs := make([]error, len(t.fleets))
+	for i, f := range t.fleets {
+		wg.Go(func() { errs[i] = f.Close() })
+	}
+	wg.Wait()
+	if t.lag != nil {
+		errs = append(errs, t.lag.Close())
+	}
+	if t.memory != nil {
+		errs = append(errs, t.memory.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (t *test) warnf(format string, args ...any) {
+	t.warnings = append(t.warnings, fmt.Sprintf(format, args...))
+}
+
+// all calls fn for every fleet at once.
+func (t *test) all(fn func(i int, f fleet.Fleet) error) error {
+	var wg sync.WaitGroup
+	errs := make([]error, len(t.fleets))
+	for i, f := range t.fleets {
+		wg.Go(func() { errs[i] = fn(i, f) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// needFiles makes sure that every process may open its streams.
+func needFiles(c *config.Config) error {
+	per := (c.Streams + c.Procs - 1) / c.Procs
+	limit := probe.FileLimit()
+	room := limit - procs.FilesFor(c, 0)
+	if room < per && room > 0 {
+		return fmt.Errorf("%d streams in %d process(es) need %d open files each, and the limit is %d: use -procs %d, or raise the limit (ulimit -n %d)",
+			c.Streams, c.Procs, procs.FilesFor(c, per), limit, (c.Streams+room-1)/room, procs.FilesFor(c, per))
+	}
+	own := procs.FilesFor(c, 0)
+	if c.Procs == 1 && !c.Fork {
+		own = procs.FilesFor(c, c.Streams)
+	}
+	return probe.NeedFiles(own, "raise it (ulimit -n)")
+}
+
+func readServer(ctx context.Context, s probe.Server) probe.Sample {
+	if s == nil {
+		return probe.Sample{}
+	}
+	sample, err := s.Read(ctx)
+	if err != nil {
+		return probe.Sample{} // gone or busy: the timeline shows the hole
+	}
+	return sample
+}
