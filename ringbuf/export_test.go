@@ -3,6 +3,9 @@ package ringbuf
 // Reclaimed returns the last released sequence.
 func (r *Ring[T]) Reclaimed() uint64 { return r.reclaimed.Load() }
 
+// Value returns the place of a sequence's value, whoever owns it.
+func (r *Ring[T]) Value(seq uint64) *T { return &r.slots[seq&r.mask].value }
+
 // Sleepers returns how many root readers are counted as parked.
 func (r *Ring[T]) Sleepers() int { return int(r.roots.sleepers.Load()) }
 

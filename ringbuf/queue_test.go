@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -111,6 +112,43 @@ func TestQueueStress(t *testing.T) {
 			require.Zero(t, q.Len())
 			for i := range q.Slots() {
 				require.Nil(t, q.Slots()[i], "the queue keeps a value alive")
+			}
+		}
+	}
+}
+
+// A push that meets Close either reaches the consumer or is refused, and then
+// leaves nothing behind.
+func TestQueueCloseMeetsPush(t *testing.T) {
+	rng := newRand(newSeed(t), 0)
+	for range 3000 {
+		q := ringbuf.NewQueue[*int](256)
+		var begun atomic.Bool
+		pushed := go1(func() (n int) {
+			for begun.Store(true); q.TryPush(&n); n++ {
+			}
+			return n
+		})
+		for spins := rng.IntN(1000); spins > 0; {
+			if begun.Load() {
+				spins--
+			} else {
+				runtime.Gosched()
+			}
+		}
+		q.Close()
+		want := <-pushed
+		require.True(t, q.Closed(), "the push undid Close")
+		require.Equal(t, want, q.Len())
+		for range want {
+			_, ok := q.TryPop()
+			require.True(t, ok)
+		}
+		_, ok := q.TryPop()
+		require.False(t, ok)
+		for _, v := range q.Slots() {
+			if v != nil {
+				require.Fail(t, "the queue keeps a value alive")
 			}
 		}
 	}

@@ -124,8 +124,13 @@ func (r *Ring[T]) Cap() int { return len(r.slots) }
 
 // Slot returns the place of a sequence's value. A producer may use it from
 // claim to publish, a reader from TryNext or Next until its hold has passed
-// the sequence.
-func (r *Ring[T]) Slot(seq uint64) *T { return &r.slots[seq&r.mask].value }
+// the sequence. A build with the tag spatecheck panics outside of that.
+func (r *Ring[T]) Slot(seq uint64) *T {
+	if checked {
+		r.checkSlot(seq)
+	}
+	return &r.slots[seq&r.mask].value
+}
 
 // Claimed returns the last claimed sequence. Safe from any goroutine.
 func (r *Ring[T]) Claimed() uint64 {
@@ -228,6 +233,9 @@ func (r *Ring[T]) refusal(n int) error {
 func (r *Ring[T]) Publish(first uint64, n int) {
 	for seq := first + uint64(n); seq != first; {
 		seq--
+		if checked {
+			r.checkPublish(seq)
+		}
 		r.slots[seq&r.mask].published.Store(seq)
 		// At this point the readers own the slot.
 	}

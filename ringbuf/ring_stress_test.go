@@ -72,7 +72,7 @@ func (s *stress) run() {
 	s.released = s.start
 	s.ring = ringbuf.NewRing(s.topology.capacity, s.start, s.onRelease, ringbuf.WithWait(s.topology.wait))
 	for seq := range uint64(s.ring.Cap()) {
-		*s.ring.Slot(seq) = poisoned
+		*s.ring.Value(seq) = poisoned
 	}
 	for _, after := range s.topology.readers {
 		var before []*ringbuf.Reader[message]

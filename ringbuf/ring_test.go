@@ -187,7 +187,7 @@ func TestRingClearsSlotsWithoutRelease(t *testing.T) {
 	requireNext(t, rd, 0, seq, seq)
 	require.Equal(t, seq, *r.Slot(seq))
 	rd.Advance(seq)
-	require.Zero(t, *r.Slot(seq))
+	require.Zero(t, *r.Value(seq))
 }
 
 // What was claimed before Close reaches every reader before ErrClosed.
