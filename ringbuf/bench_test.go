@@ -273,3 +273,62 @@ func BenchmarkMailbox(b *testing.B) {
 		})
 	})
 }
+
+// BenchmarkUncontended is one message put and taken by the same goroutine: the
+// bare cost of the operations, without waits and without other processors.
+func BenchmarkUncontended(b *testing.B) {
+	ring := ringbuf.NewRing(benchCapacity, 0, func(uint64, *benchMessage) {})
+	reader := ring.NewReader()
+	queue := ringbuf.NewQueue[benchMessage](benchCapacity)
+	mpmc := ringbuf.NewMPMC[benchMessage](benchCapacity)
+	var mailbox ringbuf.Mailbox[benchMessage]
+	node := &ringbuf.Node[benchMessage]{}
+	ch := make(chan benchMessage, benchCapacity)
+	var m benchMessage
+
+	for _, side := range []struct {
+		name string
+		pass func(n int, r *benchReader)
+	}{
+		{"ring", func(n int, r *benchReader) {
+			seq, _ := ring.TryClaim(1)
+			ring.Slot(seq).fill(0, n)
+			ring.Publish(seq, 1)
+			from, to, _ := reader.TryNext(0)
+			r.assert(ring.Slot(from))
+			reader.Advance(to)
+		}},
+		{"queue", func(n int, r *benchReader) {
+			m.fill(0, n)
+			queue.TryPush(m)
+			m, _ = queue.TryPop()
+			r.assert(&m)
+		}},
+		{"mpmc", func(n int, r *benchReader) {
+			m.fill(0, n)
+			mpmc.TryPush(m)
+			m, _ = mpmc.TryPop()
+			r.assert(&m)
+		}},
+		{"mailbox", func(n int, r *benchReader) {
+			node.Value.fill(0, n)
+			mailbox.Put(node)
+			node = mailbox.Take()
+			r.assert(&node.Value)
+		}},
+		{"chan", func(n int, r *benchReader) {
+			m.fill(0, n)
+			ch <- m
+			m = <-ch
+			r.assert(&m)
+		}},
+	} {
+		b.Run("side="+side.name, func(b *testing.B) {
+			r := &benchReader{b: b, next: make([]int, 1)}
+			b.ReportAllocs()
+			for n := range b.N {
+				side.pass(n, r)
+			}
+		})
+	}
+}
