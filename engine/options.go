@@ -40,7 +40,6 @@ type config struct {
 	log        persist.Log
 	resend     bool
 	immediate  bool
-	weakLog    bool // acknowledged IDs may be ahead of what the log keeps
 	failed     func(uid string, e *wire.Event)
 	buffer     int // slots of the ring, a power of two
 	window     int // slots of it kept as history and as the clients' queues

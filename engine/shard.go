@@ -46,11 +46,10 @@ type shard struct {
 	laggards []*client // lagging, behind, or with rest to send
 	doomed   []doomedClient
 
-	high     uint64 // events ≤ high are counted as pushed to this shard's clients
-	lagLow   uint64 // no lagging client's pos is below
-	tick     uint32
-	budget   int // left until the next yield
-	draining bool
+	high   uint64 // events ≤ high are counted as pushed to this shard's clients
+	lagLow uint64 // no lagging client's pos is below
+	tick   uint32
+	budget int // left until the next yield
 
 	join    joined   // the batch for everybody
 	variant variants // the batch by audience
