@@ -51,6 +51,7 @@ type Load struct {
 	Stalled int // streams beside them that never read
 	Kind    stamp.Kind
 	Targets int // users or topics; 0 = one for each stream
+	Burst   int // events that may be waiting for one client at a time, for servers that size buffers; 0 = few
 }
 
 func (l Load) targets() int {
@@ -87,7 +88,7 @@ func New(name string, load Load) (*Rig, error) {
 	if r.dir, err = os.MkdirTemp("", "spate-bench-"); err != nil {
 		return nil, errors.Join(err, word.Close())
 	}
-	setup := server.Setup{Server: name, Progress: file, Options: server.Options{Conns: load.Streams, Dir: r.dir}}
+	setup := server.Setup{Server: name, Progress: file, Options: server.Options{Conns: load.Streams + load.Stalled, Burst: load.Burst, Dir: r.dir}}
 	if load.Kind == stamp.Topic {
 		setup.Topics = load.targets()
 	}

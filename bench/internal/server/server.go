@@ -58,6 +58,7 @@ func DefaultPath(kind stamp.Kind) string {
 // Options is what a server is made for.
 type Options struct {
 	Conns  int    `json:"conns"`  // streams that will be opened
+	Burst  int    `json:"burst"`  // events that may be waiting for one client at a time; 0 = few
 	Topics int    `json:"topics"` // topics that will be followed, 0 = none
 	Dir    string `json:"dir"`    // an empty folder, for servers with a log
 }

@@ -1,0 +1,41 @@
+//go:build linux
+
+package peer
+
+import (
+	"net"
+	"net/http"
+
+	"github.com/tmaxmax/go-sse"
+
+	"github.com/spatehub/spate/bench/internal/server"
+	"github.com/spatehub/spate/bench/internal/stamp"
+)
+
+// goSSE writes to all clients from one goroutine. It has nothing to set that would matter here.
+type goSSE struct {
+	srv sse.Server
+	ids ids
+}
+
+func newGoSSE(server.Options) (server.Server, error) {
+	s := &goSSE{}
+	s.srv.OnSession = func(w http.ResponseWriter, r *http.Request) ([]string, bool) {
+		// The library sends the head with the first event; a client that waits for the head before it counts as
+		// connected needs it now.
+		w.Header().Set("Content-Type", "text/event-stream")
+		_ = http.NewResponseController(w).Flush()
+		return []string{r.URL.Query().Get("topic")}, true
+	}
+	return s, nil
+}
+
+func (s *goSSE) Serve(ln net.Listener) error { return serveHTTP(ln, &s.srv) }
+
+func (s *goSSE) Path(kind stamp.Kind) string { return "/events?topic=" + channelParameter(kind) }
+
+func (s *goSSE) Publish(kind stamp.Kind, index uint32, data []byte) error {
+	m := &sse.Message{ID: sse.ID(s.ids.next()), Type: sse.Type("message")}
+	m.AppendData(string(data))
+	return s.srv.Publish(m, channelOf(kind, index))
+}
