@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -66,6 +67,9 @@ func TestDashboardThroughKillAndRestart(t *testing.T) {
 			require.NoError(t, err, "a drained hub exits with 0: %s", h.stderr)
 		}
 		until(t, ctx, `spate.state === "reconnecting"`)
+		if round == 0 {
+			refuseStreams(t, h.address())
+		}
 		h = startHub(t, bin, h.address(), data)
 		until(t, ctx, fmt.Sprintf(`spate.state === "live" && spate.resumes >= %d`, round+1))
 	}
@@ -78,6 +82,33 @@ func TestDashboardThroughKillAndRestart(t *testing.T) {
 	checkPage(t, ctx, h.base, last, acked.acked)
 	require.Empty(t, trouble(), "errors on the page")
 	screenshots(t, ctx)
+}
+
+// refuseStreams answers 503 at the hub's address, as a proxy does in front of a hub that is away, until the page has
+// come back by itself: an EventSource gives up for good at such an answer, and the page must make a new one, which
+// resumes by the query.
+func refuseStreams(t *testing.T, address string) {
+	t.Helper()
+	resumed := make(chan struct{})
+	var once sync.Once
+	server := &http.Server{Addr: address, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The browser's own attempts carry the header.
+		if r.URL.Query().Get("last_event_id") != "" && r.Header.Get("Last-Event-ID") == "" {
+			once.Do(func() { close(resumed) })
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})}
+	ended := make(chan error, 1)
+	go func() { ended <- server.ListenAndServe() }()
+	select {
+	case <-resumed:
+	case err := <-ended:
+		require.NoError(t, err)
+	case <-time.After(patience):
+		require.FailNow(t, "the page does not come back")
+	}
+	require.NoError(t, server.Close())
+	require.ErrorIs(t, <-ended, http.ErrServerClosed)
 }
 
 // pushByForm pushes through the page's own form, text that would run as a script if the page took it for markup.

@@ -1,15 +1,18 @@
 // Line charts over the last minutes, drawn on canvas. Time runs in the measurements' own clock; where nothing was
-// measured for longer than AWAY (the hub was down), the line breaks and the span is shaded.
+// measured for longer than AWAY (the hub was down), the line breaks and the span is shaded. A restart of the hub is marked
+// by a dashed line.
 
 import { time } from "./format.js";
 
-const AWAY = 1500;      // ms without a point that count as a break
+const AWAY = 2000;      // ms without a point that count as a break
 const KEEP = 300 * 1000; // ms of points kept, the longest window
 
-// A Clock tells the measurements' now from the page's: the smallest delay seen is taken as none.
+// A Clock tells the measurements' now from the page's: the smallest delay seen is taken as none. It also keeps the times
+// that every chart marks.
 export class Clock {
   constructor() {
     this.skew = null;
+    this.marks = [];
   }
   saw(t) {
     const skew = Date.now() - t;
@@ -95,6 +98,7 @@ export class Chart {
     this.grid(c, palette, box, top, y, left, right, x, seconds);
     this.breaks(c, palette, box, shown, right, x);
     this.lines(c, palette, box, shown, x, y);
+    this.marks(c, palette, box, left, x);
     this.labels(c, palette, top, y);
     this.legend(c, palette, box, shown, left, right, x, y);
   }
@@ -107,7 +111,7 @@ export class Chart {
   }
 
   sum(p) {
-    return this.spec.series.reduce((sum, s) => sum + (s.unstacked ? 0 : p.v[s.key] || 0), 0);
+    return this.spec.series.reduce((sum, s) => sum + (p.v[s.key] || 0), 0);
   }
 
   // top is the upper end of the scale: fixed, given with the point, or a round number above everything shown.
@@ -151,33 +155,44 @@ export class Chart {
     if (last && right - last.t > AWAY) shade(last.t, right);
   }
 
+  // lines draws the first series last, so that a stacked one of zero does not hide the one below it.
   lines(c, palette, box, shown, x, y) {
-    const base = new Array(shown.length).fill(0);
-    const below = (i) => (this.spec.stack ? base[i] : 0);
+    const bases = [new Array(shown.length).fill(0)];
     for (const s of this.spec.series) {
-      const color = palette[s.color];
-      for (const [from, to] of runs(shown)) {
-        c.beginPath();
-        for (let i = from; i <= to; i++) {
-          c.lineTo(x(shown[i].t), y((shown[i].v[s.key] || 0) + below(i)));
-        }
-        c.strokeStyle = color;
-        c.lineWidth = 1.6;
-        c.lineJoin = "round";
-        c.stroke();
-        if (s.fill || this.spec.stack) {
-          for (let i = to; i >= from; i--) c.lineTo(x(shown[i].t), y(below(i)));
-          c.closePath();
-          c.globalAlpha = this.spec.stack ? 0.32 : 0.14;
-          c.fillStyle = color;
-          c.fill();
-          c.globalAlpha = 1;
-        }
-      }
-      if (this.spec.stack) {
-        for (let i = 0; i < shown.length; i++) base[i] += shown[i].v[s.key] || 0;
-      }
+      const base = bases[bases.length - 1];
+      bases.push(this.spec.stack ? base.map((b, i) => b + (shown[i].v[s.key] || 0)) : base);
     }
+    for (let n = this.spec.series.length - 1; n >= 0; n--) {
+      for (const [from, to] of runs(shown)) this.line(c, palette, n, bases[n], shown, from, to, x, y);
+    }
+  }
+
+  line(c, palette, n, base, shown, from, to, x, y) {
+    const s = this.spec.series[n];
+    const color = palette[s.color];
+    c.beginPath();
+    for (let i = from; i <= to; i++) c.lineTo(x(shown[i].t), y((shown[i].v[s.key] || 0) + base[i]));
+    c.strokeStyle = color;
+    c.lineWidth = 1.6;
+    c.lineJoin = "round";
+    c.stroke();
+    if (!s.fill && !this.spec.stack) return;
+    for (let i = to; i >= from; i--) c.lineTo(x(shown[i].t), y(base[i]));
+    c.closePath();
+    c.globalAlpha = this.spec.stack ? 0.32 : 0.14;
+    c.fillStyle = color;
+    c.fill();
+    c.globalAlpha = 1;
+  }
+
+  marks(c, palette, box, left, x) {
+    c.strokeStyle = palette.red;
+    c.lineWidth = 1;
+    c.setLineDash([3, 3]);
+    for (const t of this.clock.marks) {
+      if (t >= left) line(c, Math.round(x(t)) + 0.5, box.y, Math.round(x(t)) + 0.5, box.y + box.h);
+    }
+    c.setLineDash([]);
   }
 
   labels(c, palette, top, y) {

@@ -47,13 +47,13 @@ export class Log {
     const shown = this.rows.filter((r) => this.show === "all" || !this.isMeasurement(r.type)).slice(-ROWS).reverse();
     this.empty.hidden = shown.length > 0;
     this.empty.textContent = this.show === "all" ? "No event yet." : "Nothing pushed yet: try the form.";
-    this.body.replaceChildren(...shown.map(row));
+    this.body.replaceChildren(...shown.map((r) => row(r, this.isMeasurement(r.type))));
   }
 }
 
-function row(r) {
+function row(r, measurement) {
   const tr = document.createElement("tr");
-  tr.dataset.kind = r.kind;
+  tr.dataset.kind = measurement ? "measurement" : r.kind;
   for (const [name, text] of [["time", time(r.at)], ["id", r.id || "–"], ["type", r.type], ["data", shorten(r.data)]]) {
     const td = document.createElement("td");
     td.className = name;

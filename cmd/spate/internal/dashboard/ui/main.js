@@ -48,7 +48,10 @@ function measured(topic, d) {
 }
 
 function sawStart(t) {
-  if (started && t !== started) restarts++;
+  if (started && t !== started) {
+    restarts++;
+    clock.marks.push(t);
+  }
   started = t;
 }
 
@@ -88,7 +91,7 @@ function tiles() {
 function palette() {
   const style = getComputedStyle(document.documentElement);
   const p = { font: "11px " + style.getPropertyValue("--mono") };
-  for (const name of ["text", "muted", "grid", "away", "teal", "blue", "amber", "pink"]) {
+  for (const name of ["text", "muted", "grid", "away", "teal", "blue", "amber", "pink", "red"]) {
     p[name] = style.getPropertyValue("--" + name).trim();
   }
   return p;
@@ -168,9 +171,9 @@ function controls() {
 
 // backfill is the ID to start after: a little before the newest, so that the charts begin with the last minute, and
 // never before the log's first. Without history the page starts live.
-function backfill({ demo, log: kept, position }) {
-  if (!demo || !kept?.first || kept.first === "0") return "";
-  const from = minus(position, BACKFILL);
+function backfill({ demo, log: kept }) {
+  if (!demo || !kept?.sync || kept.first === "0") return ""; // an unsynced log may skip IDs at a restart
+  const from = minus(kept.last, BACKFILL);
   return compare(from, kept.first) > 0 ? from : kept.first;
 }
 

@@ -14,7 +14,10 @@ export class PushForm {
       e.preventDefault();
       this.send();
     });
-    form.addEventListener("input", () => this.showCurl());
+    form.addEventListener("input", () => {
+      this.showCurl();
+      if (this.result.dataset.kind === "bad") this.say("", "");
+    });
     form.elements.data.addEventListener("keydown", (e) => {
       if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) {
         e.preventDefault();
