@@ -1,6 +1,8 @@
 package persist
 
 import (
+	"time"
+
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -17,3 +19,9 @@ func PebbleOptions() *pebble.Options {
 	opts.FS = vfs.Default
 	return opts
 }
+
+// Settle does what the keeper would do now, and returns when it is done.
+func (p *Pebble) Settle() { p.work() }
+
+// WithFlushDelay sets how long range deletes stay in memory.
+func WithFlushDelay(d time.Duration) Option { return func(c *config) { c.flushDelay = d } }

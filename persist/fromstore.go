@@ -67,9 +67,9 @@ type storeLog struct {
 		last, started uint64
 		sure          bool
 
-		failed  []idRange // ascending: IDs that may be in the Store and don't count
-		proven  bool      // the Store keeps audiences
-		loses   bool      // it does not
+		failed []idRange // ascending: IDs that may be in the Store and don't count
+		proven bool      // the Store keeps audiences
+		loses  bool      // it does not
 	}
 }
 

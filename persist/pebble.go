@@ -231,6 +231,7 @@ func (p *Pebble) Close() error {
 		p.maint.Unlock()
 		return nil
 	}
+	p.syncLocked()
 	p.heal.retryAt = time.Time{}
 	healErr := p.healLocked()
 	p.appending.Lock()
@@ -252,6 +253,17 @@ func (p *Pebble) Close() error {
 		return fmt.Errorf("persist: close %q: %w", p.dir, err)
 	}
 	return nil
+}
+
+// syncLocked makes durable what was acknowledged without sync, so that a failure
+// comes while there is still something to be done about it. maint is held.
+func (p *Pebble) syncLocked() {
+	if p.cfg.sync || p.gen.fence.err() != nil {
+		return
+	}
+	if err := p.gen.db.LogData(nil, pebble.Sync); err != nil {
+		p.gen.fence.fail(err)
+	}
 }
 
 // lockDir locks a directory against other logs.

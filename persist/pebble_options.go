@@ -50,6 +50,11 @@ func (p *Pebble) pebbleOptions(f *fence) *pebble.Options {
 		},
 	}
 	opts.Experimental.EnableDeleteOnlyCompactionExcises = func() bool { return true }
+	// The default scheduler looks for work ten times a second for ever, in a
+	// goroutine that a failed Open leaves behind. This one grants a compaction when
+	// a flush or another one ends, which is when there is any; its name tells what
+	// Pebble made it for, and it does no less here.
+	opts.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
 	for i := range opts.Levels {
 		opts.Levels[i].BlockSize = 16 << 10
 	}

@@ -1,0 +1,121 @@
+package persist_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+
+	"github.com/spatehub/spate/persist"
+)
+
+// TestPowerCut cuts the power at random moments while records are appended, with a
+// random share of what was not synced on the disk. Invariant 6: each acknowledged
+// record is there, in order, once, and what is there beyond these was begun. It
+// then goes on with what the cut left, several times.
+func TestPowerCut(t *testing.T) {
+	rounds := 12
+	if raceEnabled {
+		rounds = 4
+	}
+	for _, sync := range []bool{true, false} {
+		t.Run(map[bool]string{true: "sync", false: "nosync"}[sync], func(t *testing.T) {
+			rng := seeded(t)
+			for range rounds {
+				fs, kept := vfs.NewCrashableMem(), []uint64{}
+				for range 3 {
+					fs, kept = cutPower(t, rng, fs, kept, sync)
+				}
+			}
+		})
+	}
+}
+
+// cutPower opens the log on fs, which must hold the records kept; appends for a
+// while, and returns what a power cut leaves of fs, and of the records. The log
+// keeps running until the clone is taken, as the machine would.
+func cutPower(t *testing.T, rng *rand.Rand, fs *vfs.MemFS, kept []uint64, syncWrites bool) (*vfs.MemFS, []uint64) {
+	l := openPebble(t, "a/log", persist.WithFS(fs), persist.WithSync(syncWrites))
+	require.Equal(t, kept, idsOf(readAll(t, l, 0, 100)))
+
+	var all []uint64
+	var batches [][]persist.Record
+	last := l.Last()
+	for range 50 {
+		recs := randomRecords(rng, 1+rng.IntN(20), last)
+		if rng.IntN(5) == 0 {
+			recs[0].Frame = frameOf(recs[0].ID, 100_000) // for more files
+		}
+		last = recs[len(recs)-1].ID
+		batches = append(batches, recs)
+		all = append(all, idsOf(recs)...)
+	}
+	all = append(slices.Clone(kept), all...)
+
+	// appendAll runs on its own, so that the cut comes at any moment.
+	var acked atomic.Uint64
+	acked.Store(l.Last())
+	moment := make(chan struct{})
+	cutAt := rng.IntN(len(batches))
+	var wg sync.WaitGroup
+	wg.Go(func() { pipeline(t, l, batches, cutAt, moment, &acked) })
+	<-moment
+	sure := acked.Load()
+	clone := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
+	wg.Wait()
+	require.NoError(t, l.Close())
+
+	l = openPebble(t, "a/log", persist.WithFS(clone), persist.WithSync(syncWrites))
+	defer func() { require.NoError(t, l.Close()) }()
+	got := idsOf(readAll(t, l, 0, 100))
+	require.LessOrEqual(t, len(got), len(all))
+	require.Equal(t, all[:len(got)], got, "what is there must be the beginning of what was appended")
+	if syncWrites {
+		n, found := slices.BinarySearch(all, sure)
+		if found {
+			n++
+		}
+		require.GreaterOrEqual(t, len(got), n, "records up to %d were acknowledged", sure)
+	}
+	if len(got) > 0 {
+		require.Equal(t, got[len(got)-1], l.Last())
+	}
+	return clone, got
+}
+
+// pipeline appends batches, up to three at a time, and closes moment when it comes
+// to batch cutAt.
+func pipeline(t *testing.T, l *persist.Pebble, batches [][]persist.Record, cutAt int, moment chan struct{}, acked *atomic.Uint64) {
+	type pending struct {
+		wait func() error
+		last uint64
+	}
+	queue := make(chan pending, 3)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for p := range queue {
+			if err := p.wait(); err != nil {
+				t.Errorf("append of %d: %v", p.last, err)
+				return
+			}
+			acked.Store(p.last)
+		}
+	})
+	for i, recs := range batches {
+		if i == cutAt {
+			close(moment)
+		}
+		wait, err := l.Begin(recs)
+		if err != nil {
+			t.Errorf("begin: %v", err)
+			break
+		}
+		queue <- pending{wait, recs[len(recs)-1].ID}
+	}
+	close(queue)
+	wg.Wait()
+}
