@@ -14,8 +14,9 @@ BENCH      ?= .
 BENCHPKG   ?= ./...
 BENCHCOUNT ?= 6
 BENCHTIME  ?= 1s
-# Kill rounds of `make torture`.
+# Kill rounds of `make torture`, and how often it repeats the random tests, each time with another seed.
 ROUNDS     ?= 50
+REPEAT     ?= 10
 
 # Every module of the repository but the tools: the main one first, then the nested ones.
 MODULES    := . $(patsubst %/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path './tools/*' | sort))
@@ -79,9 +80,10 @@ bench-peers: ## The same work on other Go SSE libraries (bench/peers, a module o
 	cd bench/peers && $(GO) run . $(ARGS)
 
 .PHONY: torture
-torture: ## Long crash tests: ROUNDS (50) times kill -9 while events are pushed
-	SPATE_KILL_ROUNDS=$(ROUNDS) $(GO) test -race -count=1 -timeout 0 -v -run 'Kill' ./cmd/spate/... ./persist/... ./engine/...
+torture: ## Long crash tests: ROUNDS (50) times kill -9 under load, power cuts, failing disks, resume under fire
+	SPATE_KILL_ROUNDS=$(ROUNDS) $(GO) test -race -count=1 -timeout 0 -v -run '^TestKill$$' ./cmd/spate
+	$(GO) test -race -count=$(REPEAT) -timeout 0 -run 'PowerCut|DiskFails|EachCallFails|UnderFire' ./persist/... ./engine/...
 
 .PHONY: model
-model: ## The model check of the hand-over between resend and live
-	$(GO) test -count=1 -v -run 'Model' ./engine/... ./ringbuf/...
+model: ## Model checks: rings, log and hand-over against obviously right twins
+	$(GO) test -count=1 -v -run 'Model|Against' ./ringbuf/... ./persist/... ./engine/...
