@@ -2,6 +2,7 @@ package serve
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,6 +46,7 @@ func sanitized(headers map[string]string) []header {
 			list = append(list, header{name, cleanValue(value)})
 		}
 	}
+	slices.SortFunc(list, func(a, b header) int { return strings.Compare(a.name, b.name) })
 	return list
 }
 

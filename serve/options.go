@@ -25,8 +25,7 @@ type config struct {
 const (
 	defaultRetry = 3 * time.Second
 
-	// defaultStall bounds one write of a portable stream where neither the
-	// option nor, since it can't be asked, the hub says otherwise.
+	// defaultStall bounds one write of a portable stream where no option does.
 	defaultStall = 60 * time.Second
 )
 
@@ -64,7 +63,10 @@ func WithRetry(d time.Duration) ServeOption { return func(c *config) { c.retry =
 func WithPolicy(p engine.Policy) ServeOption { return func(c *config) { c.policy = p } }
 
 // WithStallTimeout sets after how long a connection that accepts no byte is
-// closed, instead of the hub's time-out; negative means never.
+// closed, instead of the hub's time-out; negative means never. It is also how
+// long one write of a portable stream may take (default 60 s), and how long the
+// peer of a raw one may acknowledge nothing (default 2 min): a peer without
+// power or network is found by that.
 func WithStallTimeout(d time.Duration) ServeOption { return func(c *config) { c.stall = d } }
 
 // WithConflation gives a connection that fell behind only the newest event per

@@ -58,7 +58,7 @@ func (c *config) serveConn(w http.ResponseWriter, r *http.Request, hub *engine.H
 		conn.Close()
 		return true
 	}
-	sock, err := rawsock.Take(conn)
+	sock, err := rawsock.Take(conn, c.silence())
 	if err != nil {
 		// A wrapped connection, or no descriptor left: it keeps its goroutine.
 		c.serveHijacked(conn, r, hub, sub)
@@ -71,6 +71,18 @@ func (c *config) serveConn(w http.ResponseWriter, r *http.Request, hub *engine.H
 	}
 	sock.Watch(subscriber)
 	return true
+}
+
+// deadPeer is how long a raw connection's peer may acknowledge nothing, unless
+// an option says otherwise. Heartbeats see to it that there always is something
+// to acknowledge.
+const deadPeer = 2 * time.Minute
+
+func (c *config) silence() time.Duration {
+	if c.stall == 0 {
+		return deadPeer
+	}
+	return c.stall
 }
 
 // greet writes the response head and the greeting, and reports whether that

@@ -37,7 +37,8 @@ func (c *config) subscription(r *http.Request, uid string, topics []string) (eng
 // none. The header wins: a browser that reconnects sends it with the query of
 // the first connection.
 func lastEventID(r *http.Request) string {
-	if id := r.Header.Get("Last-Event-ID"); id != "" {
+	// In its canonical form, which Get need not make (and allocate) first.
+	if id := r.Header.Get("Last-Event-Id"); id != "" {
 		return id
 	}
 	if !strings.Contains(r.URL.RawQuery, resumeQuery) {

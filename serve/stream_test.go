@@ -121,7 +121,7 @@ func TestTwoTabs(t *testing.T) {
 // The server's ReadTimeout and WriteTimeout are for requests that end. That they
 // have passed is seen by a connection that was opened later and cut.
 func TestServerTimeoutsDoNotCutStreams(t *testing.T) {
-	const limit = 100 * time.Millisecond
+	const limit = 400 * time.Millisecond
 	with := setup{server: func(srv *http.Server) {
 		srv.ReadTimeout, srv.WriteTimeout, srv.IdleTimeout = limit, limit, limit
 	}}
@@ -129,14 +129,12 @@ func TestServerTimeoutsDoNotCutStreams(t *testing.T) {
 		st := s.open("")
 		s.push("", "before")
 		st.expect("before")
-		for range 2 {
-			late, err := net.Dial(s.server.Listener.Addr().Network(), s.server.Listener.Addr().String())
-			require.NoError(t, err)
-			_, _ = io.Copy(io.Discard, late) // until the server has had enough of it
-			late.Close()
-			s.push("", "after")
-			st.expect("after")
-		}
+		late, err := net.Dial(s.server.Listener.Addr().Network(), s.server.Listener.Addr().String())
+		require.NoError(t, err)
+		_, _ = io.Copy(io.Discard, late) // until the server has had enough of it
+		late.Close()
+		s.push("", "after")
+		st.expect("after")
 		s.online(1)
 	})
 }

@@ -2,8 +2,10 @@ package rawsock
 
 import (
 	"errors"
+	"math"
 	"net"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -28,13 +30,18 @@ func Supported() bool { return true }
 // *net.UnixConn, into a Conn and closes c. Anything that wraps a connection is
 // refused with [errors.ErrUnsupported], since its wrapper would be bypassed.
 // Where Take fails, c is as it was.
-func Take(c net.Conn) (*Conn, error) {
+//
+// A TCP peer that acknowledges nothing of what was sent for longer than silence
+// is taken for gone, which [Waker.Hangup] tells; 0 or less leaves that to the
+// kernel, which is patient: a quarter of an hour. (Keep-alive probes do not help
+// where something was sent and is waited for.)
+func Take(c net.Conn, silence time.Duration) (*Conn, error) {
 	var sock syscall.Conn
 	switch nc := c.(type) {
 	case *net.TCPConn:
 		sock = nc
 	case *net.UnixConn:
-		sock = nc
+		sock, silence = nc, 0
 	default:
 		return nil, errors.ErrUnsupported
 	}
@@ -50,6 +57,10 @@ func Take(c net.Conn) (*Conn, error) {
 	}
 	if dupErr != nil {
 		return nil, dupErr
+	}
+	if silence > 0 {
+		ms := min(silence.Milliseconds(), math.MaxInt32)
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(max(ms, 1)))
 	}
 	p, slot, err := watch(fd)
 	if err != nil {

@@ -5,13 +5,14 @@ package rawsock
 import (
 	"errors"
 	"net"
+	"time"
 )
 
 // Conn does not exist on this system; see [Take].
 type Conn struct{}
 
 // Take fails with [errors.ErrUnsupported].
-func Take(net.Conn) (*Conn, error) { return nil, errors.ErrUnsupported }
+func Take(net.Conn, time.Duration) (*Conn, error) { return nil, errors.ErrUnsupported }
 
 // Supported reports whether [Take] can succeed on this system.
 func Supported() bool { return false }

@@ -84,7 +84,7 @@ func (n *network) pair() (*rawsock.Conn, net.Conn) {
 	require.NoError(n.t, err)
 	server, err := n.l.Accept()
 	require.NoError(n.t, err)
-	conn, err := rawsock.Take(server)
+	conn, err := rawsock.Take(server, time.Minute)
 	require.NoError(n.t, err)
 	_, err = server.Write([]byte("x"))
 	require.ErrorIs(n.t, err, net.ErrClosed, "the net.Conn must be out of use")
@@ -244,6 +244,17 @@ func TestCloseWithResetFreesAtOnce(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ECONNRESET)
 }
 
+// A peer that acknowledges nothing is taken for gone after the time given.
+func TestSilenceIsBounded(t *testing.T) {
+	n := listen(t, "tcp")
+	conn, client := n.pair()
+	defer client.Close()
+	ms, err := unix.GetsockoptInt(conn.Descriptor(), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)
+	require.NoError(t, err)
+	require.Equal(t, 60_000, ms)
+	conn.Close(false)
+}
+
 // A connection that wraps another may do more than pass bytes on: it is left
 // alone, and usable.
 func TestWrappedConnectionIsRefused(t *testing.T) {
@@ -252,7 +263,7 @@ func TestWrappedConnectionIsRefused(t *testing.T) {
 	defer b.Close()
 	type wrapped struct{ net.Conn }
 	for _, c := range []net.Conn{a, wrapped{a}} {
-		_, err := rawsock.Take(c)
+		_, err := rawsock.Take(c, 0)
 		require.ErrorIs(t, err, errors.ErrUnsupported)
 	}
 	n := listen(t, "tcp")
@@ -262,7 +273,7 @@ func TestWrappedConnectionIsRefused(t *testing.T) {
 	server, err := n.l.Accept()
 	require.NoError(t, err)
 	server.Close()
-	_, err = rawsock.Take(server)
+	_, err = rawsock.Take(server, time.Minute)
 	require.Error(t, err)
 }
 
