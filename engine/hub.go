@@ -90,10 +90,8 @@ func NewHub(opts ...HubOption) *Hub {
 
 	runners := min(cfg.shards, 2*processors())
 	readers := max(1, processors()/2)
-	h.kernel = newPool(runners+readers, cfg.logger, nil)
-	h.workers = newPool(cfg.workers, cfg.logger, func(p any) {
-		cfg.logger.Error("spate: failure callback panicked", "panic", p)
-	})
+	h.kernel = newPool(cfg.logger)
+	h.workers = newPool(cfg.logger)
 	h.notices = newNotices(h)
 	if h.log != nil {
 		h.journal = newJournal(h, h.log)
@@ -170,12 +168,13 @@ func (h *Hub) firstID() uint64 {
 	return last + 1
 }
 
-func newPool(size int, logger *slog.Logger, onPanic func(any)) *ants.Pool {
-	if onPanic == nil {
-		onPanic = func(p any) { panic(p) } // a bug of ours or of a Sink: not to be hidden
-	}
-	p, err := ants.NewPool(size, ants.WithNonblocking(true), ants.WithPanicHandler(onPanic),
-		ants.WithLogger(antsLogger{logger}))
+// newPool returns a pool without a bound of its own: what is submitted to it is
+// bounded by a limiter. The pool counts a worker until it is back in its list,
+// a moment after the limiter has counted it out; a bound would refuse its
+// successor in that moment, and what was to be done would be left lying.
+func newPool(logger *slog.Logger) *ants.Pool {
+	p, err := ants.NewPool(-1, ants.WithLogger(antsLogger{logger}),
+		ants.WithPanicHandler(func(p any) { panic(p) })) // a bug of ours or of a Sink: not to be hidden
 	if err != nil {
 		panic("engine: pool: " + err.Error()) // only for options that contradict each other
 	}

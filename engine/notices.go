@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -59,20 +60,29 @@ func (n *notices) start() {
 }
 
 func (n *notices) drainer() {
-	defer func() {
-		// Also after a panic of the callback, which the pool reports.
-		n.active.leave()
-		if n.queue.Len() > 0 {
-			n.start()
-		}
-	}()
 	for {
-		m, ok := n.queue.TryPop()
-		if !ok {
+		for {
+			m, ok := n.queue.TryPop()
+			if !ok {
+				break
+			}
+			n.call(m)
+		}
+		n.active.leave()
+		if n.queue.Len() == 0 || !n.active.enter() {
 			return
 		}
-		n.hub.cfg.failed(m.uid, m.ev)
 	}
+}
+
+// call makes one callback, and survives its panic.
+func (n *notices) call(m notice) {
+	defer func() {
+		if p := recover(); p != nil {
+			n.hub.cfg.logger.Error("spate: failure callback panicked", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	n.hub.cfg.failed(m.uid, m.ev)
 }
 
 // finish waits until the callbacks are made, or ctx ends.

@@ -89,8 +89,8 @@ func WithChanBufferSize(n int) HubOption { return func(c *config) { c.buffer = n
 // lag before its policy takes effect.
 func WithQueueBytes(n int) HubOption { return func(c *config) { c.queueBytes = n } }
 
-// WithWorkerNum sizes the pool that runs callbacks and other slow work
-// (default 64, 1 to 65,536). Delivery does not run on it.
+// WithWorkerNum sizes the pool that runs callbacks: at most so many run at a
+// time (default 64, 1 to 65,536). Delivery does not run on it.
 func WithWorkerNum(n int) HubOption { return func(c *config) { c.workers = n } }
 
 // WithShards sets the number of shards that connections are spread over

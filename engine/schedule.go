@@ -73,7 +73,7 @@ func (s *scheduler) queue(sh *shard) {
 // start submits a runner unless enough are at work.
 func (s *scheduler) start() {
 	if s.runners.enter() && s.pool.Submit(s.run) != nil {
-		// The pool has room for every runner; only a released one refuses.
+		// The pool has no bound; only a released one refuses.
 		s.runners.leave()
 	}
 }
