@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/spatehub/spate/wire"
@@ -68,7 +69,8 @@ func (e *entry) audience() []string {
 // Event may have changed since.
 func (e *entry) event() *wire.Event {
 	ev := decodeFrame(e.frame())
-	ev.Topic, ev.Key, ev.Users, ev.Ephemeral = e.topic, e.key, e.audience(), e.ephemeral
+	// The audience lies in the slot, which the callback outlives.
+	ev.Topic, ev.Key, ev.Users, ev.Ephemeral = e.topic, e.key, slices.Clone(e.audience()), e.ephemeral
 	return ev
 }
 
