@@ -115,7 +115,7 @@ func (s *shard) giveUp(c *client, to uint64) {
 // trim moves on the clients that wait at events which the window is about to
 // lose: to the log, or to a later position with a gap.
 func (s *shard) trim(low uint64) {
-	ahead := low + uint64(s.hub.cfg.window/8) // not again for each event
+	ahead := low + (s.high+1-low)/8 // not again for each event
 	if before(s.high, ahead) {
 		ahead = s.high
 	}

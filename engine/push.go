@@ -276,17 +276,9 @@ const (
 	ringBytesMax = 4 * ringBytes
 )
 
-// windowNow returns how much history shards keep: less where frames are large.
-func (h *Hub) windowNow() int {
-	held := h.frames.held.Load()
-	if held <= ringBytes {
-		return h.cfg.window
-	}
-	return max(min(minBuffer/2, h.cfg.window), int(int64(h.cfg.window)*ringBytes/held))
-}
-
 // awaitMemory waits while the ring holds too many bytes. This is rare, and
-// ends as fast as the shards pass, so it polls.
+// ends as fast as the shards pass: when they have seen everything, their
+// history is within ringBytes. So it polls.
 func (h *Hub) awaitMemory(ctx context.Context) error {
 	for h.frames.held.Load() > ringBytesMax {
 		h.wakeMask(h.all)

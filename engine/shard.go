@@ -106,12 +106,32 @@ func (s *shard) pass() (more bool) {
 // window no longer covers. Clients that would lose their place are moved on
 // first.
 func (s *shard) advance(to uint64) {
-	low := to + 1 - uint64(s.hub.windowNow())
+	low := s.historyAt(to)
 	if len(s.laggards) > 0 && before(s.lagLow+1, low) {
 		s.trim(low)
 	}
 	s.reader.Advance(to)
 	s.reader.Hold(low)
+}
+
+// historyAt returns the oldest sequence that the shard keeps once it is at to:
+// the window's, or a later one where frames are so large that the ring holds
+// too many bytes; then the latest ringBytes of them stay.
+func (s *shard) historyAt(to uint64) uint64 {
+	low := to + 1 - uint64(s.hub.cfg.window)
+	if s.hub.frames.held.Load() <= ringBytes {
+		return low
+	}
+	if oldest := s.oldest(); before(low, oldest) {
+		low = oldest
+	}
+	room := ringBytes
+	for seq := to + 1; seq != low; seq-- {
+		if room -= len(s.hub.ring.Slot(seq - 1).buf.B); room < 0 {
+			return seq
+		}
+	}
+	return low
 }
 
 // cursor is the shard's position: every event ≤ it has been through deliver.
