@@ -155,6 +155,9 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 	h.ring.Publish(p.first, len(events))
 	h.events.Add(uint64(len(events)))
 	if h.journal == nil || h.cfg.immediate {
+		if h.ring.Claimed() != last {
+			mask = h.all // later pushes, of whatever audience, may have been held back by this one
+		}
 		h.wakeFor(p.first, last, mask)
 	}
 	if wait == nil {
