@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"runtime"
 	"time"
 
 	"github.com/spatehub/spate/ringbuf"
@@ -22,8 +21,8 @@ func (h *Hub) Close() {
 // for them has failed. It also closes the log. Pushes beside it either are
 // delivered or return ErrClosed.
 //
-// It returns ctx's error if the drain was cut short. It may be called again,
-// to wait for the end of the first call.
+// It returns ctx's error if the drain was cut short. It may be called again, to
+// wait for the end of the first call; then ctx ends only this waiting.
 func (h *Hub) Shutdown(ctx context.Context) error {
 	first := false
 	h.shutdown.Do(func() {
@@ -31,8 +30,16 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 		h.closing.Store(true)
 		go h.finish(ctx)
 	})
+	if !first {
+		select {
+		case <-h.closed:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	<-h.closed
-	if first && h.expired.Load() {
+	if h.expired.Load() {
 		return ctx.Err()
 	}
 	return nil
@@ -44,9 +51,8 @@ func (h *Hub) finish(ctx context.Context) {
 	defer close(h.closed)
 	h.await(ctx, func() bool { return h.pushers.Load() == 0 })
 	h.ring.Close()
-	for h.pushers.Load() != 0 { // after Close of the ring none of them waits for room
-		runtime.Gosched()
-	}
+	// After Close of the ring none of them waits for room, only for the log.
+	h.await(context.Background(), func() bool { return h.pushers.Load() == 0 })
 	h.wakeMask(h.all)
 	h.await(ctx, func() bool { return h.drained() && h.online.Load() == 0 })
 	if h.online.Load() != 0 || !h.drained() {

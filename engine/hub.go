@@ -55,7 +55,7 @@ type Hub struct {
 	_       [64]byte
 
 	logFailed atomic.Uint64
-	online    atomic.Int64  // connections; Subscribe adds, a shard's close subtracts
+	online    atomic.Int64  // connections; Subscribe adds before it looks at closing, a shard's close subtracts
 	turn      atomic.Uint64 // spreads anonymous connections
 	closing   atomic.Bool   // set by Shutdown: no push, no subscription any more
 	expired   atomic.Bool   // set by Shutdown at its deadline: close what still waits
@@ -236,8 +236,14 @@ func (h *Hub) Subscribe(sub Subscription, sink Sink) (Subscriber, error) {
 	case stall == 0 && h.cfg.stall > 0:
 		c.stallFor = h.ticksOf(h.cfg.stall)
 	}
-	h.start(c, sub)
+	// Counted before the look at closing: either Shutdown waits for the
+	// connection, or it is refused here.
 	h.online.Add(1)
+	if h.closing.Load() {
+		h.left()
+		return Subscriber{}, ErrClosed
+	}
+	h.start(c, sub)
 	c.attend(attendJoin)
 	return Subscriber{c}, nil
 }
@@ -288,7 +294,7 @@ func (sub *Subscription) validate() error {
 }
 
 // left counts a connection out.
-func (h *Hub) left(reason error) {
+func (h *Hub) left() {
 	h.online.Add(-1)
 	if h.closing.Load() {
 		select {

@@ -141,5 +141,5 @@ func (s *shard) close(c *client, reason error) {
 	c.flags.Or(attendClosed)
 	c.sink.Close(reason)
 	c.sink = nil
-	s.hub.left(reason)
+	s.hub.left()
 }

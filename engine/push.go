@@ -111,6 +111,9 @@ type audience struct {
 var waits = sync.Pool{New: func() any { return newCommitWait() }}
 
 func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mode pushMode) (p pushed, err error) {
+	if h.closing.Load() { // not counted: Shutdown waits for those that are
+		return p, ErrClosed
+	}
 	h.pushers.Add(1)
 	defer h.pushers.Add(-1)
 	if h.closing.Load() {
