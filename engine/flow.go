@@ -316,7 +316,8 @@ func (j *joined) before(i int) uint64 {
 	return j.parts[i-1].seq
 }
 
-// ticksOf converts a duration to ticks of the hub's clock, at least one.
+// ticksOf converts a duration to ticks of the hub's clock, at least one, and at
+// most a quarter of their circle: more than two months.
 func (h *Hub) ticksOf(d time.Duration) uint32 {
-	return uint32(max(1, (d+h.period-1)/h.period))
+	return uint32(min(max(1, (d-1)/h.period+1), 1<<30))
 }

@@ -217,6 +217,9 @@ func (h *Hub) Subscribe(sub Subscription, sink Sink) (Subscriber, error) {
 		return Subscriber{}, err
 	}
 	c := &client{sink: sink, uid: sub.UID, policy: sub.Policy, conflate: sub.Conflate}
+	if c.policy > PolicyDisconnect {
+		c.policy = PolicyDefault
+	}
 	c.node.Value = c
 	if sub.UID != "" {
 		c.shard = h.shards[h.shardOf(sub.UID)]
