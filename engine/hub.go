@@ -35,6 +35,7 @@ type Hub struct {
 	log      persist.Log // nil: no log
 	journal  *journal    // nil: no log
 	catchup  *catchup
+	waits    sync.Pool // of *commitWait, reused between pushes that saw their verdict
 	sched    *scheduler
 	kernel   *ants.Pool // runs shards and catch-up readers
 	workers  *ants.Pool // runs callbacks
@@ -77,6 +78,7 @@ func NewHub(opts ...HubOption) *Hub {
 		period: tickPeriod(cfg),
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
+	h.waits.New = func() any { return newCommitWait() }
 	h.tryTicks = h.ticksOf(cfg.timeout / time.Duration(cfg.tries))
 	if cfg.heartbeat > 0 {
 		h.beatTicks = h.ticksOf(cfg.heartbeat)

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/spatehub/spate/wire"
@@ -42,13 +41,14 @@ func (h *Hub) PushAsync(uids []string, events ...*wire.Event) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{wait: p.wait}
+	r := &Result{hub: h, wait: p.wait}
 	r.ids = appendIDs(r.one[:0], p.first, events)
 	return r, nil
 }
 
 // Result is the outcome of PushAsync. One goroutine may wait for it.
 type Result struct {
+	hub  *Hub
 	wait *commitWait // nil: decided
 	ids  []uint64
 	one  [1]uint64 // backs ids of a single event
@@ -61,7 +61,7 @@ func (r *Result) Wait(ctx context.Context) ([]uint64, error) {
 	if r.wait != nil {
 		select {
 		case r.err = <-r.wait.done:
-			waits.Put(r.wait)
+			r.hub.waits.Put(r.wait)
 			r.wait = nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -107,9 +107,6 @@ type audience struct {
 	mask    uint64
 }
 
-// waits are reused between pushes that saw their verdict.
-var waits = sync.Pool{New: func() any { return newCommitWait() }}
-
 func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mode pushMode) (p pushed, err error) {
 	if h.closing.Load() { // not counted: Shutdown waits for those that are
 		return p, ErrClosed
@@ -150,7 +147,7 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 	}
 	var wait *commitWait
 	if h.journal != nil {
-		wait = waits.Get().(*commitWait)
+		wait = h.waits.Get().(*commitWait)
 		wait.err = nil
 	}
 	mask := h.fillSlots(p.first, bufs, events, uids, whom, wait)
@@ -172,7 +169,7 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 	}
 	select {
 	case err = <-wait.done:
-		waits.Put(wait)
+		h.waits.Put(wait)
 		return p, err
 	case <-ctx.Done():
 		return p, ctx.Err() // the journal still holds wait
