@@ -13,6 +13,9 @@ const (
 	sendBytes = 256 << 10
 	// maxBatch bounds the events of one fan-out.
 	maxBatch = 1024
+	// maxMail bounds the clients looked at in one pass: however many resume,
+	// and however fast the log's readers answer, the ring gets its turn.
+	maxMail = 256
 	// maskedBatch bounds them where some are not for everybody: one bit each.
 	maskedBatch = 64
 	// passBudget is what a shard spends before it lets other goroutines of the
@@ -142,7 +145,11 @@ func (s *shard) oldest() uint64 { return s.reader.Held() }
 
 // runMail handles what was asked of clients since the last pass.
 func (s *shard) runMail() {
-	for n := s.mail.Take(); n != nil; n = s.mail.Take() {
+	for range maxMail {
+		n := s.mail.Take()
+		if n == nil {
+			return
+		}
 		c := n.Value
 		s.handle(c, c.flags.Swap(0)) // from here the node may be queued anew
 	}
