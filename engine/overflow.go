@@ -80,16 +80,13 @@ func (s *shard) dropOldest(c *client) {
 		drop-- // it is on its way and cannot be taken back
 	}
 	to := c.pos
-	bytes := 0
 	for drop > 0 && to != s.high {
 		to++
 		if e := s.hub.ring.Slot(to); !e.failed && c.wants(e) {
 			drop--
-			bytes += len(e.frame())
 		}
 	}
 	s.giveUp(c, to)
-	l.queuedBytes = max(0, l.queuedBytes-bytes)
 }
 
 // giveUp counts what waits for the client up to to as dropped and moves it on;
@@ -98,18 +95,28 @@ func (s *shard) giveUp(c *client, to uint64) {
 	if !before(c.pos, to) {
 		return
 	}
-	lost := 0
-	s.eachWaiting(c, c.pos+1, to, func(e *entry) {
-		lost++
-		s.hub.tellFailed(c.uid, e)
-	})
-	s.n.dropped += uint64(lost)
-	c.lag.queued -= lost
+	s.n.dropped += s.loseQueued(c, c.pos+1, to)
 	s.lose(c, c.pos, to)
 	c.pos = to
-	if r := &c.lag.retry; r.to != 0 && !before(c.pos, r.to) {
-		*r = retryState{}
+	// What is tried goes on after what was given up. A hole that ends later
+	// stays, and ends the gap.
+	if r := &c.lag.retry; r.from != 0 && !before(to, r.from) && (r.to == 0 || !before(to, r.to)) {
+		r.from, r.to = to+1, 0
 	}
+}
+
+// loseQueued takes the events from..to out of what waits for the client, tells
+// the callback of each, and returns their number.
+func (s *shard) loseQueued(c *client, from, to uint64) (lost uint64) {
+	bytes := 0
+	s.eachWaiting(c, from, to, func(e *entry) {
+		lost++
+		bytes += len(e.frame())
+		s.hub.tellFailed(c.uid, e)
+	})
+	c.lag.queued -= int(lost)
+	c.lag.queuedBytes = max(0, c.lag.queuedBytes-bytes)
+	return lost
 }
 
 // trim moves on the clients that wait at events which the window is about to
@@ -167,14 +174,8 @@ func (s *shard) retry(c *client) {
 	if r.to != 0 {
 		from = r.to + 1
 	}
-	lost := 0
-	s.eachWaiting(c, from, upTo, func(e *entry) {
-		lost++
-		s.hub.tellFailed(c.uid, e)
-	})
-	s.n.timedOut += uint64(lost)
-	c.lag.queued -= lost
-	if !before(upTo, r.from) {
+	if !before(upTo, from) {
+		s.n.timedOut += s.loseQueued(c, from, upTo)
 		r.to = upTo
 	}
 }
