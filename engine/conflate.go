@@ -30,6 +30,20 @@ func (s *shard) newestKeys(c *client, last uint64) map[conflationKey]uint64 {
 	return s.newest
 }
 
+// leaveOut counts what gatherWindow left out, as far as the client has come:
+// what lies beyond is looked at again.
+func (s *shard) leaveOut(c *client) {
+	if c.state == stateClosed {
+		return // all that waited has failed
+	}
+	for _, seq := range s.skipped {
+		if before(c.pos, seq) {
+			return
+		}
+		s.conflated(c, seq)
+	}
+}
+
 // conflated counts an event that a newer one of its key replaced.
 func (s *shard) conflated(c *client, seq uint64) {
 	l := c.lag

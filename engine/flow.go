@@ -158,9 +158,11 @@ func (s *shard) flushWindow(c *client) bool {
 	}
 	to := s.gatherWindow(c, &s.gather)
 	if len(s.gather.parts) > 0 && !s.send(c, &s.gather) {
+		s.leaveOut(c)
 		return false
 	}
 	c.pos = to
+	s.leaveOut(c)
 	if c.pos == s.cursor() {
 		s.recover(c)
 		return false
@@ -181,6 +183,7 @@ func (s *shard) gatherWindow(c *client, j *joined) (reached uint64) {
 		last = r.from - 1
 	}
 	newest := s.newestKeys(c, last)
+	s.skipped = s.skipped[:0]
 	reached = c.pos
 	for before(reached, last) && len(j.data) < sendBytes {
 		reached++
@@ -189,7 +192,7 @@ func (s *shard) gatherWindow(c *client, j *joined) (reached uint64) {
 			continue
 		}
 		if newest != nil && e.key != "" && newest[conflationKey{e.topic, e.key}] != reached {
-			s.conflated(c, reached)
+			s.skipped = append(s.skipped, reached)
 			continue
 		}
 		j.add(reached, e.frame())

@@ -59,7 +59,8 @@ type shard struct {
 	touched []*client
 	gather  joined // for one client
 	newest  map[conflationKey]uint64
-	spare   *lag // of the client that recovered last, for the next in trouble
+	skipped []uint64 // events that gatherWindow left out, because newer ones replace them
+	spare   *lag     // of the client that recovered last, for the next in trouble
 
 	lagShown bool // Stats shows clients in trouble
 
