@@ -119,6 +119,11 @@ func (c *catchup) segment(h *history) *segment {
 	if err != nil {
 		return &segment{err: err}
 	}
+	if floor := log.Floor(topics); floor > after {
+		// Retention was at work between the first look and the reading, which
+		// may have missed what it removed.
+		seg.floor = floor
+	}
 	seg.upTo = seg.public.upTo
 	if seg.private != nil {
 		seg.upTo = min(seg.upTo, seg.private.upTo)
@@ -126,6 +131,7 @@ func (c *catchup) segment(h *history) *segment {
 	if seg.upTo >= last && seg.upTo < committed {
 		seg.upTo = committed // what follows the last record was not for the log
 	}
+	seg.upTo = max(seg.upTo, seg.floor)
 	return seg
 }
 

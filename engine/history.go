@@ -101,6 +101,7 @@ func (s *shard) readOn(c *client) bool {
 		s.eachRecord(c, seg, func(r *persist.Record) { s.keep(c, r) })
 		h.kept.flushing = h.kept.bytes > maxKeptBytes
 	} else if j := s.segmentRun(c, seg); len(j.parts) > 0 && !s.send(c, j) {
+		h.private = nil // read again: no page is kept for a slow client
 		return false
 	}
 	if before(c.pos, seg.upTo) {
@@ -113,6 +114,13 @@ func (s *shard) readOn(c *client) bool {
 		}
 		c.lag.history = nil
 		s.enterWindow(c)
+		return true
+	}
+	if c.pos == h.after {
+		// Nothing came, and yet the window is not reached: the log lags behind
+		// the ring, or does not keep what it took. Not to be asked in a loop.
+		h.retryAt = s.tick + 1
+		return false
 	}
 	return true
 }
