@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // This file moves a client between live and lagging: what happens when its
 // sink is full, and when it takes bytes again.
@@ -77,7 +80,9 @@ func (s *shard) forget(c *client) {
 // position. The shard alone makes this switch, between two batches, so nothing
 // can be missed or doubled.
 func (s *shard) recover(c *client) {
-	s.n.dropped += uint64(c.lag.queued) // retention took them from the log
+	if checked && c.lag.queued != 0 {
+		panic(fmt.Sprintf("engine: live with %d events waiting", c.lag.queued))
+	}
 	s.forget(c)
 	c.state = stateLive
 }

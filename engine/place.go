@@ -48,6 +48,15 @@ func (s *shard) issued(seq uint64) bool {
 func (s *shard) enterWindow(c *client) {
 	l := c.lag
 	c.state = stateLagging
+	if l.queued > 0 {
+		// It was counted as pushed before the client turned to the log. What
+		// neither came from there nor is still to come from the window is lost:
+		// to retention, or, being ephemeral, for want of a log.
+		waiting := 0
+		s.eachWaiting(c, c.pos+1, l.seen, func(*entry) { waiting++ })
+		s.n.dropped += uint64(l.queued - waiting)
+		l.queued = waiting
+	}
 	if before(l.seen, s.high) {
 		first := l.seen + 1
 		if !before(c.pos, first) {
