@@ -1,6 +1,9 @@
 package engine
 
-import "runtime"
+import (
+	"fmt"
+	"runtime"
+)
 
 // AtRest reports whether no shard has work waiting, after letting it run.
 func AtRest(h *Hub) bool {
@@ -15,3 +18,150 @@ func AtRest(h *Hub) bool {
 
 // Lent returns how many frame buffers are out of the pool; checked builds only.
 func Lent(h *Hub) (n int64, counted bool) { return h.frames.lent.Load(), checked }
+
+// HeldBytes returns the bytes of the frames that the ring holds.
+func HeldBytes(h *Hub) int64 { return h.frames.held.Load() }
+
+// The bounds of HeldBytes: for history, and for publishers.
+const (
+	RingBytes    = ringBytes
+	RingBytesMax = ringBytesMax
+)
+
+// The bounds of one push's events and of one client's queue.
+func QueueLen(h *Hub) int { return h.cfg.queue() }
+
+// inside calls fn as each shard's runner, one after the other, so that fn may
+// look at what only a runner may.
+func inside(h *Hub, fn func(*shard)) {
+	for _, s := range h.shards {
+		for !s.state.CompareAndSwap(shardIdle, shardRunning) {
+			runtime.Gosched()
+		}
+		fn(s)
+		if !s.state.CompareAndSwap(shardRunning, shardIdle) {
+			s.state.Store(shardQueued)
+			h.sched.queue(s)
+		}
+	}
+}
+
+// Footprint returns how many bytes of events a connection keeps for itself.
+func Footprint(h *Hub, sub Subscriber) (n int) {
+	inside(h, func(s *shard) {
+		c := sub.c
+		if c.shard != s {
+			return
+		}
+		if c.rest != nil {
+			n += len(c.rest.B)
+		}
+		if c.lag == nil || c.lag.history == nil {
+			return
+		}
+		hist := c.lag.history
+		n += hist.kept.bytes
+		if hist.private != nil {
+			n += hist.private.cost()
+		}
+		if hist.segment != nil {
+			n += hist.segment.public.cost()
+		}
+	})
+	return n
+}
+
+// StateOf returns the name of the connection's state.
+func StateOf(h *Hub, sub Subscriber) (name string) {
+	inside(h, func(s *shard) {
+		if sub.c.shard == s {
+			name = [...]string{"new", "live", "lagging", "behind", "closed"}[sub.c.state]
+		}
+	})
+	return name
+}
+
+// Audit looks for what must hold in every shard between two passes, and returns
+// how many events wait for connections.
+func Audit(h *Hub) (pending int, err error) {
+	inside(h, func(s *shard) {
+		if e := s.audit(&pending); err == nil {
+			err = e
+		}
+	})
+	return pending, err
+}
+
+// audit checks the books: who is where, and that what is counted as waiting is
+// what the ring holds for the client.
+func (s *shard) audit(pending *int) error {
+	if s.high != s.cursor() {
+		return fmt.Errorf("shard %d: high is %d at position %d", s.id, s.high, s.cursor())
+	}
+	lagging := 0
+	for i, c := range s.clients {
+		switch {
+		case int(c.index) != i:
+			return fmt.Errorf("client %d has index %d", i, c.index)
+		case c.bits != 0:
+			return fmt.Errorf("client %d has bits of a past batch", i)
+		case c.state == stateNew || c.state == stateClosed:
+			return fmt.Errorf("client %d is listed in state %d", i, c.state)
+		case c.state == stateLive && (c.lag != nil || c.rest != nil || c.blocked):
+			return fmt.Errorf("client %d is live with lag %v, rest %v, blocked %v", i, c.lag, c.rest, c.blocked)
+		case c.state == stateLive:
+			continue
+		}
+		lagging++
+		if err := s.auditLag(c); err != nil {
+			return fmt.Errorf("client %d of shard %d in state %d: %w", i, s.id, c.state, err)
+		}
+		*pending += c.lag.queued
+	}
+	if lagging != len(s.laggards) {
+		return fmt.Errorf("%d clients lag, %d are listed", lagging, len(s.laggards))
+	}
+	for name, t := range s.topics {
+		for i, c := range t.members {
+			if !c.follows(name) || s.clients[c.index] != c {
+				return fmt.Errorf("topic %q lists a client that is no member", name)
+			}
+			for _, ref := range c.topics {
+				if ref.topic == t && int(ref.index) != i {
+					return fmt.Errorf("topic %q: member %d has index %d", name, i, ref.index)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (s *shard) auditLag(c *client) error {
+	l := c.lag
+	switch {
+	case s.laggards[l.index] != c:
+		return fmt.Errorf("lag index %d is another's", l.index)
+	case l.queued < 0:
+		return fmt.Errorf("%d events wait", l.queued)
+	case c.restSeq != 0 && c.rest == nil:
+		return fmt.Errorf("rest of %d is gone", c.restSeq)
+	case before(s.cursor(), c.pos):
+		return fmt.Errorf("position %d is ahead of %d", c.pos, s.cursor())
+	case c.state == stateBehind:
+		return nil
+	case before(c.pos, s.lagLow):
+		return fmt.Errorf("position %d is below lagLow %d", c.pos, s.lagLow)
+	case before(c.pos+1, s.oldest()):
+		return fmt.Errorf("position %d has left the window from %d", c.pos, s.oldest())
+	}
+	waiting := 0
+	s.eachWaiting(c, c.pos+1, s.high, func(*entry) { waiting++ })
+	if c.restSeq != 0 && before(l.base, c.restSeq) {
+		waiting++
+	}
+	if waiting != l.queued {
+		return fmt.Errorf("%d events wait, %d are counted (pos %d, base %d, high %d, rest %d, retry %d..%d)",
+			waiting, l.queued, c.pos, l.base, s.high, c.restSeq, l.retry.from, l.retry.to)
+	}
+	return nil
+}

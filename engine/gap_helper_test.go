@@ -1,0 +1,35 @@
+package engine_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/wire"
+	"github.com/stretchr/testify/require"
+)
+
+// gap is a gap event's data, as numbers.
+type gap struct{ from, to uint64 }
+
+func gapOf(t testing.TB, e wire.Event) gap {
+	t.Helper()
+	require.Equal(t, engine.GapEvent, e.Event)
+	var g engine.Gap
+	require.NoError(t, json.Unmarshal([]byte(e.Data.(string)), &g))
+	from, err := wire.ParseID(g.From)
+	require.NoError(t, err)
+	to, err := wire.ParseID(g.To)
+	require.NoError(t, err)
+	return gap{from, to}
+}
+
+// gapsOf lists the gaps that a stream tells.
+func gapsOf(t testing.TB, s *memSink) (gaps []gap) {
+	for _, e := range s.events(t) {
+		if e.Event == engine.GapEvent {
+			gaps = append(gaps, gapOf(t, e))
+		}
+	}
+	return gaps
+}
