@@ -91,8 +91,8 @@ func (s *portableSink) Close(reason error) {
 }
 
 // pump writes first to out, then subscribes a portable sink and writes what
-// comes, until the hub closes the stream or ctx ends. It has left the hub when
-// it returns.
+// comes, until the hub closes the stream or ctx ends. The hub has let go of the
+// sink when it returns.
 func (c *config) pump(ctx context.Context, out output, first []byte, hub *engine.Hub, sub engine.Subscription) {
 	limit := c.stall
 	if limit == 0 {

@@ -226,7 +226,10 @@ func TestSlowReaderCatchesUp(t *testing.T) {
 func TestCloseEndsStreams(t *testing.T) {
 	each(t, setup{}, func(t *testing.T, s *site) {
 		streams := []*stream{s.open("uid=u1"), s.open("uid=u2"), s.openBy(s.newClient(), "")}
-		s.online(3)
+		s.push("", "first")
+		for _, st := range streams {
+			st.expect("first")
+		}
 		s.push("", "last")
 		s.hub.Close()
 		for _, st := range streams {
@@ -334,12 +337,16 @@ func TestRawBytesOnTheWire(t *testing.T) {
 				}
 				require.Equal(t, "HTTP/"+version+" 200 OK\r\nContent-Type: text/event-stream\r\n"+
 					"Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\nConnection: close\r\n\r\n", head.String())
-				s.online(1)
 				ids := s.push("", "a\nb")
+				want := greeting + "id: " + ids[0] + "\ndata: a\ndata: b\n\n"
+				got := make([]byte, len(want))
+				_, err = io.ReadFull(r, got)
+				require.NoError(t, err)
+				require.Equal(t, want, string(got))
 				s.hub.Close()
 				rest, err := io.ReadAll(r)
-				require.NoError(t, err)
-				require.Equal(t, greeting+"id: "+ids[0]+"\ndata: a\ndata: b\n\n", string(rest))
+				require.NoError(t, err, "an orderly end")
+				require.Empty(t, rest)
 			})
 		}
 	}
