@@ -44,6 +44,9 @@ func (l *loop) dial(n int) {
 		return
 	}
 	c.fd = fd
+	if c.stalled {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, stalledBuffer)
+	}
 	// Many addresses of the loopback network, so that the ports of one do not run out.
 	to := &unix.SockaddrInet4{Port: l.connect.Port, Addr: [4]byte{127, 0, 0, byte(1 + n/perAddress%200)}}
 	if err := unix.Connect(fd, to); err != nil && err != unix.EINPROGRESS {
@@ -56,6 +59,9 @@ func (l *loop) dial(n int) {
 		l.fail(c, "epoll: "+err.Error())
 	}
 }
+
+// stalledBuffer is what the kernel holds for a stream that does not read, so that the server notices soon.
+const stalledBuffer = 4 << 10
 
 // perAddress is how many streams go to one address of the server.
 const perAddress = 8192

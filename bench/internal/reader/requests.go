@@ -133,3 +133,16 @@ func (c *Counts) String() string {
 	}
 	return s[2:]
 }
+
+// Add adds o to c.
+func (c *Counts) Add(o *Counts) {
+	c.Deliveries += o.Deliveries
+	c.Lost += o.Lost
+	c.Duplicates += o.Duplicates
+	c.Disorder += o.Disorder
+	c.Misaddressed += o.Misaddressed
+	c.Corrupt += o.Corrupt
+	c.Foreign += o.Foreign
+	c.Ended += o.Ended
+	c.Bytes += o.Bytes
+}

@@ -4,6 +4,7 @@ package rig
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spatehub/spate/bench/internal/proc"
@@ -31,6 +32,7 @@ type Figures struct {
 	Late       time.Duration // worst lateness of the publisher against its schedule
 	Usage      proc.Usage    // of the server, at the end
 	Allocs     uint64        // objects that the server allocated
+	Stuck      bool          // the server did not let its publisher go on; the rig is of no further use
 	Refused    uint64        // events that the server did not take
 	Fault      string
 }
@@ -49,10 +51,13 @@ func (f *Figures) Rate() float64 {
 // Faults says what went wrong, "" if nothing did.
 func (f *Figures) Faults() string {
 	s := f.Counts.String()
+	if f.Stuck {
+		s += "; publisher stuck"
+	}
 	if f.Refused > 0 {
 		s += fmt.Sprintf("; %d events refused: %s", f.Refused, f.Fault)
 	}
-	return s
+	return strings.TrimPrefix(s, "; ")
 }
 
 func perUnit(d time.Duration, n uint64) float64 {
@@ -92,7 +97,7 @@ func (r *Rig) Run(w Work) (f Figures, err error) {
 	f = Figures{
 		Counts: res.Counts, Latency: res.Latency, Events: rep.Total - rep.First, Late: rep.Late,
 		Elapsed: time.Duration(res.Last - rep.Start), ReaderBusy: float64(res.CPU) / float64(res.Elapsed),
-		Refused: rep.Failed, Fault: rep.Fault,
+		Stuck: rep.Stuck, Refused: rep.Failed, Fault: rep.Fault,
 	}
 	f.Usage, err = r.Usage(false)
 	f.ServerCPU = time.Duration(f.Usage.CPU - before.CPU)

@@ -3,6 +3,7 @@
 package server
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/spatehub/spate/bench/internal/proc"
@@ -29,7 +30,8 @@ type Report struct {
 	Fault   string        `json:"fault,omitempty"` // the first failure
 	Start   int64         `json:"start"`           // nanoseconds since the Unix epoch
 	Elapsed time.Duration `json:"elapsed"`
-	Late    time.Duration `json:"late"` // worst lateness of an event against its schedule
+	Late    time.Duration `json:"late"`  // worst lateness of an event against its schedule
+	Stuck   bool          `json:"stuck"` // the server has not let its publisher go on; it is of no further use
 }
 
 // publisher sends the events of runs, on one goroutine.
@@ -37,7 +39,7 @@ type publisher struct {
 	srv      Server
 	progress *proc.Shared // events that every stream has had
 	timer    *proc.Timer
-	total    uint64
+	total    atomic.Uint64 // events published; the publishing goroutine stores it, whoever reports a stuck one loads it
 	data     []byte
 }
 
@@ -58,21 +60,39 @@ type run struct {
 	rep   Report
 }
 
+// patience is how much longer than planned a run may take before its server counts as stuck.
+const patience = 4 * time.Second
+
 // publish carries out a run.
 func (p *publisher) publish(r Run) (Report, error) {
-	x := &run{publisher: p, Run: r, plan: stamp.NewPlan(r.Kind, r.Targets), start: time.Now()}
-	x.rep.First, x.rep.Start = p.total, x.start.UnixNano()
+	begun, first := time.Now(), p.total.Load()
+	x := &run{publisher: p, Run: r, plan: stamp.NewPlan(r.Kind, r.Targets), start: begun}
+	x.rep.First, x.rep.Start = first, begun.UnixNano()
+	done := make(chan error, 1)
+	go func() { done <- x.all() }()
+	watchdog := time.NewTimer(r.Duration + patience)
+	defer watchdog.Stop()
+	select {
+	case err := <-done:
+		x.rep.Total, x.rep.Elapsed = p.total.Load(), time.Since(begun)
+		return x.rep, err
+	case <-watchdog.C:
+		return Report{First: first, Total: p.total.Load(), Start: begun.UnixNano(), Elapsed: time.Since(begun), Stuck: true}, nil
+	}
+}
+
+// all publishes everything and has it sent.
+func (x *run) all() error {
 	var err error
-	if r.Rate > 0 {
+	if x.Rate > 0 {
 		err = x.paced()
 	} else {
 		err = x.flatOut()
 	}
-	if err == nil {
-		err = x.flush()
+	if err != nil {
+		return err
 	}
-	x.rep.Total, x.rep.Elapsed = p.total, time.Since(x.start)
-	return x.rep, err
+	return x.flush()
 }
 
 // paced publishes each event when it is due. What is late is sent at once, with the stamp of when it was due: so a
@@ -119,14 +139,14 @@ func (x *run) flatOut() error {
 	flusher, _ := x.srv.(Flusher)
 	now := time.Duration(0)
 	for n := uint64(0); now < x.Duration && (x.Events == 0 || n < x.Events); n++ {
-		for x.Window > 0 && x.total-x.progress.Load() >= x.Window {
+		for x.Window > 0 && x.total.Load()-x.progress.Load() >= x.Window {
 			if flusher != nil {
 				flusher.Flush()
 			}
 			if _, err := x.timer.Wait(); err != nil {
 				return err
 			}
-			if now = time.Since(x.start); now > x.Duration+5*time.Second {
+			if now = time.Since(x.start); now > x.Duration+patience/2 {
 				return nil // a stream has lost events; the reader tells which
 			}
 		}
@@ -140,8 +160,8 @@ func (x *run) flatOut() error {
 
 // send publishes one event that was due at an offset from the start.
 func (x *run) send(due time.Duration) {
-	index, seq := x.plan.Event(x.total)
-	x.total++
+	index, seq := x.plan.Event(x.total.Load())
+	x.total.Add(1)
 	x.data = stamp.Append(x.data[:0], stamp.Stamp{
 		Run: x.ID, Kind: x.Kind, Index: index, Seq: seq, Sent: x.start.UnixNano() + int64(due), Size: uint32(x.Size),
 	})
@@ -162,7 +182,7 @@ func (x *run) flush() error {
 	if err := x.timer.Start(windowCheck); err != nil {
 		return err
 	}
-	for end := time.Now().Add(2 * time.Second); f.Flush() && x.progress.Load() < x.total && time.Now().Before(end); {
+	for end := time.Now().Add(2 * time.Second); f.Flush() && x.progress.Load() < x.total.Load() && time.Now().Before(end); {
 		if _, err := x.timer.Wait(); err != nil {
 			return err
 		}

@@ -1,0 +1,148 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/spatehub/spate/bench/peers/internal/peer"
+)
+
+// The tables stand between these lines of the page.
+const (
+	beginMark = "<!-- made by make bench-peers: begin -->"
+	endMark   = "<!-- made by make bench-peers: end -->"
+)
+
+// page writes everything: where, what and how, and one table for each work.
+func page(o options, all map[string]*results, start time.Time, took time.Duration) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n", beginMark)
+	fmt.Fprintf(&b, "Measured on %s, in %d min %d s.\n\n", start.UTC().Format("2 January 2006, 15:04 UTC"), int(took.Minutes()), int(took.Seconds())%60)
+	fmt.Fprintf(&b, "| | |\n| --- | --- |\n")
+	for _, line := range [][2]string{
+		{"command", "`" + command(o) + "`"},
+		{"spate", revision()},
+		{"machine", machine()},
+		{"Go", runtime.Version()},
+		{"peers", versions()},
+		{"runs", fmt.Sprintf("%d rounds over all servers in turns, each publishing %v; medians", o.rounds, o.span)},
+	} {
+		fmt.Fprintf(&b, "| %s | %s |\n", line[0], line[1])
+	}
+	for i := range works {
+		if r := all[works[i].name]; r != nil {
+			r.table(&b, &works[i], o)
+		}
+	}
+	fmt.Fprintf(&b, "\n%s\n", endMark)
+	return b.String()
+}
+
+// command is what makes this page again.
+func command(o options) string {
+	s := "make bench-peers"
+	if o.short {
+		s += " SHORT=1"
+	}
+	var args []string
+	if !slices.Equal(o.servers, allServers()) {
+		args = append(args, "-servers "+strings.Join(o.servers, ","))
+	}
+	if !slices.Equal(o.works, workNames()) {
+		args = append(args, "-works "+strings.Join(o.works, ","))
+	}
+	if len(args) > 0 {
+		s += " ARGS='" + strings.Join(args, " ") + "'"
+	}
+	return s
+}
+
+// revision is the commit of the working tree.
+func revision() string {
+	text, err := exec.Command("git", "describe", "--always", "--dirty", "--tags").Output()
+	if err != nil {
+		return "unknown revision"
+	}
+	return strings.TrimSpace(string(text))
+}
+
+func machine() string {
+	model := "unknown processor"
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(text)) {
+			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				model = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	var u unix.Utsname
+	_ = unix.Uname(&u)
+	return fmt.Sprintf("%d × %s, Linux %s; the server on one, the load on another, loopback",
+		runtime.NumCPU(), model, unix.ByteSliceToString(u.Release[:]))
+}
+
+// versions lists the peers' modules as they were built in.
+func versions() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	found := map[string]string{}
+	for _, m := range info.Deps {
+		found[m.Path] = m.Version
+	}
+	var list []string
+	for _, p := range peer.All() {
+		if p.Module != "" {
+			list = append(list, p.Name+" = "+p.Module+" "+found[p.Module])
+		}
+	}
+	list = append(list, "gin-channel = a handler by hand, github.com/gin-gonic/gin "+found["github.com/gin-gonic/gin"])
+	return strings.Join(list, "<br>")
+}
+
+// replace puts the tables into the page in place of the former ones; a page without them gets them at its end.
+func replace(path, text string) error {
+	old, err := os.ReadFile(path)
+	if err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	before, rest, found := strings.Cut(string(old), beginMark)
+	_, after, ended := strings.Cut(rest, endMark+"\n")
+	if found != ended {
+		return fmt.Errorf("%s has only one of the marks around its tables", path)
+	}
+	if !found && before != "" {
+		before = strings.TrimRight(before, "\n") + "\n\n"
+	}
+	return os.WriteFile(path, []byte(before+text+after), 0o644)
+}
+
+// number writes v with a fixed number of digits after the point, and thousands apart.
+func number(v float64, digits int) string {
+	s := strconv.FormatFloat(v, 'f', digits, 64)
+	whole, fraction, _ := strings.Cut(s, ".")
+	sign := ""
+	if strings.HasPrefix(whole, "-") {
+		sign, whole = "-", whole[1:]
+	}
+	for i := len(whole) - 3; i > 0; i -= 3 {
+		whole = whole[:i] + "," + whole[i:]
+	}
+	if fraction != "" {
+		whole += "." + fraction
+	}
+	return sign + whole
+}
