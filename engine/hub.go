@@ -333,21 +333,25 @@ func (h *Hub) CanResume(ctx context.Context, lastEventID string, topics []string
 		return id == now, nil
 	}
 	if h.log == nil {
-		oldest := h.shards[0].reader.Held()
-		for _, s := range h.shards[1:] {
-			if o := s.reader.Held(); before(oldest, o) {
-				oldest = o
-			}
-		}
-		return !before(id, oldest-1), nil
+		return h.inWindow(id), nil
 	}
-	if before(id, h.log.Floor(slices.Clone(topics))) {
-		return false, nil
-	}
-	if id == h.origin || !before(id, h.committed()) {
+	switch floor := h.log.Floor(slices.Clone(topics)); {
+	case before(id, floor):
+		return h.inWindow(id), nil // the ring may reach back further than the log
+	case id == floor, id == h.origin, !before(id, h.committed()):
 		return true, nil
 	}
 	return h.log.Has(ctx, id)
+}
+
+// inWindow says whether every shard's window reaches back to the position.
+func (h *Hub) inWindow(pos uint64) bool {
+	for _, s := range h.shards {
+		if before(pos, s.reader.Held()-1) {
+			return false
+		}
+	}
+	return true
 }
 
 // Healthy returns nil, or why the hub cannot do its work: it is closed, or its
