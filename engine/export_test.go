@@ -5,15 +5,26 @@ import (
 	"runtime"
 )
 
-// AtRest reports whether no shard has work waiting, after letting it run.
+// AtRest reports whether nothing is under way: every shard has seen all events
+// and requests, and no client waits for a page of the log. Clients that wait
+// for their sink, or for the clock, are at rest.
 func AtRest(h *Hub) bool {
 	runtime.Gosched()
-	for _, s := range h.shards {
-		if s.state.Load() != shardIdle {
-			return false
-		}
+	if h.pushers.Load() != 0 {
+		return false
 	}
-	return h.pushers.Load() == 0
+	rest := true
+	inside(h, func(s *shard) {
+		if !s.mail.Empty() || s.cursor() != h.ring.Claimed() || len(s.early) > 0 {
+			rest = false
+		}
+		for _, c := range s.laggards {
+			if c.state == stateBehind && c.lag.history.asked {
+				rest = false
+			}
+		}
+	})
+	return rest
 }
 
 // Lent returns how many frame buffers are out of the pool; checked builds only.

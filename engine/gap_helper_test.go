@@ -14,9 +14,7 @@ type gap struct{ from, to uint64 }
 
 func gapOf(t testing.TB, e wire.Event) gap {
 	t.Helper()
-	require.Equal(t, engine.GapEvent, e.Event)
-	var g engine.Gap
-	require.NoError(t, json.Unmarshal([]byte(e.Data.(string)), &g))
+	g := gapData(t, e)
 	from, err := wire.ParseID(g.From)
 	require.NoError(t, err)
 	to, err := wire.ParseID(g.To)
@@ -32,4 +30,12 @@ func gapsOf(t testing.TB, s *memSink) (gaps []gap) {
 		}
 	}
 	return gaps
+}
+
+// gapData parses a gap event's data as it is.
+func gapData(t testing.TB, e wire.Event) (g engine.Gap) {
+	t.Helper()
+	require.Equal(t, engine.GapEvent, e.Event)
+	require.NoError(t, json.Unmarshal([]byte(e.Data.(string)), &g))
+	return g
 }
