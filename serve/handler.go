@@ -2,7 +2,6 @@ package serve
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -66,10 +65,6 @@ func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 	}
 	return c.serveResponse(w, r, hub, sub)
 }
-
-// headTimeout bounds the write of the response head. The send buffer of a new
-// connection has room for any sensible one, so this never passes in practice.
-const headTimeout = 10 * time.Second
 
 // innermost follows Unwrap to the server's own ResponseWriter. Wrappers tend to
 // have every optional method, whether what they wrap has it or not.

@@ -54,14 +54,21 @@ func (c *config) serveConn(w http.ResponseWriter, r *http.Request, hub *engine.H
 	// Before the client can have seen anything: what is pushed from here on
 	// reaches it.
 	sub.From = hub.Position()
-	if !c.greet(conn, r, w.Header()) {
-		conn.Close()
-		return true
-	}
+	head := heads.Get()
+	defer heads.Put(head)
+	head.B = c.appendHead(head.B[:0], r.ProtoMinor, w.Header(), time.Now())
+	head.B = c.appendGreeting(head.B)
+
 	sock, err := rawsock.Take(conn, c.silence())
 	if err != nil {
 		// A wrapped connection, or no descriptor left: it keeps its goroutine.
-		c.serveHijacked(conn, r, hub, sub)
+		c.serveHijacked(conn, head.B, r, hub, sub)
+		return true
+	}
+	err = writeHead(conn, sock, head.B)
+	conn.Close()
+	if err != nil {
+		sock.Close(true)
 		return true
 	}
 	subscriber, err := hub.Subscribe(sub, rawSink{sock})
@@ -85,24 +92,27 @@ func (c *config) silence() time.Duration {
 	return c.stall
 }
 
-// greet writes the response head and the greeting, and reports whether that
-// worked.
-func (c *config) greet(conn net.Conn, r *http.Request, set http.Header) bool {
-	head := heads.Get()
-	defer heads.Put(head)
-	head.B = c.appendHead(head.B[:0], r.ProtoMinor, set, time.Now())
-	head.B = c.appendGreeting(head.B)
-	// Hijacking has cleared the server's deadlines.
-	_ = conn.SetWriteDeadline(time.Now().Add(headTimeout))
-	if _, err := conn.Write(head.B); err != nil {
-		return false
+// headTimeout bounds the write of a head that does not go out at once.
+const headTimeout = 10 * time.Second
+
+// writeHead writes the response head. The buffer of a new connection has room
+// for any sensible one; conn, which can wait, is needed where a client sent its
+// request without reading the answer to the one before.
+func writeHead(conn net.Conn, sock *rawsock.Conn, head []byte) error {
+	n, err := sock.Write(head)
+	if err != nil || n == len(head) {
+		return err
 	}
-	return conn.SetWriteDeadline(time.Time{}) == nil
+	if err := conn.SetWriteDeadline(time.Now().Add(headTimeout)); err != nil {
+		return err
+	}
+	_, err = conn.Write(head[n:])
+	return err
 }
 
 // serveHijacked streams over a connection that is hijacked but can't be taken
-// over further. It returns when the stream has ended.
-func (c *config) serveHijacked(conn net.Conn, r *http.Request, hub *engine.Hub, sub engine.Subscription) {
+// over further, head first. It returns when the stream has ended.
+func (c *config) serveHijacked(conn net.Conn, head []byte, r *http.Request, hub *engine.Hub, sub engine.Subscription) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer conn.Close() // also ends the reading below
@@ -111,7 +121,7 @@ func (c *config) serveHijacked(conn net.Conn, r *http.Request, hub *engine.Hub, 
 		_, _ = io.Copy(io.Discard, conn)
 		cancel()
 	}()
-	c.pump(ctx, connOutput{conn}, nil, hub, sub)
+	c.pump(ctx, connOutput{conn}, head, hub, sub)
 }
 
 // connOutput writes a stream to a hijacked connection.

@@ -310,6 +310,21 @@ func TestHeadersAreKeptAndCannotInject(t *testing.T) {
 	})
 }
 
+// A head that is larger than the send buffer goes out whole before any event.
+func TestLargeHead(t *testing.T) {
+	big := strings.Repeat("x", 300<<10)
+	with := setup{
+		options: []serve.ServeOption{serve.WithServeExtraHeaders(map[string]string{"X-Big": big})},
+		control: shrink,
+	}
+	each(t, with, func(t *testing.T, s *site) {
+		st := s.open("")
+		require.Equal(t, len(big), len(st.resp.Header.Get("X-Big")))
+		s.push("", "small")
+		st.expect("small")
+	})
+}
+
 // A hijacked connection that can't be taken over, and a raw one, read alike on
 // the wire, byte for byte but for the date.
 func TestRawBytesOnTheWire(t *testing.T) {

@@ -26,10 +26,11 @@ type Conn struct {
 // Supported reports whether [Take] can succeed on this system.
 func Supported() bool { return true }
 
-// Take moves the socket of c, which must be exactly a *net.TCPConn or a
-// *net.UnixConn, into a Conn and closes c. Anything that wraps a connection is
-// refused with [errors.ErrUnsupported], since its wrapper would be bypassed.
-// Where Take fails, c is as it was.
+// Take makes a Conn of the socket of c, which must be exactly a *net.TCPConn or
+// a *net.UnixConn: anything that wraps a connection is refused with
+// [errors.ErrUnsupported], since its wrapper would be bypassed. Both now refer to
+// the connection; closing c lets go of what package net holds, and the
+// connection lives on.
 //
 // A TCP peer that acknowledges nothing of what was sent for longer than silence
 // is taken for gone, which [Waker.Hangup] tells; 0 or less leaves that to the
@@ -67,8 +68,6 @@ func Take(c net.Conn, silence time.Duration) (*Conn, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	// Closing the original leaves the connection open: fd refers to it too.
-	c.Close()
 	return &Conn{poller: p, fd: int32(fd), slot: slot}, nil
 }
 
