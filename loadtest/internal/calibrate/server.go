@@ -31,6 +31,9 @@ type Faults struct {
 
 	// Delay is how long after its due time an event is sent to a user. nil: at once.
 	Delay func(uid string) time.Duration
+	// Backdate makes events look as if they had been due so much earlier. That is
+	// a delay which does not depend on how busy the machine is.
+	Backdate func(uid string) time.Duration
 	// Identity answers without chunked coding.
 	Identity bool
 	// NoIDs sends events without IDs, so that streams cannot resume.
@@ -64,9 +67,10 @@ type Server struct {
 	faults Faults
 	mu     struct {
 		sync.Mutex
-		log   []record
-		truth Truth
-		wake  chan struct{} // closed, and replaced, when log grows
+		log    []record
+		truth  Truth
+		delays []time.Duration
+		wake   chan struct{} // closed, and replaced, when log grows
 	}
 }
 
@@ -98,6 +102,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.NotFound(w, r)
 	}
+}
+
+// Delays returns, in rising order, how long after its due time each event was
+// really sent, if Delay is set: on a busy machine that is more than was asked for.
+func (s *Server) Delays() []time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(slices.Values(s.mu.delays))
 }
 
 func (s *Server) push(w http.ResponseWriter, r *http.Request) {
@@ -227,8 +239,16 @@ func (c *client) send(rec record, done <-chan struct{}) error {
 		case <-done:
 			return http.ErrAbortHandler
 		}
+		c.s.mu.Lock()
+		c.s.mu.delays = append(c.s.mu.delays, time.Since(time.Unix(0, rec.due)))
+		c.s.mu.Unlock()
 	}
 	c.owed++
+	if f.Backdate != nil {
+		st, _ := stamp.Parse([]byte(rec.data))
+		st.Sent = time.Now().Add(-f.Backdate(c.uid)).UnixNano()
+		rec.data = string(stamp.Append(nil, st))
+	}
 	frame := c.frame(rec, rec.data)
 	var t Truth
 	hit := func(period int) bool { return period > 0 && c.owed%period == 0 }

@@ -25,8 +25,8 @@ func (h *Hist) Summary() Summary {
 	}
 	return Summary{
 		Count: h.Count(),
-		Min:   h.h.Min(),
-		Mean:  int64(h.h.Mean()),
+		Min:   h.min,
+		Mean:  h.Mean(),
 		P50:   h.Quantile(0.50),
 		P90:   h.Quantile(0.90),
 		P99:   h.Quantile(0.99),

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/rpc"
-	"net/rpc/jsonrpc"
 	"os"
 	"os/exec"
 	"time"
@@ -45,7 +44,7 @@ func Spawn(s Spec, ledger *os.File) (*Remote, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start a worker process: %w", err)
 	}
-	r := &Remote{cmd: cmd, input: in, calls: rpc.NewClientWithCodec(jsonrpc.NewClientCodec(stdio{out, in}))}
+	r := &Remote{cmd: cmd, input: in, calls: rpc.NewClient(stdio{out, in})}
 	if err := r.call("Init", s, &None{}); err != nil {
 		_ = r.Close()
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/rpc"
-	"net/rpc/jsonrpc"
 	"os"
 	"os/signal"
 	"time"
@@ -25,11 +24,9 @@ const ledgerFile = 3
 
 // Spec is what a worker is to do.
 type Spec struct {
-	Config  config.Config
-	Secrets config.Secrets
-	From    int
-	To      int
-	Base    clock.Base
+	Config   config.Config // secrets included
+	From, To int           // streams, To excluded
+	Base     clock.Base
 }
 
 // None is the argument or answer of a call that has none.
@@ -58,7 +55,7 @@ func Main() {
 	if err := srv.Register(w); err != nil {
 		panic(err) // the methods' form is wrong
 	}
-	srv.ServeCodec(jsonrpc.NewServerCodec(stdio{os.Stdin, os.Stdout}))
+	srv.ServeConn(stdio{os.Stdin, os.Stdout})
 	// Input has ended: the parent is done, or gone.
 	if w.fleet != nil {
 		_ = w.fleet.Close()
@@ -77,7 +74,6 @@ func (w *Worker) Init(s Spec, _ *None) error {
 		return errors.New("the worker has a fleet already")
 	}
 	c := s.Config
-	c.SetSecrets(s.Secrets)
 	if err := probe.NeedFiles(FilesFor(&c, s.To-s.From), "use more processes (-procs)"); err != nil {
 		return err
 	}

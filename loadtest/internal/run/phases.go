@@ -15,6 +15,9 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/stats"
 )
 
+// forever is longer than any run.
+const forever = 1 << 62
+
 // lead is the time between telling everybody that publishing begins and the
 // first event.
 const lead = 20 * time.Millisecond
@@ -26,7 +29,7 @@ func (t *test) conduct(ctx context.Context) error {
 		return err
 	}
 	t.phase = "settle"
-	if err := t.poll(ctx, t.cfg.Settle, func() (bool, error) { return false, nil }); err != nil {
+	if err := t.poll(ctx, t.cfg.Settle, t.cfg.Interval, nil, func() (bool, error) { return false, nil }); err != nil {
 		return err
 	}
 	if ctx.Err() == nil {
@@ -38,9 +41,12 @@ func (t *test) conduct(ctx context.Context) error {
 	return t.drain()
 }
 
-// poll collects until done says so, limit is over or ctx ends.
-func (t *test) poll(ctx context.Context, limit time.Duration, done func() (bool, error)) error {
-	step := min(t.cfg.Interval, 200*time.Millisecond)
+// look is how often the ramp and the drain look whether they are over.
+const look = 100 * time.Millisecond
+
+// poll collects every step until done says so, limit is over or ctx ends. wake,
+// if not nil, makes it look at once.
+func (t *test) poll(ctx context.Context, limit, step time.Duration, wake <-chan struct{}, done func() (bool, error)) error {
 	end := time.Now().Add(limit)
 	for {
 		left := time.Until(end)
@@ -50,9 +56,10 @@ func (t *test) poll(ctx context.Context, limit time.Duration, done func() (bool,
 		wait := time.NewTimer(min(step, left))
 		select {
 		case <-wait.C:
+		case <-wake:
 		case <-ctx.Done():
-			wait.Stop()
 		}
+		wait.Stop()
 		if err := t.collect(); err != nil {
 			return err
 		}
@@ -72,7 +79,7 @@ func (t *test) ramp(ctx context.Context) error {
 	// The streams take their time to be begun, then the timeout counts.
 	limit := time.Duration(float64(t.cfg.Streams)/t.cfg.ConnectRate*float64(time.Second)) + t.cfg.RampTimeout
 	var missing int64
-	err := t.poll(ctx, limit, func() (bool, error) {
+	err := t.poll(ctx, limit, min(look, t.cfg.Interval), nil, func() (bool, error) {
 		missing = int64(t.cfg.Streams) - t.sum.Open()
 		return missing <= 0, nil
 	})
@@ -112,7 +119,10 @@ func kinds(errs map[string]int64) string {
 func (t *test) publish(ctx context.Context) error {
 	t.phase = "publish"
 	t.begin = t.clock.Now() + int64(lead)
-	from := t.begin + int64(t.cfg.WarmUp)
+	from := int64(0)
+	if t.cfg.WarmUp > 0 {
+		from = t.begin + int64(t.cfg.WarmUp)
+	}
 	if err := t.all(func(_ int, f fleet.Fleet) error { return f.Measure(t.begin, from) }); err != nil {
 		return err
 	}
@@ -121,29 +131,29 @@ func (t *test) publish(ctx context.Context) error {
 	t.peakRSS = max(t.idle.RSS, t.atBegin.RSS)
 	before := stats.Stats{Busy: t.sum.Busy, Span: t.sum.Span}
 
-	done := make(chan error, 1)
+	done := make(chan struct{})
+	var sendErr error
+	user := ctx
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	go func() { done <- t.send(ctx) }()
-	var sendErr error
-	finished := false
+	go func() {
+		defer close(done)
+		sendErr = t.send(ctx)
+	}()
 	t.busy.peak = 0
-	err := t.poll(context.WithoutCancel(ctx), t.cfg.Duration+24*time.Hour, func() (bool, error) {
+	err := t.poll(context.WithoutCancel(ctx), forever, t.cfg.Interval, done, func() (bool, error) {
 		select {
-		case sendErr = <-done:
-			finished = true
+		case <-done:
 			return true, nil
 		default:
 			return false, nil
 		}
 	})
-	if !finished {
-		stop()
-		sendErr = <-done
-	}
+	stop()
+	<-done
 	t.pubEnd = t.clock.Now()
-	t.whole = ctx.Err() == nil && t.cfg.Events == 0
-	if scheduled := t.begin + int64(t.cfg.Duration); t.whole && t.pubEnd < scheduled && t.cfg.Rate != (pacer.Max{}).String() {
+	whole := user.Err() == nil && t.cfg.Events == 0
+	if scheduled := t.begin + int64(t.cfg.Duration); whole && t.pubEnd < scheduled && t.cfg.Rate != (pacer.Max{}).String() {
 		t.pubEnd = scheduled
 	}
 	t.ownEnd = probe.OwnCPU() + time.Duration(t.sum.CPU-t.workBegin)
@@ -178,7 +188,7 @@ func (t *test) drain() error {
 		limit = min(limit, 2*time.Second)
 	}
 	received, quiet := t.sum.Deliveries, time.Now()
-	look := func() (bool, error) {
+	over := func() (bool, error) {
 		if t.sum.Deliveries != received {
 			received, quiet = t.sum.Deliveries, time.Now()
 		}
@@ -186,12 +196,11 @@ func (t *test) drain() error {
 			return true, err
 		}
 		away := t.final.Offline
-		over := t.final.Loss.Total() == 0 && away == 0 || time.Since(quiet) > limit/3 && away == 0
-		return over, nil
+		return away == 0 && (t.final.Loss.Total() == 0 || time.Since(quiet) > limit/3), nil
 	}
-	over, err := look()
-	if !over && err == nil {
-		err = t.poll(context.Background(), limit, look)
+	done, err := over()
+	if !done && err == nil {
+		err = t.poll(context.Background(), limit, min(look, t.cfg.Interval), nil, over)
 	}
 	if err == nil {
 		err = t.finish()

@@ -89,7 +89,6 @@ type test struct {
 	final    stats.Final
 	warnings []string
 	seconds  report.Phases
-	whole    bool // publishing went on to the end of its schedule
 	broken   bool // ended by the user
 
 	// Between points of the timeline.
@@ -173,7 +172,7 @@ func (t *test) openPart(l *check.Ledger, forked bool, from, to int) (fleet.Fleet
 		}
 		return procs.Open(p)
 	}
-	spec := procs.Spec{Config: *t.cfg, Secrets: t.cfg.Secrets(), From: from, To: to, Base: t.clock.Base()}
+	spec := procs.Spec{Config: *t.cfg, From: from, To: to, Base: t.clock.Base()}
 	if t.memory == nil {
 		return procs.Spawn(spec, nil)
 	}

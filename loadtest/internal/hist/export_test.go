@@ -1,0 +1,7 @@
+package hist
+
+// For tests of the layout.
+var (
+	Step   = step
+	Bounds = bounds
+)
