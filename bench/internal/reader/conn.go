@@ -73,7 +73,11 @@ func (l *loop) connected(c *conn, n int) {
 		return
 	}
 	_ = unix.SetsockoptInt(c.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	target := strings.NewReplacer("{n}", strconv.Itoa(n), "{t}", strconv.Itoa(n%max(1, l.connect.Targets))).Replace(l.connect.Path)
+	path := l.connect.Path
+	if c.stalled {
+		path = l.connect.StalledPath
+	}
+	target := strings.NewReplacer("{n}", strconv.Itoa(n), "{t}", strconv.Itoa(n%max(1, l.connect.Targets))).Replace(path)
 	request := "GET " + target + " HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\nCache-Control: no-cache\r\n"
 	if l.connect.LastID != "" {
 		request += "Last-Event-ID: " + l.connect.LastID + "\r\n"

@@ -33,16 +33,17 @@ type Request struct {
 // Connect opens streams; those of an earlier Connect must have been dropped. It is answered, with Opened, when each has
 // its response head or has failed.
 type Connect struct {
-	Port     int           `json:"port"`
-	Path     string        `json:"path"` // {n} stands for the stream's number, {t} for its topic's
-	Streams  int           `json:"streams"`
-	Stalled  int           `json:"stalled"`   // streams beside those that never read after the head
-	InFlight int           `json:"in_flight"` // most connections under way at once
-	LastID   string        `json:"last_id,omitempty"`
-	Kind     stamp.Kind    `json:"kind"`
-	Targets  int           `json:"targets"` // users or topics; stream n is user n and follows topic n, modulo this
-	Had      uint64        `json:"had"`     // events published before those that the streams are owed
-	Timeout  time.Duration `json:"timeout"`
+	Port        int           `json:"port"`
+	Path        string        `json:"path"`         // {n} stands for the stream's number, {t} for its topic's
+	StalledPath string        `json:"stalled_path"` // the same for stalled streams
+	Streams     int           `json:"streams"`
+	Stalled     int           `json:"stalled"`   // streams beside those that never read after the head
+	InFlight    int           `json:"in_flight"` // most connections under way at once
+	LastID      string        `json:"last_id,omitempty"`
+	Kind        stamp.Kind    `json:"kind"`
+	Targets     int           `json:"targets"` // users or topics; stream n is user n and follows topic n, modulo this
+	Had         uint64        `json:"had"`     // events published before those that the streams are owed
+	Timeout     time.Duration `json:"timeout"`
 }
 
 // Opened answers Connect.

@@ -40,6 +40,8 @@ func (l *loop) beginConnect(r Connect) error {
 	l.conns = make([]conn, r.Streams+r.Stalled)
 	l.normal, l.dialled, l.opening, l.open = r.Streams, 0, 0, 0
 	l.failed, l.opened = map[string]int{}, hist{}
+	l.count, l.latency, l.toldAll = Counts{}, hist{}, 0
+	l.cpu, l.measured = proc.CPU(), wall()
 	for i := range l.conns {
 		c := &l.conns[i]
 		c.fd, c.stalled = -1, i >= r.Streams

@@ -144,9 +144,42 @@ type Connected struct {
 // Connect opens all streams, as new ones.
 func (r *Rig) Connect(inFlight int) (Connected, error) { return r.connect(inFlight, "", r.total) }
 
-// Resume opens all streams with a Last-Event-ID; had is how many events a client with that ID has.
-func (r *Rig) Resume(inFlight int, lastID string, had uint64) (Connected, error) {
-	return r.connect(inFlight, lastID, had)
+// Mark is a moment in the stream of events, to resume from.
+type Mark struct {
+	LastID string // "" if the server's streams can't be resumed
+	Had    uint64 // events published until then
+}
+
+// Mark notes the present moment.
+func (r *Rig) Mark() (Mark, error) {
+	info, err := r.Info()
+	return Mark{info.Position, r.total}, err
+}
+
+// Resumed tells how the resumption of all streams went.
+type Resumed struct {
+	Connected         // CPU is of connecting and resending together
+	Figures   Figures // of what was resent
+}
+
+// Resume opens all streams as clients that have what was published up to a mark, and waits until they have the rest.
+func (r *Rig) Resume(inFlight int, m Mark) (s Resumed, err error) {
+	before, err := r.Usage(false)
+	if err != nil {
+		return s, err
+	}
+	start := time.Now()
+	if s.Connected, err = r.connect(inFlight, m.LastID, m.Had); err != nil {
+		return s, err
+	}
+	var res reader.Result
+	if err = r.reader.Call(reader.Request{Finish: &reader.Finish{Total: r.total, Quiet: quiet}}, &res); err != nil {
+		return s, err
+	}
+	after, err := r.Usage(false)
+	s.CPU = time.Duration(after.CPU - before.CPU)
+	s.Figures = Figures{Counts: res.Counts, Events: r.total - m.Had, Elapsed: time.Unix(0, res.Last).Sub(start), ServerCPU: s.CPU, Usage: after}
+	return s, err
 }
 
 func (r *Rig) connect(inFlight int, lastID string, had uint64) (c Connected, err error) {
@@ -159,7 +192,7 @@ func (r *Rig) connect(inFlight int, lastID string, had uint64) (c Connected, err
 		return c, err
 	}
 	err = r.reader.Call(reader.Request{Connect: &reader.Connect{
-		Port: info.Port, Path: info.Path, Streams: r.load.Streams, Stalled: r.load.Stalled, InFlight: inFlight,
+		Port: info.Port, Path: info.Path, StalledPath: info.StalledPath, Streams: r.load.Streams, Stalled: r.load.Stalled, InFlight: inFlight,
 		LastID: lastID, Kind: r.load.Kind, Targets: r.load.targets(), Had: had, Timeout: connectTimeout,
 	}}, &c.Opened)
 	if err != nil {
@@ -173,5 +206,25 @@ func (r *Rig) connect(inFlight int, lastID string, had uint64) (c Connected, err
 	return c, err
 }
 
-// Drop closes all streams.
-func (r *Rig) Drop() error { return r.reader.Call(reader.Request{Drop: &reader.Drop{}}, nil) }
+// Drop closes all streams and waits until the server, if it counts its clients, has noticed.
+func (r *Rig) Drop() error {
+	if err := r.reader.Call(reader.Request{Drop: &reader.Drop{}}, nil); err != nil {
+		return err
+	}
+	for end := time.Now().Add(connectTimeout); ; {
+		info, err := r.Info()
+		if err != nil || info.Counters["clients"] == 0 {
+			return err
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("%s: still has %g clients", r.Name, info.Counters["clients"])
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// Fill sends events to the stalled streams alone, until the kernel takes no more for them: n of size bytes each. The
+// server must know topics.
+func (r *Rig) Fill(n, size int) error {
+	return r.server.Call(server.Request{Fill: &server.Fill{Events: n, Size: size}}, nil)
+}

@@ -3,6 +3,7 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -27,7 +28,17 @@ type Request struct {
 	Publish *Run       `json:"publish,omitempty"`
 	Usage   *UsageKind `json:"usage,omitempty"`
 	Info    *InfoKind  `json:"info,omitempty"`
+	Fill    *Fill      `json:"fill,omitempty"`
 }
+
+// Fill sends events to the stalled streams alone.
+type Fill struct {
+	Events int `json:"events"`
+	Size   int `json:"size"` // bytes of each
+}
+
+// fillTopic is followed by stalled streams and by no others.
+const fillTopic = 1 << 30
 
 // UsageKind says how to take the usage.
 type UsageKind struct {
@@ -41,10 +52,11 @@ type InfoKind struct {
 
 // Info is what the reader has to know about the server.
 type Info struct {
-	Port     int                `json:"port"`
-	Path     string             `json:"path"`
-	Position string             `json:"position"` // Last-Event-ID of a client that has everything; "" = none
-	Counters map[string]float64 `json:"counters"`
+	Port        int                `json:"port"`
+	Path        string             `json:"path"`
+	StalledPath string             `json:"stalled_path"` // the same for stalled streams
+	Position    string             `json:"position"`     // Last-Event-ID of a client that has everything; "" = none
+	Counters    map[string]float64 `json:"counters"`
 }
 
 // Main is the process of a server. It returns when the parent hangs up.
@@ -81,6 +93,8 @@ func Main(c Catalog) error {
 			return pub.publish(*r.Publish)
 		case r.Usage != nil:
 			return proc.Used(r.Usage.Settle), nil
+		case r.Fill != nil:
+			return struct{}{}, fill(srv, *r.Fill)
 		case r.Info != nil:
 			return infoOf(srv, ln, r.Info.Kind), nil
 		}
@@ -93,6 +107,7 @@ func infoOf(srv Server, ln net.Listener, kind byte) Info {
 	if p, ok := srv.(Pather); ok {
 		info.Path = p.Path(stamp.Kind(kind))
 	}
+	info.StalledPath = info.Path + "&topic=" + Name('t', fillTopic)
 	if p, ok := srv.(Positioner); ok {
 		info.Position = p.Position()
 	}
@@ -100,4 +115,14 @@ func infoOf(srv Server, ln net.Listener, kind byte) Info {
 		info.Counters = c.Counters()
 	}
 	return info
+}
+
+func fill(srv Server, f Fill) error {
+	data := bytes.Repeat([]byte{'x'}, f.Size)
+	for range f.Events {
+		if err := srv.Publish(stamp.Topic, fillTopic, data); err != nil {
+			return err
+		}
+	}
+	return nil
 }

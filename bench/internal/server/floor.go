@@ -198,6 +198,9 @@ func (f *floor) drop(c *floorClient) {
 // Flush implements [Flusher]: one sweep over all clients.
 func (f *floor) Flush() (pending bool) {
 	f.take()
+	if len(f.frames) == 0 {
+		return false
+	}
 	end := f.end()
 	low := end
 	for i := range f.clients {
@@ -265,9 +268,32 @@ func (f *floor) release(low uint64) {
 	f.firstEnd += uint64(k)
 }
 
-// Counters implements [Counter].
+// Counters implements [Counter]. The loop has no way to hear of hang-ups, so it looks for them here.
 func (f *floor) Counters() map[string]float64 {
-	return map[string]float64{"clients": float64(len(f.clients)), "given up": float64(f.dropped)}
+	f.take()
+	left := f.clients[:0]
+	clear(f.users)
+	clear(f.topics)
+	for _, c := range f.clients {
+		if c.gone || hungUp(c.fd) {
+			if !c.gone {
+				unix.Close(c.fd)
+			}
+			continue
+		}
+		f.users[c.user] = len(left)
+		f.topics[c.topic] = append(f.topics[c.topic], len(left))
+		left = append(left, c)
+	}
+	f.clients = left
+	return map[string]float64{"clients": float64(len(left)), "given up": float64(f.dropped)}
+}
+
+// hungUp reports whether the peer has closed its side.
+func hungUp(fd int) bool {
+	var b [1]byte
+	n, _, err := unix.Recvfrom(fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return n == 0 && err == nil || err == unix.ECONNRESET
 }
 
 // send returns how many bytes a socket took, 0 if it is full, -1 if it is broken.

@@ -74,10 +74,29 @@ func Ours() Catalog {
 	return Catalog{
 		"floor-go":       func(Options) (Server, error) { return newFloor(false), nil },
 		"floor-batch-go": func(Options) (Server, error) { return newFloor(true), nil },
+		Schedule:         func(Options) (Server, error) { return schedule{}, nil },
 		"spate":          newSpate,
 		"spate-log":      newSpateLog,
 	}
 }
+
+// Schedule is the name of a server that serves nothing: what it uses is the price of the publisher's schedule itself, of
+// waking for each event. At 10,000 events a second to one stream each, that is more than sending them.
+const Schedule = "schedule-only"
+
+type schedule struct{}
+
+func (schedule) Serve(ln net.Listener) error {
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return err
+		}
+		c.Close()
+	}
+}
+
+func (schedule) Publish(stamp.Kind, uint32, []byte) error { return nil }
 
 // open makes the named server.
 func (c Catalog) open(name string, o Options) (Server, error) {
