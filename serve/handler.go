@@ -47,9 +47,13 @@ func Serve(c *gin.Context, hub *engine.Hub, uid string, opts ...ServeOption) {
 
 // serve answers one request and reports whether it became a stream.
 func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, uid string, topics []string) bool {
-	sub, refusal := c.subscription(r, uid, topics)
+	wishes, refusal := wishesOf(r)
+	var sub engine.Subscription
 	if refusal == nil {
-		refusal = c.admit(r, hub, &sub)
+		sub, refusal = c.subscription(wishes, uid, topics)
+	}
+	if refusal == nil {
+		refusal = c.admit(r, hub, wishes, &sub)
 	}
 	if refusal != nil {
 		writeError(w, refusal)

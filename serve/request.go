@@ -11,13 +11,53 @@ import (
 	"github.com/spatehub/spate/wire"
 )
 
-// resumeQuery is the parameter that stands in for Last-Event-ID where a client
-// can't set a header.
-const resumeQuery = "last_event_id"
+// What a client may ask for in the query of its stream.
+const (
+	resumeQuery   = "last_event_id" // stands in for Last-Event-ID where a client can't set a header
+	gapQuery      = "on_gap"        // "refuse": answer 409 rather than begin with a gap event
+	conflateQuery = "conflate"      // "true": while behind, only the newest event per key
+)
 
-// subscription returns what r asks for on behalf of uid. Its strings hold on to
-// nothing of the request.
-func (c *config) subscription(r *http.Request, uid string, topics []string) (engine.Subscription, *Error) {
+// wishes are what a client asks for beside users and topics.
+type wishes struct {
+	lastEventID string
+	refuseGap   bool
+	conflate    bool
+}
+
+// wishesOf reads them from the request. For the ID, the header wins: a browser
+// that reconnects sends it with the query of the first connection.
+func wishesOf(r *http.Request) (w wishes, err *Error) {
+	// In its canonical form, which Get need not make (and allocate) first.
+	w.lastEventID = r.Header.Get("Last-Event-Id")
+	raw := r.URL.RawQuery
+	if !strings.Contains(raw, resumeQuery) && !strings.Contains(raw, gapQuery) && !strings.Contains(raw, conflateQuery) {
+		return w, nil // the common case, without parsing
+	}
+	query, _ := url.ParseQuery(raw) // what can be parsed counts
+	if w.lastEventID == "" {
+		w.lastEventID = query.Get(resumeQuery)
+	}
+	switch query.Get(gapQuery) {
+	case "refuse":
+		w.refuseGap = true
+	case "", "tell":
+	default:
+		return w, badRequest(gapQuery, `must be "tell" or "refuse"`)
+	}
+	switch query.Get(conflateQuery) {
+	case "true", "1":
+		w.conflate = true
+	case "", "false", "0":
+	default:
+		return w, badRequest(conflateQuery, `must be "true" or "false"`)
+	}
+	return w, nil
+}
+
+// subscription returns what a request asks for on behalf of uid. Its strings hold
+// on to nothing of the request.
+func (c *config) subscription(w wishes, uid string, topics []string) (engine.Subscription, *Error) {
 	all := make([]string, 0, len(c.topics)+len(topics))
 	all = append(append(all, c.topics...), topics...)
 	if err := checkNames(uid, all); err != nil {
@@ -26,26 +66,11 @@ func (c *config) subscription(r *http.Request, uid string, topics []string) (eng
 	return engine.Subscription{
 		UID:          strings.Clone(uid),
 		Topics:       all,
-		LastEventID:  lastEventID(r),
+		LastEventID:  w.lastEventID,
 		Policy:       c.policy,
-		Conflate:     c.conflate,
+		Conflate:     c.conflate || w.conflate,
 		StallTimeout: c.stall,
 	}, nil
-}
-
-// lastEventID returns the ID after which the client wants to resume, "" for
-// none. The header wins: a browser that reconnects sends it with the query of
-// the first connection.
-func lastEventID(r *http.Request) string {
-	// In its canonical form, which Get need not make (and allocate) first.
-	if id := r.Header.Get("Last-Event-Id"); id != "" {
-		return id
-	}
-	if !strings.Contains(r.URL.RawQuery, resumeQuery) {
-		return "" // the common case, without parsing
-	}
-	query, _ := url.ParseQuery(r.URL.RawQuery) // what can be parsed counts
-	return query.Get(resumeQuery)
 }
 
 // checkNames refuses a user or topic that no event could name.
@@ -81,14 +106,14 @@ func fieldError(field string, err error) *Error {
 }
 
 // admit decides whether the stream may begin.
-func (c *config) admit(r *http.Request, hub *engine.Hub, sub *engine.Subscription) *Error {
+func (c *config) admit(r *http.Request, hub *engine.Hub, w wishes, sub *engine.Subscription) *Error {
 	if err := hub.Healthy(); errors.Is(err, engine.ErrClosed) {
 		return unavailable("the hub is closed")
 	}
 	if c.maxConns > 0 && hub.OnlineClientsNum() >= c.maxConns {
 		return unavailable("too many connections")
 	}
-	if !c.refuseGap || sub.LastEventID == "" {
+	if !c.refuseGap && !w.refuseGap || sub.LastEventID == "" {
 		return nil
 	}
 	whole, err := hub.CanResume(r.Context(), sub.LastEventID, sub.Topics)
