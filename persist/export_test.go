@@ -25,3 +25,6 @@ func (p *Pebble) Settle() { p.work() }
 
 // WithFlushDelay sets how long range deletes stay in memory.
 func WithFlushDelay(d time.Duration) Option { return func(c *config) { c.flushDelay = d } }
+
+// WithMemTable sets the size of a memtable, and with that of the write-ahead logs.
+func WithMemTable(n uint64) Option { return func(c *config) { c.memTable = n } }

@@ -39,6 +39,7 @@ type fence struct {
 	// to Pebble. So whoever waits for a write and then finds it nil knows that the
 	// write was real.
 	failure atomic.Pointer[error]
+	broken  chan struct{} // closed after that
 
 	// gate is held for reading during each change of the real file system. drain
 	// takes it for writing: afterwards none is under way, nor will be.
@@ -49,7 +50,7 @@ type fence struct {
 }
 
 func newFence(base vfs.FS, dir string, onFail func(error)) (*fence, error) {
-	f := &fence{FS: base, mem: vfs.NewMem(), onFail: onFail, closing: make(chan struct{})}
+	f := &fence{FS: base, mem: vfs.NewMem(), onFail: onFail, broken: make(chan struct{}), closing: make(chan struct{})}
 	return f, f.mem.MkdirAll(dir, 0o755)
 }
 
@@ -63,6 +64,7 @@ func (f *fence) err() error {
 
 func (f *fence) fail(err error) {
 	if f.failure.CompareAndSwap(nil, &err) {
+		close(f.broken)
 		f.onFail(err)
 	}
 }

@@ -16,6 +16,7 @@ type config struct {
 	retention    Retention
 	retentionSet bool
 	flushDelay   time.Duration
+	memTable     uint64
 	fs           vfs.FS
 	logger       *slog.Logger
 	clock        Clock
@@ -26,6 +27,7 @@ func newConfig(opts []Option) config {
 	c := config{
 		sync:       true,
 		flushDelay: flushDelay,
+		memTable:   memTableSize,
 		fs:         vfs.Default,
 		logger:     slog.New(slog.DiscardHandler),
 		clock:      systemClock{},

@@ -69,11 +69,13 @@ type Pebble struct {
 		pause   time.Duration
 		err     error // of the last attempt
 	}
+	reclaimAt time.Time // when to look after disk space, zero for never; guarded by maint
 
-	warn throttle
-	kick chan struct{} // capacity 1: there may be work for the keeper
-	quit chan struct{} // closed: the keeper shall end
-	done chan struct{} // closed: it has
+	warn      throttle
+	kick      chan struct{} // capacity 1: there may be work for the keeper
+	quit      chan struct{} // closed: the keeper shall end
+	done      chan struct{} // closed: it has
+	closeOnce sync.Once
 }
 
 // generation is one opened database. A failure ends it; the log then opens the
@@ -225,12 +227,21 @@ func failure(err error) error { return fmt.Errorf("%w: %w", ErrFailed, err) }
 
 // Close implements [Log]. It waits for appends and reads that are under way. A
 // log that has failed makes a last attempt to delete what failed appends left.
-func (p *Pebble) Close() error {
+func (p *Pebble) Close() (err error) {
+	p.closeOnce.Do(func() {
+		if err = p.close(); err != nil {
+			err = fmt.Errorf("persist: close %q: %w", p.dir, err)
+		}
+	})
+	return err
+}
+
+func (p *Pebble) close() error {
+	close(p.quit)
+	<-p.done
+
 	p.maint.Lock()
-	if p.closed {
-		p.maint.Unlock()
-		return nil
-	}
+	defer p.maint.Unlock()
 	p.syncLocked()
 	p.heal.retryAt = time.Time{}
 	healErr := p.healLocked()
@@ -239,20 +250,13 @@ func (p *Pebble) Close() error {
 	p.closed = true
 	p.genMu.Unlock()
 	p.appending.Unlock()
-	p.maint.Unlock()
 
-	close(p.quit)
-	<-p.done
 	err := p.gen.close()
 	if healErr == nil {
 		// Pebble's own word counts only if its files took what it wrote.
 		err = errors.Join(err, p.gen.fence.err())
 	}
-	err = errors.Join(err, healErr, p.lock.Close())
-	if err != nil {
-		return fmt.Errorf("persist: close %q: %w", p.dir, err)
-	}
-	return nil
+	return errors.Join(err, healErr, p.lock.Close())
 }
 
 // syncLocked makes durable what was acknowledged without sync, so that a failure

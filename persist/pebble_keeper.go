@@ -1,6 +1,7 @@
 package persist
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 )
@@ -37,7 +38,11 @@ func (p *Pebble) work() {
 	if p.healLocked() != nil {
 		return
 	}
-	if err := p.retain(); err != nil {
+	err := p.retain()
+	if err == nil {
+		err = p.reclaim()
+	}
+	if err != nil && !errors.Is(err, errInterrupted) {
 		p.warn.log(&p.cfg, slog.LevelWarn, "persist: retention failed", err)
 	}
 }
@@ -56,10 +61,14 @@ func (p *Pebble) nextTick() time.Duration {
 			age = r.MaxAge
 		}
 	}
-	if age <= 0 {
-		return 0
+	tick := time.Duration(0)
+	if age > 0 {
+		tick = min(max(age/chunksOfBound, minAgeTick), maxAgeTick)
 	}
-	return min(max(age/chunksOfBound, minAgeTick), maxAgeTick)
+	if !p.reclaimAt.IsZero() && (tick == 0 || tick > reclaimDelay) {
+		tick = reclaimDelay
+	}
+	return tick
 }
 
 // quitting reports whether Close has asked the keeper to end.

@@ -30,7 +30,7 @@ func (p *Pebble) pebbleOptions(f *fence) *pebble.Options {
 		FormatMajorVersion:          pebble.FormatNewest,
 		CacheSize:                   cacheSize,
 		MaxOpenFiles:                maxOpenFiles,
-		MemTableSize:                memTableSize,
+		MemTableSize:                p.cfg.memTable,
 		MemTableStopWritesThreshold: memTablesQueued,
 		FlushDelayDeleteRange:       p.cfg.flushDelay,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },

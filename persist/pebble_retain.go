@@ -24,6 +24,9 @@ func (p *Pebble) retain() error {
 		if n == 0 {
 			break
 		}
+		if p.reclaimAt.IsZero() {
+			p.reclaimAt = p.cfg.clock.Now().Add(reclaimDelay)
+		}
 	}
 	return p.retainTopics()
 }
