@@ -4,6 +4,7 @@ package bench_test
 
 import (
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -31,4 +32,17 @@ func envDuration(name string, otherwise time.Duration) time.Duration {
 		panic(name + "=" + text + " is no duration such as 2s")
 	}
 	return d
+}
+
+// envInt reads a positive number likewise.
+func envInt(name string, otherwise int) int {
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n <= 0 {
+		panic(name + "=" + text + " is no positive number")
+	}
+	return n
 }
