@@ -217,3 +217,13 @@ func (e Expect) Check(r *Result) Expectation {
 	}
 	return x
 }
+
+// Metric returns the figure of that name, durations in nanoseconds; false if
+// there is none.
+func (r *Result) Metric(name string) (float64, bool) {
+	i := slices.IndexFunc(metrics, func(m metric) bool { return m.name == name })
+	if i < 0 {
+		return 0, false
+	}
+	return metrics[i].get(r), true
+}
