@@ -3,12 +3,9 @@ package engine
 // This file keeps a shard's books of who is connected.
 
 // admit takes a new client in, at once or when the shard has reached the
-// position that the client starts from.
+// position that the client starts from. It does so also while the hub closes:
+// what was pushed since Subscribe is the client's, and the drain sees to it.
 func (s *shard) admit(c *client) {
-	if s.hub.closing.Load() {
-		s.close(c, ErrClosed)
-		return
-	}
 	if before(s.cursor(), c.pos) {
 		s.early = append(s.early, c)
 		return
