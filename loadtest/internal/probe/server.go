@@ -137,3 +137,13 @@ func parseMetrics(text, url string) (Sample, error) {
 	}
 	return s, nil
 }
+
+// OwnRSS is the resident memory of this process, in bytes; 0 where the system
+// does not tell.
+func OwnRSS() int64 {
+	s, err := process{pid: os.Getpid(), hz: 100, page: int64(os.Getpagesize())}.Read(context.Background())
+	if err != nil {
+		return 0
+	}
+	return s.RSS
+}

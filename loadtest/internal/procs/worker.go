@@ -99,7 +99,8 @@ func (w *Worker) Init(s Spec, _ *None) error {
 // Start implements the call.
 func (w *Worker) Start(None, *None) error { return w.fleet.Start() }
 
-// Collect implements the call; it adds the worker's processor time.
+// Collect implements the call; it adds the worker's processor time and
+// memory.
 func (w *Worker) Collect(_ None, s *stats.Stats) error {
 	got, err := w.fleet.Collect()
 	if err != nil {
@@ -108,6 +109,7 @@ func (w *Worker) Collect(_ None, s *stats.Stats) error {
 	cpu := probe.OwnCPU()
 	got.CPU = int64(cpu - w.cpu)
 	w.cpu = cpu
+	got.RSS = probe.OwnRSS()
 	*s = *got
 	return nil
 }

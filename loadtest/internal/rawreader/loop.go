@@ -211,9 +211,6 @@ func (l *loop) collect(st *stats.Stats) {
 	r := &l.reader.Stats
 	r.Span = now - l.since
 	r.Busy = max(0, r.Span-l.waited)
-	if r.Span > 0 {
-		r.PeakBusy = float64(r.Busy) / float64(r.Span)
-	}
 	l.since, l.waited = now, 0
 	st.Merge(r)
 	r.Reset()

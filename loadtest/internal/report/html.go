@@ -42,12 +42,12 @@ type pageData struct {
 // pageRun is a single run prepared for the page.
 type pageRun struct {
 	*Result
-	Cards     []card
-	Checks    string
-	Sound     bool
-	Text      string // the table as text
-	Config    string // as JSON
-	Summaries []NamedSummary
+	Cards      []card
+	Checks     string
+	Sound      bool
+	Text       string // the table as text
+	ConfigText string // as JSON
+	Summaries  []NamedSummary
 }
 
 type card struct{ Name, Value, Note string }
@@ -80,7 +80,7 @@ func single(r *Result) *pageRun {
 	var text strings.Builder
 	r.Table(&text)
 	p := &pageRun{
-		Result: r, Checks: r.checks(), Text: strings.TrimSpace(text.String()), Config: string(conf), Summaries: r.Summaries(),
+		Result: r, Checks: r.checks(), Text: strings.TrimSpace(text.String()), ConfigText: string(conf), Summaries: r.Summaries(),
 		Sound: r.Checks.Lost == 0 && r.Checks.Duplicates == 0 && r.Checks.Disorder == 0 && r.Checks.Misaddressed == 0 && r.Checks.Corrupt == 0,
 	}
 	p.Cards = []card{

@@ -139,6 +139,7 @@ type Tester struct {
 	Wake       hist.Summary `json:"wake"`      // lateness of the publisher's alarm
 	BusyPeak   float64      `json:"busy_peak"` // busiest event loop in one interval of publishing, share of the time
 	Busy       float64      `json:"busy"`      // event loops while publishing, share of the time
+	RSSPeak    int64        `json:"rss_peak"`  // bytes; of the worker processes together if there are any, else of the whole tester
 }
 
 // Point is one interval of the timeline.

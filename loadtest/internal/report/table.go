@@ -33,8 +33,8 @@ func (r *Result) Table(w io.Writer) {
 		t.row("server", "%.2f processors, %.2f µs per delivery, %s resident (%s before the streams, %.1f KiB per stream)",
 			s.CPUShare, s.CPUPerDeliver, showBytes(float64(s.RSSPeak)), showBytes(float64(s.RSSIdle)), s.KiBPerStream)
 	}
-	t.row("tester", "%.2f processors, timers late by %s at p99, event loops busy %s",
-		r.Tester.CPUShare, hist.Show(r.Tester.Lag.P99), percent(r.Tester.Busy))
+	t.row("tester", "%.2f processors, %s resident, timers late by %s at p99, event loops busy %s",
+		r.Tester.CPUShare, showBytes(float64(r.Tester.RSSPeak)), hist.Show(r.Tester.Lag.P99), percent(r.Tester.Busy))
 	t.kinds("errors", r.Errors)
 	t.kinds("push errors", r.Published.Errors)
 	for _, text := range r.Verdict.Warnings {

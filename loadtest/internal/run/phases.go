@@ -245,10 +245,16 @@ func (t *test) collect() error {
 	if err != nil {
 		return err
 	}
+	var rss int64
 	for _, p := range parts {
 		t.part.Merge(p)
 		t.sum.Merge(p)
+		rss += p.RSS
 	}
+	if rss == 0 {
+		rss = probe.OwnRSS()
+	}
+	t.ownRSS = max(t.ownRSS, rss)
 	if t.lag != nil {
 		t.lag.Collect(&t.sum.Lag)
 	}

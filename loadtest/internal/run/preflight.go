@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -74,7 +73,6 @@ func unreachable(url string, c *config.Config, err error) error {
 		dns     *net.DNSError
 		unknown x509.UnknownAuthorityError
 		name    x509.HostnameError
-		plain   tls.RecordHeaderError
 	)
 	advice := "is the address right?"
 	switch {
@@ -86,7 +84,7 @@ func unreachable(url string, c *config.Config, err error) error {
 		advice = "the certificate's authority is unknown: name it with -cacert, or accept any with -insecure"
 	case errors.As(err, &name):
 		advice = "the certificate is for another name: correct -url, or accept it with -insecure"
-	case errors.As(err, &plain):
+	case errors.Is(err, http.ErrSchemeMismatch):
 		advice = "the server does not speak TLS there: use http://"
 	case errors.Is(err, context.DeadlineExceeded):
 		advice = fmt.Sprintf("no answer within %s: is a firewall in between, or does the server send its head only with the first event? See -connect-timeout", c.ConnectTimeout)

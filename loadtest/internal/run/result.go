@@ -100,6 +100,7 @@ func (t *test) costs(r *report.Result) {
 		Lag:        s.Lag.Summary(),
 		Wake:       t.pubSum.Wake.Summary(),
 		BusyPeak:   t.busy.peak,
+		RSSPeak:    t.ownRSS,
 	}
 	if t.seconds.Publish > 0 {
 		r.Tester.CPUShare = (t.ownEnd - t.ownBegin).Seconds() / t.seconds.Publish

@@ -101,6 +101,7 @@ type test struct {
 	lastSrv  probe.Sample
 	peakOpen int64
 	peakRSS  int64
+	ownRSS   int64 // peak
 
 	idle, atBegin, atEnd probe.Sample
 	ownBegin, ownEnd     time.Duration

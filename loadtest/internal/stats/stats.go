@@ -72,7 +72,7 @@ type Stats struct {
 	LastDelivery int64 // time of the last first receipt, nanoseconds since the Unix epoch
 	Busy, Span   int64 // nanoseconds that event loops worked, of those that they existed
 	CPU          int64 // nanoseconds of processor time of worker processes
-	PeakBusy     float64
+	RSS          int64 // resident memory of a worker process now, bytes; not merged
 }
 
 // maxErrorKinds keeps a server that invents errors from filling the memory.
@@ -107,7 +107,6 @@ func (s *Stats) Merge(o *Stats) {
 	s.Busy += o.Busy
 	s.Span += o.Span
 	s.CPU += o.CPU
-	s.PeakBusy = max(s.PeakBusy, o.PeakBusy)
 }
 
 // Reset forgets everything but keeps the memory.
