@@ -33,11 +33,11 @@ func Lent(h *Hub) (n int64, counted bool) { return h.frames.lent.Load(), checked
 // HeldBytes returns the bytes of the frames that the ring holds.
 func HeldBytes(h *Hub) int64 { return h.frames.held.Load() }
 
-// The bounds of HeldBytes: for history, and for publishers.
-const (
-	RingBytes    = ringBytes
-	RingBytesMax = ringBytesMax
-)
+// WithRingBytes sets the bound of HeldBytes for history; publishers wait at
+// MemoryFactor times it.
+func WithRingBytes(n int64) HubOption { return func(c *config) { c.ringBytes = n } }
+
+const MemoryFactor = memoryFactor
 
 // The bounds of one push's events and of one client's queue.
 func QueueLen(h *Hub) int { return h.cfg.queue() }

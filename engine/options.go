@@ -20,6 +20,7 @@ const (
 	maxWorkers     = 1 << 16
 	maxShards      = 64
 
+	defaultRingBytes   = 64 << 20
 	defaultQueueBytes  = 1 << 20
 	defaultMaxEvent    = 1 << 20
 	defaultHeartbeat   = 15 * time.Second
@@ -41,8 +42,9 @@ type config struct {
 	resend     bool
 	immediate  bool
 	failed     func(uid string, e *wire.Event)
-	buffer     int // slots of the ring, a power of two
-	window     int // slots of it kept as history and as the clients' queues
+	buffer     int   // slots of the ring, a power of two
+	window     int   // slots of it kept as history and as the clients' queues
+	ringBytes  int64 // frames in the ring beyond which shards shorten their history
 	queueBytes int
 	workers    int
 	shards     int
@@ -131,7 +133,7 @@ func WithPolicy(p Policy) HubOption { return func(c *config) { c.policy = p } }
 func newConfig(opts []HubOption) *config {
 	c := &config{
 		ctx: context.Background(), logger: slog.Default(),
-		buffer: defaultBuffer, queueBytes: defaultQueueBytes, workers: defaultWorkers,
+		buffer: defaultBuffer, ringBytes: defaultRingBytes, queueBytes: defaultQueueBytes, workers: defaultWorkers,
 		shards: min(4*runtime.GOMAXPROCS(0), maxShards), maxEvent: defaultMaxEvent,
 		heartbeat: defaultHeartbeat, timeout: defaultPushTimeout, tries: defaultPushTries,
 		stall: defaultStall, drain: defaultDrain,

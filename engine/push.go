@@ -271,19 +271,15 @@ func (h *Hub) putBack(bufs []*bytebufferpool.ByteBuffer) {
 	}
 }
 
-const (
-	// ringBytes is what the ring's frames should not pass: beyond it shards
-	// shorten their history.
-	ringBytes = 64 << 20
-	// ringBytesMax makes publishers wait until the shards have caught up.
-	ringBytesMax = 4 * ringBytes
-)
+// memoryFactor times config.ringBytes makes publishers wait until the shards
+// have caught up.
+const memoryFactor = 4
 
 // awaitMemory waits while the ring holds too many bytes. This is rare, and
 // ends as fast as the shards pass: when they have seen everything, their
 // history is within ringBytes. So it polls.
 func (h *Hub) awaitMemory(ctx context.Context) error {
-	for h.frames.held.Load() > ringBytesMax {
+	for h.frames.held.Load() > memoryFactor*h.cfg.ringBytes {
 		h.wakeMask(h.all)
 		select {
 		case <-ctx.Done():

@@ -123,15 +123,15 @@ func (s *shard) advance(to uint64) {
 // too many bytes; then the latest ringBytes of them stay.
 func (s *shard) historyAt(to uint64) uint64 {
 	low := to + 1 - uint64(s.hub.cfg.window)
-	if s.hub.frames.held.Load() <= ringBytes {
+	room := s.hub.cfg.ringBytes
+	if s.hub.frames.held.Load() <= room {
 		return low
 	}
 	if oldest := s.oldest(); before(low, oldest) {
 		low = oldest
 	}
-	room := ringBytes
 	for seq := to + 1; seq != low; seq-- {
-		if room -= len(s.hub.ring.Slot(seq - 1).buf.B); room < 0 {
+		if room -= int64(len(s.hub.ring.Slot(seq - 1).buf.B)); room < 0 {
 			return seq
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/wire"
@@ -176,9 +177,11 @@ func join(t testing.TB, h *engine.Hub, sub engine.Subscription, room int) *memSi
 	return s
 }
 
-// newHub starts a hub that is closed with the test.
+// newHub starts a hub that is closed with the test, and then does not wait long
+// for connections that stall.
 func newHub(t testing.TB, opts ...engine.HubOption) *engine.Hub {
-	h := engine.NewHub(append([]engine.HubOption{engine.WithLogger(testLogger(t))}, opts...)...)
+	h := engine.NewHub(append([]engine.HubOption{engine.WithLogger(testLogger(t)),
+		engine.WithDrainTimeout(50 * time.Millisecond)}, opts...)...)
 	t.Cleanup(h.Close)
 	return h
 }
