@@ -82,6 +82,7 @@ type lag struct {
 	queuedBytes int
 
 	stallTick uint32 // tick since which no byte was taken
+	stuck     bool   // a byte was offered since, and not taken: the time until now is the peer's
 	index     int32  // in shard.laggards
 
 	gapFrom, gapTo uint64 // history in (gapFrom, gapTo] is lost and not yet told

@@ -32,7 +32,7 @@ func (s *shard) stop(c *client, j *joined, n int, err error) {
 // block notes how far a sink that is now full got in the run: a frame sent in
 // part is completed before anything else.
 func (s *shard) block(c *client, j *joined, n, took int) {
-	c.blocked = true
+	c.blocked, c.lag.stuck = true, true
 	c.pos = j.before(took)
 	if cut := j.start(took); n > cut {
 		s.keepRest(c, j.data[n:j.end(took)])
@@ -141,7 +141,7 @@ func (s *shard) flushRest(c *client) bool {
 	}
 	if n < len(c.rest.B) {
 		c.rest.B = append(c.rest.B[:0], c.rest.B[n:]...)
-		c.blocked = true
+		c.blocked, c.lag.stuck = true, true
 		return false
 	}
 	if c.restSeq != 0 {
@@ -232,7 +232,7 @@ func (s *shard) send(c *client, j *joined) bool {
 func (s *shard) progress(c *client, n int) {
 	c.wroteTick = s.tick
 	if l := c.lag; l != nil {
-		l.stallTick = s.tick
+		l.stallTick, l.stuck = s.tick, false
 		l.queuedBytes = max(0, l.queuedBytes-n)
 		if l.retry.to == 0 {
 			l.retry = retryState{}

@@ -180,7 +180,9 @@ func (s *shard) handle(c *client, flags uint32) {
 	}
 	if flags&attendPage != 0 && c.state == stateBehind {
 		c.lag.history.arrived()
-		c.lag.stallTick = s.tick // the time until now was ours, not the peer's
+		if !c.lag.stuck {
+			c.lag.stallTick = s.tick // the time until now was ours, not the peer's
+		}
 	}
 	if !c.blocked {
 		s.proceed(c)

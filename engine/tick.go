@@ -92,7 +92,7 @@ func (s *shard) heartbeats(interval uint32) {
 			c.pos = s.cursor()
 			s.startLag(c, stateLagging).seen = s.high
 			s.keepRest(c, heartbeatComment[n:])
-			c.blocked = true
+			c.blocked, c.lag.stuck = true, true
 		default:
 			c.wroteTick = s.tick
 		}
