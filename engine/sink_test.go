@@ -22,6 +22,7 @@ type memSink struct {
 	buf    []byte
 	room   int
 	fail   error
+	onSend func(p []byte) // sees what was offered, under mu
 	closed int
 	reason error
 }
@@ -37,6 +38,9 @@ func (s *memSink) Write(p []byte) (int, error) {
 	defer s.mu.Unlock()
 	if s.closed > 0 {
 		panic("sink written after Close")
+	}
+	if s.onSend != nil {
+		s.onSend(p)
 	}
 	if s.fail != nil {
 		return 0, s.fail
