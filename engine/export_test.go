@@ -7,8 +7,10 @@ import (
 
 // AtRest reports whether nothing is under way: every shard has seen all events
 // and requests, and no client waits for a page of the log. Clients that wait
-// for their sink, or for the clock, are at rest.
+// for their sink, or for the clock, are at rest. It wakes the shards that no
+// event concerned, which would wait for the clock.
 func AtRest(h *Hub) bool {
+	h.wakeMask(h.all)
 	runtime.Gosched()
 	if h.pushers.Load() != 0 {
 		return false

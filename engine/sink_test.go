@@ -198,7 +198,7 @@ func number(i int) *wire.Event { return message(strconv.Itoa(i)) }
 // nothing is pending but for what stalled connections cannot take.
 func settled(h *engine.Hub) engine.Stats {
 	for {
-		if st := h.Stats(); st.RingUsed == 0 && engine.AtRest(h) {
+		if engine.AtRest(h) {
 			return h.Stats()
 		}
 	}
