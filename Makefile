@@ -14,12 +14,15 @@ BENCH      ?= .
 BENCHPKG   ?= ./...
 BENCHCOUNT ?= 6
 BENCHTIME  ?= 1s
+# SHORT=1 makes bench-peers smaller: about four minutes instead of a quarter of an hour.
+SHORT      ?=
 # Kill rounds of `make torture`, and how often it repeats the random tests, each time with another seed.
 ROUNDS     ?= 50
 REPEAT     ?= 10
 
 # Every module of the repository but the tools: the main one first, then the nested ones.
 MODULES    := . $(patsubst %/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path './tools/*' | sort))
+ALONE      := github.com/spatehub/spate/loadtest/internal/run
 TOOLS       = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 
 .PHONY: help
@@ -34,14 +37,19 @@ run: ## Start the hub with the demo feed (ARGS='--listen 127.0.0.1:9000' passes 
 build: ## Build the hub into bin/spate
 	$(GO) build -o bin/spate ./cmd/spate
 
+# Everything is run even if something fails, so that one look at the output tells all. ALONE has its processors to itself:
+# its tests measure time.
 .PHONY: test
 test: ## All tests of all modules under -race; ringbuf and engine again with -tags spatecheck
-	@for m in $(MODULES); do \
-		echo "== go test -race ./... in $$m"; \
-		(cd $$m && $(GO) test -race -timeout 5m ./...); \
-	done
-	@echo "== go test -race -tags spatecheck ./ringbuf/... ./engine/..."
-	$(GO) test -race -timeout 5m -tags spatecheck ./ringbuf/... ./engine/...
+	@failed=; \
+	run() { echo "== $$*"; "$$@" || failed="$$failed; $$*"; }; \
+	run $(GO) test -race -timeout 5m $$($(GO) list ./... | grep -vxF '$(ALONE)'); \
+	run $(GO) test -race -timeout 5m $(ALONE); \
+	for m in $(filter-out .,$(MODULES)); do \
+		echo "== in $$m"; cd $$m; run $(GO) test -race -timeout 5m ./...; cd $(CURDIR); \
+	done; \
+	run $(GO) test -race -timeout 5m -tags spatecheck ./ringbuf/... ./engine/...; \
+	if [ -n "$$failed" ]; then echo "FAILED$$failed" | tr ';' '\n' >&2; exit 1; fi
 
 .PHONY: lint
 lint: ## gofmt, go vet and staticcheck on all modules
@@ -76,8 +84,8 @@ bench-compare: ## Compare the benchmarks of BASE=<rev> with those of the working
 	GO=$(GO) scripts/bench-compare.sh '$(BASE)' '$(BENCHPKG)' '$(BENCH)' '$(BENCHCOUNT)' '$(BENCHTIME)'
 
 .PHONY: bench-peers
-bench-peers: ## The same work on other Go SSE libraries (bench/peers, a module of its own)
-	cd bench/peers && $(GO) run . $(ARGS)
+bench-peers: ## The same work on other Go SSE libraries, as tables into docs/benchmarks.md (SHORT=1, ARGS='-works flat')
+	cd bench/peers && $(GO) run . $(if $(SHORT),-short) $(ARGS)
 
 .PHONY: torture
 torture: ## Long crash tests: ROUNDS (50) times kill -9 under load, power cuts, failing disks, resume under fire
