@@ -125,6 +125,7 @@ func TestResume(t *testing.T) {
 	require.True(t, c.Behind())
 	require.Equal(t, check.Replayed, c.Observe(l, ev(stamp.Broadcast, 0, 3)))
 	require.False(t, c.Behind())
+	require.False(t, c.Skipped())
 	require.Equal(t, check.Duplicate, c.Observe(l, ev(stamp.Broadcast, 0, 3)))
 
 	issue(l, 4) // 4 to 7
@@ -132,6 +133,7 @@ func TestResume(t *testing.T) {
 	issue(l, 1)
 	require.Equal(t, check.Live, c.Observe(l, ev(stamp.Broadcast, 0, 8)), "the resend was left out")
 	require.False(t, c.Behind())
+	require.True(t, c.Skipped())
 	require.Equal(t, check.Loss{Passed: 4}, c.Finish(l, nil))
 
 	issue(l, 2)

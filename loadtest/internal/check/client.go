@@ -23,6 +23,7 @@ type Client struct {
 	topics     uint32 // the stream follows topics firstTopic, firstTopic+1... (modulo all)
 	behind     int32  // cells in which something issued before the last join has not come yet
 	joined     bool
+	skipped    bool   // since the last join something owed from before it was passed over
 	cells      []cell // lane by lane: everyone, the user, the topics
 }
 
@@ -95,7 +96,7 @@ func (c *Client) each(s Space, fn func(x *cell, lane, target int)) {
 // it is owed what is issued from now on.
 func (c *Client) Joined(l *Ledger, resumed bool) {
 	resumed = resumed && c.joined
-	c.joined, c.behind = true, 0
+	c.joined, c.behind, c.skipped = true, 0, false
 	c.each(l.Space, func(x *cell, lane, target int) {
 		x.base = l.issued(lane, target)
 		if !resumed {
@@ -105,6 +106,10 @@ func (c *Client) Joined(l *Ledger, resumed bool) {
 		}
 	})
 }
+
+// Skipped reports whether the stream is no longer behind, but only because
+// something issued before the last join was passed over.
+func (c *Client) Skipped() bool { return c.skipped }
 
 // Behind reports whether something issued before the last join is still owed.
 func (c *Client) Behind() bool { return c.behind > 0 }
@@ -154,6 +159,7 @@ func (c *Client) unexpected(l *Ledger, x *cell, n uint64) Outcome {
 				x.holes = &holes{}
 			}
 			x.holes.add(x.last+1, n-1, joining)
+			c.skipped = c.skipped || x.last < x.base && !joining
 		}
 		wasBehind := x.last < x.base
 		x.last = n

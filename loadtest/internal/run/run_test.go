@@ -196,7 +196,8 @@ func TestChurnAndStorm(t *testing.T) {
 		require.Equal(t, report.Checks{}, r.Checks)
 		require.GreaterOrEqual(t, r.Streams.Dropped, int64(10))
 		require.Equal(t, cal.Truth().Resumed, r.Streams.Resumed)
-		require.Equal(t, r.Streams.Resumed, r.Resume.Count)
+		require.NotZero(t, r.Resume.Count)
+		require.LessOrEqual(t, r.Resume.Count, r.Streams.Resumed, "a stream may be dropped again before it has caught up")
 		require.NotZero(t, r.Deliveries.Replayed)
 		// A stream that was dropped before its first event has no ID to resume
 		// from; on a machine that is not very busy there is none.
@@ -215,6 +216,7 @@ func TestIncompleteResend(t *testing.T) {
 		require.EqualValues(t, 5*3, cal.Truth().Skipped)
 		require.EqualValues(t, cal.Truth().Skipped, r.Checks.Lost)
 		require.Zero(t, r.Checks.Duplicates)
+		require.Zero(t, r.Resume.Count, "no stream ever had all that it was owed")
 	})
 }
 

@@ -112,7 +112,7 @@ func (r *Reader) Joined(s *Session, now int64) {
 func (r *Reader) caughtUp(s *Session, now int64) {
 	if s.resuming && !s.Check.Behind() {
 		s.resuming = false
-		if s.Role == Normal {
+		if s.Role == Normal && !s.Check.Skipped() {
 			r.Stats.Resume.Record(now - s.began)
 		}
 	}
