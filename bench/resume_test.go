@@ -151,9 +151,13 @@ func resume(b *testing.B, hub *engine.Hub, clients int, from func(i int) (after 
 		}
 		await(b, func() bool { return hub.OnlineClientsNum() == 0 })
 	}
-	b.ReportMetric(middle(rates), "events/s")
-	b.ReportMetric(middle(firsts), "last-first-byte-ms")
+	// The first op reads from the log; later ones may find its pages in memory, as clients do that come back together.
+	b.ReportMetric(firsts[0], "cold-first-byte-ms")
+	b.ReportMetric(alls[0], "cold-all-ms")
+	b.ReportMetric(rates[0], "cold-events/s")
+	b.ReportMetric(middle(firsts), "first-byte-ms")
 	b.ReportMetric(middle(alls), "all-ms")
+	b.ReportMetric(middle(rates), "events/s")
 	b.ReportMetric(0, "ns/op")
 }
 

@@ -61,7 +61,8 @@ func Start(part string, cpu int, setup any) (*Proc, error) {
 	}
 	p := &Proc{requests: reqW, answers: ansR, lines: bufio.NewReader(ansR)}
 	p.cmd = exec.Command(exe)
-	p.cmd.Env = append(os.Environ(), partVar+"="+part, setupVar+"="+string(text))
+	// A binary with the race detector in it would sleep for a second before it ends.
+	p.cmd.Env = append(os.Environ(), partVar+"="+part, setupVar+"="+string(text), "GORACE=atexit_sleep_ms=0")
 	if cpu != Any {
 		p.cmd.Env = append(p.cmd.Env, "GOMAXPROCS=1")
 	}

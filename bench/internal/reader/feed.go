@@ -31,12 +31,13 @@ func (l *loop) event(c *conn, b []byte, now int64) (size int, complete bool) {
 		if int(k.size) > len(b) {
 			return 0, false
 		}
+		if !intact(b[:k.size], int(k.head)) {
+			l.count.Corrupt++
+			return int(k.size), true
+		}
 		c.check.next++
 		l.count.Deliveries++
 		l.latency.record(now - k.sent)
-		if !intact(b[:k.size], int(k.head)) {
-			l.count.Corrupt++
-		}
 		return int(k.size), true
 	}
 	s, head, ok := stamp.Parse(b)
@@ -48,7 +49,7 @@ func (l *loop) event(c *conn, b []byte, now int64) (size int, complete bool) {
 		return 0, false
 	case !intact(b[:s.Size], head):
 		l.count.Corrupt++
-		return head, true
+		return int(s.Size), true
 	case s.Run != l.run:
 		l.count.Foreign++
 		return int(s.Size), true

@@ -15,7 +15,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	rig.Main(server.Ours())
+	c := server.Ours()
+	c["faulty"] = newFaulty
+	rig.Main(c)
 	os.Exit(m.Run())
 }
 
