@@ -73,13 +73,12 @@ func envName(name string) string {
 	return "SPATE_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
-// reason is an error's text without the wrapping of package strconv.
+// reason is an error's text; package flag has a bare word for numbers that are none.
 func reason(err error) string {
-	var num *strconv.NumError
-	if errors.As(err, &num) {
-		return "no valid value: " + num.Err.Error()
+	if text := err.Error(); text != "parse error" {
+		return text
 	}
-	return err.Error()
+	return "no valid value"
 }
 
 // listValue is a flag that may be given several times. In the environment it is one list with commas, which the first
@@ -146,7 +145,14 @@ func (v *ageValue) String() string {
 	if d > 0 && d%(24*time.Hour) == 0 {
 		return strconv.FormatInt(int64(d/(24*time.Hour)), 10) + "d"
 	}
-	return d.String()
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = text[:len(text)-2]
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = text[:len(text)-2]
+	}
+	return text
 }
 
 // Set parses text.

@@ -59,11 +59,12 @@ func parseServe(s streams, args []string) (*serveConfig, error) {
 	fs.Var(&age, "retain-age", "drop events older than this `duration`, such as 12h or 7d (0: keep)")
 	fs.Int64Var(&c.retention.MaxCount, "retain-count", 0, "keep about this `number` of events (0: all)")
 	fs.Var(&retainBytes, "retain-bytes", "keep about this `size` of events, such as 10GiB (0: all)")
-	fs.DurationVar(&c.heartbeat, "heartbeat", 15*time.Second, "longest silence on a connection before it gets a comment (0: never)")
-	fs.DurationVar(&c.retry, "retry", 3*time.Second, "time a client shall wait before it reconnects (0: its own choice)")
+	c.heartbeat, c.retry, c.stall, c.drain = 15*time.Second, 3*time.Second, time.Minute, 5*time.Second
+	fs.Var((*ageValue)(&c.heartbeat), "heartbeat", "longest silence, as `time`, on a connection before it gets a comment (0: never)")
+	fs.Var((*ageValue)(&c.retry), "retry", "`time` a client shall wait before it reconnects (0: its own choice)")
 	fs.IntVar(&c.maxConns, "max-connections", 0, "answer 503 beyond this `number` of streams (0: no limit but the system's)")
-	fs.DurationVar(&c.stall, "stall-timeout", time.Minute, "close a connection that takes no byte for this long (0: never)")
-	fs.DurationVar(&c.drain, "drain", 5*time.Second, "time given to connections to take what waits for them when the hub ends")
+	fs.Var((*ageValue)(&c.stall), "stall-timeout", "close a connection that takes no byte for this `time` (0: never)")
+	fs.Var((*ageValue)(&c.drain), "drain", "`time` given to connections to take what waits for them when the hub ends")
 	fs.Var(&c.maxEvent, "max-event-size", "largest event's `size`")
 	fs.Var(&c.queue, "queue-bytes", "`size` of what may wait for one connection before it reads on from the log")
 	fs.IntVar(&c.buffer, "buffer", 4096, "`number` of events in the ring; half of it is recent history")
@@ -104,15 +105,11 @@ func (c *serveConfig) validate() error {
 		return usagef("--data must name a folder (or use --memory)")
 	case c.logFormat != "text" && c.logFormat != "json":
 		return usagef("--log-format %q: give text or json", c.logFormat)
-	case c.heartbeat < 0 || c.heartbeat > 0 && c.heartbeat < 100*time.Millisecond:
+	case c.heartbeat > 0 && c.heartbeat < 100*time.Millisecond:
 		return usagef("--heartbeat %v: give 100ms or more, or 0 for none", c.heartbeat)
-	case c.retry < 0:
-		return usagef("--retry %v: give a positive duration, or 0 for none", c.retry)
 	case c.maxConns < 0:
 		return usagef("--max-connections %d: give a positive number, or 0 for no limit", c.maxConns)
-	case c.stall < 0:
-		return usagef("--stall-timeout %v: give a positive duration, or 0 for none", c.stall)
-	case c.drain <= 0:
+	case c.drain == 0:
 		return usagef("--drain %v: give a positive duration", c.drain)
 	case c.maxEvent < 1<<10 || c.maxEvent > 1<<30:
 		return usagef("--max-event-size %v: give 1KiB to 1GiB", &c.maxEvent)
