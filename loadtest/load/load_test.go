@@ -1,12 +1,12 @@
 package load_test
 
 import (
+	"context"
 	"fmt"
 	"net/http/httptest"
 	"os"
 	"testing"
-
-	"context"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -31,7 +31,7 @@ func TestWorkersMergedEqualOneProcess(t *testing.T) {
 		c := load.Default()
 		c.URL, c.Streams, c.Procs, c.Fork = srv.URL, 12, procs, procs > 1
 		c.Connections, c.Rate, c.Events, c.Settle, c.MaxLag = 1, "1000/s", 100, 0, 0
-		c.Drain = 1000 * 1000 * 1000
+		c.Drain = time.Second
 		r, err := load.Run(t.Context(), c)
 		require.NoError(t, err)
 		require.EqualValues(t, r.Deliveries.Count, r.Latency.Count)

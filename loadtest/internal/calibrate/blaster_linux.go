@@ -1,14 +1,13 @@
 package calibrate
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
-
-	"encoding/json"
 
 	"golang.org/x/sys/unix"
 )

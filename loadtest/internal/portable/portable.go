@@ -7,10 +7,9 @@ package portable
 import (
 	"context"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"time"
-
-	"net/http"
 
 	"github.com/spatehub/spate/loadtest/internal/fleet"
 	"github.com/spatehub/spate/loadtest/internal/session"
