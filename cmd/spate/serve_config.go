@@ -68,9 +68,9 @@ func parseServe(s streams, args []string) (*serveConfig, error) {
 	fs.Var(&c.maxEvent, "max-event-size", "largest event's `size`")
 	fs.Var(&c.queue, "queue-bytes", "`size` of what may wait for one connection before it reads on from the log")
 	fs.IntVar(&c.buffer, "buffer", 4096, "`number` of events in the ring; half of it is recent history")
-	fs.StringVar(&policy, "policy", "catch-up", "what happens to a slow connection: catch-up, retry, drop-oldest or disconnect")
+	fs.StringVar(&policy, "policy", "catch-up", "`what` happens to a slow connection: catch-up, retry, drop-oldest or disconnect")
 	fs.TextVar(&c.logLevel, "log-level", slog.LevelInfo, "`level`: debug, info, warn or error")
-	fs.StringVar(&c.logFormat, "log-format", "text", "text or json")
+	fs.StringVar(&c.logFormat, "log-format", "text", "`format`: text or json")
 	fs.BoolVar(&c.demo, "demo", false, "push measurements of this machine four times a second, and show them on the dashboard")
 	if err := fs.parse(s, args); err != nil {
 		return nil, err
