@@ -20,6 +20,11 @@
 // maximal backoff. Where a 429 or 503 response has a Retry-After, that is added
 // to the wait.
 //
+// A connection on which nothing arrives for a minute, neither event nor comment,
+// counts as lost: a server that lost power or network says no goodbye. Spate hubs
+// send a comment after 15 s of silence. For a server that sends none, switch this
+// off by a negative [WithIdleTimeout].
+//
 // # The end
 //
 // The client ends for good when [SSEClient.Disconnect] is called, when the

@@ -15,13 +15,14 @@ type Option func(*config)
 const (
 	DefaultReconnectInterval = time.Second
 	DefaultMaxBackoff        = 30 * time.Second
+	DefaultIdleTimeout       = 60 * time.Second
 )
 
 type config struct {
 	headers      map[string]string
 	interval     time.Duration
 	maxBackoff   time.Duration
-	idleTimeout  time.Duration
+	idleTimeout  time.Duration // ≤ 0: none
 	maxEventSize int
 	lastEventID  string
 	logger       *slog.Logger
@@ -32,6 +33,7 @@ func defaultConfig() config {
 	return config{
 		interval:     DefaultReconnectInterval,
 		maxBackoff:   DefaultMaxBackoff,
+		idleTimeout:  DefaultIdleTimeout,
 		maxEventSize: wire.DefaultMaxEventSize,
 		logger:       slog.New(slog.DiscardHandler),
 		http:         &http.Client{},
@@ -66,11 +68,18 @@ func WithMaxBackoff(d time.Duration) Option {
 }
 
 // WithIdleTimeout gives a connection up, and makes a new one, when nothing at
-// all arrives for d: neither response nor event nor comment. d should be some
-// heartbeats long (a spate hub sends one after 15 s of silence by default). The
-// default, also for d ≤ 0, is to wait for ever.
+// all arrives for d: neither response nor event nor comment. It is how a server
+// that is gone without a word is noticed. d should be some heartbeats long: a
+// spate hub sends one after 15 s of silence, unless it is told otherwise. The
+// default, also for 0, is [DefaultIdleTimeout]; a negative d waits for ever,
+// which a server without heartbeats needs.
 func WithIdleTimeout(d time.Duration) Option {
-	return func(c *config) { c.idleTimeout = max(d, 0) }
+	return func(c *config) {
+		if d == 0 {
+			d = DefaultIdleTimeout
+		}
+		c.idleTimeout = d
+	}
 }
 
 // WithMaxEventSize bounds the size of an event in bytes; a larger one ends the

@@ -231,6 +231,28 @@ func TestIdleTimeout(t *testing.T) {
 	})
 }
 
+// A peer that is gone without a word is noticed by default, and never where that
+// is switched off.
+func TestIdleTimeoutByDefault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, streamAndStay("data: x\n\n"))
+		begin := time.Now()
+		lost := make(chan error, 1)
+		c := srv.newClient(t, client.WithIdleTimeout(0))
+		c.OnDisconnect(func(err error) { lost <- err })
+		require.NoError(t, c.Connect())
+		require.ErrorIs(t, <-lost, client.ErrIdle)
+		require.Equal(t, client.DefaultIdleTimeout, time.Since(begin))
+		c.Disconnect()
+	})
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, streamAndStay("data: x\n\n"))
+		require.NoError(t, srv.newClient(t, client.WithIdleTimeout(-1)).Connect())
+		elapse(24 * time.Hour)
+		require.Len(t, srv.got(), 1)
+	})
+}
+
 func TestIdleTimeoutOfFirstConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()

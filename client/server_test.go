@@ -83,9 +83,11 @@ func (s *server) streams() int {
 }
 
 // newClient returns a client of the server that is disconnected with the test.
+// Many servers of the tests are silent for hours: it has no idle time-out unless
+// opts say so.
 func (s *server) newClient(t *testing.T, opts ...client.Option) *client.SSEClient {
 	t.Helper()
-	c := client.NewClient(s.url, append([]client.Option{client.WithHTTPClient(s.client)}, opts...)...)
+	c := client.NewClient(s.url, append([]client.Option{client.WithHTTPClient(s.client), client.WithIdleTimeout(-1)}, opts...)...)
 	t.Cleanup(func() {
 		c.Disconnect()
 		<-c.Wait()

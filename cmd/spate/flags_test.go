@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/client"
 	"github.com/spatehub/spate/engine"
 )
 
@@ -53,6 +54,18 @@ func TestListsTakeTheEnvironmentOrTheFlags(t *testing.T) {
 	c, err = parseTail(s, []string{"--topic", "c", "--topic", "d", "--uid", "u 1"})
 	require.NoError(t, err)
 	require.Equal(t, "http://localhost:1/events?topic=c&topic=d&uid=u+1", c.streamURL())
+}
+
+func TestTailNoticesADeadHubUnlessToldOtherwise(t *testing.T) {
+	for given, want := range map[string]time.Duration{"": client.DefaultIdleTimeout, "5m": 5 * time.Minute, "0": -1} {
+		var args []string
+		if given != "" {
+			args = []string{"--idle-timeout", given}
+		}
+		c, err := parseTail(streams{in: strings.NewReader(""), out: &safeBuffer{}, err: &safeBuffer{}, env: environment()}, args)
+		require.NoError(t, err)
+		require.Equal(t, want, c.idle, given)
+	}
 }
 
 func TestWrongUsageIsToldInOneLineAndExits2(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/spatehub/spate/client"
@@ -25,10 +26,11 @@ type tailConfig struct {
 	lastID string
 	json   bool
 	count  int
+	idle   time.Duration
 }
 
 func parseTail(s streams, args []string) (*tailConfig, error) {
-	c := &tailConfig{}
+	c := &tailConfig{idle: client.DefaultIdleTimeout}
 	fs := newFlagSet("tail [flags]")
 	fs.StringVar(&c.url, "url", defaultURL, "`address` of the hub")
 	fs.StringVar(&c.uid, "uid", "", "be this `user`, and get what is pushed to it")
@@ -37,8 +39,12 @@ func parseTail(s streams, args []string) (*tailConfig, error) {
 	fs.StringVar(&c.lastID, "last-event-id", "", "begin after the event with this `ID` instead of with the next one")
 	fs.BoolVar(&c.json, "json", false, "print each event as a JSON object")
 	fs.IntVar(&c.count, "count", 0, "end after this `number` of events (0: go on until interrupted)")
+	fs.Var((*ageValue)(&c.idle), "idle-timeout", "connect again when nothing, not even a heartbeat, has come for this `time` (0: never)")
 	if err := fs.parse(s, args); err != nil {
 		return nil, err
+	}
+	if c.idle == 0 {
+		c.idle = -1 // what the client calls never
 	}
 	if fs.NArg() > 0 {
 		return nil, usagef("unexpected argument %q", fs.Arg(0))
@@ -59,7 +65,7 @@ func runTail(ctx context.Context, s streams, args []string) error {
 	}
 	ctx, cancel := untilSignal(ctx, s.signals)
 	defer cancel()
-	stream := client.NewClient(c.streamURL(), client.WithLastEventID(c.lastID))
+	stream := client.NewClient(c.streamURL(), client.WithLastEventID(c.lastID), client.WithIdleTimeout(c.idle))
 	stream.OnDisconnect(func(err error) {
 		if err != nil {
 			fmt.Fprintf(s.err, "spate tail: connection lost (%v), trying again\n", err)
