@@ -78,6 +78,12 @@ type lag struct {
 	base uint64 // events ≤ base were pushed before the connection joined: resent, not delivered
 	seen uint64 // events ≤ seen are counted as pushed
 
+	// fleeting: ephemeral events ≤ fleeting are not resent. A client that
+	// resumes may have had them, and could not tell.
+	//
+	// Invariant: fleeting ≤ base.
+	fleeting uint64
+
 	queued      int // events counted as pushed, but not yet as anything else
 	queuedBytes int
 

@@ -23,7 +23,7 @@ func (s *shard) newestKeys(c *client, last uint64) map[conflationKey]uint64 {
 	clear(s.newest)
 	for seq := c.pos; seq != last; {
 		seq++
-		if e := s.hub.ring.Slot(seq); e.key != "" && !e.failed && c.wants(e) {
+		if e := s.hub.ring.Slot(seq); e.key != "" && c.awaits(seq, e) {
 			s.newest[conflationKey{e.topic, e.key}] = seq
 		}
 	}

@@ -193,7 +193,7 @@ func (s *shard) gatherWindow(c *client, j *joined) (reached uint64) {
 	for before(reached, last) && len(j.data) < sendBytes {
 		reached++
 		e := s.hub.ring.Slot(reached)
-		if e.failed || !c.wants(e) {
+		if !c.awaits(reached, e) {
 			continue
 		}
 		if newest != nil && e.key != "" && newest[conflationKey{e.topic, e.key}] != reached {
@@ -203,6 +203,12 @@ func (s *shard) gatherWindow(c *client, j *joined) (reached uint64) {
 		j.add(reached, e.frame())
 	}
 	return reached
+}
+
+// awaits says whether a client that is not live is to get the event of the
+// window.
+func (c *client) awaits(seq uint64, e *entry) bool {
+	return !e.failed && c.wants(e) && !(e.ephemeral && !before(c.lag.fleeting, seq))
 }
 
 // send writes a run to a client that is not live. It returns whether all was

@@ -263,7 +263,7 @@ func (h *Hub) start(c *client, sub Subscription) {
 	if sub.LastEventID == "" {
 		return
 	}
-	c.lag = &lag{resumes: true}
+	c.lag = &lag{resumes: true, fleeting: now}
 	id, err := wire.ParseID(sub.LastEventID)
 	if err != nil || id > now || id == 0 { // as numbers: an ID is no position on a circle
 		// Never issued here: a garbled ID, or one of another hub.

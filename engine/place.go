@@ -8,6 +8,9 @@ func (s *shard) place(c *client) {
 	s.startLag(c, stateLagging)
 	l := c.lag
 	l.seen = l.base
+	if before(l.base, l.fleeting) {
+		l.fleeting = l.base
+	}
 	oldest, cursor := s.oldest(), s.cursor()
 
 	switch {

@@ -199,3 +199,37 @@ func restless(ctx context.Context, t *testing.T, h *engine.Hub, rng *rand.Rand, 
 		}
 	}
 }
+
+// A resume does not bring ephemeral events back: the client may have had them,
+// and they have no ID by which it could tell. Those since are live.
+func TestEphemeralEventsAreNotResent(t *testing.T) {
+	for _, history := range histories {
+		for _, conflate := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, conflate %v", history.name, conflate), func(t *testing.T) {
+				h := newHub(t, append(history.opts(), engine.WithEnableResendEvents())...)
+				start := wire.FormatID(h.Position())
+				push := func(data string, ephemeral bool) {
+					e := message(data)
+					e.Ephemeral, e.Key = ephemeral, "k"
+					require.NoError(t, h.Push(nil, e))
+				}
+				push("one", false)
+				push("gone", true)
+				settled(h)
+				s := join(t, h, engine.Subscription{LastEventID: start, Conflate: conflate}, 0)
+				settled(h)
+				push("now", true)
+				settled(h)
+				s.allow(-1)
+				requireSums(t, h)
+				push("later", true)
+				settled(h)
+				want := []string{"one", "now", "later"}
+				if conflate {
+					want = want[1:]
+				}
+				require.Equal(t, want, s.data(t))
+			})
+		}
+	}
+}
