@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/spatehub/spate/persist"
 )
@@ -50,7 +51,7 @@ func (l *faultyLog) Append(ctx context.Context, recs []persist.Record) error {
 	if err == nil {
 		return l.Log.Append(ctx, recs)
 	}
-	if take == 0 {
+	if take <= 0 {
 		return err
 	}
 	take = min(take, len(recs))
@@ -76,4 +77,19 @@ func (l *faultyPipe) Begin(recs []persist.Record) (wait func() error, err error)
 		return nil, err
 	}
 	return func() error { return l.Append(context.Background(), recs) }, nil
+}
+
+// countingLog counts the readings of it, and can refuse them. It has no index.
+type countingLog struct {
+	faultyLog
+	reads     atomic.Int32
+	failReads atomic.Bool
+}
+
+func (l *countingLog) Read(ctx context.Context, after uint64, lim persist.Limit) (persist.Page, error) {
+	l.reads.Add(1)
+	if l.failReads.Load() {
+		return persist.Page{}, errDisk
+	}
+	return l.Log.Read(ctx, after, lim)
 }
