@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"slices"
 	"strings"
 	"sync"
 
@@ -23,9 +22,14 @@ type catchup struct {
 		sync.Mutex
 		queue  []*history
 		active int
+		open   int // segments read that a shard has not looked at yet
 		closed bool
 	}
 }
+
+// maxOpen bounds the segments that wait for their shards: however many clients
+// resume, the pages in memory are these and the cache's.
+const maxOpen = 64
 
 func newCatchup(h *Hub, pool *ants.Pool, readers int) *catchup {
 	c := &catchup{hub: h, pool: pool, max: readers}
@@ -38,40 +42,57 @@ func newCatchup(h *Hub, pool *ants.Pool, readers int) *catchup {
 func (c *catchup) ask(h *history) {
 	c.mu.Lock()
 	c.mu.queue = append(c.mu.queue, h)
-	start := c.mu.active < c.max && !c.mu.closed
+	c.start()
+}
+
+// answered says that a shard has seen a segment; another one may be read. A
+// shard calls it once for each attendPage.
+func (c *catchup) answered() {
+	c.mu.Lock()
+	c.mu.open--
+	c.start()
+}
+
+// start submits a reader where there is work for one more. It is called with
+// the lock held and releases it.
+func (c *catchup) start() {
+	start := len(c.mu.queue) > 0 && c.mu.active < c.max && c.mu.open < maxOpen && !c.mu.closed
 	if start {
 		c.mu.active++
 	}
 	c.mu.Unlock()
-	if start {
-		if err := c.pool.Submit(c.read); err != nil {
-			c.mu.Lock()
-			c.mu.active--
-			c.mu.Unlock()
-		}
+	if start && c.pool.Submit(c.read) != nil {
+		c.mu.Lock()
+		c.mu.active--
+		c.mu.Unlock()
 	}
 }
 
-// reader serves requests until there is none.
+// reader serves requests until there is none, or too many answers wait.
 func (c *catchup) reader() {
 	for {
 		c.mu.Lock()
-		if len(c.mu.queue) == 0 || c.mu.closed {
+		if len(c.mu.queue) == 0 || c.mu.open >= maxOpen || c.mu.closed {
 			c.mu.active--
-			c.mu.queue = slices.Clip(c.mu.queue[:0:0])
+			if len(c.mu.queue) == 0 {
+				c.mu.queue = nil // it may have been long
+			}
 			c.mu.Unlock()
 			return
 		}
 		h := c.mu.queue[0]
 		c.mu.queue[0] = nil
 		c.mu.queue = c.mu.queue[1:]
+		c.mu.open++
 		c.mu.Unlock()
 
-		if h.c.flags.Load()&attendClosed != 0 {
-			continue
+		if h.c.flags.Load()&attendClosed == 0 {
+			h.result = c.segment(h)
+			if h.c.attend(attendPage) { // publishes result to the shard
+				continue
+			}
 		}
-		h.result = c.segment(h)
-		h.c.attend(attendPage) // publishes result to the shard
+		c.answered() // nobody will look at it
 	}
 }
 
@@ -135,7 +156,11 @@ func (c *catchup) segment(h *history) *segment {
 	return seg
 }
 
-var pageLimit = persist.Limit{Records: pageRecords, Bytes: pageBytes}
+var (
+	pageLimit = persist.Limit{Records: pageRecords, Bytes: pageBytes}
+	// A private page is nobody else's, so it is smaller.
+	privateLimit = persist.Limit{Records: pageRecords / 4, Bytes: pageBytes / 4}
+)
 
 // query reads the public part, shared among all that follow the same topics,
 // and the user's own.
@@ -147,7 +172,7 @@ func (c *catchup) query(h *history, topics []string, after uint64) (public, priv
 		return public, nil, err
 	}
 	if h.private == nil || !h.private.covers(after) {
-		p, err := c.querier.Query(c.hub.ctx, persist.Query{User: h.c.uid}, after, pageLimit)
+		p, err := c.querier.Query(c.hub.ctx, persist.Query{User: h.c.uid}, after, privateLimit)
 		if err != nil {
 			return nil, nil, err
 		}

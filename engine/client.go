@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"sort"
 	"sync/atomic"
 
 	"github.com/spatehub/spate/ringbuf"
@@ -112,22 +113,35 @@ type topic struct {
 	members []*client
 }
 
-// attend asks the owning shard to look at the client. Any goroutine.
-func (c *client) attend(flag uint32) {
-	if c.flags.Or(flag) == 0 {
-		c.shard.mail.Put(&c.node)
+// attend asks the owning shard to look at the client. Any goroutine. It returns
+// false where the client is closed: then the shard will not look for that flag.
+func (c *client) attend(flag uint32) bool {
+	for {
+		old := c.flags.Load()
+		if old&attendClosed != 0 {
+			return false
+		}
+		if !c.flags.CompareAndSwap(old, old|flag) {
+			continue
+		}
+		if old == 0 {
+			c.shard.mail.Put(&c.node)
+		}
+		c.shard.wake()
+		return true
 	}
-	c.shard.wake()
 }
 
 // follows says whether the client subscribed to the topic.
 func (c *client) follows(name string) bool {
-	for i := range c.topics {
-		if c.topics[i].topic.name == name {
-			return true
-		}
-	}
-	return false
+	i := c.topicIndex(name)
+	return i < len(c.topics) && c.topics[i].topic.name == name
+}
+
+// topicIndex returns the place of the topic among the client's, which are
+// sorted by name, or where it would be.
+func (c *client) topicIndex(name string) int {
+	return sort.Search(len(c.topics), func(i int) bool { return c.topics[i].topic.name >= name })
 }
 
 // wants is the one audience filter for ring entries. persist.Record.For is its

@@ -60,7 +60,7 @@ func (s *shard) conflated(c *client, seq uint64) {
 
 // maxKeptBytes bounds what a conflating client that reads the log keeps before
 // it is sent: the newest events of more keys than that go out in stages.
-const maxKeptBytes = 256 << 10
+const maxKeptBytes = 64 << 10
 
 // keptEvents are the newest events of each key read from the log so far, in ID
 // order, for a client that asked for conflation.
@@ -68,6 +68,7 @@ type keptEvents struct {
 	events   []keptEvent
 	newest   map[conflationKey]int // index in events
 	bytes    int
+	dead     int  // events that newer ones replaced
 	flushing bool // they are being sent
 }
 
@@ -101,14 +102,14 @@ func (s *shard) replaced(c *client, i int) {
 	k := &c.lag.history.kept
 	old := &k.events[i]
 	k.bytes -= len(old.frame)
+	k.dead++
 	old.frame = nil
 	s.conflated(c, old.id)
 }
 
 // compact drops the places of replaced events once they are the majority.
 func (k *keptEvents) compact() {
-	live := len(k.newest)
-	if len(k.events) < 64 || len(k.events) < 4*live {
+	if len(k.events) < 64 || k.dead < len(k.events)/2 {
 		return
 	}
 	kept := k.events[:0]
@@ -121,7 +122,7 @@ func (k *keptEvents) compact() {
 		}
 	}
 	clear(k.events[len(kept):])
-	k.events = kept
+	k.events, k.dead = kept, 0
 }
 
 // sendKept sends the kept events, without those that the window replaces. It

@@ -38,12 +38,25 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	<-h.closed
+	select {
+	case <-h.closed:
+	case <-ctx.Done():
+		// What can be cut short ends at once now. A log or store that never
+		// returns is not waited for; its goroutine ends when it does.
+		select {
+		case <-h.closed:
+		case <-time.After(drainGrace):
+			h.cfg.logger.Error("spate: the log did not return in time; the hub closes without it")
+		}
+	}
 	if h.expired.Load() {
 		return ctx.Err()
 	}
 	return nil
 }
+
+// drainGrace is what Shutdown allows itself after its deadline.
+const drainGrace = time.Second
 
 // finish takes the hub down: publishers, journal, shards, clients, then all
 // that runs.
@@ -51,14 +64,16 @@ func (h *Hub) finish(ctx context.Context) {
 	defer close(h.closed)
 	h.await(ctx, func() bool { return h.pushers.Load() == 0 })
 	h.ring.Close()
-	// After Close of the ring none of them waits for room, only for the log.
-	h.await(context.Background(), func() bool { return h.pushers.Load() == 0 })
 	h.wakeMask(h.all)
-	h.await(ctx, func() bool { return h.drained() && h.online.Load() == 0 })
-	if h.online.Load() != 0 || !h.drained() {
+	h.await(ctx, func() bool { return h.pushers.Load() == 0 && h.drained() && h.online.Load() == 0 })
+	if h.pushers.Load() != 0 || h.online.Load() != 0 || !h.drained() {
 		h.expired.Store(true)
 	}
-	h.await(context.Background(), func() bool { return h.drained() && h.online.Load() == 0 })
+	close(h.giveUp) // publishers that still wait for room or the log
+	if h.expired.Load() {
+		h.cancel() // readings of the log, and a batch on its way where the log heeds it
+	}
+	h.await(context.Background(), func() bool { return h.pushers.Load() == 0 && h.drained() && h.online.Load() == 0 })
 	close(h.stop)
 	h.cancel()
 	h.catchup.close()
@@ -116,7 +131,8 @@ func (h *Hub) release() {
 // drainStep closes the clients that have everything, once the shard has seen
 // all that was pushed. A client that reads the log resumes elsewhere later.
 func (s *shard) drainStep() {
-	if s.cursor() != s.hub.ring.Claimed() || s.hub.pushers.Load() != 0 {
+	expired := s.hub.expired.Load()
+	if !expired && (s.cursor() != s.hub.ring.Claimed() || s.hub.pushers.Load() != 0) {
 		return
 	}
 	for len(s.early) > 0 {
@@ -124,7 +140,6 @@ func (s *shard) drainStep() {
 		s.early = s.early[:len(s.early)-1]
 		s.close(c, ErrClosed)
 	}
-	expired := s.hub.expired.Load()
 	for i := len(s.clients) - 1; i >= 0; i-- {
 		if c := s.clients[i]; expired || c.state != stateLagging {
 			s.close(c, ErrClosed)

@@ -18,7 +18,7 @@ var (
 	ErrTooLarge = errors.New("spate: event is too large")
 
 	// ErrTooMany is returned for more events in one push than a quarter of the
-	// ring holds.
+	// ring holds, or for more than 100,000 users, summed over the push's events.
 	ErrTooMany = errors.New("spate: too many events in one push")
 
 	// ErrLog wraps the log's error where it could not take an event. Nobody

@@ -75,10 +75,10 @@ func Footprint(h *Hub, sub Subscriber) (n int) {
 		hist := c.lag.history
 		n += hist.kept.bytes
 		if hist.private != nil {
-			n += hist.private.cost()
+			n += hist.private.cost("")
 		}
 		if hist.segment != nil {
-			n += hist.segment.public.cost()
+			n += hist.segment.public.cost("")
 		}
 	})
 	return n

@@ -158,7 +158,7 @@ func (s *shard) variantFor(from uint64, marked uint64) *joined {
 func (s *shard) offer(c *client, j *joined) {
 	switch c.state {
 	case stateLive:
-		n, err := c.sink.Write(j.data)
+		n, err := s.write(c, j.data)
 		if n == len(j.data) && err == nil {
 			s.n.pushed += uint64(len(j.parts))
 			s.n.delivered += uint64(len(j.parts))
@@ -166,7 +166,7 @@ func (s *shard) offer(c *client, j *joined) {
 		} else {
 			s.stop(c, j, n, err)
 		}
-		s.yield(len(j.data))
+		s.yield()
 	case stateLagging:
 		s.enqueue(c, j)
 	}

@@ -32,7 +32,7 @@ func (s *shard) stop(c *client, j *joined, n int, err error) {
 // block notes how far a sink that is now full got in the run: a frame sent in
 // part is completed before anything else.
 func (s *shard) block(c *client, j *joined, n, took int) {
-	c.blocked, c.lag.stuck = true, true
+	c.full()
 	c.pos = j.before(took)
 	if cut := j.start(took); n > cut {
 		s.keepRest(c, j.data[n:j.end(took)])
@@ -41,6 +41,15 @@ func (s *shard) block(c *client, j *joined, n, took int) {
 	}
 	if before(c.pos, s.lagLow) {
 		s.lagLow = c.pos
+	}
+}
+
+// full notes that the sink takes no more. No page is kept for a client that has
+// to wait.
+func (c *client) full() {
+	c.blocked, c.lag.stuck = true, true
+	if h := c.lag.history; h != nil && !h.asked {
+		h.private = nil
 	}
 }
 
@@ -131,7 +140,7 @@ func (s *shard) proceed(c *client) {
 // flushRest sends the remainder of what was sent in part. It returns whether
 // all of it is gone.
 func (s *shard) flushRest(c *client) bool {
-	n, err := c.sink.Write(c.rest.B)
+	n, err := s.write(c, c.rest.B)
 	if n > 0 {
 		s.progress(c, n)
 	}
@@ -141,7 +150,7 @@ func (s *shard) flushRest(c *client) bool {
 	}
 	if n < len(c.rest.B) {
 		c.rest.B = append(c.rest.B[:0], c.rest.B[n:]...)
-		c.blocked, c.lag.stuck = true, true
+		c.full()
 		return false
 	}
 	if c.restSeq != 0 {
@@ -172,7 +181,7 @@ func (s *shard) flushWindow(c *client) bool {
 		s.recover(c)
 		return false
 	}
-	if s.spend(len(s.gather.data)) {
+	if s.cost >= s.mailEnd {
 		c.attend(attendMore) // others first
 		return false
 	}
@@ -214,7 +223,7 @@ func (c *client) awaits(seq uint64, e *entry) bool {
 // send writes a run to a client that is not live. It returns whether all was
 // taken; if not, the client waits for its sink or is closed.
 func (s *shard) send(c *client, j *joined) bool {
-	n, err := c.sink.Write(j.data)
+	n, err := s.write(c, j.data)
 	took := j.taken(n)
 	for i := range took {
 		s.sent(c, j.parts[i].seq)

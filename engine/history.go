@@ -54,6 +54,10 @@ func (h *history) due(now uint32) bool {
 	return true
 }
 
+// maxIdlePage is the cost up to which a client keeps its private page from one
+// segment to the next. It is mostly an empty one that reaches far.
+const maxIdlePage = 2 << 10
+
 // maxHistoryFailures bounds how often a log that fails is tried for a client.
 const maxHistoryFailures = 5
 
@@ -73,6 +77,9 @@ func (s *shard) readOn(c *client) bool {
 		return false
 	}
 	h.segment = nil
+	if p := h.private; p != nil && p.cost("") > maxIdlePage {
+		h.private = nil // it would wait with the client for its next turn
+	}
 	if seg.err != nil {
 		return s.readFailed(c, seg.err)
 	}
@@ -101,7 +108,6 @@ func (s *shard) readOn(c *client) bool {
 		s.eachRecord(c, seg, func(r *persist.Record) { s.keep(c, r) })
 		h.kept.flushing = h.kept.bytes > maxKeptBytes
 	} else if j := s.segmentRun(c, seg); len(j.parts) > 0 && !s.send(c, j) {
-		h.private = nil // read again: no page is kept for a slow client
 		return false
 	}
 	if before(c.pos, seg.upTo) {

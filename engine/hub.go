@@ -61,6 +61,7 @@ type Hub struct {
 	closing   atomic.Bool   // set by Shutdown: no push, no subscription any more
 	expired   atomic.Bool   // set by Shutdown at its deadline: close what still waits
 
+	giveUp   chan struct{} // closed at the drain's end or deadline: no publisher waits any longer
 	stop     chan struct{} // closed when the drain is over
 	closed   chan struct{} // closed when everything has ended
 	emptied  chan struct{} // of capacity 1: a shard has lost its last client while draining
@@ -74,7 +75,7 @@ func NewHub(opts ...HubOption) *Hub {
 	cfg := newConfig(opts)
 	h := &Hub{
 		cfg: cfg, seed: maphash.MakeSeed(), log: logOf(cfg),
-		stop: make(chan struct{}), closed: make(chan struct{}), emptied: make(chan struct{}, 1),
+		giveUp: make(chan struct{}), stop: make(chan struct{}), closed: make(chan struct{}), emptied: make(chan struct{}, 1),
 		period: tickPeriod(cfg),
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
@@ -355,10 +356,17 @@ func (h *Hub) inWindow(pos uint64) bool {
 }
 
 // Healthy returns nil, or why the hub cannot do its work: it is closed, or its
-// log does not take events.
+// log does not take events. A log that tells of itself is believed; of another
+// one, the latest batch counts.
 func (h *Hub) Healthy() error {
 	if h.closing.Load() {
 		return ErrClosed
+	}
+	if st, tells := h.LogStats(); tells {
+		if st.Err != nil {
+			return fmt.Errorf("%w: %w", ErrLog, st.Err)
+		}
+		return nil
 	}
 	if h.journal != nil {
 		if err := h.journal.failure.Load(); err != nil {
@@ -367,6 +375,10 @@ func (h *Hub) Healthy() error {
 	}
 	return nil
 }
+
+// StallTimeout returns after how long a connection that accepts no byte is
+// closed; 0 is never.
+func (h *Hub) StallTimeout() time.Duration { return max(0, h.cfg.stall) }
 
 // LogStats returns the state of the hub's log: first and last ID, records,
 // bytes on disk, retention in force. ok is false where there is no log, or it

@@ -16,6 +16,7 @@ const (
 	// journalBatch and journalBytes bound one batch of the log.
 	journalBatch = 1024
 	journalBytes = 4 << 20
+	indexCost    = 64 // what one user of an event's audience counts for
 	// journalDepth is how many batches may be on their way to the disk while
 	// the next one is put together.
 	journalDepth = 4
@@ -94,7 +95,7 @@ func (j *journal) boundary(from, to uint64) uint64 {
 	last := from - 1
 	for seq := from; ; seq++ {
 		e := j.hub.ring.Slot(seq)
-		size += len(e.frame())
+		size += len(e.frame()) + indexCost*len(e.users)
 		if e.last {
 			last = seq
 			if size > journalBytes {
@@ -147,7 +148,7 @@ func (j *journal) commit() {
 			if run.wait != nil {
 				err = run.wait()
 			} else if j.pipe == nil {
-				err = j.log.Append(context.Background(), run.recs)
+				err = j.log.Append(j.hub.ctx, run.recs)
 			}
 		}
 		if len(run.recs) > 0 {

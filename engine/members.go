@@ -85,12 +85,7 @@ func (s *shard) strikeTopic(ref *topicRef) {
 	n := len(t.members) - 1
 	moved := t.members[n]
 	t.members[ref.index] = moved
-	for i := range moved.topics {
-		if r := &moved.topics[i]; r.topic == t {
-			r.index = ref.index
-			break
-		}
-	}
+	moved.topics[moved.topicIndex(t.name)].index = ref.index
 	t.members[n] = nil
 	t.members = shrink(t.members[:n])
 	if n == 0 {

@@ -10,8 +10,11 @@ import (
 	"github.com/spatehub/spate/wire"
 )
 
-// maxNotices bounds the failures that wait for the callback.
-const maxNotices = 8192
+// maxNotices and maxNoticeBytes bound the failures that wait for the callback.
+const (
+	maxNotices     = 8192
+	maxNoticeBytes = 32 << 20
+)
 
 // notices brings failures to the user's callback on the worker pool: shards
 // put them into a queue without waiting, and as many drainers as the pool has
@@ -23,12 +26,14 @@ type notices struct {
 	drain func()
 
 	active limiter
+	bytes  atomic.Int64 // of the frames that wait
 	lost   atomic.Uint64
 }
 
 type notice struct {
-	uid string
-	ev  *wire.Event
+	uid  string
+	ev   *wire.Event
+	size int64 // of the frame
 }
 
 func newNotices(h *Hub) *notices {
@@ -46,7 +51,15 @@ func (h *Hub) tellFailed(uid string, e *entry) {
 	if n.queue == nil {
 		return
 	}
-	if !n.queue.TryPush(notice{uid, e.event()}) {
+	// Room is looked for before the event is rebuilt: this is a shard's time.
+	size := int64(len(e.frame()))
+	if n.queue.Len() >= maxNotices || n.bytes.Load() > maxNoticeBytes {
+		n.lost.Add(1)
+		return
+	}
+	n.bytes.Add(size)
+	if !n.queue.TryPush(notice{uid, e.event(), size}) {
+		n.bytes.Add(-size)
 		n.lost.Add(1)
 		return
 	}
@@ -78,6 +91,7 @@ func (n *notices) drainer() {
 // call makes one callback, and survives its panic.
 func (n *notices) call(m notice) {
 	defer func() {
+		n.bytes.Add(-m.size)
 		if p := recover(); p != nil {
 			n.hub.cfg.logger.Error("spate: failure callback panicked", "panic", p, "stack", string(debug.Stack()))
 		}

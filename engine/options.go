@@ -110,11 +110,13 @@ func WithContext(ctx context.Context) HubOption { return func(c *config) { c.ctx
 func WithMaxEventSize(n int) HubOption { return func(c *config) { c.maxEvent = n } }
 
 // WithHeartbeat sets the longest silence on a connection before it gets a
-// comment (default 15 s, at least 100 ms; negative: never).
+// comment (0: the default, 15 s; at least 100 ms; negative: never).
 func WithHeartbeat(d time.Duration) HubOption { return func(c *config) { c.heartbeat = d } }
 
 // WithPushTimeout sets how long a delivery that finds its client's queue full
-// is tried, and in how many tries, under PolicyRetry (default 5 s and 3).
+// is tried, and in how many tries, under PolicyRetry (default 5 s and 3). What
+// waits is in the ring's window: events that leave it earlier, because the hub
+// publishes half a ring within the time-out, count as dropped.
 func WithPushTimeout(d time.Duration, tries int) HubOption {
 	return func(c *config) { c.timeout, c.tries = d, tries }
 }
@@ -164,7 +166,10 @@ func newConfig(opts []HubOption) *config {
 	c.tries = correct(c, "push tries", c.tries, 1, 100)
 	c.timeout = correct(c, "push time-out", c.timeout, time.Millisecond, time.Hour)
 	c.drain = correct(c, "drain time-out", c.drain, time.Millisecond, time.Hour)
-	if c.heartbeat >= 0 {
+	if c.heartbeat == 0 {
+		c.heartbeat = defaultHeartbeat
+	}
+	if c.heartbeat > 0 {
 		c.heartbeat = correct(c, "heartbeat", c.heartbeat, 100*time.Millisecond, 24*time.Hour)
 	}
 	if c.stall == 0 {

@@ -54,7 +54,7 @@ func TestSettingsOutOfRangeAreCorrectedAndSaid(t *testing.T) {
 		{engine.WithPushTimeout(0, 3), `setting="push time-out" given=0s used=1ms`},
 		{engine.WithPushTimeout(time.Second, 0), `setting="push tries" given=0 used=1`},
 		{engine.WithDrainTimeout(-time.Second), `setting="drain time-out" given=-1s used=1ms`},
-		{engine.WithHeartbeat(0), `setting=heartbeat given=0s used=100ms`},
+		{engine.WithHeartbeat(1), `setting=heartbeat given=1ns used=100ms`},
 		{engine.WithHeartbeat(math.MaxInt64), `setting=heartbeat`},
 		{engine.WithHeartbeat(-1), ``},
 		{engine.WithStallTimeout(-1), ``},

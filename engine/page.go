@@ -117,12 +117,12 @@ func (pc *pageCache) add(kind string, p *page) {
 	}
 	pc.mu.pages[kind] = append(pc.mu.pages[kind], p)
 	pc.mu.order = append(pc.mu.order, cached{kind, p})
-	pc.mu.bytes += p.cost()
+	pc.mu.bytes += p.cost(kind)
 	for pc.mu.bytes > cacheBytes || len(pc.mu.order) > maxCachedPages {
 		old := pc.mu.order[0]
 		pc.mu.order[0] = cached{}
 		pc.mu.order = pc.mu.order[1:]
-		pc.mu.bytes -= old.page.cost()
+		pc.mu.bytes -= old.page.cost(old.kind)
 		list := pc.mu.pages[old.kind]
 		if i := slices.Index(list, old.page); i >= 0 {
 			list = slices.Delete(list, i, i+1)
@@ -138,4 +138,8 @@ func (pc *pageCache) add(kind string, p *page) {
 // maxCachedPages bounds the look-up's length.
 const maxCachedPages = 512
 
-func (p *page) cost() int { return cap(p.data) + 64*len(p.records) + 256 }
+// cost is about the memory that the page takes in the cache: frames, what the
+// log read them into (of which the names are still in use), records and parts.
+func (p *page) cost(kind string) int {
+	return 2*cap(p.data) + 128*len(p.records) + len(kind) + 256
+}

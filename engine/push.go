@@ -173,6 +173,8 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 		return p, err
 	case <-ctx.Done():
 		return p, ctx.Err() // the journal still holds wait
+	case <-h.giveUp:
+		return p, ErrClosed
 	}
 }
 
@@ -221,6 +223,10 @@ func (h *Hub) audienceOf(uids []string) audience {
 	return a
 }
 
+// maxReceivers bounds the users of one push, summed over its events: each is an
+// entry in the log's index.
+const maxReceivers = 100_000
+
 // checkPush refuses what can be seen without encoding.
 func (h *Hub) checkPush(uids []string, events []*wire.Event) error {
 	if uids != nil && len(uids) == 0 {
@@ -232,6 +238,7 @@ func (h *Hub) checkPush(uids []string, events []*wire.Event) error {
 	if len(events) > h.cfg.queue() {
 		return fmt.Errorf("%w: %d events, at most %d", ErrTooMany, len(events), h.cfg.queue())
 	}
+	receivers := 0
 	for _, e := range events {
 		if e == nil {
 			return ErrNoEvents
@@ -239,6 +246,14 @@ func (h *Hub) checkPush(uids []string, events []*wire.Event) error {
 		if uids == nil && e.Users != nil && len(e.Users) == 0 {
 			return ErrNoUsers
 		}
+		if uids != nil {
+			receivers += len(uids)
+		} else {
+			receivers += len(e.Users)
+		}
+	}
+	if receivers > maxReceivers {
+		return fmt.Errorf("%w: for %d users in all, at most %d", ErrTooMany, receivers, maxReceivers)
 	}
 	if len(uids) > 0 {
 		probe := wire.Event{Data: "", Users: uids}
@@ -284,7 +299,7 @@ func (h *Hub) awaitMemory(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-h.stop:
+		case <-h.giveUp:
 			return ErrClosed
 		case <-time.After(100 * time.Microsecond):
 		}

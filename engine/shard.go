@@ -13,9 +13,13 @@ const (
 	sendBytes = 256 << 10
 	// maxBatch bounds the events of one fan-out.
 	maxBatch = 1024
-	// maxMail bounds the clients looked at in one pass: however many resume,
-	// and however fast the log's readers answer, the ring gets its turn.
-	maxMail = 256
+	// maxMail and mailBudget bound the clients looked at in one pass, and what
+	// is written to them: however many resume, and however fast the log's
+	// readers answer, the ring gets its turn.
+	maxMail    = 256
+	mailBudget = 512 << 10
+	// liveBudget is what fan-outs may cost in one pass, after the first one.
+	liveBudget = 2 << 20
 	// maskedBatch bounds them where some are not for everybody: one bit each.
 	maskedBatch = 64
 	// passBudget is what a shard spends before it lets other goroutines of the
@@ -49,10 +53,12 @@ type shard struct {
 	laggards []*client // lagging, behind, or with rest to send
 	doomed   []doomedClient
 
-	high   uint64 // events ≤ high are counted as pushed to this shard's clients
-	lagLow uint64 // no lagging client's pos is below
-	tick   uint32
-	budget int // left until the next yield
+	high    uint64 // events ≤ high are counted as pushed to this shard's clients
+	lagLow  uint64 // no lagging client's pos is below
+	tick    uint32
+	cost    int // of all writes so far: writeCost and the bytes for each
+	yieldAt int // cost at which to let others go first
+	mailEnd int // cost at which the pass has spent enough on its mail
 
 	join    joined   // the batch for everybody
 	variant variants // the batch by audience
@@ -63,6 +69,7 @@ type shard struct {
 	spare   *lag     // of the client that recovered last, for the next in trouble
 
 	lagShown bool // Stats shows clients in trouble
+	tight    tightHistory
 
 	n counters // of this pass
 	c sharedCounters
@@ -78,22 +85,29 @@ func newShard(h *Hub, id int, reader *ringbuf.Reader[entry]) *shard {
 	return &shard{
 		hub: h, id: id, bit: 1 << id, reader: reader,
 		users: map[string]*client{}, topics: map[string]*topic{},
-		high: reader.Cursor(), budget: passBudget,
+		high: reader.Cursor(),
 	}
 }
 
-// pass does one round: what clients and transports ask for, then a batch from
-// the ring. It returns whether work is left.
+// pass does one round: some of what clients and transports ask for, then what
+// waits in the ring, each within its budget. It returns whether work is left.
 func (s *shard) pass() (more bool) {
 	s.runMail()
 	if t := s.ticks.Load(); t != s.tick {
 		s.onTick(t)
 	}
-	if from, to, ok := s.reader.TryNext(maxBatch); ok {
+	for end := s.cost + liveBudget; ; {
+		from, to, ok := s.reader.TryNext(maxBatch)
+		if !ok {
+			break
+		}
 		to = s.deliver(from, to)
 		s.closeDoomed() // before the window moves: their callbacks look into it
 		s.advance(to)
-		more = true
+		if s.cost++; s.cost >= end {
+			more = true
+			break
+		}
 	}
 	if len(s.early) > 0 {
 		s.admitEarly()
@@ -120,23 +134,39 @@ func (s *shard) advance(to uint64) {
 
 // historyAt returns the oldest sequence that the shard keeps once it is at to:
 // the window's, or a later one where frames are so large that the ring holds
-// too many bytes; then the latest ringBytes of them stay.
+// too many bytes; then the latest ringBytes of them stay. The sum is carried
+// from one call to the next, so that an event costs the same in any ring.
 func (s *shard) historyAt(to uint64) uint64 {
 	low := to + 1 - uint64(s.hub.cfg.window)
-	room := s.hub.cfg.ringBytes
-	if s.hub.frames.held.Load() <= room {
+	held, room := s.hub.frames.held.Load(), s.hub.cfg.ringBytes
+	t := &s.tight
+	if t.on = held > room || t.on && held > room/2; !t.on {
+		*t = tightHistory{}
 		return low
 	}
-	if oldest := s.oldest(); before(low, oldest) {
-		low = oldest
+	from := s.cursor() + 1
+	if t.low == 0 {
+		t.low, from = s.oldest(), s.oldest()
 	}
-	for seq := to + 1; seq != low; seq-- {
-		if room -= int64(len(s.hub.ring.Slot(seq - 1).buf.B)); room < 0 {
-			return seq
-		}
+	for seq := from; seq != to+1; seq++ {
+		t.sum += s.frameBytes(seq)
 	}
-	return low
+	for before(t.low, low) || t.sum > room && t.low != to+1 {
+		t.sum -= s.frameBytes(t.low)
+		t.low++
+	}
+	return t.low
 }
+
+// tightHistory is the history of a shard while the ring holds too many bytes:
+// sum is that of low up to the shard's position.
+type tightHistory struct {
+	on  bool
+	low uint64
+	sum int64
+}
+
+func (s *shard) frameBytes(seq uint64) int64 { return int64(len(s.hub.ring.Slot(seq).buf.B)) }
 
 // cursor is the shard's position: every event ≤ it has been through deliver.
 func (s *shard) cursor() uint64 { return s.reader.Cursor() }
@@ -146,7 +176,8 @@ func (s *shard) oldest() uint64 { return s.reader.Held() }
 
 // runMail handles what was asked of clients since the last pass.
 func (s *shard) runMail() {
-	for range maxMail {
+	s.mailEnd = s.cost + mailBudget
+	for i := 0; i < maxMail && s.cost < s.mailEnd; i++ {
 		n := s.mail.Take()
 		if n == nil {
 			return
@@ -157,8 +188,11 @@ func (s *shard) runMail() {
 }
 
 func (s *shard) handle(c *client, flags uint32) {
+	if flags&attendPage != 0 {
+		s.hub.catchup.answered()
+	}
 	if c.state == stateClosed {
-		c.flags.Store(attendClosed)
+		c.flags.Or(attendClosed) // not Store: a reader's answer may have come since
 		return
 	}
 	if flags&attendJoin != 0 {
@@ -189,19 +223,16 @@ func (s *shard) handle(c *client, flags uint32) {
 	}
 }
 
-// spend takes a write of n bytes from the budget and returns whether it is used
-// up, when it starts anew.
-func (s *shard) spend(n int) bool {
-	if s.budget -= writeCost + n; s.budget > 0 {
-		return false
-	}
-	s.budget = passBudget
-	return true
+// write offers bytes to the client's sink and counts what that costs.
+func (s *shard) write(c *client, p []byte) (int, error) {
+	s.cost += writeCost + len(p)
+	return c.sink.Write(p)
 }
 
 // yield lets other goroutines run once in a while within a long sweep.
-func (s *shard) yield(n int) {
-	if s.spend(n) {
+func (s *shard) yield() {
+	if s.cost >= s.yieldAt {
+		s.yieldAt = s.cost + passBudget
 		runtime.Gosched()
 	}
 }

@@ -10,7 +10,7 @@ type Subscription struct {
 
 	// Topics are the topics followed. An event without a topic reaches every
 	// connection, an event with one only those that follow it. Duplicates are
-	// ignored. The hub keeps the slice; do not change it afterwards.
+	// ignored.
 	Topics []string
 
 	// LastEventID is the ID after which to resume, as the client sent it.

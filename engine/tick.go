@@ -83,7 +83,7 @@ func (s *shard) heartbeats(interval uint32) {
 		if c.state != stateLive || s.tick-c.wroteTick+half <= interval {
 			continue
 		}
-		n, err := c.sink.Write(heartbeatComment)
+		n, err := s.write(c, heartbeatComment)
 		s.n.heartbeats++
 		switch {
 		case err != nil:
@@ -92,10 +92,10 @@ func (s *shard) heartbeats(interval uint32) {
 			c.pos = s.cursor()
 			s.startLag(c, stateLagging).seen = s.high
 			s.keepRest(c, heartbeatComment[n:])
-			c.blocked, c.lag.stuck = true, true
+			c.full()
 		default:
 			c.wroteTick = s.tick
 		}
-		s.yield(len(heartbeatComment))
+		s.yield()
 	}
 }
