@@ -40,6 +40,11 @@ func badRequest(field, message string) *Error {
 	return &Error{Status: http.StatusBadRequest, Message: message, Field: field}
 }
 
+// tooMany is the answer to a list that is longer than is taken at once.
+func tooMany(field, message string) *Error {
+	return &Error{Status: http.StatusRequestEntityTooLarge, Message: message, Field: field}
+}
+
 // unavailable is the answer while the hub can't do what was asked.
 func unavailable(message string) *Error {
 	return &Error{Status: http.StatusServiceUnavailable, Message: message}
@@ -71,7 +76,7 @@ func publishError(err error) *Error {
 	case errors.Is(err, engine.ErrNoEvents):
 		return badRequest("events", "is empty")
 	case errors.Is(err, engine.ErrTooMany):
-		return badRequest("events", "has more events than the hub takes at once")
+		return tooMany("events", "has more events, or events × users, than the hub takes at once")
 	case errors.Is(err, engine.ErrTooLarge):
 		return &Error{Status: http.StatusRequestEntityTooLarge, Message: "an event is larger than the hub takes", Field: "events"}
 	case errors.Is(err, engine.ErrClosed):

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -18,20 +19,34 @@ import (
 type PushOption func(*pushConfig)
 
 type pushConfig struct {
-	maxBody   int64
-	maxEvents int
-	timeout   time.Duration
+	maxBody     int64
+	maxUsers    int
+	maxEvents   int
+	timeout     time.Duration
+	bodyTimeout time.Duration
 }
 
 const (
-	defaultPushBody    = 1 << 20
-	defaultPushEvents  = 1000
-	defaultPushTimeout = 10 * time.Second
+	defaultPushBody        = 1 << 20
+	defaultPushUsers       = 10_000
+	defaultPushEvents      = 1000
+	defaultPushTimeout     = 10 * time.Second
+	defaultPushBodyTimeout = 30 * time.Second
+
+	// maxPushDeliveries bounds users × events of a request: each pair is work
+	// for the hub, and a small body can name very many.
+	maxPushDeliveries = 100_000
 )
 
 // WithPushBodyLimit bounds the body of a request in bytes (default 1 MiB).
 func WithPushBodyLimit(n int64) PushOption {
 	return func(c *pushConfig) { c.maxBody = n }
+}
+
+// WithPushUserLimit bounds the users of a request (default 10,000; 0 or less is
+// the default). Users × events are bounded by 100,000 besides.
+func WithPushUserLimit(n int) PushOption {
+	return func(c *pushConfig) { c.maxUsers = n }
 }
 
 // WithPushEventLimit bounds the events of a request (default 1000). The hub's
@@ -45,8 +60,16 @@ func WithPushTimeout(d time.Duration) PushOption {
 	return func(c *pushConfig) { c.timeout = d }
 }
 
+// WithPushBodyTimeout bounds how long the body of a request may take to arrive
+// (default 30 s; 0 or less is the default). A ReadTimeout of the server that is
+// shorter holds instead. Behind middleware whose ResponseWriter can't set
+// deadlines (no Unwrap), only the latter does.
+func WithPushBodyTimeout(d time.Duration) PushOption {
+	return func(c *pushConfig) { c.bodyTimeout = d }
+}
+
 func newPushConfig(opts []PushOption) *pushConfig {
-	c := &pushConfig{maxBody: defaultPushBody, maxEvents: defaultPushEvents, timeout: defaultPushTimeout}
+	c := &pushConfig{}
 	for _, o := range opts {
 		if o != nil {
 			o(c)
@@ -55,11 +78,17 @@ func newPushConfig(opts []PushOption) *pushConfig {
 	if c.maxBody <= 0 {
 		c.maxBody = defaultPushBody
 	}
+	if c.maxUsers <= 0 {
+		c.maxUsers = defaultPushUsers
+	}
 	if c.maxEvents <= 0 {
 		c.maxEvents = defaultPushEvents
 	}
 	if c.timeout <= 0 {
 		c.timeout = defaultPushTimeout
+	}
+	if c.bodyTimeout <= 0 {
+		c.bodyTimeout = defaultPushBodyTimeout
 	}
 	return c
 }
@@ -118,18 +147,18 @@ func (c *pushConfig) serve(w http.ResponseWriter, r *http.Request, hub *engine.H
 }
 
 func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine.Hub) ([]uint64, *Error) {
+	// Before anything is refused: the server reads on in a body that it answers
+	// early, and nothing else may bound that.
+	lift := c.limitBody(w, r)
 	if refusal := checkContentType(r); refusal != nil {
 		return nil, refusal
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, c.maxBody))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return nil, &Error{Status: http.StatusRequestEntityTooLarge, Message: "the body is larger than this server takes"}
+	body, refusal := c.read(w, r)
+	if refusal != nil {
+		return nil, refusal
 	}
-	if err != nil {
-		return nil, badRequest("", "the body could not be read")
-	}
-	push, refusal := decodePush(body, c.maxEvents)
+	lift()
+	push, refusal := decodePush(body, c.maxUsers, c.maxEvents)
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -140,6 +169,38 @@ func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine
 		return nil, publishError(err)
 	}
 	return ids, nil
+}
+
+// limitBody sets the deadline of the body. lift takes it back once the body has
+// arrived: from then on the server reads ahead to see the peer's end, and would
+// take a deadline for that and end the request.
+func (c *pushConfig) limitBody(w http.ResponseWriter, r *http.Request) (lift func()) {
+	limit := c.bodyTimeout
+	if srv, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && srv.ReadTimeout > 0 {
+		limit = min(limit, srv.ReadTimeout)
+	}
+	rc := http.NewResponseController(w)
+	// Writers without deadlines have none to set; the server's time-outs hold.
+	_ = rc.SetReadDeadline(time.Now().Add(limit))
+	return func() { _ = rc.SetReadDeadline(time.Time{}) }
+}
+
+// read returns the body.
+func (c *pushConfig) read(w http.ResponseWriter, r *http.Request) ([]byte, *Error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, c.maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case err == nil:
+		return body, nil
+	case errors.As(err, &tooLarge):
+		return nil, &Error{Status: http.StatusRequestEntityTooLarge, Message: "the body is larger than this server takes"}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		if r.ProtoMajor == 1 { // the rest of the body is still to come; HTTP/2 resets its stream alone
+			w.Header().Set("Connection", "close")
+		}
+		return nil, &Error{Status: http.StatusRequestTimeout, Message: "the body took too long to arrive"}
+	}
+	return nil, badRequest("", "the body could not be read")
 }
 
 // sameOrigin tells requests that a browser makes for a foreign page.

@@ -22,11 +22,11 @@ type push struct {
 // names count as they are written, each at most once, and unknown ones are
 // errors, so that a misspelt "uids" never turns a private event into a
 // broadcast. The error names the place.
-func decodePush(body []byte, maxEvents int) (*push, *Error) {
+func decodePush(body []byte, maxUsers, maxEvents int) (*push, *Error) {
 	if !utf8.Valid(body) {
 		return nil, badRequest("", "the body is not valid UTF-8")
 	}
-	d := pushDecoder{json: json.NewDecoder(bytes.NewReader(body)), maxEvents: maxEvents}
+	d := pushDecoder{json: json.NewDecoder(bytes.NewReader(body)), maxUsers: maxUsers, maxEvents: maxEvents}
 	d.json.UseNumber() // a number is never wanted, and none is too large to be refused as such
 	p := &push{}
 	err := d.object("", func(name string) error {
@@ -43,6 +43,9 @@ func decodePush(body []byte, maxEvents int) (*push, *Error) {
 	}
 	if err == nil && p.events == nil {
 		err = badRequest("events", "is missing")
+	}
+	if err == nil && len(p.uids)*len(p.events) > maxPushDeliveries {
+		err = tooMany("uids", fmt.Sprintf("%d users × %d events are more than the %d deliveries of a request", len(p.uids), len(p.events), maxPushDeliveries))
 	}
 	if err != nil {
 		return nil, bodyError(err)
@@ -66,6 +69,7 @@ func bodyError(err error) *Error {
 // what is wrong by our rules, else the JSON decoder's error.
 type pushDecoder struct {
 	json      *json.Decoder
+	maxUsers  int
 	maxEvents int
 }
 
@@ -120,6 +124,9 @@ func (d *pushDecoder) uids(p *push) error {
 	}
 	p.uids = []string{} // from here on it is a list, however short
 	for d.json.More() {
+		if len(p.uids) == d.maxUsers {
+			return tooMany("uids", fmt.Sprintf("has more than %d users", d.maxUsers))
+		}
 		at := fmt.Sprintf("uids[%d]", len(p.uids))
 		uid, err := d.text(at)
 		if err != nil {
@@ -145,7 +152,7 @@ func (d *pushDecoder) events(p *push) error {
 	}
 	for d.json.More() {
 		if len(p.events) == d.maxEvents {
-			return badRequest("events", fmt.Sprintf("has more than %d events", d.maxEvents))
+			return tooMany("events", fmt.Sprintf("has more than %d events", d.maxEvents))
 		}
 		e, err := d.event(fmt.Sprintf("events[%d]", len(p.events)))
 		if err != nil {

@@ -177,7 +177,7 @@ func TestPushLimits(t *testing.T) {
 	events := func(n int, data string) string {
 		return `{"events":[` + strings.Repeat(`{"data":"`+data+`"},`, n-1) + `{"data":"` + data + `"}]}`
 	}
-	refused(t, post(h, events(4, "x")), 400, "events")
+	refused(t, post(h, events(4, "x")), 413, "events")
 	refused(t, post(h, events(1, strings.Repeat("x", 10_000))), 413, "")
 	refused(t, post(h, events(1, strings.Repeat("x", 3000))), 413, "events")
 	a := refused(t, post(h, `{"`+strings.Repeat("n", 5000)+`":1}`), 400, strings.Repeat("n", 64)+"...")
@@ -186,7 +186,7 @@ func TestPushLimits(t *testing.T) {
 	require.Len(t, accepted(t, post(h, events(3, "x"))), 3)
 
 	small := newHub(t, engine.WithChanBufferSize(16))
-	refused(t, post(serve.PushHandler(small), events(100, "x")), 400, "events")
+	refused(t, post(serve.PushHandler(small), events(100, "x")), 413, "events")
 }
 
 func TestPushMethodAndContentType(t *testing.T) {
