@@ -28,3 +28,18 @@ func WithFlushDelay(d time.Duration) Option { return func(c *config) { c.flushDe
 
 // WithMemTable sets the size of a memtable, and with that of the write-ahead logs.
 func WithMemTable(n uint64) Option { return func(c *config) { c.memTable = n } }
+
+// Fence is the file system behind which a generation works.
+type Fence struct{ *fence }
+
+// NewFence returns a fence around base for a directory.
+func NewFence(base vfs.FS, dir string) (Fence, error) {
+	f, err := newFence(base, dir, func(error) {})
+	f.opened.Store(true)
+	return Fence{f}, err
+}
+
+func (f Fence) Err() error   { return f.err() }
+func (f Fence) Fail(e error) { f.fail(e) }
+func (f Fence) Drain()       { f.drain() }
+func (f Fence) BeginClose()  { f.beginClose() }

@@ -45,6 +45,9 @@ type fence struct {
 	// takes it for writing: afterwards none is under way, nor will be.
 	gate sync.RWMutex
 
+	// opened is stored when Pebble's Open has returned. From then on nothing waits
+	// for a compaction but Close, so they may be made to wait.
+	opened    atomic.Bool
 	closing   chan struct{} // closed when the database is about to be closed
 	closeOnce sync.Once
 }
@@ -106,9 +109,10 @@ func (f *fence) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 	if f.try(func() (err error) { file, err = f.FS.Create(name, category); return err }) {
 		return f.wrap(file, name), nil
 	}
-	if isTable(name) && category != "pebble-memtable-flush" {
-		// A compaction would rewrite the database into memory. A flush is small,
-		// and writers may be waiting for it.
+	if isTable(name) && category != "pebble-memtable-flush" && f.opened.Load() {
+		// A compaction would rewrite the database into memory, and with an error it
+		// would be tried again and again. A flush is small, and writers may be
+		// waiting for it.
 		<-f.closing
 		return nil, f.err()
 	}

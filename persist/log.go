@@ -72,7 +72,9 @@ type Log interface {
 
 	// Floor returns the highest ID up to which retention has removed records that
 	// a reader of these topics might have got, 0 if none were removed. A reader
-	// that continues after a lower ID has a gap.
+	// that continues after a lower ID has a gap. The floor rises before records
+	// are removed, so ask after the read: asked before, it does not tell of what
+	// went meanwhile.
 	Floor(topics []string) uint64
 
 	// Has reports whether the record with this ID can be read.

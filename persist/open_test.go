@@ -1,6 +1,8 @@
 package persist_test
 
 import (
+	"encoding/binary"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -133,25 +135,11 @@ func TestFullDisk(t *testing.T) {
 
 // randomFrame returns a frame that does not compress.
 func randomFrame(id uint64, n int) []byte {
-	var b strings.Builder
-	x := id*2654435761 + 1
-	for range n / 13 {
-		x ^= x << 13
-		x ^= x >> 7
-		x ^= x << 17
-		b.WriteString(strings.ToUpper(formatBase36(x)))
-	}
-	return append(frameOf(id, 1), b.String()...)
-}
-
-func formatBase36(x uint64) string {
-	const digits = "0123456789abcdefghijklmnopqrstuvwxyz"
-	var b [13]byte
-	for i := range b {
-		b[i] = digits[x%36]
-		x /= 36
-	}
-	return string(b[:])
+	frame := make([]byte, n)
+	var seed [32]byte
+	binary.LittleEndian.PutUint64(seed[:], id)
+	_, _ = rand.NewChaCha8(seed).Read(frame)
+	return append(frameOf(id, 1), frame...)
 }
 
 // TestForeignDirectory holds that a database of something else is left alone.

@@ -137,6 +137,7 @@ func (p *Pebble) openGeneration() (*generation, error) {
 		f.beginClose()
 		return nil, errors.Join(err, f.err())
 	}
+	f.opened.Store(true)
 	g := &generation{db: db, fence: f}
 	if err := f.err(); err != nil {
 		return nil, errors.Join(err, g.close())

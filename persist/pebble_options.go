@@ -56,7 +56,10 @@ func (p *Pebble) pebbleOptions(f *fence) *pebble.Options {
 	// Pebble made it for, and it does no less here.
 	opts.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
 	for i := range opts.Levels {
-		opts.Levels[i].BlockSize = 16 << 10
+		// A sparse reader pays for a block per record. With 200-byte records out of
+		// 10 million, 16 KiB blocks cost it twice as much as these, and 4 KiB blocks
+		// no less; who reads everything does not notice.
+		opts.Levels[i].BlockSize = 8 << 10
 	}
 	return opts
 }
