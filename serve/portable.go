@@ -94,12 +94,8 @@ func (s *portableSink) Close(reason error) {
 // comes, until the hub closes the stream or ctx ends. The hub has let go of the
 // sink when it returns.
 func (c *config) pump(ctx context.Context, out output, first []byte, hub *engine.Hub, sub engine.Subscription) {
-	limit := c.stall
-	if limit == 0 {
-		limit = defaultStall
-	}
 	s := &portableSink{queue: ringbuf.NewQueue[*bytebufferpool.ByteBuffer](portableWrites)}
-	s.guard.start(out, limit)
+	s.guard.start(out, c.silence(hub))
 	defer s.guard.end()
 
 	if err := s.guard.send(out, first, &s.hopeless); err != nil {

@@ -149,6 +149,12 @@ func TestPortableWriteIsBoundedInTime(t *testing.T) {
 	wait(t, done, "the greeting's write was not cut")
 	require.Zero(t, hub.OnlineClientsNum())
 
+	// Where no option says otherwise, the hub's time-out holds.
+	g = newGate()
+	done, cancel = g.behind(newHub(t, engine.WithStallTimeout(50*time.Millisecond)))
+	defer cancel()
+	wait(t, done, "the greeting's write was not cut by the hub's time-out")
+
 	g = newGate()
 	done, cancel = g.behind(hub, serve.WithStallTimeout(time.Hour), serve.WithPolicy(engine.PolicyDisconnect))
 	defer cancel()

@@ -172,8 +172,7 @@ func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine
 }
 
 // limitBody sets the deadline of the body. lift takes it back once the body has
-// arrived: from then on the server reads ahead to see the peer's end, and would
-// take a deadline for that and end the request.
+// arrived: what the hub does then has its own time-out.
 func (c *pushConfig) limitBody(w http.ResponseWriter, r *http.Request) (lift func()) {
 	limit := c.bodyTimeout
 	if srv, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && srv.ReadTimeout > 0 {

@@ -59,7 +59,7 @@ func (c *config) serveConn(w http.ResponseWriter, r *http.Request, hub *engine.H
 	head.B = c.appendHead(head.B[:0], r.ProtoMinor, w.Header(), time.Now())
 	head.B = c.appendGreeting(head.B)
 
-	sock, err := rawsock.Take(conn, c.silence())
+	sock, err := rawsock.Take(conn, c.silence(hub))
 	if err != nil {
 		// A wrapped connection, or no descriptor left: it keeps its goroutine.
 		c.serveHijacked(conn, head.B, r, hub, sub)
@@ -80,16 +80,13 @@ func (c *config) serveConn(w http.ResponseWriter, r *http.Request, hub *engine.H
 	return true
 }
 
-// deadPeer is how long a raw connection's peer may acknowledge nothing, unless
-// an option says otherwise. Heartbeats see to it that there always is something
-// to acknowledge.
-const deadPeer = 2 * time.Minute
-
-func (c *config) silence() time.Duration {
-	if c.stall == 0 {
-		return deadPeer
+// silence is how long the peer of a connection may take no byte: the
+// connection's stall time-out, else the hub's. 0 or less: for ever.
+func (c *config) silence(hub *engine.Hub) time.Duration {
+	if c.stall != 0 {
+		return c.stall
 	}
-	return c.stall
+	return hub.StallTimeout()
 }
 
 // headTimeout bounds the write of a head that does not go out at once.

@@ -32,10 +32,14 @@ func Supported() bool { return true }
 // the connection; closing c lets go of what package net holds, and the
 // connection lives on.
 //
-// A TCP peer that acknowledges nothing of what was sent for longer than silence
-// is taken for gone, which [Waker.Hangup] tells; 0 or less leaves that to the
-// kernel, which is patient: a quarter of an hour. (Keep-alive probes do not help
-// where something was sent and is waited for.)
+// A TCP peer is taken for gone, which [Waker.Hangup] tells, when it acknowledges
+// nothing of what was sent for longer than silence, or when its window stays shut
+// for so long while something waits, though it answers the probes: to the kernel
+// (TCP_USER_TIMEOUT) the two are the same, so silence must not be shorter than
+// what a live peer that does not read is allowed. 0 or less leaves it to the
+// kernel's own patience: a quarter of an hour for a peer that does not answer, for
+// ever where it does. (Keep-alive probes do not help where something was sent and
+// is waited for.)
 func Take(c net.Conn, silence time.Duration) (*Conn, error) {
 	var sock syscall.Conn
 	switch nc := c.(type) {
