@@ -20,13 +20,14 @@ type config struct {
 	refuseGap bool
 	portable  bool
 	maxConns  int
+	maxTopics int
 }
 
 const (
 	defaultRetry = 3 * time.Second
 
-	// defaultStall bounds one write of a portable stream where no option does.
-	defaultStall = 60 * time.Second
+	// defaultTopics is plenty for a client; more is a mistake, or an attack.
+	defaultTopics = 1000
 )
 
 func newConfig(opts []ServeOption) *config {
@@ -35,6 +36,9 @@ func newConfig(opts []ServeOption) *config {
 		if o != nil {
 			o(c)
 		}
+	}
+	if c.maxTopics <= 0 {
+		c.maxTopics = defaultTopics
 	}
 	return c
 }
@@ -63,10 +67,12 @@ func WithRetry(d time.Duration) ServeOption { return func(c *config) { c.retry =
 func WithPolicy(p engine.Policy) ServeOption { return func(c *config) { c.policy = p } }
 
 // WithStallTimeout sets after how long a connection that accepts no byte is
-// closed, instead of the hub's time-out; negative means never. It is also how
-// long one write of a portable stream may take (default 60 s), and how long the
-// peer of a raw one may acknowledge nothing (default 2 min): a peer without
-// power or network is found by that.
+// closed, instead of the hub's time-out; negative means never. The same time
+// bounds one write of a portable stream, and for a raw one how long its peer may
+// leave unacknowledged what was sent, or its window shut: so a peer without power
+// or network is found, a heartbeat or two later. With never, that is left to the
+// system, which takes some quarter of an hour, and a live peer may be silent for
+// as long as it likes.
 func WithStallTimeout(d time.Duration) ServeOption { return func(c *config) { c.stall = d } }
 
 // WithConflation gives a connection that fell behind only the newest event per
@@ -87,3 +93,7 @@ func WithPortable() ServeOption { return func(c *config) { c.portable = true } }
 // that arrive at the same moment are not counted against each other, so the
 // number can be exceeded by as many. 0 or less is no limit.
 func WithMaxConns(n int) ServeOption { return func(c *config) { c.maxConns = n } }
+
+// WithMaxTopics answers 400 to a connection that is to follow more than n topics,
+// those of [WithTopics] included (default 1000; 0 or less is the default).
+func WithMaxTopics(n int) ServeOption { return func(c *config) { c.maxTopics = n } }

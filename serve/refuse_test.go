@@ -72,6 +72,24 @@ func TestWrongRequestsAreRefusedByField(t *testing.T) {
 	}
 }
 
+// What one connection may follow is bounded, with and without an option, and
+// counts what the server itself has added.
+func TestTopicsOfAConnectionAreBounded(t *testing.T) {
+	ask := func(topics int, opts ...serve.ServeOption) *httptest.ResponseRecorder {
+		rec := httptest.NewRecorder()
+		serve.Handler(newHub(t), identify, opts...).
+			ServeHTTP(rec, httptest.NewRequest("HEAD", "/?"+strings.Repeat("topic=t&", topics), nil))
+		return rec
+	}
+	refused(t, ask(1001), 400, "topics")
+	require.Equal(t, 200, ask(1000).Code)
+	refused(t, ask(1000, serve.WithTopics("fixed")), 400, "topics")
+	refused(t, ask(3, serve.WithMaxTopics(2)), 400, "topics")
+	require.Equal(t, 200, ask(2, serve.WithMaxTopics(2)).Code)
+	require.Equal(t, 200, ask(1001, serve.WithMaxTopics(1001)).Code)
+	refused(t, ask(1001, serve.WithMaxTopics(-1)), 400, "topics")
+}
+
 // An identify function chooses the answer by *Error; the text of any other
 // error stays inside.
 func TestIdentifyRefuses(t *testing.T) {

@@ -58,6 +58,9 @@ func wishesOf(r *http.Request) (w wishes, err *Error) {
 // subscription returns what a request asks for on behalf of uid. Its strings hold
 // on to nothing of the request.
 func (c *config) subscription(w wishes, uid string, topics []string) (engine.Subscription, *Error) {
+	if n := len(c.topics) + len(topics); n > c.maxTopics {
+		return engine.Subscription{}, badRequest("topics", fmt.Sprintf("are %d, more than the %d that a connection may follow", n, c.maxTopics))
+	}
 	all := make([]string, 0, len(c.topics)+len(topics))
 	all = append(append(all, c.topics...), topics...)
 	if err := checkNames(uid, all); err != nil {

@@ -10,9 +10,6 @@ import (
 	"github.com/spatehub/spate/serve"
 )
 
-// maxFollowed is how many topics one connection may follow: beyond it a request is more likely a mistake.
-const maxFollowed = 1000
-
 // newServer returns the hub's HTTP server. It sets no WriteTimeout: streams have none, and the answers of the other
 // routes are small.
 func newServer(c *serveConfig, hub *engine.Hub, stats *statsSource, log *slog.Logger) *http.Server {
@@ -42,11 +39,7 @@ func routes(c *serveConfig, hub *engine.Hub, stats *statsSource) http.Handler {
 // read everything anyway.
 func identify(r *http.Request) (uid string, topics []string, err error) {
 	q := r.URL.Query()
-	topics = q["topic"]
-	if len(topics) > maxFollowed {
-		return "", nil, &serve.Error{Status: http.StatusBadRequest, Field: "topic", Message: "more than 1000 topics"}
-	}
-	return q.Get("uid"), topics, nil
+	return q.Get("uid"), q["topic"], nil
 }
 
 // bodyLimit leaves room for a largest event whose every other byte is escaped in JSON, and for a batch of small ones.
