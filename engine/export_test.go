@@ -32,6 +32,9 @@ func AtRest(h *Hub) bool {
 // Lent returns how many frame buffers are out of the pool; checked builds only.
 func Lent(h *Hub) (n int64, counted bool) { return h.frames.lent.Load(), checked }
 
+// Pushers returns how many pushes are under way.
+func Pushers(h *Hub) int64 { return h.pushers.Load() }
+
 // HeldBytes returns the bytes of the frames that the ring holds.
 func HeldBytes(h *Hub) int64 { return h.frames.held.Load() }
 

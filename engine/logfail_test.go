@@ -266,7 +266,7 @@ func TestPublishGivesUpWaiting(t *testing.T) {
 		_, err := h.Publish(ctx, nil, message("one"))
 		done <- err
 	}()
-	for h.Stats().RingUsed == 0 {
+	for h.Stats().RingUsed == 0 { // until it waits for the log
 		_ = h.Stats()
 	}
 	cancel()
