@@ -104,7 +104,7 @@ func (s *shard) pass() (more bool) {
 		to = s.deliver(from, to)
 		s.closeDoomed() // before the window moves: their callbacks look into it
 		s.advance(to)
-		if s.cost++; s.cost >= end {
+		if s.cost += writeCost; s.cost >= end { // also where nobody was to be written to
 			more = true
 			break
 		}
