@@ -35,7 +35,7 @@ func (c *Config) Normalize() error {
 	between("procs", c.Procs, 1, maxProcs)
 	between("loops", c.Loops, 1, 64)
 	between("batch", c.Batch, 1, 10_000)
-	between("users", c.Users, 0, max(c.Streams, 1))
+	between("users", c.Users, 0, maxStreams)
 	if c.Users == 0 {
 		c.Users = max(c.Streams, 1)
 	}

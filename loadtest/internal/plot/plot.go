@@ -95,7 +95,11 @@ func (l Lines) axes(b *strings.Builder, xs, ys *scale) {
 	for _, m := range l.Marks {
 		if x := left + xs.at(m.At); x >= left && x <= left+plotWidth {
 			fmt.Fprintf(b, `<line class="pm" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/>`, x, x, top, top+plotHeight)
-			fmt.Fprintf(b, `<text class="pl" x="%.1f" y="%.1f">%s</text>`, x+3, top+10, html.EscapeString(m.Text))
+			anchor, at := "start", x+3
+			if x > left+plotWidth*0.9 {
+				anchor, at = "end", x-3
+			}
+			fmt.Fprintf(b, `<text class="pl" x="%.1f" y="%.1f" text-anchor="%s">%s</text>`, at, top+10, anchor, html.EscapeString(m.Text))
 		}
 	}
 	if l.X.Label != "" {

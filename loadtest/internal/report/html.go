@@ -94,7 +94,7 @@ func single(r *Result) *pageRun {
 	if s := r.Server; s != nil {
 		p.Cards = append(p.Cards,
 			card{"server", fmt.Sprintf("%.2f µs", s.CPUPerDeliver), "processor time per delivery"},
-			card{"memory", showBytes(float64(s.RSSPeak)), fmt.Sprintf("%.1f KiB per stream", s.KiBPerStream)})
+			card{"memory", showBytes(float64(s.RSSPeak)), s.perStream("")})
 	}
 	return p
 }

@@ -128,7 +128,7 @@ type Server struct {
 	RSSOpen       int64   `json:"rss_streams_open"`   // bytes, before the first event
 	RSSPeak       int64   `json:"rss_peak"`           // bytes, at the points of the timeline
 	RSSEnd        int64   `json:"rss_end"`            // bytes
-	KiBPerStream  float64 `json:"kib_per_stream"`     // RSSOpen less RSSIdle, per open stream
+	KiBPerStream  float64 `json:"kib_per_stream"`     // RSSOpen less RSSIdle, per open stream; 0 if the server had that memory already
 }
 
 // Tester is what the run cost the load tester itself.
@@ -230,6 +230,9 @@ var errVersion = errors.New("it is no result of a run, or one of another version
 func (r *Result) Label() string {
 	if r.Name != "" {
 		return r.Name
+	}
+	if !r.Config.Publish {
+		return fmt.Sprintf("%s, %d streams", r.Config.Adapter, r.Streams.Wanted)
 	}
 	return fmt.Sprintf("%s %d×%s", r.Config.Adapter, r.Streams.Wanted, r.Config.Rate)
 }

@@ -30,8 +30,8 @@ func (r *Result) Table(w io.Writer) {
 	r.percentiles(w)
 	fmt.Fprintln(w)
 	if s := r.Server; s != nil {
-		t.row("server", "%.2f processors, %.2f µs per delivery, %s resident (%s before the streams, %.1f KiB per stream)",
-			s.CPUShare, s.CPUPerDeliver, showBytes(float64(s.RSSPeak)), showBytes(float64(s.RSSIdle)), s.KiBPerStream)
+		t.row("server", "%.2f processors, %.2f µs per delivery, %s resident (%s before the streams%s)",
+			s.CPUShare, s.CPUPerDeliver, showBytes(float64(s.RSSPeak)), showBytes(float64(s.RSSIdle)), s.perStream(", "))
 	}
 	t.row("tester", "%.2f processors, %s resident, timers late by %s at p99, event loops busy %s",
 		r.Tester.CPUShare, showBytes(float64(r.Tester.RSSPeak)), hist.Show(r.Tester.Lag.P99), percent(r.Tester.Busy))
@@ -49,6 +49,14 @@ func (r *Result) Table(w io.Writer) {
 	for _, text := range r.Verdict.Invalid {
 		t.row("INVALID RUN", "%s", text)
 	}
+}
+
+// perStream is the memory per stream, if it could be measured.
+func (s *Server) perStream(before string) string {
+	if s.KiBPerStream == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s%.1f KiB per stream", before, s.KiBPerStream)
 }
 
 func (r *Result) replayed() string {

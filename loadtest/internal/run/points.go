@@ -48,7 +48,12 @@ func (t *test) point(now time.Time) {
 		t.busy.peak = max(t.busy.peak, float64(t.part.Busy)/float64(t.part.Span))
 	}
 	t.peakRSS = max(t.peakRSS, srv.RSS)
-	t.timeline = append(t.timeline, p)
+	if n := len(t.timeline); n > 0 && span < t.cfg.Interval/4 {
+		// The end of a run: too short for rates of its own.
+		t.timeline = append(t.timeline[:n-1], join(t.timeline[n-1], p))
+	} else {
+		t.timeline = append(t.timeline, p)
+	}
 	if len(t.timeline) > maxPoints {
 		t.timeline = halve(t.timeline)
 	}
@@ -64,20 +69,26 @@ func (t *test) point(now time.Time) {
 func halve(list []report.Point) []report.Point {
 	var out []report.Point
 	for i := 0; i+1 < len(list); i += 2 {
-		a, b := list[i], list[i+1]
-		b.Opened += a.Opened
-		b.Published += a.Published
-		b.Deliveries += a.Deliveries
-		b.Bytes += a.Bytes
-		b.Errors += a.Errors
-		b.P50, b.P99, b.Max = max(a.P50, b.P50), max(a.P99, b.P99), max(a.Max, b.Max)
-		b.ServerCPU = (a.ServerCPU*a.Span + b.ServerCPU*b.Span) / (a.Span + b.Span)
-		b.TesterCPU = (a.TesterCPU*a.Span + b.TesterCPU*b.Span) / (a.Span + b.Span)
-		b.Span += a.Span
-		out = append(out, b)
+		out = append(out, join(list[i], list[i+1]))
 	}
 	if len(list)%2 == 1 {
 		out = append(out, list[len(list)-1])
 	}
 	return out
+}
+
+// join makes one interval of a and the next, b. Percentiles become the higher
+// of the two.
+func join(a, b report.Point) report.Point {
+	b.Phase = a.Phase
+	b.Opened += a.Opened
+	b.Published += a.Published
+	b.Deliveries += a.Deliveries
+	b.Bytes += a.Bytes
+	b.Errors += a.Errors
+	b.P50, b.P99, b.Max = max(a.P50, b.P50), max(a.P99, b.P99), max(a.Max, b.Max)
+	b.ServerCPU = (a.ServerCPU*a.Span + b.ServerCPU*b.Span) / (a.Span + b.Span)
+	b.TesterCPU = (a.TesterCPU*a.Span + b.TesterCPU*b.Span) / (a.Span + b.Span)
+	b.Span += a.Span
+	return b
 }

@@ -121,7 +121,7 @@ func (t *test) costs(r *report.Result) {
 	if s.Deliveries > 0 {
 		r.Server.CPUPerDeliver = cpu * 1e6 / float64(s.Deliveries)
 	}
-	if t.peakOpen > 0 {
+	if t.peakOpen > 0 && t.atBegin.RSS > t.idle.RSS {
 		r.Server.KiBPerStream = float64(t.atBegin.RSS-t.idle.RSS) / 1024 / float64(t.peakOpen)
 	}
 }

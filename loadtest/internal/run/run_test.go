@@ -186,6 +186,31 @@ func TestKnownDelaysAreRecovered(t *testing.T) {
 	})
 }
 
+// The same with a server that really waits, from 600 to 1392 ms, compared with
+// what it really did: a benchmark, because a busy machine adds delays of its own.
+func BenchmarkKnownDelays(b *testing.B) {
+	cal := calibrate.New(calibrate.Faults{Delay: func(uid string) time.Duration {
+		n, err := strconv.Atoi(uid[1:])
+		require.NoError(b, err)
+		return 600*time.Millisecond + time.Duration(n)*8*time.Millisecond
+	}})
+	srv := httptest.NewServer(cal)
+	defer srv.Close()
+	for b.Loop() {
+		c := quick()
+		c.URL, c.Streams, c.Rate, c.Events = srv.URL, 100, "50/s", 100
+		r, err := run.Run(b.Context(), c, nil)
+		require.NoError(b, err)
+		truth := cal.Delays()
+		off := func(got int64, q int) float64 {
+			want := float64(truth[len(truth)*q/100-1])
+			return (float64(got)/want - 1) * 100
+		}
+		b.ReportMetric(off(r.Latency.P50, 50), "p50-error-%")
+		b.ReportMetric(off(r.Latency.P99, 99), "p99-error-%")
+	}
+}
+
 // Streams that drop and come back with Last-Event-ID are owed what they missed.
 func TestChurnAndStorm(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
@@ -284,6 +309,18 @@ func TestReconnectWithoutIDs(t *testing.T) {
 		require.Less(t, r.Deliveries.Count, int64(10*400))
 		require.Equal(t, r.Checks.LostAtJoin, r.Checks.Lost, "at most what was on its way while the stream joined")
 	})
+}
+
+// A very long run's timeline is thinned without losing a count.
+func TestLongTimelines(t *testing.T) {
+	var list []report.Point
+	for i := range 7 {
+		list = append(list, report.Point{At: float64(i + 1), Span: 1, Deliveries: int64(i), P99: int64(i), TesterCPU: float64(i)})
+	}
+	half := run.Halve(list)
+	require.Len(t, half, 4)
+	require.Equal(t, report.Point{At: 4, Span: 2, Deliveries: 5, P99: 3, TesterCPU: 2.5}, half[1])
+	require.Equal(t, list[6], half[3])
 }
 
 // An interrupt ends the run soon, with the figures so far.
