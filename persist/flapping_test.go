@@ -98,12 +98,13 @@ func TestFlappingDisk(t *testing.T) {
 // maxPause is longer than any pause between attempts to open the log anew.
 const maxPause = 10e9
 
-// flapping lets one changing call in forty fail.
+// flapping lets one changing call in forty fail, the twentieth for sure.
 type flapping struct {
 	on    atomic.Bool
-	count atomic.Int64
+	count atomic.Int64 // calls that failed
 	mu    sync.Mutex
 	rng   *rand.Rand
+	calls int
 }
 
 func (f *flapping) String() string { return "flapping" }
@@ -114,7 +115,7 @@ func (f *flapping) MaybeError(op errorfs.Op) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.rng.IntN(40) > 0 {
+	if f.calls++; f.calls != 20 && f.rng.IntN(40) > 0 {
 		return nil
 	}
 	f.count.Add(1)

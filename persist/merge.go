@@ -10,7 +10,8 @@ type streamCursor struct {
 	ids   []uint64
 	upTo  uint64
 	done  bool
-	batch int // IDs that the next refill may bring
+	buf   []uint64 // memory of ids
+	batch int      // IDs that the next refill may bring
 }
 
 // key orders cursors by the lowest ID they may yield next.

@@ -177,28 +177,27 @@ func (v *view) index(streams []string, after uint64) (*indexReader, error) {
 
 func (ix *indexReader) close() error { return ix.it.Close() }
 
-// refill reads on in a stream, until it has a batch of IDs, or the stream or the
-// budget is exhausted. It gets at least a bit further, or fails.
+// refill reads on in a stream with one seek, which gets it at least a bit further.
+// It does not go on until something is found: the merger then turns to the stream
+// that is furthest behind, so that when the budget is used up all have got on.
 //
 // A seek that finds nothing of the stream in a segment lands on a key from which
 // the next segment with anything in it is known, so that empty segments cost
 // nothing.
 func (ix *indexReader) refill(c *streamCursor) error {
+	if c.upTo >= ix.upTo {
+		c.done = true
+		return nil
+	}
 	if ix.budget <= 0 {
 		return errBudget
 	}
-	c.ids = make([]uint64, 0, c.batch)
-	c.batch = min(4*c.batch, maxRefill)
-	for len(c.ids) == 0 && ix.budget > 0 {
-		if c.upTo >= ix.upTo {
-			c.done = true
-			return nil
-		}
-		if err := ix.seek(c); err != nil {
-			return err
-		}
+	if cap(c.buf) < c.batch {
+		c.buf = make([]uint64, 0, c.batch)
+		c.batch = min(4*c.batch, maxRefill)
 	}
-	return nil
+	c.ids = c.buf[:0]
+	return ix.seek(c)
 }
 
 // seek reads what the segment of the next possible ID of c holds of the stream.

@@ -56,7 +56,7 @@ func follow(ctx context.Context, l persist.Log, n, size uint64) error {
 			return fmt.Errorf("part of a batch was visible: %d records of batches of %d", seen, size)
 		}
 		if last > seen {
-			return fmt.Errorf("Last was %d, but a read that began later reached %d only", last, seen)
+			return fmt.Errorf("a read that began when Last was %d reached %d only", last, seen)
 		}
 		if p.UpTo > seen {
 			return fmt.Errorf("a page says it is complete up to %d, and the newest record is %d", p.UpTo, seen)
