@@ -15,9 +15,14 @@ import (
 //
 // A delivery is one event to one receiver; spate_deliveries_total sums over its
 // outcomes, and with spate_deliveries_pending, to spate_pushed_total.
-func Collector(hub *engine.Hub) prometheus.Collector { return &collector{hub: hub} }
+//
+// Where the hub's log tells its state (Hub.LogStats), spate_log_* are that.
+func Collector(hub *engine.Hub) prometheus.Collector {
+	_, tells := hub.LogStats()
+	return &collector{hub: hub, log: tells}
+}
 
-// MetricsHandler serves the hub's counters, and those of the Go runtime and the
+// MetricsHandler serves the hub's and its log's figures, and those of the Go runtime and the
 // process, in Prometheus' format.
 func MetricsHandler(hub *engine.Hub) http.Handler {
 	registry := prometheus.NewRegistry()
@@ -27,7 +32,10 @@ func MetricsHandler(hub *engine.Hub) http.Handler {
 }
 
 // collector reads the hub's counters at each scrape; it keeps none of its own.
-type collector struct{ hub *engine.Hub }
+type collector struct {
+	hub *engine.Hub
+	log bool // the hub's log tells its state
+}
 
 // metric is one figure of engine.Stats.
 type metric struct {
@@ -98,6 +106,9 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 		}
 		to <- metrics[i].desc
 	}
+	if c.log {
+		describeLog(to)
+	}
 }
 
 // Collect implements [prometheus.Collector].
@@ -110,5 +121,8 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 			labels = []string{m.outcome}
 		}
 		to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&stats), labels...)
+	}
+	if c.log {
+		collectLog(c.hub, to)
 	}
 }
