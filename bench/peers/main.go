@@ -18,10 +18,12 @@ import (
 
 	"github.com/spatehub/spate/bench/internal/rig"
 	"github.com/spatehub/spate/bench/peers/internal/peer"
+	"github.com/spatehub/spate/loadtest/load"
 )
 
 func main() {
 	rig.Main(peer.Catalog()) // does not return in a server or reader process
+	load.Main()              // nor this in loadtest's
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)
@@ -118,16 +120,13 @@ func measure(o options) (map[string]*results, error) {
 	all := map[string]*results{}
 	for round := range o.rounds {
 		for _, w := range works {
-			if !slices.Contains(o.works, w.name) {
+			if !slices.Contains(o.works, w.name) || w.rounds > 0 && round >= w.rounds {
 				continue
 			}
 			if all[w.name] == nil {
 				all[w.name] = &results{}
 			}
-			for _, name := range o.servers {
-				if !w.has(name) {
-					continue
-				}
+			for _, name := range w.among(o.servers) {
 				fmt.Fprintf(os.Stderr, "round %d of %d: %s on %s ... ", round+1, o.rounds, w.name, name)
 				began := time.Now()
 				s, err := w.run(name, o)

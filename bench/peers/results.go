@@ -60,6 +60,9 @@ func (r *results) table(b *strings.Builder, w *work, o options) {
 	if o.short && strings.Contains(w.title, "10,000") {
 		fmt.Fprintf(b, "A short run: a quarter of the streams.\n\n")
 	}
+	if w.rounds > 0 && o.rounds > w.rounds {
+		fmt.Fprintf(b, "Of this, the first %d of the rounds only.\n\n", w.rounds)
+	}
 	heads, rule := "| server |", "| --- |"
 	for _, c := range w.columns {
 		heads += " " + c.head + " |"

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spatehub/spate/bench/internal/reader"
 	"github.com/spatehub/spate/bench/internal/rig"
+	"github.com/spatehub/spate/bench/internal/server"
 	"github.com/spatehub/spate/bench/internal/stamp"
 )
 
@@ -18,10 +19,16 @@ type work struct {
 	text    string // what the table shows
 	columns []column
 	without []string // servers that it is not for
-	run     func(server string, o options) (sample, error)
+	also    []string // servers that are for it alone
+	rounds  int      // most rounds; 0 = as many as are asked for
+	run     func(name string, o options) (sample, error)
 }
 
-func (w *work) has(server string) bool { return !slices.Contains(w.without, server) }
+// among returns those of the servers that the work is for.
+func (w *work) among(servers []string) []string {
+	list := slices.DeleteFunc(slices.Clone(servers), func(s string) bool { return slices.Contains(w.without, s) })
+	return append(list, w.also...)
+}
 
 // column is one figure of a table.
 type column struct {
@@ -49,10 +56,16 @@ var works = []work{
 		name: "steady", title: "1,000 streams × 100 events/s",
 		text:    "200-byte events to everyone on schedule.",
 		columns: latencyColumns(), without: []string{"floor-batch-go"},
-		run: func(server string, o options) (sample, error) {
+		run: func(name string, o options) (sample, error) {
 			load := rig.Load{Streams: 1000, Kind: stamp.Broadcast, Burst: 256}
-			return latency(server, load, rig.Work{Rate: 100, Size: eventSize, Duration: o.span}, nil)
+			return latency(name, load, rig.Work{Rate: 100, Size: eventSize, Duration: o.span}, nil)
 		},
+	},
+	{
+		name: "loadtest", title: "The same, loaded by loadtest",
+		text:    "Two independent loads: what they find has to agree.",
+		columns: latencyColumns(), without: []string{"floor-batch-go"}, rounds: 1,
+		run: byLoadtest,
 	},
 	{
 		name: "many", title: "10,000 streams: memory, connecting, 2 events/s",
@@ -76,22 +89,26 @@ var works = []work{
 	},
 	{
 		name: "unicast", title: "10,000 streams, 10,000 private events/s",
-		text:    "200-byte events, each to one user, on schedule.",
-		columns: latencyColumns(), without: []string{"floor-batch-go"},
-		run: func(server string, o options) (sample, error) {
+		text: "200-byte events, each to one user, on schedule. schedule-only sends nothing: what it costs to wake for each " +
+			"event is part of every row.",
+		columns: latencyColumns(), without: []string{"floor-batch-go"}, also: []string{server.Schedule},
+		run: func(name string, o options) (sample, error) {
 			load := rig.Load{Streams: o.streams(10000), Kind: stamp.User}
-			return latency(server, load, rig.Work{Rate: 10000, Size: eventSize, Duration: o.span}, nil)
+			if name == server.Schedule {
+				load.Streams, load.Targets = 0, load.Streams
+			}
+			return latency(name, load, rig.Work{Rate: 10000, Size: eventSize, Duration: o.span}, nil)
 		},
 	},
 	{
 		name: "stalled", title: "Two streams that never read, beside 200 that do",
-		text: "8-kilobyte events to everyone, 100 a second; the delays of the healthy streams. Before the measured run, 5 MB " +
-			"have gone to each stream, so that no buffer in the kernel hides the two.",
+		text: "8-kilobyte events to everyone, 100 a second; the delays of the healthy streams. Before the measured run, " +
+			"6 MB and 1,900 events have gone to each stream, so that no buffer of the kernel or the library hides the two.",
 		columns: []column{
 			{head: "p50 µs, none stalled"}, {head: "p99 µs, none stalled"}, {head: "p50 µs"}, {head: "p99 µs"},
 		},
-		without: []string{"floor-batch-go"},
-		run:     stalled,
+		without: []string{"floor-batch-go"}, rounds: 2,
+		run: stalled,
 	},
 }
 
@@ -118,15 +135,19 @@ func latencyColumns() []column {
 	}
 }
 
+// latencyValues fills latencyColumns. Where nothing is delivered, the processor time is that of an event.
 func latencyValues(f *rig.Figures) []float64 {
+	if f.Deliveries == 0 && f.Lost == 0 {
+		return []float64{micros(f.ServerCPU) / float64(max(1, f.Events))}
+	}
 	return []float64{f.PerDelivery(), micros(f.Latency.P50), micros(f.Latency.P99), micros(f.Latency.Max)}
 }
 
 func micros(d time.Duration) float64 { return float64(d) / 1e3 }
 
 // latency opens streams, publishes a little unmeasured, and then measures. before is called with the open streams.
-func latency(server string, load rig.Load, w rig.Work, before func(*rig.Rig) ([]float64, error)) (s sample, err error) {
-	r, err := rig.New(server, load)
+func latency(name string, load rig.Load, w rig.Work, before func(*rig.Rig) ([]float64, error)) (s sample, err error) {
+	r, err := rig.New(name, load)
 	if err != nil {
 		return s, err
 	}
@@ -152,7 +173,7 @@ func latency(server string, load rig.Load, w rig.Work, before func(*rig.Rig) ([]
 }
 
 // many measures connecting and idleness before it publishes.
-func many(server string, o options) (sample, error) {
+func many(name string, o options) (sample, error) {
 	n := o.streams(10000)
 	idle := func(r *rig.Rig) ([]float64, error) {
 		before, err := r.Usage(true)
@@ -172,12 +193,12 @@ func many(server string, o options) (sample, error) {
 			float64(n) / c.Elapsed.Seconds(),
 		}, err
 	}
-	return latency(server, rig.Load{Streams: n, Kind: stamp.Broadcast}, rig.Work{Rate: 2, Size: eventSize, Duration: 2 * o.span}, idle)
+	return latency(name, rig.Load{Streams: n, Kind: stamp.Broadcast}, rig.Work{Rate: 2, Size: eventSize, Duration: o.span * 3 / 2}, idle)
 }
 
 // flat measures throughput.
-func flat(server string, o options) (s sample, err error) {
-	r, err := rig.New(server, rig.Load{Streams: 1000, Kind: stamp.Broadcast, Burst: flatWindow})
+func flat(name string, o options) (s sample, err error) {
+	r, err := rig.New(name, rig.Load{Streams: 1000, Kind: stamp.Broadcast, Burst: flatWindow})
 	if err != nil {
 		return s, err
 	}
@@ -198,17 +219,18 @@ func flat(server string, o options) (s sample, err error) {
 	}, err
 }
 
-// A stream that does not read has this much sent before the delays of the others are measured: more than the kernel
-// holds for it.
+// A stream that does not read has these events sent before the delays of the others are measured: large ones, more than
+// the kernel holds for it, and then so many that they fill a library's own queue for a client.
 const (
-	stalledSize = 8 << 10
-	stalledFill = 700
+	stalledSize  = 8 << 10
+	stalledLarge = 700
+	stalledSmall = 1200
 )
 
 // stalled measures 200 streams alone, and then beside two that do not read.
-func stalled(server string, o options) (s sample, err error) {
+func stalled(name string, o options) (s sample, err error) {
 	for _, n := range []int{0, 2} {
-		f, err := beside(server, n, o)
+		f, err := beside(name, n, o)
 		if err != nil {
 			return s, err
 		}
@@ -218,8 +240,8 @@ func stalled(server string, o options) (s sample, err error) {
 	return s, nil
 }
 
-func beside(server string, stalled int, o options) (f rig.Figures, err error) {
-	r, err := rig.New(server, rig.Load{Streams: 200, Stalled: stalled, Kind: stamp.Broadcast, Burst: 256})
+func beside(name string, stalled int, o options) (f rig.Figures, err error) {
+	r, err := rig.New(name, rig.Load{Streams: 200, Stalled: stalled, Kind: stamp.Broadcast, Burst: 256})
 	if err != nil {
 		return f, err
 	}
@@ -228,13 +250,15 @@ func beside(server string, stalled int, o options) (f rig.Figures, err error) {
 		return f, err
 	}
 	time.Sleep(settle)
-	// Few events under way, so that no healthy stream falls behind by what fills the others' buffers.
-	fill := rig.Work{Window: 16, Size: stalledSize, Duration: 3 * time.Second, Events: stalledFill}
-	if stalled == 0 {
-		fill.Events /= 10
-	}
-	if f, err = r.Run(fill); err != nil || f.Stuck {
-		return f, err
+	for _, fill := range []rig.Work{{Size: stalledSize, Events: stalledLarge}, {Size: eventSize, Events: stalledSmall}} {
+		// Few events under way, so that no healthy stream falls behind by what fills the others' buffers.
+		fill.Window, fill.Duration = 16, 6*time.Second
+		if stalled == 0 {
+			fill.Events /= 10
+		}
+		if f, err = r.Run(fill); err != nil || f.Stuck {
+			return f, err
+		}
 	}
 	return r.Run(rig.Work{Rate: 100, Size: stalledSize, Duration: o.span})
 }

@@ -70,6 +70,28 @@ func perUnit(d time.Duration, n uint64) float64 {
 // quiet is how long nothing must come before what is missing counts as lost.
 const quiet = 700 * time.Millisecond
 
+// publish has the server publish, stamped with the number of runs so far.
+func (r *Rig) publish(w Work) (rep server.Report, err error) {
+	err = r.server.Call(server.Request{Publish: &server.Run{
+		ID: r.runs, Kind: r.load.Kind, Targets: r.load.targets(), Size: w.Size, Rate: w.Rate, Window: w.Window,
+		Duration: w.Duration, Events: w.Events,
+	}}, &rep)
+	if err == nil {
+		r.total = rep.Total
+	}
+	return rep, err
+}
+
+// Publish publishes without looking at what arrives, for another load than the rig's own. The events are stamped with
+// run.
+func (r *Rig) Publish(run uint32, w Work) (server.Report, error) {
+	r.runs = run
+	return r.publish(w)
+}
+
+// BindLoad binds this process, and those that it starts, to the processor of the load until restore is called.
+func BindLoad() (restore func(), err error) { return proc.Bind(readerCPU) }
+
 // Run publishes and waits until everything has come. The processor time is taken around both, so that a server which
 // queues pays for what it queued.
 func (r *Rig) Run(w Work) (f Figures, err error) {
@@ -81,15 +103,10 @@ func (r *Rig) Run(w Work) (f Figures, err error) {
 	if err != nil {
 		return f, err
 	}
-	var rep server.Report
-	err = r.server.Call(server.Request{Publish: &server.Run{
-		ID: r.runs, Kind: r.load.Kind, Targets: r.load.targets(), Size: w.Size, Rate: w.Rate, Window: w.Window,
-		Duration: w.Duration, Events: w.Events,
-	}}, &rep)
+	rep, err := r.publish(w)
 	if err != nil {
 		return f, err
 	}
-	r.total = rep.Total
 	var res reader.Result
 	if err = r.reader.Call(reader.Request{Finish: &reader.Finish{Total: r.total, Quiet: quiet}}, &res); err != nil {
 		return f, err
