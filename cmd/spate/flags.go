@@ -33,11 +33,11 @@ func (fs *flagSet) parse(s streams, args []string) error {
 		if !ok || err != nil {
 			return
 		}
-		if list, isList := f.Value.(*listValue); isList {
-			list.values, list.fromEnv = strings.Split(text, ","), true
-			return
+		set := f.Value.Set
+		if list, isList := f.Value.(envSetter); isList {
+			set = list.setEnv
 		}
-		if cause := f.Value.Set(text); cause != nil {
+		if cause := set(text); cause != nil {
 			err = usagef("%s=%q in the environment: %s", name, text, reason(cause))
 		}
 	})
@@ -81,6 +81,9 @@ func reason(err error) string {
 	return "no valid value"
 }
 
+// envSetter is a flag that the environment sets in another form than the command line.
+type envSetter interface{ setEnv(text string) error }
+
 // listValue is a flag that may be given several times. In the environment it is one list with commas, which the first
 // flag on the command line replaces.
 type listValue struct {
@@ -102,17 +105,23 @@ func (v *listValue) Set(text string) error {
 	return nil
 }
 
-// sizeValue is a number of bytes, such as 4096, 64KiB or 1GiB.
+func (v *listValue) setEnv(text string) error {
+	v.values, v.fromEnv = strings.Split(text, ","), true
+	return nil
+}
+
+// sizeValue is a number of bytes, such as 4096, 64KiB, 10MB or 1GiB.
 type sizeValue int64
 
 var sizeUnits = []struct {
 	suffix string
 	bytes  int64
-}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"B", 1}, {"", 1}}
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
+	{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}, {"", 1}}
 
 func (v *sizeValue) String() string {
 	n := int64(*v)
-	for i := 3; i >= 0; i-- {
+	for i := 3; i >= 0; i-- { // the binary units
 		if u := sizeUnits[i]; n >= u.bytes && n%u.bytes == 0 {
 			return strconv.FormatInt(n/u.bytes, 10) + u.suffix
 		}
@@ -134,7 +143,7 @@ func (v *sizeValue) Set(text string) error {
 		*v = sizeValue(n * u.bytes)
 		return nil
 	}
-	return errors.New("give a size such as 4096, 64KiB or 1GiB")
+	return errors.New("give a size such as 4096, 64KiB, 10MB or 1GiB")
 }
 
 // ageValue is a duration that may also be given in days, such as 7d.

@@ -43,6 +43,9 @@ func TestADemoDoesNotFillTheDisk(t *testing.T) {
 	c, err = parseWith(environment(), "--demo", "--retain-count", "10")
 	require.NoError(t, err)
 	require.Zero(t, c.retention.MaxAge, "asked for otherwise")
+	c, err = parseWith(environment(), "--demo", "--retain-topic", "cpu=count:10")
+	require.NoError(t, err)
+	require.Equal(t, demoAge, c.retention.MaxAge, "one topic does not bound the rest")
 }
 
 func TestListsTakeTheEnvironmentOrTheFlags(t *testing.T) {
@@ -116,7 +119,7 @@ func TestWrongUsageIsToldInOneLineAndExits2(t *testing.T) {
 }
 
 func TestSizesAndAges(t *testing.T) {
-	for text, want := range map[string]int64{"0": 0, "4096": 4096, "10B": 10, "64KiB": 64 << 10, "3MiB": 3 << 20, "1GiB": 1 << 30, "2TiB": 2 << 40} {
+	for text, want := range map[string]int64{"0": 0, "4096": 4096, "10B": 10, "64KiB": 64 << 10, "3MiB": 3 << 20, "1GiB": 1 << 30, "2TiB": 2 << 40, "10MB": 10_000_000, "1TB": 1e12} {
 		var v sizeValue
 		require.NoError(t, v.Set(text))
 		require.EqualValues(t, want, v, text)

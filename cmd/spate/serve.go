@@ -117,10 +117,7 @@ type store interface {
 }
 
 func openStore(c *serveConfig, log *slog.Logger) (store, error) {
-	opts := []persist.Option{persist.WithLogger(log)}
-	if r := c.retention; r.MaxAge > 0 || r.MaxCount > 0 || r.MaxBytes > 0 {
-		opts = append(opts, persist.WithRetention(r))
-	}
+	opts := append(c.retentionOptions(), persist.WithLogger(log))
 	if c.memory {
 		return persist.NewMemory(opts...), nil
 	}

@@ -49,6 +49,7 @@ func parseServe(s streams, args []string) (*serveConfig, error) {
 	c := &serveConfig{maxEvent: 1 << 20, queue: 1 << 20}
 	var age ageValue
 	var retainBytes sizeValue
+	var topics topicRetention
 	var policy string
 	fs := newFlagSet("serve [flags]")
 	fs.StringVar(&c.listen, "listen", defaultListen, "`address` to listen on; loopback only, as there is no authorization yet")
@@ -59,6 +60,7 @@ func parseServe(s streams, args []string) (*serveConfig, error) {
 	fs.Var(&age, "retain-age", "drop events older than this `duration`, such as 12h or 7d (0: keep)")
 	fs.Int64Var(&c.retention.MaxCount, "retain-count", 0, "keep about this `number` of events (0: all)")
 	fs.Var(&retainBytes, "retain-bytes", "keep about this `size` of events, such as 10GiB (0: all)")
+	fs.Var(&topics, "retain-topic", "`bounds` of one topic's events, such as prices=count:1000,age:1h,bytes:10MB; * as the topic: each topic without bounds of its own; may be given several times, in the environment as a;b")
 	c.heartbeat, c.retry, c.stall, c.drain = 15*time.Second, 3*time.Second, time.Minute, 5*time.Second
 	fs.Var((*ageValue)(&c.heartbeat), "heartbeat", "longest silence, as `time`, on a connection before it gets a comment (0: never)")
 	fs.Var((*ageValue)(&c.retry), "retry", "`time` a client shall wait before it reconnects (0: its own choice)")
@@ -75,7 +77,7 @@ func parseServe(s streams, args []string) (*serveConfig, error) {
 	if err := fs.parse(s, args); err != nil {
 		return nil, err
 	}
-	c.retention.MaxAge, c.retention.MaxBytes = time.Duration(age), int64(retainBytes)
+	c.retention.MaxAge, c.retention.MaxBytes, c.retention.Topics = time.Duration(age), int64(retainBytes), topics.topics
 	if fs.NArg() > 0 {
 		return nil, usagef("unexpected argument %q", fs.Arg(0))
 	}
@@ -120,7 +122,7 @@ func (c *serveConfig) validate() error {
 	case c.retention.MaxCount < 0:
 		return usagef("--retain-count %d: give a positive number, or 0 for all", c.retention.MaxCount)
 	}
-	if c.demo && c.retention.MaxAge == 0 && c.retention.MaxCount == 0 && c.retention.MaxBytes == 0 {
+	if c.demo && !whole(c.retention) {
 		c.retention.MaxAge = demoAge
 	}
 	return nil

@@ -63,8 +63,14 @@ type logStats struct {
 	Error     string         `json:"error,omitempty"`
 }
 
-// retentionStats is the retention in force; 0 sets no bound.
+// retentionStats is the retention in force.
 type retentionStats struct {
+	boundsStats                        // of the whole log
+	Topics      map[string]boundsStats `json:"topics,omitempty"` // of single topics; "*": of those without an entry
+}
+
+// boundsStats are bounds of retention; 0 sets none.
+type boundsStats struct {
 	AgeSeconds float64 `json:"age_seconds"`
 	Records    int64   `json:"records"`
 	Bytes      int64   `json:"bytes"`
@@ -106,7 +112,7 @@ func (src *statsSource) reply() statsReply {
 	r.Log = &logStats{
 		First: strconv.FormatUint(l.First, 10), Last: strconv.FormatUint(l.Last, 10),
 		Records: l.Count, Bytes: l.Bytes, DiskBytes: l.DiskBytes, Sync: l.Sync,
-		Retention: retentionStats{AgeSeconds: l.Retention.MaxAge.Seconds(), Records: l.Retention.MaxCount, Bytes: l.Retention.MaxBytes},
+		Retention: retentionOf(l.Retention),
 	}
 	if l.Err != nil {
 		r.Log.Error = l.Err.Error()
