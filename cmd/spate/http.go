@@ -10,12 +10,17 @@ import (
 	"github.com/spatehub/spate/serve"
 )
 
-// newServer returns the hub's HTTP server. It sets no WriteTimeout: streams have none, and the answers of the other
-// routes are small.
+// readTimeout is how long a request may take to arrive, of whatever route: a body that never ends would hold its
+// connection for ever.
+const readTimeout = 30 * time.Second
+
+// newServer returns the hub's HTTP server. ReadTimeout is for bodies: serve lifts it for streams. It sets no
+// WriteTimeout: streams have none, and the answers of the other routes are small.
 func newServer(c *serveConfig, hub *engine.Hub, stats *statsSource, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           guard(routes(c, hub, stats)),
 		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       readTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // peers that break off, mostly

@@ -26,7 +26,7 @@ func runServe(ctx context.Context, s streams, args []string) error {
 		return err
 	}
 	log := c.logger(s)
-	listener, err := listen(ctx, c.listen)
+	listener, err := listen(ctx, c.listen, c.keepAlive())
 	if err != nil {
 		return err
 	}
@@ -90,9 +90,19 @@ func drain(ctx context.Context, limit time.Duration, hub *engine.Hub, server *ht
 	}
 }
 
+// keepAlive is how often idle connections are probed, as net.ListenConfig has it. Where heartbeats are sent none are:
+// what was sent and is not acknowledged finds a dead peer of a stream, raw or portable, and while it is outstanding the
+// kernel does not probe; the server's time-outs find all others. Probes would cost three system calls a connection.
+func (c *serveConfig) keepAlive() time.Duration {
+	if c.heartbeat > 0 {
+		return -1
+	}
+	return 0 // package net's default
+}
+
 // listen takes the address, which validate found to be loopback.
-func listen(ctx context.Context, address string) (net.Listener, error) {
-	var lc net.ListenConfig
+func listen(ctx context.Context, address string, keepAlive time.Duration) (net.Listener, error) {
+	lc := net.ListenConfig{KeepAlive: keepAlive}
 	l, err := lc.Listen(ctx, "tcp", address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
