@@ -182,8 +182,17 @@ func (p *leanPoster) read() (a answer, keep bool) {
 		p.in = make([]byte, 4<<10, 32<<10)
 	}
 	buf, n := p.in[:cap(p.in)], 0
-	var h http1.Head
 	for {
+		h, size, err := http1.ParseHead(buf[:n])
+		switch {
+		case err != nil:
+			return answer{err: err}, false
+		case size > 0 && h.Status == http.StatusContinue:
+			n = copy(buf, buf[size:n])
+			continue
+		case size > 0:
+			return p.readBody(h, buf, buf[size:n])
+		}
 		k, err := p.conn.Read(buf[n:])
 		n += k
 		if k == 0 {
@@ -191,17 +200,6 @@ func (p *leanPoster) read() (a answer, keep bool) {
 				err = errNoAnswer
 			}
 			return answer{err: err}, false
-		}
-		var size int
-		if h, size, err = http1.ParseHead(buf[:n]); err != nil {
-			return answer{err: err}, false
-		}
-		if size > 0 && h.Status == 100 {
-			n = copy(buf, buf[size:n])
-			continue
-		}
-		if size > 0 {
-			return p.readBody(h, buf, buf[size:n])
 		}
 	}
 }
