@@ -30,8 +30,9 @@ func TestDiskUseFollowsRetention(t *testing.T) {
 			}
 			fill(1, total-kept)
 			require.Greater(t, l.LogStats().DiskBytes, int64(total-2*kept))
-			clock.Advance(48 * time.Hour)
+			clock.Advance(20 * time.Hour)
 			fill(1_000_000, kept)
+			clock.Advance(10 * time.Hour)
 			l.Settle()
 			require.Equal(t, uint64(1_000_000), l.First())
 			require.Eventually(t, func() bool {

@@ -43,3 +43,21 @@ func (f Fence) Err() error   { return f.err() }
 func (f Fence) Fail(e error) { f.fail(e) }
 func (f Fence) Drain()       { f.drain() }
 func (f Fence) BeginClose()  { f.beginClose() }
+
+// EncodeValue returns the value that a record is kept as.
+func EncodeValue(r *Record) []byte {
+	v := appendValue(nil, r)
+	if len(v) != valueLen(r) {
+		panic("valueLen is wrong")
+	}
+	return v
+}
+
+// DecodeValue is the opposite of EncodeValue.
+func DecodeValue(id uint64, v []byte) (Record, error) {
+	b := newPageBuilder(0, Limit{})
+	if _, err := b.addValue(id, v); err != nil {
+		return Record{}, err
+	}
+	return b.page.Records[0], nil
+}

@@ -2,8 +2,10 @@ package persist_test
 
 import (
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -163,7 +165,9 @@ func TestDiskFails(t *testing.T) {
 			mem := vfs.NewMem()
 			inj := failing(syscall.ENOSPC, ops...)
 			clock := newClock()
-			l, err := persist.Open("log", persist.WithFS(errorfs.Wrap(mem, inj)), persist.WithClock(clock))
+			var said strings.Builder
+			l, err := persist.Open("log", persist.WithFS(errorfs.Wrap(mem, inj)), persist.WithClock(clock),
+				persist.WithLogger(slog.New(slog.NewTextHandler(&said, nil))))
 			require.NoError(t, err)
 			h := &history{failed: make(map[uint64]bool)}
 			require.NoError(t, h.append(l, recordsOf(1, 2, 3)))
@@ -189,6 +193,9 @@ func TestDiskFails(t *testing.T) {
 			require.NoError(t, l.LogStats().Err)
 			h.check(t, l, readAll(t, l, 0, 100))
 			require.NoError(t, l.Close())
+			require.Contains(t, said.String(), "log can't be written")
+			require.Contains(t, said.String(), "log could not be opened anew")
+			require.Contains(t, said.String(), "log takes records again")
 
 			again, err := persist.Open("log", persist.WithFS(mem))
 			require.NoError(t, err)

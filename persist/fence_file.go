@@ -1,11 +1,6 @@
 package persist
 
-import (
-	"io/fs"
-	"time"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
-)
+import "github.com/cockroachdb/pebble/v2/vfs"
 
 // fenceFile is a file of the real file system, opened before the fence failed.
 // After that, changes to it are dropped: with an error if it is a table, else
@@ -13,12 +8,11 @@ import (
 type fenceFile struct {
 	vfs.File
 	fence *fence
-	name  string
 	table bool
 }
 
 func (f *fence) wrap(file vfs.File, name string) vfs.File {
-	return &fenceFile{File: file, fence: f, name: name, table: isTable(name)}
+	return &fenceFile{File: file, fence: f, table: isTable(name)}
 }
 
 // change passes a change on and says what Pebble is to be told.
@@ -73,7 +67,7 @@ func (f *fenceFile) Stat() (vfs.FileInfo, error) {
 	info, err := f.File.Stat()
 	if err != nil && !f.table {
 		f.fence.fail(err)
-		return emptyInfo{name: f.name}, nil
+		return vfs.NewMemFile(nil).Stat() // as if it were empty
 	}
 	return info, err
 }
@@ -87,14 +81,3 @@ func (f *fenceFile) Close() error {
 	}
 	return err
 }
-
-// emptyInfo describes a file of which nothing is known.
-type emptyInfo struct{ name string }
-
-func (i emptyInfo) Name() string         { return i.name }
-func (emptyInfo) Size() int64            { return 0 }
-func (emptyInfo) Mode() fs.FileMode      { return 0 }
-func (emptyInfo) ModTime() time.Time     { return time.Time{} }
-func (emptyInfo) IsDir() bool            { return false }
-func (emptyInfo) Sys() any               { return nil }
-func (emptyInfo) DeviceID() vfs.DeviceID { return vfs.DeviceID{} }

@@ -2,7 +2,6 @@ package persist
 
 import (
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -40,7 +39,7 @@ func (p *Pebble) healLocked() error {
 		p.heal.err = err
 		p.heal.pause = min(max(2*p.heal.pause, firstPause), maxPause)
 		p.heal.retryAt = now.Add(p.heal.pause)
-		p.warn.log(&p.cfg, slog.LevelWarn, "persist: log could not be opened anew", err)
+		p.cfg.logger.Warn("persist: log could not be opened anew", "dir", p.dir, "retry", p.heal.pause, "err", err)
 		return failure(errors.Join(cause, err))
 	}
 	p.heal.err, p.heal.pause, p.heal.retryAt = nil, 0, time.Time{}

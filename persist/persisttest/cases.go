@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spatehub/spate/persist"
 )
@@ -35,8 +36,12 @@ func varied() []persist.Record {
 		{ID: 20, Time: 7, Users: long, Topic: "topic", Frame: frame(20, "many users")},
 		{ID: 1 << 40, Time: 8, Frame: frame(1<<40, string(big))},
 		{ID: 1 << 62, Time: 9, Key: "k", Frame: frame(1<<62, "late")},
+		{ID: 1<<62 + 1, Time: 9, Topic: name256, Key: name256, Users: []string{name256, "u"}, Frame: frame(1<<62+1, "long names")},
 	}
 }
+
+// name256 is as long as a name may be.
+var name256 = strings.Repeat("n", 256)
 
 func (t *logTest) same(got, want persist.Record) {
 	t.Helper()
