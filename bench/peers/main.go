@@ -53,17 +53,12 @@ func parse(args []string) (options, error) {
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
-	if o.rounds == 0 {
-		o.rounds = 3
-		if o.short {
-			o.rounds = 1
-		}
+	usual := usualSize(o.short)
+	if o.rounds <= 0 {
+		o.rounds = usual.rounds
 	}
-	if o.span == 0 {
-		o.span = 2 * time.Second
-		if o.short {
-			o.span = time.Second
-		}
+	if o.span <= 0 {
+		o.span = usual.span
 	}
 	var err error
 	if o.servers, err = chosen("server", servers, allServers()); err != nil {
@@ -71,6 +66,14 @@ func parse(args []string) (options, error) {
 	}
 	o.works, err = chosen("work", works, workNames())
 	return o, err
+}
+
+// usualSize returns the rounds and the length of runs where the command line does not say.
+func usualSize(short bool) (o options) {
+	if short {
+		return options{rounds: 1, span: time.Second}
+	}
+	return options{rounds: 3, span: 2 * time.Second}
 }
 
 // chosen splits a list of names, each of which must be known; none means all.

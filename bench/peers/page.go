@@ -36,7 +36,7 @@ func page(o options, all map[string]*results, start time.Time, took time.Duratio
 		{"machine", machine()},
 		{"Go", runtime.Version()},
 		{"peers", versions()},
-		{"runs", fmt.Sprintf("%d rounds over all servers in turns, each publishing %v; medians", o.rounds, o.span)},
+		{"runs", fmt.Sprintf("rounds over all servers in turns: %d, each run publishing for %v; medians", o.rounds, o.span)},
 	} {
 		fmt.Fprintf(&b, "| %s | %s |\n", line[0], line[1])
 	}
@@ -61,6 +61,9 @@ func command(o options) string {
 	}
 	if !slices.Equal(o.works, workNames()) {
 		args = append(args, "-works "+strings.Join(o.works, ","))
+	}
+	if usual := usualSize(o.short); o.rounds != usual.rounds || o.span != usual.span {
+		args = append(args, fmt.Sprintf("-rounds %d -span %v", o.rounds, o.span))
 	}
 	if len(args) > 0 {
 		s += " ARGS='" + strings.Join(args, " ") + "'"
