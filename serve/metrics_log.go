@@ -17,7 +17,7 @@ func newLogMetric(name, help string, value func(*persist.LogStats) float64) logM
 	return logMetric{prometheus.NewDesc(name, help, nil, nil), value}
 }
 
-// All are gauges: retention makes every one of them fall.
+// All are gauges: sizes fall with retention, IDs are no counts.
 var logMetrics = []logMetric{
 	newLogMetric("spate_log_first_event_id", "Oldest event in the log.",
 		func(l *persist.LogStats) float64 { return float64(l.First) }),
