@@ -141,6 +141,24 @@ func TestResume(t *testing.T) {
 	require.Equal(t, check.Loss{Passed: 4}, c.Finish(l, nil), "a stream that does not resume is not owed what it was away for")
 }
 
+// A stream that resumes before it has seen anything of a cell is owed all of the
+// cell since it joined first.
+func TestResumeBeforeTheFirstEventOfACell(t *testing.T) {
+	l := check.NewLedger(space)
+	issue(l, 2) // on its way while the stream joins
+	c := one(l)
+	c.Joined(l, false)
+	l.Issue(0, stamp.Broadcast, 0)
+	require.Equal(t, check.Live, c.Observe(l, &stamp.Stamp{Kind: stamp.Broadcast, Seq: 1}))
+	issue(l, 8) // 3 to 10
+	c.Joined(l, true)
+	require.True(t, c.Behind())
+	require.Equal(t, check.Replayed, c.Observe(l, ev(stamp.Broadcast, 0, 2)), "no disorder: it came before all others")
+	require.Equal(t, check.Replayed, c.Observe(l, ev(stamp.Broadcast, 0, 6)))
+	require.EqualValues(t, check.Loss{Passed: 3, Tail: 4}, c.Finish(l, nil))
+	require.True(t, c.Skipped())
+}
+
 func TestVoidNumbersAreOwedToNobody(t *testing.T) {
 	l := check.NewLedger(space)
 	c := one(l)

