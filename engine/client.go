@@ -36,14 +36,28 @@ const (
 // Its queue is no list of its own: it is the part of the ring's window after
 // pos that matches the subscription, plus rest.
 type client struct {
-	node  ringbuf.Node[*client] // link in the shard's mailbox while flags is not 0
-	sink  Sink
-	shard *shard
-	uid   string
-	next  *client // further connection of the same user in this shard
+	// First what every delivery looks at, so that it lies together.
 
-	topics []topicRef
-	lag    *lag
+	sink      Sink
+	bits      uint64 // the events of the batch under way that are for this client
+	wroteTick uint32 // tick of the last byte taken
+	state     clientState
+	policy    Policy
+	conflate  bool
+	blocked   bool // the sink is full; the shard waits for Writable
+
+	// flags collects what the shard shall look at. Whoever turns it from 0 puts
+	// node into the mailbox; the shard takes all bits with one Swap.
+	flags atomic.Uint32
+
+	index    int32  // in shard.clients
+	stallFor uint32 // ticks without a byte taken after which it is closed; 0: never
+	node     ringbuf.Node[*client]
+	shard    *shard
+	uid      string
+	next     *client // further connection of the same user in this shard
+	topics   []topicRef
+	lag      *lag
 
 	// rest is what must be sent before anything else: the remainder of a frame
 	// that was sent in part, a gap event, a heartbeat.
@@ -54,24 +68,9 @@ type client struct {
 	// while live, when the shard's own position holds.
 	pos uint64
 
-	// bits marks the events of the batch under way that are for this client.
-	bits uint64
-
 	// hangupErr is set at most once by the transport before it raises
-	// attendHangup, whose Or publishes it to the shard.
+	// attendHangup, whose swap publishes it to the shard.
 	hangupErr atomic.Pointer[error]
-
-	// flags collects what the shard shall look at. Whoever turns it from 0 puts
-	// node into the mailbox; the shard takes all bits with one Swap.
-	flags atomic.Uint32
-
-	index     int32  // in shard.clients
-	wroteTick uint32 // tick of the last byte taken
-	stallFor  uint32 // ticks without a byte taken after which it is closed; 0: never
-	state     clientState
-	policy    Policy
-	conflate  bool
-	blocked   bool // the sink is full; the shard waits for Writable
 }
 
 // lag is the state of a client that is not live.

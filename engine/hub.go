@@ -376,6 +376,9 @@ func (h *Hub) Healthy() error {
 	return nil
 }
 
+// Closed says whether Close or Shutdown has begun.
+func (h *Hub) Closed() bool { return h.closing.Load() }
+
 // StallTimeout returns after how long a connection that accepts no byte is
 // closed; 0 is never.
 func (h *Hub) StallTimeout() time.Duration { return max(0, h.cfg.stall) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,10 @@ type journal struct {
 	free   chan *journalRun
 	waits  []*commitWait // of the run being settled
 
+	// inline: the log does not wait for a disk, so the first goroutine settles
+	// its batches, too.
+	inline bool
+
 	// failure is the error of the latest batch, nil when it went well. Written
 	// by the second goroutine, read by Healthy.
 	failure atomic.Pointer[error]
@@ -57,6 +62,9 @@ func newJournal(h *Hub, log persist.Log) *journal {
 	j := &journal{hub: h, log: log,
 		ready: make(chan *journalRun, journalDepth), free: make(chan *journalRun, journalDepth+2)}
 	j.pipe, _ = log.(persist.Pipeliner)
+	if st, ok := log.(persist.Stats); ok {
+		j.inline = !st.LogStats().Sync
+	}
 	j.intake = h.ring.NewReader()
 	j.done = h.ring.NewReader(j.intake)
 	for range cap(j.free) {
@@ -74,7 +82,7 @@ func (j *journal) collect() {
 		if err != nil {
 			return
 		}
-		to = j.boundary(from, to)
+		to = j.boundary(from, j.gather(from, to))
 		run := <-j.free
 		run.from, run.to, run.err, run.wait = from, to, nil, nil
 		j.fill(run)
@@ -82,8 +90,30 @@ func (j *journal) collect() {
 			run.wait, run.err = j.pipe.Begin(run.recs)
 		}
 		j.intake.Advance(to)
-		j.ready <- run
+		if j.inline {
+			j.finish(run)
+		} else {
+			j.ready <- run
+		}
 	}
+}
+
+// gatherYields is how often the journal lets publishers go first whose pushes
+// would fit into the batch.
+const gatherYields = 3
+
+// gather lets publishers that are under way join the batch: those that the
+// last batch woke are about to push again, and each batch costs a sync.
+func (j *journal) gather(from, to uint64) uint64 {
+	for range gatherYields {
+		n := int64(to - from + 1)
+		if n >= j.hub.pushers.Load() || n >= journalBatch {
+			break
+		}
+		runtime.Gosched()
+		_, to, _ = j.intake.TryNext(journalBatch)
+	}
+	return to
 }
 
 // boundary moves to back to the end of a push, so that a batch, which fails or
@@ -143,22 +173,27 @@ func (j *journal) fill(run *journalRun) {
 func (j *journal) commit() {
 	defer j.hub.work.Done()
 	for run := range j.ready {
-		err := run.err
-		if len(run.recs) > 0 && err == nil {
-			if run.wait != nil {
-				err = run.wait()
-			} else if j.pipe == nil {
-				err = j.log.Append(j.hub.ctx, run.recs)
-			}
-		}
-		if len(run.recs) > 0 {
-			j.note(err)
-		}
-		j.settle(run, err)
-		clear(run.recs)
-		run.wait = nil
-		j.free <- run
+		j.finish(run)
 	}
+}
+
+// finish waits for one batch and settles it.
+func (j *journal) finish(run *journalRun) {
+	err := run.err
+	if len(run.recs) > 0 && err == nil {
+		if run.wait != nil {
+			err = run.wait()
+		} else if j.pipe == nil {
+			err = j.log.Append(j.hub.ctx, run.recs)
+		}
+	}
+	if len(run.recs) > 0 {
+		j.note(err)
+	}
+	j.settle(run, err)
+	clear(run.recs)
+	run.wait = nil
+	j.free <- run
 }
 
 // settle marks what failed, passes the run on to the shards, and tells the

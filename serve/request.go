@@ -110,7 +110,7 @@ func fieldError(field string, err error) *Error {
 
 // admit decides whether the stream may begin.
 func (c *config) admit(r *http.Request, hub *engine.Hub, w wishes, sub *engine.Subscription) *Error {
-	if err := hub.Healthy(); errors.Is(err, engine.ErrClosed) {
+	if hub.Closed() {
 		return unavailable("the hub is closed")
 	}
 	if c.maxConns > 0 && hub.OnlineClientsNum() >= c.maxConns {
