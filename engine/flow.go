@@ -299,15 +299,15 @@ func (s *shard) failQueued(c *client) {
 	if s.hub.cfg.failed == nil {
 		return
 	}
-	from := c.pos + 1
-	if c.restSeq != 0 {
-		from = c.restSeq
-	}
 	last := s.high
 	if c.state == stateBehind {
 		last = l.seen
 	}
-	s.eachWaiting(c, from, last, func(e *entry) { s.hub.tellFailed(c.uid, e) })
+	tell := func(e *entry) { s.hub.tellFailed(c.uid, e) }
+	if c.restSeq != 0 {
+		s.eachWaiting(c, c.restSeq, c.restSeq, tell) // what was given up may lie between it and pos
+	}
+	s.eachWaiting(c, c.pos+1, last, tell)
 }
 
 // eachWaiting calls fn for the events from..to in the window that are for the
