@@ -97,24 +97,23 @@ func StateOf(h *Hub, sub Subscriber) (name string) {
 	return name
 }
 
-// Audit looks for what must hold in every shard between two passes, and returns
-// how many events wait for connections.
-func Audit(h *Hub) (pending int, err error) {
+// Audit looks for what must hold in every shard between two passes.
+func Audit(h *Hub) (err error) {
 	inside(h, func(s *shard) {
-		if e := s.audit(&pending); err == nil {
+		if e := s.audit(); err == nil {
 			err = e
 		}
 	})
-	return pending, err
+	return err
 }
 
 // audit checks the books: who is where, and that what is counted as waiting is
 // what the ring holds for the client.
-func (s *shard) audit(pending *int) error {
+func (s *shard) audit() error {
 	if s.high != s.cursor() {
 		return fmt.Errorf("shard %d: high is %d at position %d", s.id, s.high, s.cursor())
 	}
-	lagging := 0
+	lagging, pending := 0, 0
 	for i, c := range s.clients {
 		switch {
 		case int(c.index) != i:
@@ -132,10 +131,15 @@ func (s *shard) audit(pending *int) error {
 		if err := s.auditLag(c); err != nil {
 			return fmt.Errorf("client %d of shard %d in state %d: %w", i, s.id, c.state, err)
 		}
-		*pending += c.lag.queued
+		pending += c.lag.queued
 	}
 	if lagging != len(s.laggards) {
 		return fmt.Errorf("%d clients lag, %d are listed", lagging, len(s.laggards))
+	}
+	n := &s.c
+	done := n.delivered.Load() + n.dropped.Load() + n.timedOut.Load() + n.failed.Load() + n.conflated.Load() + n.noReceiver.Load()
+	if waits := n.pushed.Load() - done; waits != uint64(pending) {
+		return fmt.Errorf("shard %d: %d events wait by the counters, %d by the clients", s.id, int64(waits), pending)
 	}
 	for name, t := range s.topics {
 		for i, c := range t.members {

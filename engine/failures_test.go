@@ -69,9 +69,7 @@ func (f *failures) data(t testing.TB) (out []string) {
 func requireSums(t testing.TB, h *engine.Hub) engine.Stats {
 	t.Helper()
 	st := settled(h)
-	pending, err := engine.Audit(h)
-	require.NoError(t, err)
-	require.EqualValues(t, pending, st.Pending, "pending is what slow connections wait for")
+	require.NoError(t, engine.Audit(h))
 	require.Equal(t, st.Pushed, st.Delivered+st.Dropped+st.TimedOut+st.Failed+st.Conflated+st.NoReceiver+st.Pending,
 		"statistics add up: %+v", st)
 	return st
