@@ -261,7 +261,8 @@ func (j *journal) note(err error) {
 	was := j.failure.Load()
 	switch {
 	case err != nil:
-		j.failure.Store(&err)
+		failure := err // its own variable: else every call would allocate
+		j.failure.Store(&failure)
 		if was == nil {
 			j.hub.cfg.logger.Error("spate: the log does not take events; pushes fail", "err", err)
 		}
