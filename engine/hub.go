@@ -383,10 +383,14 @@ func (h *Hub) Closed() bool { return h.closing.Load() }
 // closed; 0 is never.
 func (h *Hub) StallTimeout() time.Duration { return max(0, h.cfg.stall) }
 
+// LogStats is what a log tells of itself; see persist.LogStats. The alias spares
+// transports the import.
+type LogStats = persist.LogStats
+
 // LogStats returns the state of the hub's log: first and last ID, records,
 // bytes on disk, retention in force. ok is false where there is no log, or it
 // does not tell. It may read the disk: not for the fast path.
-func (h *Hub) LogStats() (st persist.LogStats, ok bool) {
+func (h *Hub) LogStats() (st LogStats, ok bool) {
 	if l, tells := h.log.(persist.Stats); tells {
 		return l.LogStats(), true
 	}

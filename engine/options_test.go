@@ -62,7 +62,8 @@ func TestSettingsOutOfRangeAreCorrectedAndSaid(t *testing.T) {
 		{engine.WithStallTimeout(math.MaxInt64), ``},
 		{engine.WithStallTimeout(1), ``},
 		{engine.WithPolicy(99), `unknown policy`},
-		{engine.WithContext(nil), ``}, //nolint:staticcheck // a mistake that users make
+		//lint:ignore SA1012 a mistake that users make
+		{engine.WithContext(nil), ``},
 		{engine.WithStore(nil), ``},
 		{engine.WithLog(nil), ``},
 		{nil, ``},
