@@ -88,7 +88,12 @@ func (s *shard) readOn(c *client) bool {
 	// come live, so the reading ends where the shard is.
 	cursor := s.cursor()
 	seg.upTo, seg.floor = min(seg.upTo, cursor), min(seg.floor, cursor)
-	if h.check {
+	if h.kept.bytes > 0 && before(c.pos, seg.floor) {
+		// What was kept is older than the gap to be told: first things first.
+		h.kept.flushing = true
+		return true
+	}
+	if h.check && seg.checked {
 		h.check = false
 		if seg.unknown {
 			s.lose(c, c.pos, max(c.pos, seg.floor))
