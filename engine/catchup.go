@@ -112,7 +112,10 @@ func (c *catchup) segment(h *history) *segment {
 	topics := h.c.topicNames()
 	seg := &segment{floor: log.Floor(topics)}
 	after := h.after
-	if h.check && after > seg.floor && after != c.hub.origin {
+	// With immediate delivery a client may hold an ID that the log has yet to
+	// take; then it is too early to tell.
+	seg.checked = after <= committed
+	if h.check && seg.checked && after > seg.floor && after != c.hub.origin {
 		ok, err := log.Has(c.hub.ctx, after)
 		if err != nil {
 			return &segment{err: err}

@@ -31,6 +31,7 @@ type segment struct {
 	private *page // the user's own, nil where public holds all kinds
 	mixed   bool  // public holds all kinds of events: filter each
 	floor   uint64
+	checked bool // unknown is decided
 	unknown bool // the position was never issued
 	upTo    uint64
 	err     error
