@@ -6,10 +6,15 @@ import (
 	"github.com/spatehub/spate/persist"
 )
 
-// conflationKey identifies the value that a keyed event replaces.
+// conflationKey identifies the value that a keyed event replaces. An ephemeral
+// event does not replace one that the log has: the connection may turn to the
+// log before it gets the ephemeral one, and would then have neither.
 type conflationKey struct {
 	topic, key string
+	ephemeral  bool
 }
+
+func (e *entry) conflationKey() conflationKey { return conflationKey{e.topic, e.key, e.ephemeral} }
 
 // newestKeys returns, for a client that asked for conflation, the newest event
 // of each key that waits for it up to last; nil where nothing can be left out.
@@ -24,7 +29,7 @@ func (s *shard) newestKeys(c *client, last uint64) map[conflationKey]uint64 {
 	for seq := c.pos; seq != last; {
 		seq++
 		if e := s.hub.ring.Slot(seq); e.key != "" && c.awaits(seq, e) {
-			s.newest[conflationKey{e.topic, e.key}] = seq
+			s.newest[e.conflationKey()] = seq
 		}
 	}
 	return s.newest
@@ -81,7 +86,7 @@ type keptEvent struct {
 // keep adds a record and leaves out the one that it replaces.
 func (s *shard) keep(c *client, r *persist.Record) {
 	k := &c.lag.history.kept
-	e := keptEvent{id: r.ID, frame: r.Frame, key: conflationKey{r.Topic, r.Key}}
+	e := keptEvent{id: r.ID, frame: r.Frame, key: conflationKey{topic: r.Topic, key: r.Key}}
 	if r.Key != "" {
 		if k.newest == nil {
 			k.newest = map[conflationKey]int{}

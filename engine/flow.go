@@ -205,7 +205,7 @@ func (s *shard) gatherWindow(c *client, j *joined) (reached uint64) {
 		if !c.awaits(reached, e) {
 			continue
 		}
-		if newest != nil && e.key != "" && newest[conflationKey{e.topic, e.key}] != reached {
+		if newest != nil && e.key != "" && newest[e.conflationKey()] != reached {
 			s.skipped = append(s.skipped, reached)
 			continue
 		}

@@ -27,7 +27,8 @@ type Subscription struct {
 	Policy Policy
 
 	// Conflate asks for only the newest event per key while the connection is
-	// behind (last value wins). Events without a key are all kept.
+	// behind (last value wins). Events without a key are all kept. Ephemeral
+	// events replace ephemeral ones only.
 	Conflate bool
 
 	// StallTimeout closes the connection when it has accepted no byte for so
