@@ -163,6 +163,9 @@ func (s *shard) retry(c *client) {
 	if c.state != stateLagging || c.lag.retry.from == 0 {
 		return
 	}
+	if r.to == 0 && !before(c.pos, r.from) {
+		r.from = c.pos + 1 // conflation passed it without a byte
+	}
 	r.nextTick = s.tick + s.hub.tryTicks
 	r.marks = append(r.marks, s.high)
 	if len(r.marks) <= s.hub.cfg.tries {
