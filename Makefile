@@ -20,6 +20,9 @@ SHORT      ?=
 ROUNDS     ?= 50
 REPEAT     ?= 10
 
+# Steps that `make model` explores of the hand-over; each more takes three to four times as long (7: three minutes).
+MODELDEPTH ?= 7
+
 # Every module of the repository but the tools: the main one first, then the nested ones.
 MODULES    := . $(patsubst %/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path './tools/*' | sort))
 ALONE      := github.com/spatehub/spate/loadtest/internal/run
@@ -94,4 +97,4 @@ torture: ## Long crash tests: ROUNDS (50) times kill -9 under load, power cuts, 
 
 .PHONY: model
 model: ## Model checks: rings, log and hand-over against obviously right twins
-	$(GO) test -count=1 -v -run 'Model|Against' ./ringbuf/... ./persist/... ./engine/...
+	SPATE_MODEL_DEPTH=$(MODELDEPTH) $(GO) test -count=1 -v -timeout 60m -run 'Model|Against' ./ringbuf/... ./persist/... ./engine/...

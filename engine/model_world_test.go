@@ -1,0 +1,548 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/ringbuf"
+	"github.com/spatehub/spate/wire"
+	"github.com/valyala/bytebufferpool"
+)
+
+// This file is the world of the model check: the real ring, shard, journal
+// books and catch-up code, with nothing that runs by itself. Every step of a
+// publisher, the log, its reader, the shard, the clock, the sink and the client
+// is an action that the explorer in model_test.go calls in any order.
+
+// modelStart is the position before the first event. IDs of four digits make
+// all frames equally long.
+const modelStart = 1000
+
+// modelFrame is the length of every event's frame.
+const modelFrame = len("id: 1001\ndata: 1001\n\n")
+
+// modelSetup is one variant of the world.
+type modelSetup struct {
+	name      string
+	log       bool
+	indexed   bool // the log is a Querier
+	immediate bool
+	conflate  bool
+	policy    Policy
+	old       int // events in the log, or pushed, before the client comes
+	resumes   bool
+}
+
+var errModelLog = errors.New("log refuses")
+
+type modelWorld struct {
+	modelSetup
+	h   *Hub
+	s   *shard
+	log *modelLog
+
+	run    *journalRun // appended, not yet settled
+	runErr error
+	read   *history // a reader has its answer, and has not given it
+
+	events map[uint64]modelEvent
+	client *client
+	sink   *modelSink
+
+	from     uint64 // the client's last ID, or where it started
+	lastSeq  uint64 // last event received, ephemeral ones included
+	toldTo   uint64 // end of the latest gap told
+	newest   map[string]uint64
+	failed   []string // broken promises
+	finished bool
+}
+
+// modelEvent is what the world knows of an event.
+type modelEvent struct {
+	mine      bool
+	ephemeral bool
+	key       string
+	failed    bool
+	fate      byte // 'd' delivered, 'g' told as lost, 0 neither
+}
+
+func newModelWorld(setup modelSetup) *modelWorld {
+	opts := []HubOption{WithChanBufferSize(16), WithLogger(slog.New(slog.DiscardHandler)), WithEnableResendEvents(),
+		WithShards(1), WithHeartbeat(-1), WithPushTimeout(1<<30, 1), WithPolicy(setup.policy)}
+	cfg := newConfig(opts)
+	cfg.immediate = setup.immediate
+	w := &modelWorld{modelSetup: setup, events: map[uint64]modelEvent{}, newest: map[string]uint64{}}
+	h := &Hub{cfg: cfg, seed: maphash.MakeSeed(), origin: modelStart, wakeStep: 1, period: tickPeriod(cfg), tryTicks: 1}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	h.ring = ringbuf.NewRing(cfg.buffer, modelStart, func(_ uint64, e *entry) {
+		h.frames.held.Add(-int64(len(e.buf.B)))
+		e.release(&h.frames)
+	})
+	h.notices = newNotices(h)
+	if setup.log {
+		w.log = &modelLog{}
+		h.log = w.log
+		if setup.indexed {
+			h.log = modelQuerier{w.log}
+		}
+		h.journal = &journal{hub: h, log: h.log, done: h.ring.NewReader()}
+	}
+	h.makeShards()
+	h.sched = newScheduler(nil, 1, 0) // starts nobody
+	h.catchup = newCatchup(h, nil, 0) // neither
+	w.h, w.s = h, h.shards[0]
+	w.from, w.lastSeq = modelStart, modelStart
+	for range setup.old {
+		w.publish(1)
+		w.flow()
+	}
+	if !setup.resumes {
+		w.from, w.lastSeq = h.Position(), h.Position()
+		for id, e := range w.events {
+			e.mine = false
+			w.events[id] = e
+		}
+	}
+	w.connect(setup.resumes)
+	return w
+}
+
+// connect subscribes a client; again says that it comes with its last ID.
+func (w *modelWorld) connect(again bool) {
+	sub := Subscription{UID: "me", Topics: []string{"t"}, Conflate: w.conflate, StallTimeout: -1}
+	if again {
+		sub.LastEventID = wire.FormatID(w.from)
+	}
+	w.sink = &modelSink{w: w}
+	s, err := w.h.Subscribe(sub, w.sink)
+	if err != nil {
+		w.fail("subscribe: %v", err)
+		return
+	}
+	w.client = s.c
+}
+
+func (w *modelWorld) fail(format string, args ...any) {
+	w.failed = append(w.failed, fmt.Sprintf(format, args...))
+}
+
+// modelKinds are the events pushed, in turn: for everyone, for the client, for
+// its topic, for others, ephemeral.
+var modelKinds = []string{"all", "me", "topic", "other", "fleeting", "all", "both", "othertopic"}
+
+// publish pushes n events, if the ring has room.
+func (w *modelWorld) publish(n int) bool {
+	first, ok := w.h.ring.TryClaim(n)
+	if !ok {
+		return false
+	}
+	for seq := first; seq < first+uint64(n); seq++ {
+		kind := modelKinds[seq%uint64(len(modelKinds))]
+		e := &wire.Event{Data: strconv.FormatUint(seq, 10)}
+		m := modelEvent{mine: true}
+		var uids []string
+		switch kind {
+		case "me":
+			uids = []string{"me"}
+		case "both":
+			uids = []string{"me", "you"}
+		case "other":
+			uids, m.mine = []string{"you"}, false
+		case "topic":
+			e.Topic = "t"
+		case "othertopic":
+			e.Topic, m.mine = "u", false
+		case "fleeting":
+			e.Ephemeral, m.ephemeral = true, true
+		}
+		if w.conflate && seq%3 != 0 {
+			e.Key = "k" + strconv.FormatUint(seq%2, 10)
+			m.key = fmt.Sprint(e.Topic, "/", e.Key, e.Ephemeral)
+		}
+		w.events[seq] = m
+		buf, err := w.h.encode(e)
+		if err != nil {
+			w.fail("encode: %v", err)
+			return false
+		}
+		var whom audience
+		if uids != nil {
+			whom = w.h.audienceOf(uids)
+		}
+		w.h.fillSlots(seq, []*bytebufferpool.ByteBuffer{buf}, []*wire.Event{e}, uids, whom, nil)
+	}
+	w.h.ring.Publish(first, n)
+	return true
+}
+
+// append puts what is published into the log, as the journal's first step.
+func (w *modelWorld) append(fails bool) bool {
+	j := w.h.journal
+	if j == nil || w.run != nil {
+		return false
+	}
+	from, to, ok := j.done.TryNext(16)
+	if !ok {
+		return false
+	}
+	w.run, w.runErr = &journalRun{from: from, to: to}, nil
+	j.fill(w.run)
+	if fails {
+		if w.immediate {
+			w.run = nil
+			return false // connections may have it all the same
+		}
+		w.runErr = errModelLog
+		for seq := from; seq <= to; seq++ {
+			if e := w.events[seq]; !e.ephemeral {
+				e.failed = true
+				w.events[seq] = e
+			}
+		}
+	} else {
+		w.log.add(w.run.recs)
+	}
+	return true
+}
+
+// settle is the journal's second step.
+func (w *modelWorld) settle() bool {
+	if w.run == nil {
+		return false
+	}
+	w.h.journal.settle(w.run, w.runErr)
+	w.run = nil
+	return true
+}
+
+func (w *modelWorld) pass() {
+	w.s.pass()
+	if err := w.s.audit(); err != nil {
+		w.fail("audit: %v", err)
+	}
+}
+
+// flow takes what is published all the way to the client's sink.
+func (w *modelWorld) flow() {
+	w.settle()
+	w.append(false)
+	w.settle()
+	w.pass()
+}
+
+// readPage is the reader's work; what happens between its looks at the log is
+// given.
+func (w *modelWorld) readPage(between func()) bool {
+	c := w.h.catchup
+	if w.read != nil || len(c.mu.queue) == 0 {
+		return false
+	}
+	w.read = c.mu.queue[0]
+	c.mu.queue = c.mu.queue[1:]
+	c.mu.open++
+	if w.log != nil {
+		w.log.between = between
+	}
+	w.read.result = c.segment(w.read)
+	if w.log != nil {
+		w.log.between = nil
+	}
+	return true
+}
+
+func (w *modelWorld) answer() bool {
+	if w.read == nil {
+		return false
+	}
+	if !w.read.c.attend(attendPage) {
+		w.h.catchup.answered()
+	}
+	w.read = nil
+	return true
+}
+
+// allow gives the sink room for so many bytes more.
+func (w *modelWorld) allow(n int) bool {
+	if w.sink.room > 8*modelFrame {
+		return false
+	}
+	w.sink.room += n
+	Subscriber{w.client}.Writable()
+	return true
+}
+
+// retain lets retention take the older half of the log.
+func (w *modelWorld) retain() bool {
+	if w.log == nil || len(w.log.recs) < 2 {
+		return false
+	}
+	n := len(w.log.recs) / 2
+	w.log.floor = w.log.recs[n-1].ID
+	w.log.recs = slices.Clone(w.log.recs[n:])
+	return true
+}
+
+// reconnect hangs up and comes back with the last ID.
+func (w *modelWorld) reconnect() {
+	Subscriber{w.client}.Hangup(nil)
+	w.sink.gone = true
+	w.toldTo, w.lastSeq = 0, w.from
+	for seq, e := range w.events { // what was told as lost may be there all the same
+		if e.fate == 'g' && seq > w.from {
+			e.fate = 0
+			w.events[seq] = e
+		}
+	}
+	w.connect(true)
+}
+
+func (w *modelWorld) tick() {
+	w.s.ticks.Add(1)
+	w.pass()
+}
+
+// drain lets everything come to its end: the client must then be live, and
+// have or be told of everything.
+func (w *modelWorld) drain() {
+	w.sink.room = 1 << 30
+	Subscriber{w.client}.Writable()
+	for range 60 {
+		w.flow()
+		if !w.readPage(nil) && !w.answer() {
+			w.tick()
+		}
+		w.answer()
+		if w.client.state == stateLive && w.s.cursor() == w.h.ring.Claimed() && w.s.mail.Empty() {
+			w.pass()
+			w.checkEnd()
+			return
+		}
+	}
+	w.fail("never live again: state %d, pos %d, cursor %d", w.client.state, w.client.pos, w.s.cursor())
+}
+
+func (w *modelWorld) checkEnd() {
+	last := map[string]uint64{}
+	for seq := uint64(modelStart + 1); seq <= w.h.ring.Claimed(); seq++ {
+		e := w.events[seq]
+		if e.mine && !e.failed && e.key != "" && seq > last[e.key] && (!e.ephemeral || e.fate != 0) {
+			last[e.key] = seq
+		}
+	}
+	for seq := uint64(modelStart + 1); seq <= w.h.ring.Claimed(); seq++ {
+		e := w.events[seq]
+		if !e.mine || e.failed || e.ephemeral || e.fate != 0 {
+			continue
+		}
+		if e.key == "" || last[e.key] == seq {
+			w.fail("event %d never came, and no gap told so", seq)
+		}
+	}
+}
+
+// received checks one frame as the client gets it.
+func (w *modelWorld) received(frame string) {
+	if frame == ":\n\n" {
+		return
+	}
+	if strings.HasPrefix(frame, "event: gap\n") {
+		w.receivedGap(frame)
+		return
+	}
+	data := frame[strings.Index(frame, "data: ")+6 : len(frame)-2]
+	seq, err := strconv.ParseUint(data, 10, 64)
+	if err != nil {
+		w.fail("frame %q", frame)
+		return
+	}
+	e := w.events[seq]
+	switch {
+	case !e.mine:
+		w.fail("event %d is not for the client", seq)
+	case e.failed:
+		w.fail("event %d was refused by the log", seq)
+	case seq <= w.lastSeq:
+		w.fail("event %d came after %d", seq, w.lastSeq)
+	case e.fate == 'd':
+		w.fail("event %d came twice", seq)
+	case e.fate == 'g':
+		w.fail("event %d was told as lost", seq)
+	case w.s.cursor() < seq && w.s.high < seq:
+		w.fail("event %d came before the shard was there", seq)
+	case e.ephemeral == strings.HasPrefix(frame, "id: "):
+		w.fail("frame %q", frame)
+	}
+	for missed := w.from + 1; missed < seq; missed++ {
+		if m := w.events[missed]; m.mine && !m.ephemeral && !m.failed && m.fate == 0 && m.key == "" {
+			w.fail("event %d came before %d", seq, missed)
+		}
+	}
+	e.fate = 'd'
+	w.events[seq] = e
+	w.lastSeq = seq
+	if !e.ephemeral {
+		w.from = seq
+	}
+}
+
+func (w *modelWorld) receivedGap(frame string) {
+	var g Gap
+	if err := json.Unmarshal([]byte(frame[strings.Index(frame, "data: ")+6:len(frame)-2]), &g); err != nil {
+		w.fail("gap %q: %v", frame, err)
+		return
+	}
+	from, _ := wire.ParseID(g.From)
+	to, _ := wire.ParseID(g.To)
+	if from < w.from || to < from || to > w.h.ring.Claimed() {
+		w.fail("gap from %d to %d for a client at %d", from, to, w.from)
+	}
+	lost := false
+	for seq := w.from + 1; seq <= to; seq++ {
+		e := w.events[seq]
+		if e.mine && e.ephemeral && e.fate == 0 && seq > from {
+			lost = true
+		}
+		if !e.mine || e.failed || e.ephemeral || e.fate == 'd' || e.key != "" {
+			continue
+		}
+		if seq <= from && e.fate == 0 {
+			w.fail("event %d is before the gap from %d, and did not come", seq, from)
+		}
+		lost = true
+		e.fate = 'g'
+		w.events[seq] = e
+	}
+	for seq := from + 1; seq <= to; seq++ {
+		if e := w.events[seq]; e.key != "" && e.fate == 0 {
+			e.fate = 'g'
+			w.events[seq] = e
+		}
+	}
+	drops := w.policy == PolicyRetry || w.policy == PolicyDropOldest
+	switch {
+	case w.modelSetup.log && !drops:
+		if from >= w.log.floor || to > w.log.floor {
+			w.fail("gap from %d to %d, but the log has everything after %d", from, to, w.log.floor)
+		}
+	case w.modelSetup.log && from < w.log.floor:
+	case !lost && !w.conflate && !before(from, w.s.oldest()-1) && w.toldTo < from:
+		w.fail("gap from %d to %d, but the window begins at %d and nothing was lost", from, to, w.s.oldest())
+	}
+	w.toldTo = max(w.toldTo, to)
+}
+
+// modelSink parses what it takes.
+type modelSink struct {
+	w      *modelWorld
+	room   int
+	buf    []byte
+	gone   bool // the client does not read any more
+	closed bool
+}
+
+func (s *modelSink) Write(p []byte) (int, error) {
+	if s.closed {
+		s.w.fail("write after Close")
+	}
+	n := min(len(p), s.room)
+	s.room -= n
+	if s.gone {
+		return n, nil
+	}
+	s.buf = append(s.buf, p[:n]...)
+	for {
+		i := bytes.Index(s.buf, []byte("\n\n"))
+		if i < 0 {
+			return n, nil
+		}
+		s.w.received(string(s.buf[:i+2]))
+		s.buf = s.buf[i+2:]
+	}
+}
+
+func (s *modelSink) Close(reason error) {
+	if s.closed {
+		s.w.fail("closed twice")
+	}
+	s.closed = true
+	if !s.gone {
+		s.w.fail("closed with %v", reason)
+	}
+}
+
+// modelLog is a log with pages of two records.
+type modelLog struct {
+	recs    []persist.Record
+	last    uint64
+	floor   uint64
+	between func() // happens after a look at the bounds, before the reading
+}
+
+const modelPage = 2
+
+func (l *modelLog) add(recs []persist.Record) {
+	for _, r := range recs {
+		r.Frame, r.Users = bytes.Clone(r.Frame), slices.Clone(r.Users)
+		l.recs = append(l.recs, r)
+		l.last = r.ID
+	}
+}
+
+func (l *modelLog) page(after uint64, selects func(*persist.Record) bool) (persist.Page, error) {
+	if fn := l.between; fn != nil {
+		l.between = nil
+		fn()
+	}
+	p := persist.Page{UpTo: after}
+	for i := range l.recs {
+		r := l.recs[i]
+		if r.ID <= after || !selects(&r) {
+			continue
+		}
+		if len(p.Records) == modelPage {
+			return p, nil
+		}
+		p.Records = append(p.Records, r)
+		p.UpTo = r.ID
+	}
+	p.UpTo = max(p.UpTo, l.last)
+	return p, nil
+}
+
+func (l *modelLog) Append(context.Context, []persist.Record) error { return nil }
+func (l *modelLog) Read(_ context.Context, after uint64, _ persist.Limit) (persist.Page, error) {
+	return l.page(after, func(*persist.Record) bool { return true })
+}
+func (l *modelLog) First() uint64 {
+	if len(l.recs) == 0 {
+		return 0
+	}
+	return l.recs[0].ID
+}
+func (l *modelLog) Last() uint64            { return l.last }
+func (l *modelLog) Floor(_ []string) uint64 { return l.floor }
+func (l *modelLog) Close() error            { return nil }
+func (l *modelLog) Has(_ context.Context, id uint64) (bool, error) {
+	return slices.ContainsFunc(l.recs, func(r persist.Record) bool { return r.ID == id }), nil
+}
+
+// modelQuerier has an index.
+type modelQuerier struct{ *modelLog }
+
+func (l modelQuerier) Query(_ context.Context, q persist.Query, after uint64, _ persist.Limit) (persist.Page, error) {
+	return l.page(after, func(r *persist.Record) bool {
+		if r.Users != nil {
+			return slices.Contains(r.Users, q.User)
+		}
+		return r.Topic == "" && q.Public || r.Topic != "" && slices.Contains(q.Topics, r.Topic)
+	})
+}
