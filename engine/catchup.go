@@ -130,15 +130,19 @@ func (c *catchup) segment(h *history) *segment {
 		}
 	}
 	after = max(after, seg.floor)
+	limit := pageLimit
+	if !h.started {
+		h.started, limit = true, firstLimit
+	}
 
 	var err error
 	if c.querier == nil {
 		seg.mixed = true
 		seg.public, err = c.shared("", after, func() (persist.Page, error) {
-			return log.Read(c.hub.ctx, after, pageLimit)
+			return log.Read(c.hub.ctx, after, limit)
 		})
 	} else {
-		seg.public, seg.private, err = c.query(h, topics, after)
+		seg.public, seg.private, err = c.query(h, topics, after, limit)
 	}
 	if err != nil {
 		return &segment{err: err}
@@ -161,15 +165,18 @@ func (c *catchup) segment(h *history) *segment {
 
 var (
 	pageLimit = persist.Limit{Records: pageRecords, Bytes: pageBytes}
+	// The first page is small, so that the first byte comes soon: where events
+	// are sparse in the log, each record is a seek.
+	firstLimit = persist.Limit{Records: pageRecords / 16, Bytes: pageBytes / 16}
 	// A private page is nobody else's, so it is smaller.
 	privateLimit = persist.Limit{Records: pageRecords / 4, Bytes: pageBytes / 4}
 )
 
 // query reads the public part, shared among all that follow the same topics,
 // and the user's own.
-func (c *catchup) query(h *history, topics []string, after uint64) (public, private *page, err error) {
+func (c *catchup) query(h *history, topics []string, after uint64, limit persist.Limit) (public, private *page, err error) {
 	public, err = c.shared("\x00"+strings.Join(topics, "\x00"), after, func() (persist.Page, error) {
-		return c.querier.Query(c.hub.ctx, persist.Query{Public: true, Topics: topics}, after, pageLimit)
+		return c.querier.Query(c.hub.ctx, persist.Query{Public: true, Topics: topics}, after, limit)
 	})
 	if err != nil || h.c.uid == "" {
 		return public, nil, err

@@ -11,6 +11,7 @@ type history struct {
 	c     *client
 	check bool // the position came from the client: see whether it was ever issued
 
+	started bool // the first page, a small one, was read; the readers'
 	asked   bool // a reader has the request; result is the reader's
 	after   uint64
 	result  *segment // set by the reader before it raises attendPage
