@@ -58,12 +58,11 @@ type modelWorld struct {
 	client *client
 	sink   *modelSink
 
-	from     uint64 // the client's last ID, or where it started
-	lastSeq  uint64 // last event received, ephemeral ones included
-	toldTo   uint64 // end of the latest gap told
-	newest   map[string]uint64
-	failed   []string // broken promises
-	finished bool
+	from    uint64 // the client's last ID, or where it started
+	lastSeq uint64 // last event received, ephemeral ones included
+	toldTo  uint64 // end of the latest gap told
+	newest  map[string]uint64
+	failed  []string // broken promises
 }
 
 // modelEvent is what the world knows of an event.
