@@ -61,3 +61,55 @@ func DecodeValue(id uint64, v []byte) (Record, error) {
 	}
 	return b.page.Records[0], nil
 }
+
+// AppendPosting decodes a list of the index.
+func AppendPosting(ids []uint64, last uint64, gaps []byte, from, upTo uint64) ([]uint64, error) {
+	return appendPosting(ids, last, gaps, from, upTo)
+}
+
+// TableEnd returns where a table has to end.
+func TableEnd(start []byte, floor uint64) []byte { return tableEnd(start, floor) }
+
+// CountKeys returns how many keys of a kind there are.
+func (p *Pebble) CountKeys(kind byte) (n int) {
+	l := loader{db: p.gen.db}
+	if err := l.scanKind(kind, func(_, _ []byte) error { n++; return nil }); err != nil {
+		panic(err)
+	}
+	return n
+}
+
+// Table is the range of keys of a table on disk.
+type Table struct{ Smallest, Largest string }
+
+// Tables returns the tables of the database.
+func (p *Pebble) Tables() (tables []Table) {
+	levels, err := p.gen.db.SSTables()
+	if err != nil {
+		panic(err)
+	}
+	for _, level := range levels {
+		for _, t := range level {
+			tables = append(tables, Table{string(t.Smallest.UserKey), string(t.Largest.UserKey)})
+		}
+	}
+	return tables
+}
+
+// Quiet reports whether nothing is being flushed or compacted.
+func (p *Pebble) Quiet() bool {
+	m := p.gen.db.Metrics()
+	return m.Flush.NumInProgress == 0 && m.Compact.NumInProgress == 0 && m.MemTable.Count <= 1
+}
+
+// Written returns how many bytes of tables flushes and compactions have written,
+// and how many were moved to another level as they were.
+func (p *Pebble) Written() (flushed, compacted, moved uint64) {
+	m := p.gen.db.Metrics()
+	for _, l := range m.Levels {
+		flushed += l.TableBytesFlushed
+		compacted += l.TableBytesCompacted
+		moved += l.TableBytesMoved
+	}
+	return flushed, compacted, moved
+}

@@ -6,7 +6,8 @@ import "encoding/binary"
 //
 //	e <id 8>                          a record
 //	f <topic>                         floor of a topic
-//	i <segment 6> <stream> 0 <low 3>  index: this ID is in this stream
+//	i <segment 6> <stream> 0 <low 3>  index: this ID is in this stream, and those
+//	                                  before it that the value lists
 //	k <topic>                         counters of a topic that has bounds
 //	m <first id 8>                    a closed chunk of records
 //	s F | s L | s T | s V             floor, last ID, topics counted, format version
@@ -15,6 +16,11 @@ import "encoding/binary"
 // one range delete, whatever the number of streams, and a reader of a sparse
 // stream needs one or two seeks for a segment. A name of a stream holds no NUL
 // byte, so the 0 behind it ends it.
+//
+// The value of an index key is the gaps between the IDs of its list, ascending,
+// as uvarints. A list has the ID of its last record for its key, so that a seek
+// to an ID finds the list which may hold it. All records of a list are of one
+// batch and one segment.
 const (
 	keyRecord  = 'e'
 	keyFloor   = 'f'

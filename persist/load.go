@@ -9,8 +9,13 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// formatVersion is the version of the layout of keys and values.
-const formatVersion = 1
+// formatVersion is the version of the layout of keys and values. In version 1 an
+// index key was for one record; it is a list without a value, so such a log is
+// read as it is, and marked so that an older program does not miss the others.
+const (
+	formatVersion = 2
+	oldestVersion = 1
+)
 
 // load reads the state of a log from its database, and the newest ID ever. Of the
 // records it looks only at those after the last closed chunk.
@@ -36,19 +41,31 @@ func load(g *generation, r *Retention) (s state, last uint64, err error) {
 
 // checkVersion refuses what is not a log of this format, and marks a new one.
 func checkVersion(g *generation) error {
+	version := uint64(0)
 	marked, err := get(g.db, stateVersion, func(v []byte) error {
-		if n, l := binary.Uvarint(v); l <= 0 || n != formatVersion {
-			return fmt.Errorf("log has format %d; this program knows format %d", n, formatVersion)
+		n, l := binary.Uvarint(v)
+		if l <= 0 || n < oldestVersion || n > formatVersion {
+			return fmt.Errorf("log has format %d; this program knows the formats %d to %d", n, oldestVersion, formatVersion)
 		}
+		version = n
 		return nil
 	})
-	if err != nil || marked {
+	if err != nil || version == formatVersion {
 		return err
 	}
-	return initVersion(g)
+	if !marked {
+		if err := requireEmpty(g); err != nil {
+			return err
+		}
+	}
+	if err := g.db.Set(stateVersion, binary.AppendUvarint(nil, formatVersion), pebble.Sync); err != nil {
+		return err
+	}
+	return g.fence.err()
 }
 
-func initVersion(g *generation) error {
+// requireEmpty refuses a database that something else has written.
+func requireEmpty(g *generation) error {
 	it, err := g.db.NewIter(nil)
 	if err != nil {
 		return err
@@ -60,10 +77,7 @@ func initVersion(g *generation) error {
 	if foreign {
 		return errors.New("the database in it is not an event log")
 	}
-	if err := g.db.Set(stateVersion, binary.AppendUvarint(nil, formatVersion), pebble.Sync); err != nil {
-		return err
-	}
-	return g.fence.err()
+	return nil
 }
 
 type loader struct {

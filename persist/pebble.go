@@ -40,7 +40,8 @@ type Pebble struct {
 	// are built from is replaced.
 	appending struct {
 		sync.Mutex
-		begun uint64 // newest ID of a batch begun in this generation
+		begun    uint64 // newest ID of a batch begun in this generation
+		postings postings
 	}
 
 	// genMu guards gen, the database in use. Holding it for reading keeps that

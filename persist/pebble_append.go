@@ -103,18 +103,24 @@ func (p *Pebble) build(b *pebble.Batch, recs []Record) (due bool) {
 	for i := range recs {
 		r := &recs[i]
 		putRecord(b, r)
+		p.appending.postings.add(b, r)
 		p.mu.countRecord(r.ID, r.Topic, r.Time, int64(r.size()), b)
 	}
+	p.appending.postings.flush(b)
 	return p.mu.due()
 }
 
-// putRecord adds a record and its index keys. The batch only grows in memory, so
+// putRecord adds a record without its index. A batch only grows in memory, so
 // nothing here can fail.
 func putRecord(b *pebble.Batch, r *Record) {
 	op := b.SetDeferred(1+8, valueLen(r))
 	recordKey(op.Key[:0], r.ID)
 	appendValue(op.Value[:0], r)
 	_ = op.Finish()
+}
+
+// putIndexKeys adds a key for each stream the record is in.
+func putIndexKeys(b *pebble.Batch, r *Record) {
 	eachStream(r, func(prefix, name string) {
 		op := b.SetDeferred(indexKeyLen(prefix, name), 0)
 		putIndexKey(op.Key, prefix, name, r.ID)
@@ -122,13 +128,17 @@ func putRecord(b *pebble.Batch, r *Record) {
 	})
 }
 
-// batchLen returns about how many bytes a batch of recs takes.
+// batchLen returns about how many bytes a batch of recs takes at most.
 func batchLen(recs []Record) int {
 	const header, perKey = 12, 8 // of Pebble's format
 	n := header
 	for i := range recs {
 		r := &recs[i]
 		n += perKey + 9 + valueLen(r)
+		if r.Users == nil {
+			n += perKey + indexKeyLen(topicPrefix, r.Topic)
+			continue
+		}
 		eachStream(r, func(prefix, name string) { n += perKey + indexKeyLen(prefix, name) })
 	}
 	return n

@@ -139,7 +139,9 @@ func purge(g *generation, last uint64) error {
 	return commit(g, b)
 }
 
-// deleteRecord adds the removal of a record and of its index keys to a batch.
+// deleteRecord adds the removal of a record and of its index keys to a batch. A
+// list of the index is gone with its last record, so whoever removes records for
+// everyone removes all of a batch, or cares for the index otherwise.
 func deleteRecord(b *pebble.Batch, r *Record) {
 	_ = b.Delete(recordKey(nil, r.ID), nil)
 	eachStream(r, func(prefix, name string) {
@@ -152,6 +154,7 @@ func deleteRecord(b *pebble.Batch, r *Record) {
 // salvage copies the records with after < ID ≤ upTo from one database to another.
 func salvage(from, to *generation, after, upTo uint64) error {
 	v := view{db: from.db, upTo: upTo}
+	var index postings
 	for after < upTo {
 		page := newPageBuilder(after, Limit{})
 		if err := v.read(&page, after); err != nil {
@@ -160,7 +163,9 @@ func salvage(from, to *generation, after, upTo uint64) error {
 		b := to.db.NewBatch()
 		for i := range page.page.Records {
 			putRecord(b, &page.page.Records[i])
+			index.add(b, &page.page.Records[i])
 		}
+		index.flush(b)
 		err := errors.Join(commit(to, b), b.Close())
 		if err != nil {
 			return err

@@ -37,7 +37,7 @@ func (p *Pebble) pebbleOptions(f *fence) *pebble.Options {
 		LBaseMaxBytes:               256 << 20,
 		// Tables of level 0 overlap in a small part of the index only, so a high
 		// stack of them is cheap to read, and never a reason to stop a writer.
-		L0CompactionThreshold: 4,
+		L0CompactionThreshold: 8,
 		L0StopWritesThreshold: 1000,
 		Logger:                pebbleLogger{f, p.cfg.logger},
 		EventListener: &pebble.EventListener{
@@ -49,6 +49,7 @@ func (p *Pebble) pebbleOptions(f *fence) *pebble.Options {
 			},
 		},
 	}
+	p.cutTables(opts)
 	opts.Experimental.EnableDeleteOnlyCompactionExcises = func() bool { return true }
 	// The default scheduler looks for work ten times a second for ever, in a
 	// goroutine that a failed Open leaves behind. This one grants a compaction when

@@ -210,16 +210,25 @@ func (ix *indexReader) seek(c *streamCursor) error {
 	ix.budget -= scansPerSeek
 	ok := ix.it.SeekGE(ix.key)
 	for ; ok && bytes.HasPrefix(ix.it.Key(), ix.key[:prefix]); ok = ix.it.Next() {
-		id := indexID(seg, ix.it.Key())
-		if id > ix.upTo {
+		// Batches are acknowledged as a whole, and a list is of one batch.
+		last := indexID(seg, ix.it.Key())
+		if last > ix.upTo {
 			break
 		}
-		c.ids = append(c.ids, id)
-		c.upTo = id
-		ix.budget--
+		gaps, err := ix.it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		had := len(c.ids)
+		if c.ids, err = appendPosting(c.ids, last, gaps, next, ix.upTo); err != nil {
+			return err
+		}
+		ix.budget -= len(c.ids) - had
 		if len(c.ids) == cap(c.ids) {
+			c.upTo = c.ids[len(c.ids)-1]
 			return nil
 		}
+		c.upTo = last
 	}
 	switch {
 	case !ok:

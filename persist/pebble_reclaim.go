@@ -2,50 +2,59 @@ package persist
 
 import (
 	"context"
-	"errors"
-	"sync"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2"
 )
 
 const (
 	// reclaimDelay is how long Pebble has to give back by itself the space of what
 	// was removed. It normally does: a file that a range delete covers is dropped
-	// unread.
-	reclaimDelay = 30 * time.Second
+	// unread, as soon as the range delete has been flushed and the file lies in a
+	// lower level.
+	reclaimDelay = 10 * time.Second
 
 	// reclaimMin is how much may stay.
-	reclaimMin = 16 << 20
+	reclaimMin = 8 << 20
 )
 
-// reclaim compacts the part of the database below the floor if much of it still
-// takes space some time after it was removed. Pebble overlooks files that were
-// being compacted at the moment when the range delete got to disk, and without
-// further writes nothing makes it look again. maint is held.
+// reclaim cuts off the part of the database below the floor if much of it still
+// takes space some time after it was removed: files of level 0, and those that were
+// being compacted when the range delete got to disk. Nothing is read or written for
+// it but the list of files. maint is held.
 func (p *Pebble) reclaim() error {
 	if p.reclaimAt.IsZero() || p.cfg.clock.Now().Before(p.reclaimAt) {
 		return nil
 	}
 	p.reclaimAt = time.Time{}
-	start, end := []byte{keyRecord}, recordKey(nil, p.floor.Load()+1)
-	used, err := p.gen.db.EstimateDiskUsage(start, end)
-	if err != nil || used < reclaimMin {
-		return err
+	floor := p.floor.Load()
+	removed := []pebble.KeyRange{
+		{Start: []byte{keyRecord}, End: recordKey(nil, floor+1)},
+		{Start: []byte{keyIndex}, End: appendSegment(nil, (floor+1)>>segmentBits)},
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		defer cancel()
-		select {
-		case <-p.quit:
-		case <-p.gen.fence.broken:
-		case <-ctx.Done():
+	var used uint64
+	for _, r := range removed {
+		n, err := p.gen.db.EstimateDiskUsage(r.Start, r.End)
+		if err != nil {
+			return err
 		}
-	})
-	defer wg.Wait()
-	defer cancel()
-	err = p.gen.db.Compact(ctx, start, end, false)
-	if errors.Is(err, context.Canceled) {
-		return errInterrupted
+		used += n
 	}
-	return err
+	if used < reclaimMin {
+		return nil
+	}
+	// What is cut off is gone at once, the floor perhaps only in memory: after a
+	// power cut there must be no records missing above the floor.
+	if err := p.gen.db.LogData(nil, pebble.Sync); err != nil {
+		p.gen.fence.fail(err)
+	}
+	if err := p.gen.fence.err(); err != nil {
+		return failure(err)
+	}
+	for _, r := range removed {
+		if err := p.gen.db.Excise(context.Background(), r); err != nil {
+			return err
+		}
+	}
+	return nil
 }

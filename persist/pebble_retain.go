@@ -87,7 +87,7 @@ func (p *Pebble) dropLocked(b *pebble.Batch, n int, last uint64, lost map[string
 	if a, z := from>>segmentBits, (last+1)>>segmentBits; a < z {
 		_ = b.DeleteRange(appendSegment(nil, a), appendSegment(nil, z), nil)
 	}
-	_ = b.DeleteRange(chunkKey(nil, 0), chunkKey(nil, last+1), nil)
+	_ = b.DeleteRange(chunkKey(nil, from), chunkKey(nil, last+1), nil)
 	putID(b, stateFloor, last)
 	putID(b, stateLast, p.acked.Load())
 	for topic, floor := range p.mu.floors {
