@@ -69,7 +69,8 @@ func (h *Hub) finish(ctx context.Context) {
 	if h.pushers.Load() != 0 || h.online.Load() != 0 || !h.drained() {
 		h.expired.Store(true)
 	}
-	close(h.giveUp) // publishers that still wait for room or the log
+	h.abandonWaits() // publishers that still wait for the log
+	close(h.giveUp)  // and for room
 	if h.expired.Load() {
 		h.cancel() // readings of the log, and a batch on its way where the log heeds it
 	}

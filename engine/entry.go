@@ -21,8 +21,11 @@ type entry struct {
 	topic string
 	key   string
 
-	mask uint64      // shards that may have receivers, by bit
-	wait *commitWait // told by the journal when the push is decided, or nil
+	mask uint64 // shards that may have receivers, by bit
+
+	// wait is told when the push is decided; nil without a log. Published with
+	// the slot; atomic for Shutdown, which looks at slots it does not hold.
+	wait atomic.Pointer[commitWait]
 
 	private   bool // one or users is the audience
 	ephemeral bool // has no ID and is not logged
@@ -77,7 +80,10 @@ func (e *entry) event() *wire.Event {
 // release gives the slot's buffer back and lets go of everything it refers to.
 func (e *entry) release(pool *framePool) {
 	pool.put(e.buf)
-	e.buf, e.wait, e.users = nil, nil, nil
+	e.buf, e.users = nil, nil
+	if e.wait.Load() != nil {
+		e.wait.Store(nil)
+	}
 	e.one[0], e.topic, e.key = "", "", ""
 	e.mask, e.private, e.ephemeral, e.last, e.failed = 0, false, false, false, false
 }

@@ -55,12 +55,19 @@ type Hub struct {
 	events  atomic.Uint64 // accepted
 	_       [64]byte
 
+	// occupied has the bits of the shards with connections, the only ones that
+	// an event for everybody has to wake. A shard sets its bit before it looks at
+	// the ring, a publisher loads it after the event is there: so either the
+	// shard sees the event, or the publisher the bit.
+	occupied atomic.Uint64
+
 	logFailed atomic.Uint64
 	online    atomic.Int64  // connections; Subscribe adds before it looks at closing, a shard's close subtracts
 	turn      atomic.Uint64 // spreads anonymous connections
 	closing   atomic.Bool   // set by Shutdown: no push, no subscription any more
 	expired   atomic.Bool   // set by Shutdown at its deadline: close what still waits
 
+	gaveUp   atomic.Bool   // set before giveUp is closed
 	giveUp   chan struct{} // closed at the drain's end or deadline: no publisher waits any longer
 	stop     chan struct{} // closed when the drain is over
 	closed   chan struct{} // closed when everything has ended
@@ -106,9 +113,7 @@ func NewHub(opts ...HubOption) *Hub {
 	h.work.Add(1)
 	go h.runClock()
 	if h.journal != nil {
-		h.work.Add(2)
-		go h.journal.collect()
-		go h.journal.commit()
+		h.journal.start()
 	}
 	if done := cfg.ctx.Done(); done != nil {
 		h.work.Add(1)
@@ -198,9 +203,13 @@ func (h *Hub) shardOf(uid string) int {
 	return int(maphash.String(h.seed, uid) % uint64(len(h.shards)))
 }
 
-// wakeFor wakes the shards that the events from..to concern. Now and then it
-// wakes all, so that a shard without receivers does not hold up the ring.
+// wakeFor wakes the shards that the events from..to concern; mask is h.all where
+// one is for everybody. Now and then it wakes all, so that a shard without
+// receivers does not hold up the ring; it tells of them no later than the clock.
 func (h *Hub) wakeFor(from, to, mask uint64) {
+	if mask == h.all {
+		mask = h.occupied.Load()
+	}
 	if from/h.wakeStep != (to+1)/h.wakeStep {
 		mask = h.all
 	}

@@ -41,9 +41,10 @@ type journal struct {
 	free   chan *journalRun
 	waits  []*commitWait // of the run being settled
 
-	// inline: the log does not wait for a disk, so the first goroutine settles
-	// its batches, too.
+	// inline: the log does not wait for a disk. See journal_inline.go, which has
+	// one goroutine in the place of the two.
 	inline bool
+	role   role
 
 	// failure is the error of the latest batch, nil when it went well. Written
 	// by the second goroutine, read by Healthy.
@@ -59,7 +60,7 @@ type journalRun struct {
 }
 
 func newJournal(h *Hub, log persist.Log) *journal {
-	j := &journal{hub: h, log: log,
+	j := &journal{hub: h, log: log, role: role{work: make(chan struct{}, 1)},
 		ready: make(chan *journalRun, journalDepth), free: make(chan *journalRun, journalDepth+2)}
 	j.pipe, _ = log.(persist.Pipeliner)
 	if st, ok := log.(persist.Stats); ok {
@@ -73,6 +74,18 @@ func newJournal(h *Hub, log persist.Log) *journal {
 	return j
 }
 
+// start starts the journal's goroutines.
+func (j *journal) start() {
+	if j.inline {
+		j.hub.work.Add(1)
+		go j.follow()
+		return
+	}
+	j.hub.work.Add(2)
+	go j.collect()
+	go j.commit()
+}
+
 // collect is the first goroutine. It ends when the ring is closed and drained.
 func (j *journal) collect() {
 	defer j.hub.work.Done()
@@ -82,20 +95,22 @@ func (j *journal) collect() {
 		if err != nil {
 			return
 		}
-		to = j.boundary(from, j.gather(from, to))
 		run := <-j.free
-		run.from, run.to, run.err, run.wait = from, to, nil, nil
-		j.fill(run)
-		if len(run.recs) > 0 && j.pipe != nil {
-			run.wait, run.err = j.pipe.Begin(run.recs)
-		}
-		j.intake.Advance(to)
-		if j.inline {
-			j.finish(run)
-		} else {
-			j.ready <- run
-		}
+		j.begin(run, from, j.gather(from, to))
+		j.ready <- run
 	}
+}
+
+// begin makes a batch of from..to, or of a bit less or more, and gives it to the
+// log.
+func (j *journal) begin(run *journalRun, from, to uint64) {
+	to = j.boundary(from, to)
+	run.from, run.to, run.err, run.wait = from, to, nil, nil
+	j.fill(run)
+	if len(run.recs) > 0 && j.pipe != nil {
+		run.wait, run.err = j.pipe.Begin(run.recs)
+	}
+	j.intake.Advance(to)
 }
 
 // gatherYields is how often the journal lets publishers go first whose pushes
@@ -174,6 +189,7 @@ func (j *journal) commit() {
 	defer j.hub.work.Done()
 	for run := range j.ready {
 		j.finish(run)
+		j.free <- run
 	}
 }
 
@@ -193,7 +209,6 @@ func (j *journal) finish(run *journalRun) {
 	j.settle(run, err)
 	clear(run.recs)
 	run.wait = nil
-	j.free <- run
 }
 
 // settle marks what failed, passes the run on to the shards, and tells the
@@ -208,8 +223,8 @@ func (j *journal) settle(run *journalRun, err error) {
 	for seq := run.from; ; seq++ {
 		e := h.ring.Slot(seq)
 		mask |= e.mask
-		if e.wait != nil && e.last {
-			waits = append(waits, e.wait)
+		if w := e.wait.Load(); w != nil && e.last {
+			waits = append(waits, w)
 		}
 		if seq == run.to {
 			break
@@ -222,7 +237,7 @@ func (j *journal) settle(run *journalRun, err error) {
 		h.wakeFor(run.from, run.to, mask)
 	}
 	for _, w := range waits {
-		w.done <- w.err
+		w.decide(w.err)
 	}
 	clear(waits)
 	j.waits = waits
@@ -245,8 +260,8 @@ func (j *journal) fail(run *journalRun, err error) {
 					e.failed = true
 				}
 				j.hub.logFailed.Add(1)
-				if e.wait != nil {
-					e.wait.err = err
+				if w := e.wait.Load(); w != nil {
+					w.err = err
 				}
 			}
 		}
@@ -271,16 +286,6 @@ func (j *journal) note(err error) {
 		j.hub.cfg.logger.Info("spate: the log takes events again")
 	}
 }
-
-// commitWait lets a publisher wait for the journal's verdict on its push.
-type commitWait struct {
-	// err is written by the journal before it sends on done, which publishes
-	// it. It is set for the push as a whole: its last event carries the wait.
-	err  error
-	done chan error // of capacity 1
-}
-
-func newCommitWait() *commitWait { return &commitWait{done: make(chan error, 1)} }
 
 // sortedUnique returns a sorted copy of uids without duplicates.
 func sortedUnique(uids []string) []string {

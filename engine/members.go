@@ -6,12 +6,31 @@ package engine
 // position that the client starts from. It does so also while the hub closes:
 // what was pushed since Subscribe is the client's, and the drain sees to it.
 func (s *shard) admit(c *client) {
+	if len(s.clients)+len(s.early) == 0 {
+		s.skipTo(c)
+	}
 	if before(s.cursor(), c.pos) {
 		s.early = append(s.early, c)
 		return
 	}
 	s.enrol(c)
 	s.place(c)
+}
+
+// skipTo lets a shard without connections, which nobody woke for what came, pass
+// over what was pushed before its first one joined.
+func (s *shard) skipTo(c *client) {
+	pos := c.pos
+	if c.lag != nil {
+		pos = c.lag.fleeting
+	}
+	for before(s.cursor(), pos) {
+		from, to, ok := s.reader.TryNext(int(min(pos-s.cursor(), maxBatch)))
+		if !ok {
+			return
+		}
+		s.advance(s.deliver(from, to))
+	}
 }
 
 // admitEarly looks again at the clients that were ahead of the shard.

@@ -59,13 +59,11 @@ type Result struct {
 // first it returns ctx's error, and may be called again.
 func (r *Result) Wait(ctx context.Context) ([]uint64, error) {
 	if r.wait != nil {
-		select {
-		case r.err = <-r.wait.done:
-			r.hub.waits.Put(r.wait)
-			r.wait = nil
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		decided, err := r.hub.awaitCommit(ctx, r.wait)
+		if !decided {
+			return nil, err
 		}
+		r.wait, r.err = nil, err
 	}
 	if r.err != nil {
 		return nil, r.err
@@ -147,8 +145,7 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 	}
 	var wait *commitWait
 	if h.journal != nil {
-		wait = h.waits.Get().(*commitWait)
-		wait.err = nil
+		wait = h.lendWait()
 	}
 	mask := h.fillSlots(p.first, bufs, events, uids, whom, wait)
 	last := p.first + uint64(len(events)) - 1
@@ -163,18 +160,26 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 	if wait == nil {
 		return p, nil
 	}
+	h.seeToCommit(ctx, wait, mode)
 	if mode == keepWait {
 		p.wait = wait
 		return p, nil
 	}
-	select {
-	case err = <-wait.done:
-		h.waits.Put(wait)
-		return p, err
-	case <-ctx.Done():
-		return p, ctx.Err() // the journal still holds wait
-	case <-h.giveUp:
-		return p, ErrClosed
+	_, err = h.awaitCommit(ctx, wait)
+	return p, err
+}
+
+// seeToCommit makes sure that somebody commits what was published.
+func (h *Hub) seeToCommit(ctx context.Context, wait *commitWait, mode pushMode) {
+	switch {
+	case h.gaveUp.Load():
+		wait.decide(ErrClosed)
+	case !h.journal.inline:
+		// Its goroutine waits at the ring.
+	case mode == waitCommit && ctx.Done() == nil:
+		h.journal.lead()
+	default:
+		h.journal.kick()
 	}
 }
 
@@ -199,7 +204,10 @@ func (h *Hub) fillSlots(first uint64, bufs []*bytebufferpool.ByteBuffer, events 
 		}
 		e.one[0], e.users, e.private, e.mask = a.one, a.users, a.private, a.mask
 		e.topic, e.key, e.ephemeral = ev.Topic, ev.Key, ev.Ephemeral
-		e.wait, e.last = wait, i == len(events)-1
+		if wait != nil {
+			e.wait.Store(wait)
+		}
+		e.last = i == len(events)-1
 		e.tally.Store(uint64(len(h.shards)))
 		mask |= a.mask
 		held += int64(len(e.buf.B))

@@ -68,6 +68,7 @@ type shard struct {
 	skipped []uint64 // events that gatherWindow left out, because newer ones replace them
 	spare   *lag     // of the client that recovered last, for the next in trouble
 
+	occupied bool // as hub.occupied has it
 	lagShown bool // Stats shows clients in trouble
 	tight    tightHistory
 
@@ -93,22 +94,11 @@ func newShard(h *Hub, id int, reader *ringbuf.Reader[entry]) *shard {
 // waits in the ring, each within its budget. It returns whether work is left.
 func (s *shard) pass() (more bool) {
 	s.runMail()
+	s.showOccupied()
 	if t := s.ticks.Load(); t != s.tick {
 		s.onTick(t)
 	}
-	for end := s.cost + liveBudget; ; {
-		from, to, ok := s.reader.TryNext(maxBatch)
-		if !ok {
-			break
-		}
-		to = s.deliver(from, to)
-		s.closeDoomed() // before the window moves: their callbacks look into it
-		s.advance(to)
-		if s.cost += writeCost; s.cost >= end { // also where nobody was to be written to
-			more = true
-			break
-		}
-	}
+	more = s.runRing()
 	if len(s.early) > 0 {
 		s.admitEarly()
 	}
@@ -118,6 +108,36 @@ func (s *shard) pass() (more bool) {
 	}
 	s.publishCounters()
 	return more || !s.mail.Empty()
+}
+
+// runRing delivers what waits in the ring, within its budget. It returns whether
+// work is left.
+func (s *shard) runRing() (more bool) {
+	for end := s.cost + liveBudget; ; {
+		from, to, ok := s.reader.TryNext(maxBatch)
+		if !ok {
+			return false
+		}
+		to = s.deliver(from, to)
+		s.closeDoomed() // before the window moves: their callbacks look into it
+		s.advance(to)
+		if s.cost += writeCost; s.cost >= end { // also where nobody was to be written to
+			return true
+		}
+	}
+}
+
+// showOccupied says to publishers whether an event for everybody has to wake the
+// shard. It comes between taking clients in and looking at the ring.
+func (s *shard) showOccupied() {
+	if occupied := len(s.clients)+len(s.early) > 0; occupied != s.occupied {
+		s.occupied = occupied
+		if occupied {
+			s.hub.occupied.Or(s.bit)
+		} else {
+			s.hub.occupied.And(^s.bit)
+		}
+	}
 }
 
 // advance publishes the shard's position and lets go of history that the

@@ -25,7 +25,7 @@ const (
 	// and rewrites them; small enough, it leaves them out and moves them one by
 	// one. What is written then is mostly the index, so there are few of these
 	// tables. lowerTableSize is that of the levels below.
-	baseTableSize  = 512 << 10
+	baseTableSize  = 128 << 10
 	lowerTableSize = 8 << 20
 
 	// level0Tables is from how many tables on Pebble moves some down. Level 0 is

@@ -132,6 +132,11 @@ func (r *Ring[T]) Slot(seq uint64) *T {
 	return &r.slots[seq&r.mask].value
 }
 
+// Peek is Slot for those who hold nothing: the place may be released, or be
+// another sequence's, so only what is atomic in it may be looked at. Safe from
+// any goroutine.
+func (r *Ring[T]) Peek(seq uint64) *T { return &r.slots[seq&r.mask].value }
+
 // Claimed returns the last claimed sequence. Safe from any goroutine.
 func (r *Ring[T]) Claimed() uint64 {
 	last, _ := r.end()
