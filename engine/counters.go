@@ -63,7 +63,7 @@ func (s *shard) showLaggards() {
 // rate.
 func (h *Hub) Stats() Stats {
 	st := Stats{
-		Events:        h.events.Load(),
+		Events:        h.ring.Claimed() - h.origin,
 		LogFailed:     h.logFailed.Load(),
 		CallbacksLost: h.notices.lost.Load(),
 		RingSize:      h.ring.Cap(),

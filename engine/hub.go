@@ -52,8 +52,6 @@ type Hub struct {
 	// zero, so that no event is claimed after the drain looked.
 	pushers atomic.Int64
 	_       [64]byte
-	events  atomic.Uint64 // accepted
-	_       [64]byte
 
 	// occupied has the bits of the shards with connections, the only ones that
 	// an event for everybody has to wake. A shard sets its bit before it looks at

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -41,6 +40,16 @@ type journal struct {
 	free   chan *journalRun
 	waits  []*commitWait // of the run being settled
 
+	// flying counts the batches on their way. The first goroutine adds; the second
+	// subtracts, and tells settled, which has room for one token, so that none of
+	// a last batch is overlooked.
+	flying  atomic.Int32
+	settled chan struct{}
+
+	// took is the nanoseconds from the beginning of the latest batch to its
+	// verdict; from the second goroutine to the first.
+	took atomic.Int64
+
 	// inline: the log does not wait for a disk. See journal_inline.go, which has
 	// one goroutine in the place of the two.
 	inline bool
@@ -54,13 +63,14 @@ type journal struct {
 // journalRun is one batch on its way.
 type journalRun struct {
 	from, to uint64
+	begun    time.Time
 	recs     []persist.Record
 	wait     func() error
 	err      error
 }
 
 func newJournal(h *Hub, log persist.Log) *journal {
-	j := &journal{hub: h, log: log, role: role{work: make(chan struct{}, 1)},
+	j := &journal{hub: h, log: log, settled: make(chan struct{}, 1), role: role{work: make(chan struct{}, 1)},
 		ready: make(chan *journalRun, journalDepth), free: make(chan *journalRun, journalDepth+2)}
 	j.pipe, _ = log.(persist.Pipeliner)
 	if st, ok := log.(persist.Stats); ok {
@@ -95,8 +105,10 @@ func (j *journal) collect() {
 		if err != nil {
 			return
 		}
+		j.awaitSettled(int(to - from + 1))
 		run := <-j.free
 		j.begin(run, from, j.gather(from, to))
+		j.flying.Add(1)
 		j.ready <- run
 	}
 }
@@ -105,7 +117,7 @@ func (j *journal) collect() {
 // log.
 func (j *journal) begin(run *journalRun, from, to uint64) {
 	to = j.boundary(from, to)
-	run.from, run.to, run.err, run.wait = from, to, nil, nil
+	run.from, run.to, run.begun, run.err, run.wait = from, to, time.Now(), nil, nil
 	j.fill(run)
 	if len(run.recs) > 0 && j.pipe != nil {
 		run.wait, run.err = j.pipe.Begin(run.recs)
@@ -113,83 +125,18 @@ func (j *journal) begin(run *journalRun, from, to uint64) {
 	j.intake.Advance(to)
 }
 
-// gatherYields is how often the journal lets publishers go first whose pushes
-// would fit into the batch.
-const gatherYields = 3
-
-// gather lets publishers that are under way join the batch: those that the
-// last batch woke are about to push again, and each batch costs a sync.
-func (j *journal) gather(from, to uint64) uint64 {
-	for range gatherYields {
-		n := int64(to - from + 1)
-		if n >= j.hub.pushers.Load() || n >= journalBatch {
-			break
-		}
-		runtime.Gosched()
-		_, to, _ = j.intake.TryNext(journalBatch)
-	}
-	return to
-}
-
-// boundary moves to back to the end of a push, so that a batch, which fails or
-// lives as a whole, never splits one; and forward where it began with a push
-// larger than the batch. The rest of that push is published in one go with its
-// first event, so the wait is for the publisher's loop only.
-func (j *journal) boundary(from, to uint64) uint64 {
-	size := 0
-	last := from - 1
-	for seq := from; ; seq++ {
-		e := j.hub.ring.Slot(seq)
-		size += len(e.frame()) + indexCost*len(e.users)
-		if e.last {
-			last = seq
-			if size > journalBytes {
-				return last
-			}
-		}
-		if seq != to {
-			continue
-		}
-		if last != from-1 {
-			return last
-		}
-		for to == seq {
-			_, to = j.next(from, int(seq-from)+2)
-		}
-	}
-}
-
-// next looks for more than the journal has seen of a push under way.
-func (j *journal) next(from uint64, n int) (uint64, uint64) {
-	if _, to, ok := j.intake.TryNext(n); ok {
-		return from, to
-	}
-	return from, from
-}
-
-// fill makes the run's records. They alias the ring's slots, which the journal
-// holds until the run is done.
-func (j *journal) fill(run *journalRun) {
-	run.recs = run.recs[:0]
-	now := time.Now().UnixMilli()
-	for seq := run.from; ; seq++ {
-		if e := j.hub.ring.Slot(seq); !e.ephemeral {
-			run.recs = append(run.recs, persist.Record{
-				ID: seq, Users: e.audience(), Topic: e.topic, Key: e.key, Time: now, Frame: e.frame(),
-			})
-		}
-		if seq == run.to {
-			return
-		}
-	}
-}
-
 // commit is the second goroutine.
 func (j *journal) commit() {
 	defer j.hub.work.Done()
 	for run := range j.ready {
 		j.finish(run)
+		j.took.Store(int64(time.Since(run.begun)))
 		j.free <- run
+		j.flying.Add(-1)
+		select {
+		case j.settled <- struct{}{}:
+		default: // it is told already
+		}
 	}
 }
 

@@ -150,7 +150,6 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 	mask := h.fillSlots(p.first, bufs, events, uids, whom, wait)
 	last := p.first + uint64(len(events)) - 1
 	h.ring.Publish(p.first, len(events))
-	h.events.Add(uint64(len(events)))
 	if h.journal == nil || h.cfg.immediate {
 		if h.ring.Claimed() != last {
 			mask = h.all // later pushes, of whatever audience, may have been held back by this one

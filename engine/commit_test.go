@@ -1,0 +1,189 @@
+package engine_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/wire"
+)
+
+// watchedLog notices appends that overlap, keeps their sizes, and says whether it
+// waits for a disk.
+type watchedLog struct {
+	faultyLog
+	sync    bool
+	inside  atomic.Int32
+	overlap atomic.Bool
+	sizes   []int
+}
+
+func newWatchedLog(sync bool) *watchedLog {
+	return &watchedLog{faultyLog: faultyLog{Log: persist.NewMemory()}, sync: sync}
+}
+
+func (l *watchedLog) LogStats() persist.LogStats { return persist.LogStats{Sync: l.sync} }
+
+func (l *watchedLog) Append(ctx context.Context, recs []persist.Record) error {
+	if l.inside.Add(1) != 1 {
+		l.overlap.Store(true)
+	}
+	defer l.inside.Add(-1)
+	l.sizes = append(l.sizes, len(recs))
+	return l.faultyLog.Append(ctx, recs)
+}
+
+// ids returns what the log has.
+func (l *watchedLog) ids(t *testing.T) (ids []uint64) {
+	for after := uint64(0); ; {
+		p, err := l.Read(context.Background(), after, persist.Limit{})
+		require.NoError(t, err)
+		if p.UpTo == after {
+			return ids
+		}
+		for i := range p.Records {
+			ids = append(ids, p.Records[i].ID)
+		}
+		after = p.UpTo
+	}
+}
+
+// Where the log does not wait for a disk, publishers commit for each other: one
+// append at a time, each push decided, and the log has exactly the IDs that were
+// given, in order, whichever way they were pushed.
+func TestPublishersCommitForEachOther(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("SPATE_SEED"); s != "" {
+		seed, _ = strconv.ParseUint(s, 10, 64)
+	}
+	t.Logf("replay with: SPATE_SEED=%d go test -run '^%s$' ./engine", seed, t.Name())
+	log := newWatchedLog(false)
+	h := engine.NewHub(engine.WithLog(log), engine.WithLogger(testLogger(t)), engine.WithChanBufferSize(256))
+	s := join(t, h, engine.Subscription{}, -1)
+	given := make([][]uint64, 16)
+	var wg sync.WaitGroup
+	for p := range given {
+		rng := rand.New(rand.NewPCG(seed, uint64(p)))
+		wg.Go(func() {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			for range 300 {
+				events := slices.Repeat([]*wire.Event{message("x")}, 1+rng.IntN(3))
+				var ids []uint64
+				var err error
+				switch rng.IntN(3) {
+				case 0:
+					ids, err = h.Publish(context.Background(), nil, events...) // may commit
+				case 1:
+					ids, err = h.Publish(ctx, nil, events...) // can be interrupted, so it does not
+				default:
+					var r *engine.Result
+					if r, err = h.PushAsync(nil, events...); err == nil {
+						ids, err = r.Wait(ctx)
+					}
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				given[p] = append(given[p], ids...)
+			}
+		})
+	}
+	wg.Wait()
+	all := slices.Concat(given...)
+	slices.Sort(all)
+	require.Equal(t, all, log.ids(t))
+	h.Close()
+	require.ErrorIs(t, s.awaitClosed(), engine.ErrClosed)
+	require.False(t, log.overlap.Load(), "two appends at once")
+	require.Equal(t, all, s.ids(t))
+}
+
+// Close ends the wait of publishers whose event somebody else is committing, be
+// it a publisher that the log holds, and of those who asked for the result.
+func TestCloseBesideAPublisherThatTheLogHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := newWatchedLog(false)
+		h := engine.NewHub(engine.WithLog(log), engine.WithLogger(testLogger(t)))
+		release := log.hold()
+		held := make(chan error, 1)
+		go func() { held <- h.Push(nil, message("commits")) }()
+		synctest.Wait()
+		var refused atomic.Int32
+		expect := func(err error) {
+			if err == engine.ErrClosed {
+				refused.Add(1)
+			} else {
+				t.Error(err)
+			}
+		}
+		for range 10 {
+			go func() { expect(h.Push(nil, message("waits"))) }()
+		}
+		r, err := h.PushAsync(nil, message("waits"))
+		require.NoError(t, err)
+		go func() {
+			_, err := r.Wait(context.Background())
+			expect(err)
+		}()
+		synctest.Wait()
+		h.Close()
+		synctest.Wait()
+		require.EqualValues(t, 11, refused.Load())
+		release()
+		<-held
+		require.NoError(t, h.Shutdown(context.Background()))
+	})
+}
+
+// The publishers of a small crowd share one sync: while the disk works on a batch,
+// those who are too few to build another one beside it wait for it.
+func TestASmallCrowdSharesASync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &pipeLog{watchedLog: newWatchedLog(true)}
+		h := engine.NewHub(engine.WithLog(log), engine.WithLogger(testLogger(t)))
+		for range 64 {
+			go func() {
+				for range 50 {
+					if err := h.Push(nil, message("x")); err != nil {
+						t.Error(err)
+					}
+				}
+			}()
+		}
+		for n := 0; n < 64*50; n = len(log.ids(t)) {
+			time.Sleep(time.Millisecond) // the bubble's clock: a sync takes one
+		}
+		require.LessOrEqual(t, log.most.Load(), int32(1), "batches on their way at once")
+		h.Close()
+	})
+}
+
+// pipeLog is a watchedLog with a disk: a batch takes a millisecond to be durable.
+// It knows how many batches were on their way at once.
+type pipeLog struct {
+	*watchedLog
+	flying, most atomic.Int32
+}
+
+func (l *pipeLog) Begin(recs []persist.Record) (wait func() error, err error) {
+	if n := l.flying.Add(1); n > l.most.Load() {
+		l.most.Store(n)
+	}
+	return func() error {
+		time.Sleep(time.Millisecond)
+		defer l.flying.Add(-1)
+		return l.Append(context.Background(), recs)
+	}, nil
+}
