@@ -22,7 +22,8 @@ type stream struct {
 	body   io.Closer
 	dec    *wire.Decoder
 	opened time.Time
-	events int // dispatched so far
+	events int    // dispatched so far, without the hub's disconnect event
+	told   string // its reason, if that was the latest event; else ""
 }
 
 // close ends the connection.
@@ -37,6 +38,9 @@ func (s *stream) why(err error) error {
 		return cause
 	}
 	if errors.Is(err, io.EOF) {
+		if s.told != "" {
+			return &EndError{Reason: s.told}
+		}
 		return errStreamEnd
 	}
 	return err

@@ -20,6 +20,11 @@
 // maximal backoff. Where a 429 or 503 response has a Retry-After, that is added
 // to the wait.
 //
+// A Spate hub that closes a connection tells why by an event of type "disconnect".
+// It is no event of the application: only a callback registered for that type gets
+// it, and then the iterator too. OnDisconnect's error is an [EndError] with the
+// reason. Nothing else depends on it, and the client resumes as ever.
+//
 // A connection on which nothing arrives for a minute, neither event nor comment,
 // counts as lost: a server that lost power or network says no goodbye. Spate hubs
 // send a comment after 15 s of silence. For a server that sends none, switch this

@@ -52,6 +52,18 @@ func (e *StatusError) Temporary() bool {
 	return e.Code >= 500
 }
 
+// EndError is why a connection ended that the hub closed with a disconnect
+// event. The client connects again and resumes.
+type EndError struct {
+	// Reason is the hub's word: "overflow" where the events came faster than this
+	// client read them, "history" where the log could not be read for it, "closed"
+	// where the hub closes.
+	Reason string
+}
+
+// Error tells the reason.
+func (e *EndError) Error() string { return "the server ended the stream: " + e.Reason }
+
 // permanent reports whether connecting again would lead to err again.
 func permanent(err error) bool {
 	var status *StatusError

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -10,6 +11,25 @@ import (
 
 // closeEvent is the type of event by which a server asks not to come back.
 const closeEvent = "close"
+
+// disconnectEvent is the type of event by which a hub says why it ends the
+// connection.
+const disconnectEvent = "disconnect"
+
+// disconnectReason returns the reason that a hub gives for ending the connection
+// where e, which has just been read, is its word for that; else "". Such an event
+// has no ID of its own, so that the last one stays what it was.
+func (c *SSEClient) disconnectReason(e *wire.Event) string {
+	if e.Event != disconnectEvent || e.ID != c.LastEventID() {
+		return ""
+	}
+	var told struct{ Reason string }
+	text, _ := e.Data.(string)
+	if json.Unmarshal([]byte(text), &told) != nil {
+		return ""
+	}
+	return told.Reason
+}
 
 // errEnough is why run ends a connection without an error: the server has sent
 // closeEvent, or deliver wants no more.
@@ -75,11 +95,16 @@ func (c *SSEClient) readEvent(ctx context.Context, s *stream, deliver func(*wire
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	reason := c.disconnectReason(&e)
 	fn := c.advance(s.dec.LastID(), e.Event)
 	if err != nil {
 		return c.wrap(s.why(err))
 	}
-	s.events++
+	if s.told = reason; reason == "" {
+		s.events++
+	} else if fn == nil {
+		return nil // the hub's word to the client, and no event of the application
+	}
 	if fn != nil {
 		fn(&e)
 	}

@@ -34,6 +34,7 @@ type book struct {
 	told    *failures
 
 	clients []*account
+	leaving []*account // told why they end: no receivers any more, and yet connected
 	gone    []*account
 
 	events     int
@@ -140,10 +141,11 @@ func (b *book) note(uids []string, e *wire.Event) {
 
 // act does one thing to one connection.
 func (b *book) act() {
-	if len(b.clients) == 0 {
+	connected := append(slices.Clone(b.clients), b.leaving...)
+	if len(connected) == 0 {
 		return
 	}
-	a := b.clients[b.rng.IntN(len(b.clients))]
+	a := connected[b.rng.IntN(len(connected))]
 	switch b.rng.IntN(10) {
 	case 0:
 		a.sub.Hangup(nil)
@@ -164,15 +166,17 @@ func (b *book) act() {
 func (b *book) rest() {
 	st := requireSums(b.t, b.h)
 	b.clients = slices.DeleteFunc(b.clients, func(a *account) bool {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if a.closed > 0 {
-			b.gone = append(b.gone, a)
+		leaves := engine.StateOf(b.h, a.sub) == "leaving"
+		if leaves {
+			b.leaving = append(b.leaving, a)
 		}
-		return a.closed > 0
+		return leaves || b.isGone(a)
 	})
-	require.Equal(b.t, len(b.clients), st.Clients)
-	require.Equal(b.t, len(b.clients), b.h.OnlineClientsNum())
+	b.leaving = slices.DeleteFunc(b.leaving, b.isGone)
+	connected := len(b.clients) + len(b.leaving)
+	require.Equal(b.t, connected, st.Clients)
+	require.Equal(b.t, connected, b.h.OnlineClientsNum())
+	require.EqualValues(b.t, len(b.gone), endsSum(st), "every end is counted once: %+v", st.Ends)
 	require.EqualValues(b.t, b.events, st.Events)
 	require.Equal(b.t, b.noReceiver, st.NoReceiver)
 	if !b.withLog {
@@ -183,16 +187,33 @@ func (b *book) rest() {
 	}
 }
 
+// isGone notes a connection that has been closed.
+func (b *book) isGone(a *account) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed > 0 {
+		b.gone = append(b.gone, a)
+	}
+	return a.closed > 0
+}
+
+// all lists every connection there was.
+func (b *book) all() []*account { return slices.Concat(b.clients, b.leaving, b.gone) }
+
 // compare reads the streams.
 func (b *book) compare() {
 	st := requireSums(b.t, b.h)
 	var live, resent, gaps uint64
-	for _, a := range append(slices.Clone(b.clients), b.gone...) {
+	for _, a := range b.all() {
 		seen := map[string]bool{}
 		last := uint64(0)
-		for _, e := range a.events(b.t) {
+		events := a.events(b.t)
+		for i, e := range events {
 			data := e.Data.(string)
 			switch {
+			case e.Event == engine.DisconnectEvent:
+				require.Equal(b.t, len(events)-1, i, "the last event of its stream")
+				continue
 			case e.Event == engine.GapEvent:
 				gaps++
 				continue
@@ -226,7 +247,7 @@ func (b *book) compareTold() {
 		told[f.uid+" "+f.ev.Data.(string)]++
 	}
 	missed := func(unsure bool, fn func(key string)) {
-		for _, a := range append(slices.Clone(b.clients), b.gone...) {
+		for _, a := range b.all() {
 			// A frame cut short by the end is told only if the window still has it.
 			cut := a.closed > 0 && !bytes.HasSuffix(a.buf, []byte("\n\n"))
 			if unsure != (a.conflate || cut) {
@@ -286,10 +307,11 @@ func (b *book) run(opts []engine.HubOption) {
 		b.rest()
 	}
 	b.compare()
-	for _, a := range b.clients {
+	for _, a := range append(slices.Clone(b.clients), b.leaving...) {
 		a.allow(-1)
 	}
 	b.rest()
+	require.Empty(t, b.leaving)
 	st := b.h.Stats()
 	require.Zero(t, st.Pending)
 	b.compare()

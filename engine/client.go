@@ -16,6 +16,7 @@ const (
 	stateLive                       // everything up to the shard's position is sent
 	stateLagging                    // at pos, inside the ring's window
 	stateBehind                     // at pos, before the window: reads the log
+	stateLeaving                    // told why it ends, receives no event any more
 	stateClosed                     // sink closed; no more calls
 )
 
@@ -60,7 +61,7 @@ type client struct {
 	lag      *lag
 
 	// rest is what must be sent before anything else: the remainder of a frame
-	// that was sent in part, a gap event, a heartbeat.
+	// that was sent in part, a gap event, a disconnect event, a heartbeat.
 	rest    *bytebufferpool.ByteBuffer
 	restSeq uint64 // the event that counts when rest is sent; 0: none
 
@@ -98,6 +99,7 @@ type lag struct {
 	resumes bool // came with a Last-Event-ID
 	retry   retryState
 	history *history // reading the log
+	leave   leave    // while leaving
 }
 
 // topicRef is a client's place in a topic.

@@ -94,7 +94,8 @@ func closeUnderFire(t *testing.T, mode string, rng *rand.Rand) {
 	require.Zero(t, h.OnlineClientsNum())
 	wg.Wait()
 	for _, s := range before {
-		require.ErrorIs(t, s.awaitClosed(), engine.ErrClosed)
+		require.Equal(t, engine.ErrClosed, s.awaitClosed())
+		require.Equal(t, "closed", reasonTold(t, s))
 		got := map[uint64]bool{}
 		for _, id := range s.ids(t) {
 			got[id] = true
@@ -107,6 +108,7 @@ func closeUnderFire(t *testing.T, mode string, rng *rand.Rand) {
 		s.ids(t)
 	}
 	st := h.Stats()
+	require.EqualValues(t, len(before)+len(late), endsSum(st), "every connection ends once: %+v", st.Ends)
 	require.Equal(t, st.Pushed, st.Delivered+st.Dropped+st.TimedOut+st.Failed+st.Conflated+st.NoReceiver)
 	require.Zero(t, st.Pending)
 	if n, counted := engine.Lent(h); counted {
@@ -285,7 +287,7 @@ func TestCloseBesidePublishersThatDoNotStop(t *testing.T) {
 func TestCloseSettlesAndNextHubResumes(t *testing.T) {
 	log := &keptLog{persist.NewMemory()}
 	opts := []engine.HubOption{engine.WithLog(log), engine.WithEnableResendEvents(),
-		engine.WithChanBufferSize(64), engine.WithLogger(testLogger(t))}
+		engine.WithChanBufferSize(64), engine.WithLogger(testLogger(t)), engine.WithDrainTimeout(50 * time.Millisecond)}
 	h := engine.NewHub(opts...)
 	start := h.Position()
 	s := join(t, h, engine.Subscription{StallTimeout: -1}, 500)

@@ -6,6 +6,7 @@ import "sync/atomic"
 type counters struct {
 	pushed, delivered, dropped, timedOut, failed, conflated, noReceiver uint64
 	resent, gaps, behind, heartbeats                                    uint64
+	ends                                                                [endings]uint64
 }
 
 // sharedCounters publish a shard's counts to Stats. Only the shard's runner
@@ -15,6 +16,7 @@ type sharedCounters struct {
 	_                                                                   [64]byte
 	pushed, delivered, dropped, timedOut, failed, conflated, noReceiver atomic.Uint64
 	resent, gaps, behind, heartbeats                                    atomic.Uint64
+	ends                                                                [endings]atomic.Uint64
 	clients, stalled, catchingUp                                        atomic.Int64
 	_                                                                   [64]byte
 }
@@ -34,9 +36,14 @@ func (s *shard) publishCounters() {
 		c.gaps.Add(n.gaps)
 		c.behind.Add(n.behind)
 		c.heartbeats.Add(n.heartbeats)
+		for i := range n.ends {
+			if n.ends[i] != 0 {
+				c.ends[i].Add(n.ends[i])
+			}
+		}
 		*n = counters{}
 	}
-	c.clients.Store(int64(len(s.clients)))
+	c.clients.Store(int64(len(s.clients) + s.leaving))
 	if len(s.laggards) == 0 && s.lagShown {
 		s.showLaggards()
 	}
@@ -69,6 +76,7 @@ func (h *Hub) Stats() Stats {
 		RingSize:      h.ring.Cap(),
 		LastEventID:   h.ring.Claimed(),
 	}
+	var ends [endings]uint64
 	for _, s := range h.shards {
 		c := &s.c
 		st.Pushed += c.pushed.Load()
@@ -82,6 +90,9 @@ func (h *Hub) Stats() Stats {
 		st.Gaps += c.gaps.Load()
 		st.Behind += c.behind.Load()
 		st.Heartbeats += c.heartbeats.Load()
+		for i := range ends {
+			ends[i] += c.ends[i].Load()
+		}
 		st.Clients += int(c.clients.Load())
 		st.Stalled += int(c.stalled.Load())
 		st.CatchingUp += int(c.catchingUp.Load())
@@ -89,6 +100,7 @@ func (h *Hub) Stats() Stats {
 			st.LastEventID = at
 		}
 	}
+	st.Ends = endsOf(&ends)
 	st.RingUsed = h.ring.Claimed() - st.LastEventID
 	if done := st.Delivered + st.Dropped + st.TimedOut + st.Failed + st.Conflated + st.NoReceiver; done < st.Pushed {
 		st.Pending = st.Pushed - done

@@ -17,8 +17,8 @@ func (h *Hub) Close() {
 
 // Shutdown refuses further pushes and subscriptions, lets the log and the
 // connections have what was pushed, and closes the connections as they are
-// done; when ctx ends, those that are not done as well. What was still waiting
-// for them has failed. It also closes the log. Pushes beside it either are
+// done, with a disconnect event; when ctx ends, those that are not done as
+// well. What was still waiting for them has failed. It also closes the log. Pushes beside it either are
 // delivered or return ErrClosed.
 //
 // It returns ctx's error if the drain was cut short. It may be called again, to
@@ -129,8 +129,9 @@ func (h *Hub) release() {
 	h.ring.ReleaseAll()
 }
 
-// drainStep closes the clients that have everything, once the shard has seen
-// all that was pushed. A client that reads the log resumes elsewhere later.
+// drainStep ends the clients that have everything, once the shard has seen all
+// that was pushed. A client that reads the log resumes elsewhere later. At the
+// deadline it ends all, and waits for none of them.
 func (s *shard) drainStep() {
 	expired := s.hub.expired.Load()
 	if !expired && (s.cursor() != s.hub.ring.Claimed() || s.hub.pushers.Load() != 0) {
@@ -143,8 +144,12 @@ func (s *shard) drainStep() {
 	}
 	for i := len(s.clients) - 1; i >= 0; i-- {
 		if c := s.clients[i]; expired || c.state != stateLagging {
-			s.close(c, ErrClosed)
+			s.end(c, ErrClosed)
+			s.yield()
 		}
+	}
+	for i := len(s.laggards) - 1; expired && i >= 0; i-- {
+		s.close(s.laggards[i], ErrClosed)
 	}
 }
 

@@ -26,7 +26,8 @@ var (
 	ErrLog = errors.New("spate: the log did not take the event")
 )
 
-// Reasons for which a connection ends, as handed to Sink.Close.
+// Reasons for which a connection ends, as handed to Sink.Close. The client is
+// told of ErrOverflow, ErrHistory and ErrClosed by a disconnect event.
 var (
 	// ErrHangup means that the peer closed the connection.
 	ErrHangup = errors.New("spate: peer hung up")

@@ -91,7 +91,7 @@ func Footprint(h *Hub, sub Subscriber) (n int) {
 func StateOf(h *Hub, sub Subscriber) (name string) {
 	inside(h, func(s *shard) {
 		if sub.c.shard == s {
-			name = [...]string{"new", "live", "lagging", "behind", "closed"}[sub.c.state]
+			name = [...]string{"new", "live", "lagging", "behind", "leaving", "closed"}[sub.c.state]
 		}
 	})
 	return name
@@ -120,7 +120,7 @@ func (s *shard) audit() error {
 			return fmt.Errorf("client %d has index %d", i, c.index)
 		case c.bits != 0:
 			return fmt.Errorf("client %d has bits of a past batch", i)
-		case c.state == stateNew || c.state == stateClosed:
+		case c.state == stateNew || c.state >= stateLeaving:
 			return fmt.Errorf("client %d is listed in state %d", i, c.state)
 		case c.state == stateLive && (c.lag != nil || c.rest != nil || c.blocked):
 			return fmt.Errorf("client %d is live with lag %v, rest %v, blocked %v", i, c.lag, c.rest, c.blocked)
@@ -133,13 +133,18 @@ func (s *shard) audit() error {
 		}
 		pending += c.lag.queued
 	}
-	if lagging != len(s.laggards) {
-		return fmt.Errorf("%d clients lag, %d are listed", lagging, len(s.laggards))
+	leaving, waits, err := s.auditLeaving()
+	if err != nil {
+		return err
+	}
+	pending += waits
+	if lagging+leaving != len(s.laggards) || leaving != s.leaving {
+		return fmt.Errorf("%d clients lag, %d leave, %d are listed", lagging, leaving, len(s.laggards))
 	}
 	n := &s.c
 	done := n.delivered.Load() + n.dropped.Load() + n.timedOut.Load() + n.failed.Load() + n.conflated.Load() + n.noReceiver.Load()
-	if waits := n.pushed.Load() - done; waits != uint64(pending) {
-		return fmt.Errorf("shard %d: %d events wait by the counters, %d by the clients", s.id, int64(waits), pending)
+	if open := n.pushed.Load() - done; open != uint64(pending) {
+		return fmt.Errorf("shard %d: %d events wait by the counters, %d by the clients", s.id, int64(open), pending)
 	}
 	for name, t := range s.topics {
 		for i, c := range t.members {
@@ -154,6 +159,31 @@ func (s *shard) audit() error {
 		}
 	}
 	return nil
+}
+
+// auditLeaving checks the clients that are told why they end: they wait for
+// their sink, with nothing but the frame under way.
+func (s *shard) auditLeaving() (leaving, pending int, err error) {
+	for _, c := range s.laggards {
+		if c.state != stateLeaving {
+			continue
+		}
+		leaving++
+		pending += c.lag.queued
+		want := 0
+		if c.restSeq != 0 && before(c.lag.base, c.restSeq) {
+			want = 1
+		}
+		switch l := c.lag; {
+		case l.queued != want:
+			return 0, 0, fmt.Errorf("%d events wait for a client that leaves with rest of %d", l.queued, c.restSeq)
+		case l.history != nil || l.gap || l.retry.marks != nil:
+			return 0, 0, fmt.Errorf("a client that leaves keeps %+v", l)
+		case !c.blocked:
+			return 0, 0, fmt.Errorf("a client that leaves waits for nothing")
+		}
+	}
+	return leaving, pending, nil
 }
 
 func (s *shard) auditLag(c *client) error {

@@ -109,7 +109,7 @@ func (s *shard) enqueue(c *client, j *joined) {
 }
 
 // proceed sends what waits for the client, in order, until its sink is full or
-// it is live again. Called between batches only.
+// it is live again or closed. Called between batches only.
 func (s *shard) proceed(c *client) {
 	for !c.blocked && c.state != stateClosed {
 		if c.rest != nil {
@@ -120,6 +120,10 @@ func (s *shard) proceed(c *client) {
 		}
 		if c.state == stateLive {
 			return
+		}
+		if c.state == stateLeaving {
+			s.takeLeave(c)
+			continue
 		}
 		if c.lag.gap {
 			s.tellGap(c)
@@ -290,8 +294,20 @@ func (c *client) dropRest(s *shard) {
 // failQueued counts what waits for a client that goes away as failed, and
 // hands to the callback what of it the window still holds.
 func (s *shard) failQueued(c *client) {
+	if c.lag == nil || c.lag.queued == 0 {
+		return
+	}
+	if c.restSeq != 0 && s.hub.cfg.failed != nil {
+		// By itself: what was given up may lie between it and pos.
+		s.eachWaiting(c, c.restSeq, c.restSeq, func(e *entry) { s.hub.tellFailed(c.uid, e) })
+	}
+	s.failWaiting(c)
+}
+
+// failWaiting is failQueued without a callback for the frame sent in part.
+func (s *shard) failWaiting(c *client) {
 	l := c.lag
-	if l == nil || l.queued == 0 {
+	if l.queued == 0 {
 		return
 	}
 	s.n.failed += uint64(l.queued)
@@ -299,15 +315,11 @@ func (s *shard) failQueued(c *client) {
 	if s.hub.cfg.failed == nil {
 		return
 	}
-	last := s.high
-	if c.state == stateBehind {
-		last = l.seen
+	last := l.seen
+	if c.state == stateLagging {
+		last = s.high
 	}
-	tell := func(e *entry) { s.hub.tellFailed(c.uid, e) }
-	if c.restSeq != 0 {
-		s.eachWaiting(c, c.restSeq, c.restSeq, tell) // what was given up may lie between it and pos
-	}
-	s.eachWaiting(c, c.pos+1, last, tell)
+	s.eachWaiting(c, c.pos+1, last, func(e *entry) { s.hub.tellFailed(c.uid, e) })
 }
 
 // eachWaiting calls fn for the events from..to in the window that are for the

@@ -257,8 +257,12 @@ func TestEveryBufferReturns(t *testing.T) {
 			h.Close()
 			for _, s := range sinks {
 				for _, e := range s.events(t) {
-					if e.Event == engine.GapEvent {
+					switch e.Event {
+					case engine.GapEvent:
 						gapOf(t, e)
+						continue
+					case engine.DisconnectEvent:
+						reasonTold(t, s)
 						continue
 					}
 					require.Empty(t, strings.ReplaceAll(e.Data.(string), "abc", ""))

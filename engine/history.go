@@ -139,14 +139,14 @@ func (s *shard) readOn(c *client) bool {
 }
 
 // readFailed tries again later, or gives up: the client will come back and
-// resume.
+// resume. It returns whether to go on at once.
 func (s *shard) readFailed(c *client, err error) bool {
 	h := c.lag.history
 	h.failures++
 	s.hub.cfg.logger.Error("spate: reading history failed", "uid", c.uid, "after", c.pos, "try", h.failures, "err", err)
 	if h.failures >= maxHistoryFailures {
-		s.close(c, ErrHistory)
-		return false
+		s.dismiss(c, ErrHistory)
+		return true
 	}
 	h.retryAt = s.tick + s.hub.tryTicks
 	return false

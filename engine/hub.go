@@ -410,5 +410,5 @@ func (h *Hub) PrintPushStats() {
 	h.cfg.logger.Info("spate: push stats", "events", st.Events, "pushed", st.Pushed,
 		"delivered", st.Delivered, "dropped", st.Dropped, "timed_out", st.TimedOut,
 		"failed", st.Failed, "conflated", st.Conflated, "no_receiver", st.NoReceiver,
-		"pending", st.Pending, "resent", st.Resent, "gaps", st.Gaps, "clients", st.Clients)
+		"pending", st.Pending, "resent", st.Resent, "gaps", st.Gaps, "clients", st.Clients, "ends", st.Ends)
 }

@@ -120,7 +120,7 @@ func shrink(list []*client) []*client {
 	return append(make([]*client, 0, 2*len(list)), list...)
 }
 
-// doom marks the client for closing after the sweep under way.
+// doom marks the client for its end after the sweep under way.
 func (s *shard) doom(c *client, err error) {
 	s.doomed = append(s.doomed, doomedClient{c, err})
 }
@@ -128,22 +128,33 @@ func (s *shard) doom(c *client, err error) {
 func (s *shard) closeDoomed() {
 	for i := 0; i < len(s.doomed); i++ {
 		d := s.doomed[i]
-		s.close(d.c, d.err)
+		s.end(d.c, d.err)
 	}
 	clear(s.doomed)
 	s.doomed = s.doomed[:0]
 }
 
-// close ends a connection: what still waits for it has failed, and its sink is
-// called for the last time. Not to be called within a sweep; see doom.
-func (s *shard) close(c *client, reason error) {
-	if c.state == stateClosed {
+// close ends a connection without a word: what still waits for it has failed,
+// and its sink is called for the last time. Not to be called within a sweep;
+// see doom.
+func (s *shard) close(c *client, reason error) { s.closeAs(c, endingOf(reason), reason) }
+
+// closeAs is close for a reason that is counted as the given ending. Every
+// connection comes here once.
+func (s *shard) closeAs(c *client, as ending, reason error) {
+	switch c.state {
+	case stateClosed:
 		return
-	}
-	if c.state != stateNew {
+	case stateNew:
+	case stateLeaving:
+		s.failQueued(c)
+		s.leaving--
+		as, reason = c.lag.leave.outcome(reason)
+	default:
 		s.failQueued(c)
 		s.strike(c)
 	}
+	s.n.ends[as]++
 	if c.lag != nil {
 		s.forget(c)
 	}

@@ -50,7 +50,8 @@ type shard struct {
 	users    map[string]*client // first connection of each user
 	topics   map[string]*topic
 	early    []*client // joined, but the shard has not reached their position
-	laggards []*client // lagging, behind, or with rest to send
+	laggards []*client // lagging, behind or leaving
+	leaving  int       // of them; not in clients any more
 	doomed   []doomedClient
 
 	high    uint64 // events ≤ high are counted as pushed to this shard's clients
@@ -76,7 +77,7 @@ type shard struct {
 	c sharedCounters
 }
 
-// doomedClient is a client to be closed once the sweep that found it is over.
+// doomedClient is a client to be ended once the sweep that found it is over.
 type doomedClient struct {
 	c   *client
 	err error
@@ -219,11 +220,7 @@ func (s *shard) handle(c *client, flags uint32) {
 		s.admit(c)
 	}
 	if flags&attendHangup != 0 {
-		err := ErrHangup
-		if p := c.hangupErr.Load(); p != nil {
-			err = *p
-		}
-		s.close(c, err)
+		s.hungUp(c)
 		return
 	}
 	if c.state == stateNew || c.state == stateClosed {
@@ -241,6 +238,19 @@ func (s *shard) handle(c *client, flags uint32) {
 	if !c.blocked {
 		s.proceed(c)
 	}
+}
+
+// hungUp closes a client whose transport says that the peer is gone.
+func (s *shard) hungUp(c *client) {
+	err := ErrHangup
+	if p := c.hangupErr.Load(); p != nil {
+		err = *p
+	}
+	as := endingOf(err)
+	if as == endWrite {
+		as = endHangup // the transport's own word for it
+	}
+	s.closeAs(c, as, err)
 }
 
 // write offers bytes to the client's sink and counts what that costs.

@@ -14,7 +14,11 @@ type Sink interface {
 	Write(p []byte) (n int, err error)
 
 	// Close releases the transport. It is called exactly once, after the last
-	// Write, with the reason why the connection ended.
+	// Write, with the reason why the connection ended; test with errors.Is.
+	// What Write took is still to reach the peer, a disconnect event above
+	// all, unless the reason is ErrStalled: then the peer takes no bytes. One
+	// that did not take the disconnect event in time is closed with both
+	// ErrStalled and the reason that it was to be told.
 	Close(reason error)
 }
 

@@ -132,21 +132,24 @@ func parse(t testing.TB, b []byte) (out []wire.Event) {
 	}
 }
 
-// data lists the payloads received, without gap events.
+// hubs says whether the event is the hub's own word.
+func hubs(e wire.Event) bool { return e.Event == engine.GapEvent || e.Event == engine.DisconnectEvent }
+
+// data lists the payloads received, without the hub's own events.
 func (s *memSink) data(t testing.TB) (out []string) {
 	for _, e := range s.events(t) {
-		if e.Event != engine.GapEvent {
+		if !hubs(e) {
 			out = append(out, e.Data.(string))
 		}
 	}
 	return out
 }
 
-// ids lists the IDs received, without gap events, and requires that they
-// increase strictly (invariant 2).
+// ids lists the IDs received, without the hub's own events, and requires that
+// they increase strictly (invariant 2).
 func (s *memSink) ids(t testing.TB) (out []uint64) {
 	for _, e := range s.events(t) {
-		if e.Event == engine.GapEvent {
+		if hubs(e) {
 			continue
 		}
 		id, err := wire.ParseID(e.ID)

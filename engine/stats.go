@@ -32,4 +32,6 @@ type Stats struct {
 	RingUsed    uint64 // ring slots between the newest event and the slowest reader
 	RingSize    int    // ring slots
 	LastEventID uint64 // newest event delivered to every shard's clients
+
+	Ends Ends // connections that have ended, by reason
 }

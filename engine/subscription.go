@@ -54,7 +54,8 @@ const (
 	// PolicyDropOldest gives up the oldest half of the queue at once.
 	PolicyDropOldest
 
-	// PolicyDisconnect closes the connection with ErrOverflow.
+	// PolicyDisconnect gives up the queue and closes the connection with
+	// ErrOverflow, after a disconnect event.
 	PolicyDisconnect
 )
 

@@ -63,6 +63,12 @@ func (s *shard) onTick(now uint32) {
 
 // tickLag retries, times out, or closes one client in trouble.
 func (s *shard) tickLag(c *client, now uint32) {
+	if c.state == stateLeaving {
+		if !before32(now, c.lag.leave.until) {
+			s.close(c, ErrStalled)
+		}
+		return
+	}
 	if c.blocked && c.stallFor > 0 && !before32(now, c.lag.stallTick+c.stallFor) {
 		s.close(c, ErrStalled)
 		return

@@ -39,10 +39,10 @@ type collector struct {
 
 // metric is one figure of engine.Stats.
 type metric struct {
-	desc    *prometheus.Desc
-	kind    prometheus.ValueType
-	outcome string // label of spate_deliveries_total
-	value   func(*engine.Stats) float64
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	label string // value of desc's label, where it has one
+	value func(*engine.Stats) float64
 }
 
 func newMetric(name, help string, kind prometheus.ValueType, value func(*engine.Stats) float64) metric {
@@ -53,7 +53,15 @@ var deliveries = prometheus.NewDesc("spate_deliveries_total",
 	"Events × receivers, by what became of them.", []string{"outcome"}, nil)
 
 func newOutcome(name string, value func(*engine.Stats) float64) metric {
-	return metric{desc: deliveries, kind: prometheus.CounterValue, outcome: name, value: value}
+	return metric{desc: deliveries, kind: prometheus.CounterValue, label: name, value: value}
+}
+
+var connectionEnds = prometheus.NewDesc("spate_connections_ended_total",
+	"Connections that have ended, by reason.", []string{"reason"}, nil)
+
+func newEnd(reason string, value func(*engine.Ends) uint64) metric {
+	return metric{desc: connectionEnds, kind: prometheus.CounterValue, label: reason,
+		value: func(s *engine.Stats) float64 { return float64(value(&s.Ends)) }}
 }
 
 var metrics = []metric{
@@ -90,6 +98,12 @@ var metrics = []metric{
 		func(s *engine.Stats) float64 { return float64(s.Stalled) }),
 	newMetric("spate_connections_catching_up", "Connections now that read the log.", prometheus.GaugeValue,
 		func(s *engine.Stats) float64 { return float64(s.CatchingUp) }),
+	newEnd("hangup", func(e *engine.Ends) uint64 { return e.Hangup }),
+	newEnd("overflow", func(e *engine.Ends) uint64 { return e.Overflow }),
+	newEnd("stalled", func(e *engine.Ends) uint64 { return e.Stalled }),
+	newEnd("write_error", func(e *engine.Ends) uint64 { return e.WriteError }),
+	newEnd("history", func(e *engine.Ends) uint64 { return e.History }),
+	newEnd("closed", func(e *engine.Ends) uint64 { return e.Closed }),
 	newMetric("spate_ring_used_slots", "Ring slots between the newest event and the slowest reader.", prometheus.GaugeValue,
 		func(s *engine.Stats) float64 { return float64(s.RingUsed) }),
 	newMetric("spate_ring_slots", "Slots of the ring.", prometheus.GaugeValue,
@@ -101,8 +115,8 @@ var metrics = []metric{
 // Describe implements [prometheus.Collector].
 func (c *collector) Describe(to chan<- *prometheus.Desc) {
 	for i := range metrics {
-		if metrics[i].outcome != "" && metrics[i].outcome != "delivered" {
-			continue // one description for all outcomes
+		if i > 0 && metrics[i].desc == metrics[i-1].desc {
+			continue // one description for all values of its label
 		}
 		to <- metrics[i].desc
 	}
@@ -117,8 +131,8 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	for i := range metrics {
 		m := &metrics[i]
 		var labels []string
-		if m.outcome != "" {
-			labels = []string{m.outcome}
+		if m.label != "" {
+			labels = []string{m.label}
 		}
 		to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&stats), labels...)
 	}

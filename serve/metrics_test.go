@@ -52,6 +52,31 @@ func TestMetrics(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// The metrics tell what ended connections, and keep telling it at 0.
+func TestMetricsOfEnds(t *testing.T) {
+	s := newSite(t, modes[0], setup{})
+	s.open("").close()
+	st := s.open("")
+	require.Eventually(t, func() bool { return s.hub.Stats().Ends.Hangup == 1 }, patience, time.Millisecond)
+	s.hub.Close()
+	st.ended("closed")
+	rec := httptest.NewRecorder()
+	serve.MetricsHandler(s.hub).ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	text := rec.Body.String()
+	for _, line := range []string{
+		`spate_connections_ended_total{reason="hangup"} 1`,
+		`spate_connections_ended_total{reason="closed"} 1`,
+		`spate_connections_ended_total{reason="overflow"} 0`,
+		`spate_connections_ended_total{reason="stalled"} 0`,
+		`spate_connections_ended_total{reason="write_error"} 0`,
+		`spate_connections_ended_total{reason="history"} 0`,
+		"# TYPE spate_connections_ended_total counter",
+	} {
+		require.Contains(t, text, line)
+	}
+	require.Equal(t, 1, strings.Count(text, "# HELP spate_connections_ended_total"))
+}
+
 // tellingLog is a memory log that can be made to say that it fails.
 type tellingLog struct {
 	*persist.Memory

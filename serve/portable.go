@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -81,11 +82,13 @@ func (s *portableSink) offer(p []byte) int {
 	return int(n)
 }
 
-// Close implements [engine.Sink]: the goroutine writes what waits and ends.
+// Close implements [engine.Sink]: the goroutine writes what waits and ends, soon.
 func (s *portableSink) Close(reason error) {
 	if hopeless(reason) {
 		s.hopeless.Store(true)
 		s.guard.expireNow()
+	} else {
+		s.guard.hurry()
 	}
 	s.queue.Close()
 }
@@ -168,6 +171,13 @@ type writeGuard struct {
 	limit time.Duration // of one send; ≤ 0: none
 	timer *time.Timer   // calls fire
 
+	// last says that lastTimeout bounds a send. The shard sets it before it sets
+	// the timer, and send looks at it after it has set the timer: whichever is
+	// last, the bound holds.
+	last atomic.Bool
+
+	expired atomic.Bool // set before out expires: why a send then fails
+
 	mu  sync.Mutex // held while out expires, so that end can wait for it
 	out output     // nil once the request is over: out may not be used then
 }
@@ -187,10 +197,34 @@ func (g *writeGuard) send(out output, p []byte, calledOff *atomic.Bool) error {
 		g.timer.Reset(g.limit)
 		defer g.timer.Stop()
 	}
+	if g.last.Load() {
+		g.timer.Reset(g.lastLimit())
+	}
 	if calledOff.Load() {
 		return engine.ErrStalled
 	}
-	return out.send(p)
+	err := out.send(p)
+	if err != nil && g.expired.Load() {
+		return fmt.Errorf("%w: %w", engine.ErrStalled, err)
+	}
+	return err
+}
+
+// lastTimeout bounds a send once the hub has closed the connection: the request
+// waits for nothing else any more.
+const lastTimeout = 5 * time.Second
+
+func (g *writeGuard) lastLimit() time.Duration {
+	if g.limit > 0 {
+		return min(g.limit, lastTimeout)
+	}
+	return lastTimeout
+}
+
+// hurry bounds the send under way, and those to come, by lastTimeout.
+func (g *writeGuard) hurry() {
+	g.last.Store(true)
+	g.timer.Reset(g.lastLimit())
 }
 
 // expireNow ends a send under way without waiting for it.
@@ -200,6 +234,7 @@ func (g *writeGuard) fire() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.out != nil {
+		g.expired.Store(true)
 		g.out.expire()
 	}
 }

@@ -284,7 +284,7 @@ func TestPushCannotInjectFrames(t *testing.T) {
 		retry, _ := st.events.Retry()
 		require.EqualValues(t, 3000, retry.Milliseconds(), "as the greeting said")
 		s.hub.Close()
-		st.ended()
+		st.ended("closed")
 	})
 }
 

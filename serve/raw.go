@@ -24,8 +24,7 @@ func (s rawSink) Close(reason error) { s.Conn.Close(hopeless(reason)) }
 // hopeless reports whether what was sent last should be thrown away: the peer
 // takes no bytes, and an orderly end would keep them in the kernel for minutes.
 func hopeless(reason error) bool {
-	return errors.Is(reason, engine.ErrStalled) || errors.Is(reason, engine.ErrOverflow) ||
-		errors.Is(reason, rawsock.ErrReset)
+	return errors.Is(reason, engine.ErrStalled) || errors.Is(reason, rawsock.ErrReset)
 }
 
 // takesOver reports whether to hijack the connection. Over TLS the bytes need

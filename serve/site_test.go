@@ -217,11 +217,20 @@ func (st *stream) expect(data ...string) {
 	}
 }
 
-// ended requires that nothing follows but the orderly end.
-func (st *stream) ended() {
+// ended requires that nothing follows but the reason and the orderly end.
+func (st *stream) ended(reason string) {
 	st.t.Helper()
+	require.JSONEq(st.t, `{"reason":"`+reason+`"}`, st.expectType(engine.DisconnectEvent))
 	_, err := st.events.Next()
 	require.ErrorIs(st.t, err, io.EOF)
+}
+
+// expectType reads an event of this type, and returns its data.
+func (st *stream) expectType(eventType string) string {
+	st.t.Helper()
+	e := st.next()
+	require.Equal(st.t, eventType, e.Event)
+	return e.Data.(string)
 }
 
 // online waits until the hub has n connections.

@@ -234,7 +234,7 @@ func TestCloseEndsStreams(t *testing.T) {
 		s.hub.Close()
 		for _, st := range streams {
 			st.expect("last")
-			st.ended()
+			st.ended("closed")
 		}
 		resp, err := s.client.Get(s.url + "/events")
 		require.NoError(t, err)
@@ -258,7 +258,7 @@ func TestServerShutdown(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			require.NoError(t, s.server.Config.Shutdown(ctx))
-			st.ended()
+			st.ended("closed")
 			s.online(0)
 		})
 	}
@@ -361,7 +361,7 @@ func TestRawBytesOnTheWire(t *testing.T) {
 				s.hub.Close()
 				rest, err := io.ReadAll(r)
 				require.NoError(t, err, "an orderly end")
-				require.Empty(t, rest)
+				require.Equal(t, "event: disconnect\ndata: {\"reason\":\"closed\"}\n\n", string(rest))
 			})
 		}
 	}

@@ -50,6 +50,8 @@ type hubStats struct {
 	RingUsed      uint64 `json:"ring_used"`
 	RingSize      int    `json:"ring_size"`
 	LastEventID   uint64 `json:"last_event_id,string"`
+
+	Ends engine.Ends `json:"ends"`
 }
 
 type logStats struct {

@@ -71,7 +71,7 @@ export class Stream {
 
   // listen makes events of one more type visible: an EventSource hands out only types that were asked for.
   listen(type) {
-    if (!type || type === "gap" || this.types.has(type)) return;
+    if (!type || type === "gap" || type === "disconnect" || this.types.has(type)) return;
     this.types.add(type);
     if (this.source) this.attach(type);
   }

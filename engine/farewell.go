@@ -1,0 +1,115 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spatehub/spate/wire"
+)
+
+// This file ends connections with a word: the client learns why, and whether
+// to come back for more.
+
+// DisconnectEvent is the type of the event by which the hub says why it ends a
+// connection. Its data is a Disconnect as JSON; it has no ID, and is the last
+// event of its stream.
+const DisconnectEvent = "disconnect"
+
+// Disconnect is the data of a disconnect event. Reason is "overflow" for
+// ErrOverflow, "history" for ErrHistory, "closed" for ErrClosed.
+type Disconnect struct {
+	Reason string `json:"reason"`
+}
+
+// farewellTime bounds how long a client is given to take the rest of the frame
+// that was sent in part, and the disconnect event. Its stall time-out holds
+// where it is shorter.
+const farewellTime = 5 * time.Second
+
+// farewells are the disconnect events. An ending without one is not told: the
+// peer is gone, or takes no bytes.
+var farewells = [endings][]byte{
+	endOverflow: farewell("overflow"),
+	endHistory:  farewell("history"),
+	endClosed:   farewell("closed"),
+}
+
+func farewell(reason string) []byte {
+	frame, err := wire.AppendEvent(nil, &wire.Event{Event: DisconnectEvent, Data: Disconnect{Reason: reason}})
+	if err != nil {
+		panic("engine: disconnect event: " + err.Error()) // a constant
+	}
+	return frame
+}
+
+// leave is the state of a client that is leaving.
+type leave struct {
+	reason error
+	until  uint32 // tick at which it is closed, whatever it has taken
+	told   bool   // the disconnect event is in rest, or sent
+}
+
+// end ends a connection, with a word to the client where it can act on the
+// reason. Not to be called within a sweep; see doom.
+func (s *shard) end(c *client, reason error) {
+	if farewells[endingOf(reason)] == nil {
+		s.close(c, reason)
+		return
+	}
+	s.dismiss(c, reason)
+	s.proceed(c)
+}
+
+// dismiss gives up what waits for a client, but for the frame that was sent in
+// part, and has it leave. proceed does what is left to do.
+//
+// Invariant: a leaving client receives no event. It is in no list but
+// s.laggards, and keeps nothing but rest.
+func (s *shard) dismiss(c *client, reason error) {
+	if c.state == stateLeaving || c.state == stateClosed {
+		return
+	}
+	if c.state == stateLive {
+		s.startLag(c, stateLagging)
+	}
+	l, onItsWay := c.lag, 0
+	if c.restSeq != 0 && before(l.base, c.restSeq) {
+		onItsWay = 1
+		if c.state == stateBehind && before(l.seen, c.restSeq) {
+			s.n.pushed++
+			l.queued++
+		}
+	}
+	l.queued -= onItsWay
+	s.failWaiting(c)
+	s.strike(c)
+	patience := s.hub.ticksOf(farewellTime)
+	if c.stallFor > 0 {
+		patience = min(patience, c.stallFor)
+	}
+	*l = lag{base: l.base, seen: c.pos, queued: onItsWay, stallTick: l.stallTick, index: l.index,
+		leave: leave{reason: reason, until: s.tick + patience}}
+	c.state = stateLeaving
+	s.leaving++
+}
+
+// takeLeave puts the disconnect event in front, and closes the connection once
+// that is sent. It is called when there is no rest.
+func (s *shard) takeLeave(c *client) {
+	l := &c.lag.leave
+	if l.told {
+		s.close(c, l.reason)
+		return
+	}
+	l.told = true
+	s.keepRest(c, farewells[endingOf(l.reason)])
+}
+
+// outcome returns what a leaving client that is closed for reason is counted
+// as, and what its sink is told.
+func (l *leave) outcome(reason error) (ending, error) {
+	if reason != l.reason {
+		reason = fmt.Errorf("%w; when told: %w", l.reason, reason)
+	}
+	return endingOf(l.reason), reason
+}
