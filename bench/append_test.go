@@ -81,8 +81,10 @@ func appendTurns(b *testing.B, sync bool, batch int, push func(*engine.Hub) (uin
 // log must not slow down the turn of another.
 func awaitIdle(b *testing.B) {
 	const look, busy = 20 * time.Millisecond, time.Millisecond
+	looks := time.NewTicker(look)
+	defer looks.Stop()
 	for quietLooks, last := 0, processTime(b); quietLooks < 3; {
-		time.Sleep(look)
+		<-looks.C
 		now := processTime(b)
 		if quietLooks++; now-last > busy {
 			quietLooks = 0

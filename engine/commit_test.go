@@ -162,8 +162,8 @@ func TestASmallCrowdSharesASync(t *testing.T) {
 				}
 			}()
 		}
-		for n := 0; n < 64*50; n = len(log.ids(t)) {
-			time.Sleep(time.Millisecond) // the bubble's clock: a sync takes one
+		for sync := time.Tick(time.Millisecond); len(log.ids(t)) < 64*50; {
+			<-sync
 		}
 		require.LessOrEqual(t, log.most.Load(), int32(1), "batches on their way at once")
 		h.Close()
@@ -182,7 +182,7 @@ func (l *pipeLog) Begin(recs []persist.Record) (wait func() error, err error) {
 		l.most.Store(n)
 	}
 	return func() error {
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 		defer l.flying.Add(-1)
 		return l.Append(context.Background(), recs)
 	}, nil

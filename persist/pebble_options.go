@@ -61,6 +61,9 @@ func (p *Pebble) pebbleOptions(f *fence) *pebble.Options {
 		// 10 million, 16 KiB blocks cost it twice as much as these, and 4 KiB blocks
 		// no less; who reads everything does not notice.
 		opts.Levels[i].BlockSize = 8 << 10
+		// A table of records has one block of index, instead of one more to read for
+		// every few records of a sparse reader.
+		opts.Levels[i].IndexBlockSize = 64 << 10
 	}
 	return opts
 }
