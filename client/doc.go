@@ -23,7 +23,9 @@
 // A Spate hub that closes a connection tells why by an event of type "disconnect".
 // It is no event of the application: only a callback registered for that type gets
 // it, and then the iterator too. OnDisconnect's error is an [EndError] with the
-// reason. Nothing else depends on it, and the client resumes as ever.
+// reason. Nothing else depends on it, and the client resumes as ever. So the type
+// is taken, whatever the server: an event without an ID of its own, of the type
+// "disconnect", whose data has a "reason", is not seen without such a callback.
 //
 // A connection on which nothing arrives for a minute, neither event nor comment,
 // counts as lost: a server that lost power or network says no goodbye. Spate hubs

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -186,4 +187,86 @@ func (l *pipeLog) Begin(recs []persist.Record) (wait func() error, err error) {
 		defer l.flying.Add(-1)
 		return l.Append(context.Background(), recs)
 	}, nil
+}
+
+// Shutdown ends beside publishers that push on to a log without sync, also when it
+// is cut short: what was claimed too late to be waited for is committed all the
+// same.
+func TestShutdownCutShortBesidePublishers(t *testing.T) {
+	for range 200 {
+		h := engine.NewHub(engine.WithLog(persist.NewMemory()), engine.WithLogger(testLogger(t)))
+		start := h.Position()
+		var wg sync.WaitGroup
+		for range 32 {
+			wg.Go(func() {
+				for h.Push(nil, message("x")) == nil {
+				}
+			})
+		}
+		for h.Position() < start+100 {
+			runtime.Gosched()
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = h.Shutdown(ctx)
+		ctx, cancel = context.WithTimeout(context.Background(), 10*time.Second)
+		require.NoError(t, h.Shutdown(ctx), "the hub never ends")
+		cancel()
+		wg.Wait()
+	}
+}
+
+// With immediate delivery, Close waits for the log: what was pushed is kept, and
+// who asks is told so.
+func TestCloseWaitsForTheLogBehindImmediateDelivery(t *testing.T) {
+	for _, sync := range []bool{false, true} {
+		for range 50 {
+			log := newWatchedLog(sync)
+			h := engine.NewHub(engine.WithLog(log), engine.WithImmediateDelivery(), engine.WithLogger(testLogger(t)))
+			r, err := h.PushAsync(nil, message("x"))
+			require.NoError(t, err)
+			h.Close()
+			ids, err := r.Wait(context.Background())
+			require.NoError(t, err)
+			require.Equal(t, ids[0], log.Last())
+		}
+	}
+}
+
+// An event waits for the sync that is under way, and for its own: what comes while
+// a batch waits to be begun is in it.
+func TestAnEventWaitsForTwoSyncsAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := engine.NewHub(engine.WithLog(&pipeLog{watchedLog: newWatchedLog(true)}), engine.WithLogger(testLogger(t)))
+		defer h.Close()
+		var wg sync.WaitGroup
+		for range 100 {
+			start := time.Now()
+			r, err := h.PushAsync(nil, message("x"))
+			require.NoError(t, err)
+			wg.Go(func() {
+				if _, err := r.Wait(context.Background()); err != nil {
+					t.Error(err)
+				}
+				if took := time.Since(start); took > 2*time.Millisecond {
+					t.Errorf("%v for syncs of a millisecond", took)
+				}
+			})
+			<-time.After(100 * time.Microsecond)
+		}
+		wg.Wait()
+	})
+}
+
+// A resume brings no ephemeral events back, also on a shard that nobody woke for
+// them, as it had no connections.
+func TestResumeOnAShardThatNobodyWoke(t *testing.T) {
+	h := newHub(t, engine.WithLog(persist.NewMemory()), engine.WithEnableResendEvents(), engine.WithShards(8))
+	start := wire.FormatID(h.Position())
+	require.NoError(t, h.Push(nil, message("1"), &wire.Event{Data: "fleeting", Ephemeral: true}, message("2")))
+	for range 8 {
+		s := join(t, h, engine.Subscription{LastEventID: start}, -1)
+		s.awaitText("2")
+		require.Equal(t, []string{"1", "2"}, s.data(t))
+	}
 }

@@ -38,8 +38,8 @@ func (w *commitWait) decide(err error) {
 }
 
 // awaitCommit waits for the verdict, which Shutdown gives at the latest, and
-// takes the wait back. When ctx ends first, its error is returned, and the wait
-// is not reused: the journal still holds it.
+// takes the wait back. It is not reused where the journal may still hold it: when
+// ctx ends first, whose error is returned, and when Shutdown may have decided.
 func (h *Hub) awaitCommit(ctx context.Context, w *commitWait) (decided bool, err error) {
 	if ctx.Done() == nil {
 		err = <-w.done // half the cost of a select
@@ -50,7 +50,9 @@ func (h *Hub) awaitCommit(ctx context.Context, w *commitWait) (decided bool, err
 			return false, ctx.Err()
 		}
 	}
-	h.waits.Put(w)
+	if !h.gaveUp.Load() {
+		h.waits.Put(w)
+	}
 	return true, err
 }
 

@@ -18,8 +18,10 @@ func (h *Hub) Close() {
 // Shutdown refuses further pushes and subscriptions, lets the log and the
 // connections have what was pushed, and closes the connections as they are
 // done, with a disconnect event; when ctx ends, those that are not done as
-// well. What was still waiting for them has failed. It also closes the log. Pushes beside it either are
-// delivered or return ErrClosed.
+// well. What was still waiting for them has failed. It also closes the log.
+//
+// Pushes beside it either are delivered or return ErrClosed. One that is writing
+// to a log which hangs returns when the log does: see Push.
 //
 // It returns ctx's error if the drain was cut short. It may be called again, to
 // wait for the end of the first call; then ctx ends only this waiting.
@@ -104,9 +106,12 @@ func (h *Hub) await(ctx context.Context, done func() bool) {
 	}
 }
 
-// drained says whether every shard has seen everything pushed.
+// drained says whether the log and every shard have seen everything pushed.
 func (h *Hub) drained() bool {
 	last := h.ring.Claimed()
+	if h.journal != nil && h.journal.done.Cursor() != last {
+		return false // with immediate delivery, the shards may be ahead of it
+	}
 	for _, s := range h.shards {
 		if s.reader.Cursor() != last {
 			return false

@@ -50,13 +50,13 @@ type journal struct {
 	// verdict; from the second goroutine to the first.
 	took atomic.Int64
 
-	// inline: the log does not wait for a disk. See journal_inline.go, which has
-	// one goroutine in the place of the two.
+	// inline: the log does not wait for a disk. See journal_inline.go: publishers
+	// and one goroutine take the place of the two.
 	inline bool
 	role   role
 
 	// failure is the error of the latest batch, nil when it went well. Written
-	// by the second goroutine, read by Healthy.
+	// by whoever settles batches, read by Healthy.
 	failure atomic.Pointer[error]
 }
 
@@ -106,6 +106,7 @@ func (j *journal) collect() {
 			return
 		}
 		j.awaitSettled(int(to - from + 1))
+		_, to, _ = j.intake.TryNext(journalBatch) // more has come meanwhile
 		run := <-j.free
 		j.begin(run, from, j.gather(from, to))
 		j.flying.Add(1)

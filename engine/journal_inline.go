@@ -32,11 +32,20 @@ func (j *journal) lead() {
 	if !j.role.take() {
 		return
 	}
+	defer crash()
 	if j.appendOnce(journalBatch) && j.pending() {
 		j.role.work <- struct{}{}
 		return
 	}
 	j.giveBack()
+}
+
+// crash ends the process when a log has panicked. On a publisher's stack somebody
+// may recover, an HTTP server does, and every later push would wait for the role.
+func crash() {
+	if p := recover(); p != nil {
+		go panic(p)
+	}
 }
 
 // kick has the goroutine commit what is in the ring, if nobody does.

@@ -12,7 +12,8 @@ import (
 // Push sends events to users, or to everyone where uids is nil. It returns
 // when the log has the events, or, without a log, when they are in the ring;
 // it never waits for a connection. The events are not changed and may be
-// reused at once.
+// reused at once. Where the log does not wait for a disk, Push may write to it
+// itself, for other publishers too; nothing can interrupt it then.
 //
 // All events of one push are accepted or none. An empty, non-nil uids is
 // ErrNoUsers. Other errors: ErrClosed, ErrNoEvents, ErrTooLarge, ErrTooMany,
@@ -170,9 +171,10 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 
 // seeToCommit makes sure that somebody commits what was published.
 func (h *Hub) seeToCommit(ctx context.Context, wait *commitWait, mode pushMode) {
+	if h.gaveUp.Load() {
+		wait.decide(ErrClosed) // the event is still committed: Shutdown waits for the ring
+	}
 	switch {
-	case h.gaveUp.Load():
-		wait.decide(ErrClosed)
 	case !h.journal.inline:
 		// Its goroutine waits at the ring.
 	case mode == waitCommit && ctx.Done() == nil:

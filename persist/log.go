@@ -45,7 +45,8 @@ func (e *PartialError) Unwrap() error { return e.Err }
 
 // Log is an append-only sequence of records, ordered by ID.
 //
-// Append is called by one goroutine at a time. All other methods may be called
+// Append is called by one goroutine at a time, of a log without sync perhaps by a
+// publisher; if it panics, the process ends. All other methods may be called
 // by any number of goroutines, also beside an Append.
 type Log interface {
 	// Append adds recs as one atomic batch. IDs must increase and be greater than

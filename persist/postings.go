@@ -30,10 +30,10 @@ type postings struct {
 
 // posting is the list of one stream that is being filled.
 type posting struct {
-	topic       string // "": the public stream
-	first, last uint64
-	count       int
-	gaps        []byte // between the IDs, uvarints
+	topic string // "": the public stream
+	last  uint64
+	count int
+	gaps  []byte // between the IDs, uvarints
 }
 
 // add adds a record to the index.
@@ -50,9 +50,7 @@ func (p *postings) add(b *pebble.Batch, r *Record) {
 	if l.count == maxPosting {
 		l.put(b)
 	}
-	if l.count == 0 {
-		l.first = r.ID
-	} else {
+	if l.count > 0 {
 		l.gaps = binary.AppendUvarint(l.gaps, r.ID-l.last)
 	}
 	l.last = r.ID
@@ -84,7 +82,7 @@ func (p *postings) list(topic string) *posting {
 	return &p.lists[i]
 }
 
-// maxLists is how many lists keep their memory for the next batch.
+// maxLists is up to how many lists keep their memory for the next batch.
 const maxLists = 2 * maxPosting
 
 // flush writes all lists and forgets them, and the names, which are the
@@ -96,11 +94,10 @@ func (p *postings) flush(b *pebble.Batch) {
 		}
 		p.lists[i].topic = ""
 	}
-	if p.n > maxLists {
-		clear(p.lists[maxLists:])
-		p.lists, p.byName = p.lists[:maxLists], nil
-	}
-	if len(p.byName) > 0 {
+	switch {
+	case p.n > maxLists:
+		p.lists, p.byName = nil, nil
+	case p.n > 1:
 		clear(p.byName)
 	}
 	p.n, p.last = 0, 0
