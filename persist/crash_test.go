@@ -156,3 +156,21 @@ func TestPowerCutAfterReclaim(t *testing.T) {
 		require.NoError(t, l.Close())
 	}
 }
+
+// TestWithoutSyncTheDiskFollowsSoon holds that what was appended without sync is on
+// the disk soon, also when nothing follows.
+func TestWithoutSyncTheDiskFollowsSoon(t *testing.T) {
+	clock, fs := newClock(), vfs.NewCrashableMem()
+	l := openPebble(t, "log", persist.WithFS(fs), persist.WithSync(false), persist.WithClock(clock))
+	for id := uint64(1); id <= 3; id++ {
+		require.NoError(t, l.Append(ctx, recordsOf(id)))
+		require.Eventually(t, func() bool {
+			clock.Advance(100 * time.Millisecond)
+			clone := fs.CrashClone(vfs.CrashCloneCfg{})
+			after := openPebble(t, "log", persist.WithFS(clone))
+			defer func() { require.NoError(t, after.Close()) }()
+			return slices.Equal(sequence(1, id), idsOf(readAll(t, after, 0, 100)))
+		}, 30*time.Second, time.Millisecond)
+	}
+	require.NoError(t, l.Close())
+}

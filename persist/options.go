@@ -38,8 +38,9 @@ func newConfig(opts []Option) config {
 	return c
 }
 
-// WithSync chooses whether an acknowledged record survives a power cut (true, the
-// default) or only the end of the process (false). It concerns [Open] only.
+// WithSync chooses whether an acknowledged record survives the end of the process
+// and a power cut in any case (true, the default), or is brought to the disk within
+// a tenth of a second, which a crash may forestall (false). It concerns [Open] only.
 func WithSync(sync bool) Option { return func(c *config) { c.sync = sync } }
 
 // WithRetention bounds what the log keeps. [Open] keeps everything by default,

@@ -72,6 +72,7 @@ type Pebble struct {
 	}
 	reclaimAt time.Time // when to look after disk space, zero for never; guarded by maint
 
+	lazy      lazySync // for a log without sync
 	warn      throttle
 	kick      chan struct{} // capacity 1: there may be work for the keeper
 	quit      chan struct{} // closed: the keeper shall end
@@ -96,11 +97,13 @@ func Open(dir string, opts ...Option) (*Pebble, error) {
 		kick: make(chan struct{}, 1),
 		quit: make(chan struct{}),
 		done: make(chan struct{}),
+		lazy: newLazySync(),
 	}
 	if err := p.open(); err != nil {
 		return nil, fmt.Errorf("persist: open %q: %w", dir, err)
 	}
 	go p.keep()
+	go p.syncLazily()
 	return p, nil
 }
 
@@ -241,6 +244,7 @@ func (p *Pebble) Close() (err error) {
 func (p *Pebble) close() error {
 	close(p.quit)
 	<-p.done
+	<-p.lazy.done
 
 	p.maint.Lock()
 	defer p.maint.Unlock()
@@ -264,11 +268,8 @@ func (p *Pebble) close() error {
 // syncLocked makes durable what was acknowledged without sync, so that a failure
 // comes while there is still something to be done about it. maint is held.
 func (p *Pebble) syncLocked() {
-	if p.cfg.sync || p.gen.fence.err() != nil {
-		return
-	}
-	if err := p.gen.db.LogData(nil, pebble.Sync); err != nil {
-		p.gen.fence.fail(err)
+	if !p.cfg.sync {
+		_ = p.gen.sync() // the fence knows
 	}
 }
 

@@ -92,6 +92,9 @@ func (p *Pebble) finish(g *generation, b *pebble.Batch, first, last uint64) erro
 	}
 	g.acked = last
 	p.acked.Store(last)
+	if !p.cfg.sync {
+		p.lazy.appended()
+	}
 	return nil
 }
 

@@ -55,7 +55,7 @@ func parseServe(s streams, args []string) (*serveConfig, error) {
 	fs.StringVar(&c.listen, "listen", defaultListen, "`address` to listen on; loopback only, as there is no authorization yet")
 	fs.StringVar(&c.data, "data", defaultData, "`folder` of the log")
 	fs.BoolVar(&c.memory, "memory", false, "keep events in memory alone: nothing survives a restart")
-	fs.BoolVar(&c.noSync, "no-sync", false, "acknowledge before the disk has it: faster, and a power cut may take the last events")
+	fs.BoolVar(&c.noSync, "no-sync", false, "acknowledge before the disk has it, which follows within a tenth of a second: faster, and a crash may take the last events")
 	fs.BoolVar(&c.immediate, "immediate", false, "deliver before the log has it: lower latency, and a crash may take back what was delivered")
 	fs.Var(&age, "retain-age", "drop events older than this `duration`, such as 12h or 7d (0: keep)")
 	fs.Int64Var(&c.retention.MaxCount, "retain-count", 0, "keep about this `number` of events (0: all)")
