@@ -3,10 +3,12 @@ package persist_test
 import (
 	"fmt"
 	"slices"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/persist"
@@ -161,4 +163,27 @@ func FuzzPosting(f *testing.F) {
 			require.True(t, i == 0 || ids[i-1] < id)
 		}
 	})
+}
+
+// TestListsOfAFailedBatchGo holds that healing takes a failed batch out of the index
+// as well, and leaves the lists of the others.
+func TestListsOfAFailedBatchGo(t *testing.T) {
+	inj := failing(syscall.EIO, errorfs.OpFileSync, errorfs.OpFileSyncData)
+	l := openPebble(t, "log", persist.WithFS(errorfs.Wrap(vfs.NewMem(), inj)), persist.WithClock(newClock()))
+	defer func() { require.NoError(t, l.Close()) }()
+	batch := func(from uint64) []persist.Record {
+		recs := recordsOf(sequence(from, from+199)...)
+		for i := range recs {
+			recs[i].Topic = []string{"a", "b"}[i%2]
+		}
+		return recs
+	}
+	require.NoError(t, l.Append(ctx, batch(1)))
+	inj.On()
+	require.ErrorIs(t, l.Append(ctx, batch(201)), syscall.EIO)
+	inj.Off()
+	require.NoError(t, l.Append(ctx, batch(401)))
+	require.Equal(t, 2+2, l.CountKeys('i'))
+	got := idsOf(queryAll(t, l, persist.Query{Topics: []string{"a", "b"}}, 0, 70))
+	require.Equal(t, append(sequence(1, 200), sequence(401, 600)...), got)
 }
