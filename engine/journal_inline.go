@@ -33,7 +33,7 @@ func (j *journal) lead() {
 		return
 	}
 	defer crash()
-	if j.appendOnce(journalBatch) && j.pending() {
+	if j.appendOnce() && j.pending() {
 		j.role.work <- struct{}{}
 		return
 	}
@@ -73,7 +73,7 @@ func (j *journal) follow() {
 	for {
 		select {
 		case <-j.role.work:
-			for j.appendOnce(journalBatch) {
+			for j.appendOnce() {
 			}
 			j.giveBack()
 		case <-j.hub.stop:
@@ -83,8 +83,8 @@ func (j *journal) follow() {
 }
 
 // appendOnce commits one batch, if there is one. The caller has the role.
-func (j *journal) appendOnce(limit int) bool {
-	from, to, ok := j.intake.TryNext(limit)
+func (j *journal) appendOnce() bool {
+	from, to, ok := j.intake.TryNext(journalBatch)
 	if !ok {
 		return false
 	}

@@ -11,9 +11,10 @@ import "github.com/cockroachdb/pebble/v2"
 // a table from the first key of the memtable to the last, of whatever kinds, each
 // overlaps all others, and compactions rewrite everything.
 //
-// Measured (3 million records of 230 bytes that do not compress, batches of 256):
-// 1.9 µs of processor time a record against 3.6 µs, and 1.9 bytes written for one
-// against 3.0, write-ahead log included.
+// Measured (3 million records of 230 bytes that do not compress, batches of 256,
+// 2 × Xeon 2.0 GHz, the same keys with and without): 1.9 µs of processor time a
+// record against 3.6 µs, and 1.9 bytes written for one against 3.0, write-ahead log
+// included.
 
 const (
 	// tableSize is the size of a table of a flush: the records of a memtable shall
