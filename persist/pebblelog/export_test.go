@@ -81,6 +81,15 @@ func (p *Log) CountKeys(kind byte) (n int) {
 	return n
 }
 
+// CountRuns returns how many runs are on disk.
+func (p *Log) CountRuns() (n int) {
+	l := loader{db: p.gen.db}
+	if err := l.scan(stateRun, []byte{keyState, 'R' + 1}, func(_, _ []byte) error { n++; return nil }); err != nil {
+		panic(err)
+	}
+	return n
+}
+
 // Table is the range of keys of a table on disk.
 type Table struct{ Smallest, Largest string }
 

@@ -74,6 +74,10 @@ type Log struct {
 	}
 	reclaimAt time.Time // when to look after disk space, zero for never; guarded by maint
 
+	mark *tailMark        // what was acknowledged; set when the log is opened, as are the next two
+	high uint64           // the highest ID that an earlier life may have acknowledged
+	lost persist.LostTail // what of that is missing
+
 	lazy      lazySync // for a log without sync
 	warn      throttle
 	kick      chan struct{} // capacity 1: there may be work for the keeper
@@ -129,6 +133,7 @@ func (p *Log) open() (err error) {
 	p.floor.Store(st.floor)
 	p.acked.Store(last)
 	p.appending.begun = last
+	p.openTail(last)
 	return nil
 }
 
@@ -209,7 +214,7 @@ func (p *Log) Floor(topics []string) uint64 {
 
 // LogStats implements [persist.Stats].
 func (p *Log) LogStats() persist.LogStats {
-	s := persist.LogStats{Sync: p.cfg.sync, Retention: p.cfg.retention}
+	s := persist.LogStats{Sync: p.cfg.sync, Retention: p.cfg.retention, LostTail: p.lost}
 	s.Retention.Topics = maps.Clone(s.Retention.Topics)
 	p.mu.Lock()
 	s.First, s.Last, s.Floor = p.mu.first, p.acked.Load(), p.mu.floor
@@ -264,6 +269,7 @@ func (p *Log) close() error {
 		// Pebble's own word counts only if its files took what it wrote.
 		err = errors.Join(err, p.gen.fence.err())
 	}
+	p.mark.close(err == nil && healErr == nil)
 	return errors.Join(err, healErr, p.lock.Close())
 }
 
