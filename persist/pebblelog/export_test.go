@@ -109,14 +109,14 @@ func (p *Log) Tables() (tables []Table) {
 
 // Quiet reports whether nothing is being flushed or compacted.
 func (p *Log) Quiet() bool {
-	m := p.gen.db.Metrics()
+	m := p.metrics(p.gen)
 	return m.Flush.NumInProgress == 0 && m.Compact.NumInProgress == 0 && m.MemTable.Count <= 1
 }
 
 // Written returns how many bytes of tables flushes and compactions have written,
 // and how many were moved to another level as they were.
 func (p *Log) Written() (flushed, compacted, moved uint64) {
-	m := p.gen.db.Metrics()
+	m := p.metrics(p.gen)
 	for _, l := range m.Levels {
 		flushed += l.TableBytesFlushed
 		compacted += l.TableBytesCompacted

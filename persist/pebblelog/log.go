@@ -72,6 +72,10 @@ type Log struct {
 		pause   time.Duration
 		err     error // of the last attempt
 	}
+	// measuring is held while Pebble counts what it uses: its ways to do so race with
+	// each other. No other lock is taken under it.
+	measuring sync.Mutex
+
 	reclaimAt time.Time // when to look after disk space, zero for never; guarded by maint
 
 	mark *tailMark        // what was acknowledged; set when the log is opened, as are the next two
@@ -227,11 +231,18 @@ func (p *Log) LogStats() persist.LogStats {
 		s.Err = persist.ErrClosed
 		return s
 	}
-	s.DiskBytes = int64(p.gen.db.Metrics().DiskSpaceUsage())
+	s.DiskBytes = int64(p.metrics(p.gen).DiskSpaceUsage())
 	if err := p.gen.fence.err(); err != nil {
 		s.Err = failure(err)
 	}
 	return s
+}
+
+// metrics returns the figures of a database.
+func (p *Log) metrics(g *generation) *pebble.Metrics {
+	p.measuring.Lock()
+	defer p.measuring.Unlock()
+	return g.db.Metrics()
 }
 
 // failure is the error of a log that can't write because of err.
