@@ -23,7 +23,7 @@ import (
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/pebblelog"
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -47,7 +47,7 @@ func run(ctx context.Context, listen, data string) error {
 	defer hub.Close()
 
 	mux := http.NewServeMux()
-	mux.Handle("GET /events", serve.Handler(hub, identify))
+	mux.Handle("GET /events", stream.Handler(hub, identify))
 	mux.HandleFunc("POST /order", func(w http.ResponseWriter, r *http.Request) { takeOrder(hub, w, r) })
 
 	listener, err := net.Listen("tcp", listen)

@@ -1,4 +1,4 @@
-package serve_test
+package stream_test
 
 import (
 	"net/http"
@@ -8,14 +8,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/engine"
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 )
 
 // A client may ask to be refused rather than told of a gap; a wish that is none
 // is refused with its name.
 func TestClientAsksToBeRefusedAtAGap(t *testing.T) {
 	hub := newHub(t, engine.WithEnableResendEvents())
-	h := serve.Handler(hub, nil)
+	h := stream.Handler(hub, nil)
 	ask := func(query string) *httptest.ResponseRecorder {
 		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, httptest.NewRequest(http.MethodHead, "/events?"+query, nil))

@@ -1,6 +1,6 @@
 //go:build linux
 
-package serve_test
+package stream_test
 
 import (
 	"bytes"

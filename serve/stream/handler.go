@@ -1,9 +1,7 @@
-package serve
+package stream
 
 import (
 	"net/http"
-
-	"github.com/gin-gonic/gin"
 
 	"github.com/spatehub/spate/engine"
 )
@@ -17,7 +15,7 @@ import (
 // without a goroutine; else it returns when the stream has ended. The server's
 // time-outs do not cut a stream, and [http.Server.Shutdown] does not end it:
 // register the hub's Close with RegisterOnShutdown, or close the hub first.
-func Handler(hub *engine.Hub, identify func(*http.Request) (uid string, topics []string, err error), opts ...ServeOption) http.Handler {
+func Handler(hub *engine.Hub, identify func(*http.Request) (uid string, topics []string, err error), opts ...Option) http.Handler {
 	c := newConfig(opts)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if refuseMethod(w, r, "GET, HEAD", http.MethodGet, http.MethodHead) {
@@ -36,13 +34,12 @@ func Handler(hub *engine.Hub, identify func(*http.Request) (uid string, topics [
 	})
 }
 
-// Serve is [Handler] for Gin: it streams the hub's events to user uid, "" for an
-// anonymous client. A request that is refused is aborted.
-func Serve(c *gin.Context, hub *engine.Hub, uid string, opts ...ServeOption) {
-	if refuseMethod(c.Writer, c.Request, "GET, HEAD", http.MethodGet, http.MethodHead) ||
-		!newConfig(opts).serve(c.Writer, c.Request, hub, uid, nil) {
-		c.Abort()
-	}
+// Serve is [Handler] for a router of one's own: it answers one request, a GET or
+// HEAD, on behalf of user uid, "" for an anonymous client, and reports whether it
+// became a stream; if not, it has been refused.
+func Serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, uid string, opts ...Option) bool {
+	return !refuseMethod(w, r, "GET, HEAD", http.MethodGet, http.MethodHead) &&
+		newConfig(opts).serve(w, r, hub, uid, nil)
 }
 
 // serve answers one request and reports whether it became a stream.

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/spatehub/spate/serve/internal/rawsock"
+	"github.com/spatehub/spate/serve/stream/internal/rawsock"
 )
 
 // An event that was under way when its connection closed reaches nobody, even

@@ -1,4 +1,4 @@
-package serve_test
+package stream_test
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/engine"
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -59,7 +59,7 @@ type site struct {
 // setup is what a test changes of a site.
 type setup struct {
 	hub     []engine.HubOption
-	options []serve.ServeOption
+	options []stream.Option
 	around  func(http.Handler) http.Handler
 	server  func(*http.Server)
 	control func(net.Conn) // sees each connection accepted
@@ -79,15 +79,15 @@ func newSite(t *testing.T, m mode, with setup) *site {
 	s.hub = engine.NewHub(append([]engine.HubOption{engine.WithLogger(silent), engine.WithEnableResendEvents()}, with.hub...)...)
 	options := with.options
 	if m.portable {
-		options = append(options, serve.WithPortable())
+		options = append(options, stream.WithPortable())
 	}
 	mux := http.NewServeMux()
-	var events http.Handler = serve.Handler(s.hub, identify, options...)
+	var events http.Handler = stream.Handler(s.hub, identify, options...)
 	if with.around != nil {
 		events = with.around(events)
 	}
 	mux.Handle("/events", events)
-	mux.Handle("/push", serve.PushHandler(s.hub))
+	mux.Handle("/push", stream.PushHandler(s.hub))
 
 	s.server = httptest.NewUnstartedServer(mux)
 	s.server.EnableHTTP2 = m.h2
@@ -167,8 +167,8 @@ func each(t *testing.T, with setup, body func(t *testing.T, s *site)) {
 	}
 }
 
-// stream is a client's side of one stream.
-type stream struct {
+// follower is a client's side of one stream.
+type follower struct {
 	t      *testing.T
 	resp   *http.Response
 	events *wire.Decoder
@@ -176,12 +176,12 @@ type stream struct {
 }
 
 // open connects with query, such as "uid=u1&topic=a", and header fields.
-func (s *site) open(query string, header ...string) *stream {
+func (s *site) open(query string, header ...string) *follower {
 	s.t.Helper()
 	return s.openBy(s.client, query, header...)
 }
 
-func (s *site) openBy(client *http.Client, query string, header ...string) *stream {
+func (s *site) openBy(client *http.Client, query string, header ...string) *follower {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/events?"+query, nil)
@@ -191,18 +191,18 @@ func (s *site) openBy(client *http.Client, query string, header ...string) *stre
 	}
 	resp, err := client.Do(req)
 	require.NoError(s.t, err)
-	st := &stream{t: s.t, resp: resp, events: wire.NewDecoder(resp.Body), cancel: cancel}
+	st := &follower{t: s.t, resp: resp, events: wire.NewDecoder(resp.Body), cancel: cancel}
 	s.t.Cleanup(st.close)
 	return st
 }
 
-func (st *stream) close() {
+func (st *follower) close() {
 	st.cancel()
 	st.resp.Body.Close()
 }
 
 // next returns the next event.
-func (st *stream) next() wire.Event {
+func (st *follower) next() wire.Event {
 	st.t.Helper()
 	e, err := st.events.Next()
 	require.NoError(st.t, err)
@@ -210,7 +210,7 @@ func (st *stream) next() wire.Event {
 }
 
 // expect reads events with these data, in this order.
-func (st *stream) expect(data ...string) {
+func (st *follower) expect(data ...string) {
 	st.t.Helper()
 	for _, want := range data {
 		require.Equal(st.t, want, st.next().Data)
@@ -218,7 +218,7 @@ func (st *stream) expect(data ...string) {
 }
 
 // ended requires that nothing follows but the reason and the orderly end.
-func (st *stream) ended(reason string) {
+func (st *follower) ended(reason string) {
 	st.t.Helper()
 	require.JSONEq(st.t, `{"reason":"`+reason+`"}`, st.expectType(engine.DisconnectEvent))
 	_, err := st.events.Next()
@@ -226,7 +226,7 @@ func (st *stream) ended(reason string) {
 }
 
 // expectType reads an event of this type, and returns its data.
-func (st *stream) expectType(eventType string) string {
+func (st *follower) expectType(eventType string) string {
 	st.t.Helper()
 	e := st.next()
 	require.Equal(st.t, eventType, e.Event)

@@ -1,4 +1,4 @@
-package serve_test
+package stream_test
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -65,7 +65,7 @@ func TestPushPublishes(t *testing.T) {
 		ids = push(`{"events":[{"data":"one"},{"data":"two","event":"x"}]}`)
 		require.Len(t, ids, 2)
 		push(` {"uids":null, "events":[{"data":"three","id":""}]} `)
-		for _, st := range []*stream{mine, other} {
+		for _, st := range []*follower{mine, other} {
 			st.expect("one", "two", "three")
 		}
 
@@ -158,7 +158,7 @@ var wrongPushes = []struct{ body, field string }{
 // nothing of the request is published, however good its first events are.
 func TestPushRefusesByField(t *testing.T) {
 	hub := newHub(t)
-	h := serve.PushHandler(hub)
+	h := stream.PushHandler(hub)
 	before := hub.Position()
 	for _, c := range wrongPushes {
 		rec := post(h, c.body)
@@ -171,7 +171,7 @@ func TestPushRefusesByField(t *testing.T) {
 
 func TestPushLimits(t *testing.T) {
 	hub := newHub(t, engine.WithMaxEventSize(2000))
-	h := serve.PushHandler(hub, serve.WithPushBodyLimit(10_000), serve.WithPushEventLimit(3))
+	h := stream.PushHandler(hub, stream.WithPushBodyLimit(10_000), stream.WithPushEventLimit(3))
 	before := hub.Position()
 
 	events := func(n int, data string) string {
@@ -186,12 +186,12 @@ func TestPushLimits(t *testing.T) {
 	require.Len(t, accepted(t, post(h, events(3, "x"))), 3)
 
 	small := newHub(t, engine.WithChanBufferSize(16))
-	refused(t, post(serve.PushHandler(small), events(100, "x")), 413, "events")
+	refused(t, post(stream.PushHandler(small), events(100, "x")), 413, "events")
 }
 
 func TestPushMethodAndContentType(t *testing.T) {
 	hub := newHub(t)
-	h := serve.PushHandler(hub)
+	h := stream.PushHandler(hub)
 	for _, method := range []string{"GET", "HEAD", "PUT", "DELETE"} {
 		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, httptest.NewRequest(method, "/push", strings.NewReader(`{"events":[{"data":"x"}]}`)))
@@ -226,17 +226,17 @@ func TestPushWhileTheHubCannot(t *testing.T) {
 	const body = `{"events":[{"data":"x"}]}`
 	closed := newHub(t)
 	closed.Close()
-	rec := post(serve.PushHandler(closed), body)
+	rec := post(stream.PushHandler(closed), body)
 	refused(t, rec, 503, "")
 	require.NotEmpty(t, rec.Header().Get("Retry-After"))
-	refused(t, post(serve.PushHandler(closed), `{"events":[]}`), 400, "events")
+	refused(t, post(stream.PushHandler(closed), `{"events":[]}`), 400, "events")
 
 	log := sickLog{persist.NewMemory(), make(chan error, 1)}
 	hub := newHub(t, engine.WithLog(log))
 	log.answer <- errors.New("disk on fire")
-	a := refused(t, post(serve.PushHandler(hub), body), 503, "")
+	a := refused(t, post(stream.PushHandler(hub), body), 503, "")
 	require.NotContains(t, a.Error, "fire", "the cause is for the log")
-	a = refused(t, post(serve.PushHandler(hub, serve.WithPushTimeout(10*time.Millisecond)), body), 503, "")
+	a = refused(t, post(stream.PushHandler(hub, stream.WithPushTimeout(10*time.Millisecond)), body), 503, "")
 	require.Contains(t, a.Error, "may or may not")
 	log.answer <- nil
 }
@@ -297,7 +297,7 @@ func FuzzPush(f *testing.F) {
 	f.Add([]byte(`{"uids":["u001"],"events":[{"event":"message","data":"hello_world"},{"data":{"a":[1,2.5e3,null]}}]}`))
 	f.Add([]byte(`{"uids":null,"events":[{"data":"\ud800","topic":"t","key":"k","ephemeral":true,"id":""}]}`))
 	hub := newHub(f, engine.WithMaxEventSize(1<<12))
-	h := serve.PushHandler(hub, serve.WithPushBodyLimit(1<<14), serve.WithPushEventLimit(64))
+	h := stream.PushHandler(hub, stream.WithPushBodyLimit(1<<14), stream.WithPushEventLimit(64))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		before := hub.Position()
 		rec := post(h, string(body))

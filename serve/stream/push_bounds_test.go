@@ -1,4 +1,4 @@
-package serve_test
+package stream_test
 
 import (
 	"bufio"
@@ -16,7 +16,7 @@ import (
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 )
 
 // pushOf is a body with so many users and events.
@@ -37,7 +37,7 @@ func pushOf(users, events int) string {
 // bounded, whatever the order of the two, and what is refused leaves no trace.
 func TestPushBoundsUsersAndDeliveries(t *testing.T) {
 	hub := newHub(t)
-	h := serve.PushHandler(hub)
+	h := stream.PushHandler(hub)
 	before := hub.Position()
 	refused(t, post(h, pushOf(10_001, 1)), 413, "uids")
 	refused(t, post(h, pushOf(1001, 100)), 413, "uids")
@@ -46,10 +46,10 @@ func TestPushBoundsUsersAndDeliveries(t *testing.T) {
 	require.Equal(t, before, hub.Position())
 	require.Len(t, accepted(t, post(h, pushOf(10_000, 1))), 1)
 
-	narrow := serve.PushHandler(hub, serve.WithPushUserLimit(2))
+	narrow := stream.PushHandler(hub, stream.WithPushUserLimit(2))
 	refused(t, post(narrow, pushOf(3, 1)), 413, "uids")
 	accepted(t, post(narrow, pushOf(2, 1)))
-	accepted(t, post(serve.PushHandler(hub, serve.WithPushUserLimit(-1)), pushOf(3, 1)))
+	accepted(t, post(stream.PushHandler(hub, stream.WithPushUserLimit(-1)), pushOf(3, 1)))
 }
 
 // slowBody begins a push over a new connection and sends the first of its body.
@@ -70,17 +70,17 @@ func slowBody(t *testing.T, server *httptest.Server, contentType string) net.Con
 func TestPushBodyIsBoundedInTime(t *testing.T) {
 	const limit = 50 * time.Millisecond
 	for name, c := range map[string]struct {
-		option      serve.PushOption
+		option      stream.PushOption
 		server      time.Duration // ReadTimeout
 		contentType string
 		status      int
 	}{
-		"option":       {serve.WithPushBodyTimeout(limit), 0, "application/json", 408},
-		"server":       {serve.WithPushBodyTimeout(time.Hour), limit, "application/json", 408},
-		"refused type": {serve.WithPushBodyTimeout(limit), 0, "text/plain", 415},
+		"option":       {stream.WithPushBodyTimeout(limit), 0, "application/json", 408},
+		"server":       {stream.WithPushBodyTimeout(time.Hour), limit, "application/json", 408},
+		"refused type": {stream.WithPushBodyTimeout(limit), 0, "text/plain", 415},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := httptest.NewUnstartedServer(serve.PushHandler(newHub(t), c.option))
+			server := httptest.NewUnstartedServer(stream.PushHandler(newHub(t), c.option))
 			server.Config.ReadTimeout = c.server
 			server.Start()
 			defer server.Close()
@@ -100,7 +100,7 @@ func TestPushBodyIsBoundedInTime(t *testing.T) {
 
 // Over HTTP/2 the stream alone ends: other requests of the connection go on.
 func TestPushBodyIsBoundedInTimeOverHTTP2(t *testing.T) {
-	server := httptest.NewUnstartedServer(serve.PushHandler(newHub(t), serve.WithPushBodyTimeout(50*time.Millisecond)))
+	server := httptest.NewUnstartedServer(stream.PushHandler(newHub(t), stream.WithPushBodyTimeout(50*time.Millisecond)))
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	defer server.Close()
@@ -118,7 +118,7 @@ func TestPushBodyIsBoundedInTimeOverHTTP2(t *testing.T) {
 func TestPushBodyTimeoutDoesNotCutTheHub(t *testing.T) {
 	log := sickLog{persist.NewMemory(), make(chan error)}
 	hub := newHub(t, engine.WithLog(log))
-	server := httptest.NewServer(serve.PushHandler(hub, serve.WithPushBodyTimeout(50*time.Millisecond)))
+	server := httptest.NewServer(stream.PushHandler(hub, stream.WithPushBodyTimeout(50*time.Millisecond)))
 	defer server.Close()
 	got := make(chan int, 1)
 	go func() {

@@ -1,4 +1,4 @@
-package serve_test
+package stream_test
 
 import (
 	"io"
@@ -11,14 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/engine"
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 )
 
 // A peer that reads neither its events nor the reason is reset.
 func TestPeerThatDoesNotReadTheReasonIsReset(t *testing.T) {
 	s := newSite(t, modes[0], setup{
 		hub:     []engine.HubOption{engine.WithPolicy(engine.PolicyDisconnect), engine.WithQueueBytes(2 << 20)},
-		options: []serve.ServeOption{serve.WithStallTimeout(time.Second)},
+		options: []stream.Option{stream.WithStallTimeout(time.Second)},
 		control: shrink,
 	})
 	c, err := net.Dial("tcp", s.server.Listener.Addr().String())

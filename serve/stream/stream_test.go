@@ -1,4 +1,4 @@
-package serve_test
+package stream_test
 
 import (
 	"bufio"
@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/engine"
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -88,7 +88,7 @@ func TestResume(t *testing.T) {
 		upToDate := s.open("", "Last-Event-ID", ids[3])
 		live := s.open("last_event_id=")
 		s.push("", "five")
-		for _, st := range []*stream{byHeader, byQuery, both, upToDate, live} {
+		for _, st := range []*follower{byHeader, byQuery, both, upToDate, live} {
 			st.expect("five")
 		}
 
@@ -176,7 +176,7 @@ func shrink(c net.Conn) {
 func TestStalledPeerIsClosed(t *testing.T) {
 	with := setup{
 		hub:     []engine.HubOption{engine.WithChanBufferSize(16384), engine.WithPolicy(engine.PolicyDropOldest)},
-		options: []serve.ServeOption{serve.WithStallTimeout(300 * time.Millisecond)},
+		options: []stream.Option{stream.WithStallTimeout(300 * time.Millisecond)},
 		control: shrink,
 	}
 	each(t, with, func(t *testing.T, s *site) {
@@ -225,7 +225,7 @@ func TestSlowReaderCatchesUp(t *testing.T) {
 // Closing the hub flushes and ends every stream in good order.
 func TestCloseEndsStreams(t *testing.T) {
 	each(t, setup{}, func(t *testing.T, s *site) {
-		streams := []*stream{s.open("uid=u1"), s.open("uid=u2"), s.openBy(s.newClient(), "")}
+		streams := []*follower{s.open("uid=u1"), s.open("uid=u2"), s.openBy(s.newClient(), "")}
 		s.push("", "first")
 		for _, st := range streams {
 			st.expect("first")
@@ -268,7 +268,7 @@ func TestServerShutdown(t *testing.T) {
 // add a header or begin the body.
 func TestHeadersAreKeptAndCannotInject(t *testing.T) {
 	with := setup{
-		options: []serve.ServeOption{serve.WithServeExtraHeaders(map[string]string{
+		options: []stream.Option{stream.WithExtraHeaders(map[string]string{
 			"X-Extra":           "yes",
 			"x-folded":          "a\r\nX-Evil: 1\r\n\r\ndata: evil\n\n",
 			"Bad Name":          "no",
@@ -314,7 +314,7 @@ func TestHeadersAreKeptAndCannotInject(t *testing.T) {
 func TestLargeHead(t *testing.T) {
 	big := strings.Repeat("x", 300<<10)
 	with := setup{
-		options: []serve.ServeOption{serve.WithServeExtraHeaders(map[string]string{"X-Big": big})},
+		options: []stream.Option{stream.WithExtraHeaders(map[string]string{"X-Big": big})},
 		control: shrink,
 	}
 	each(t, with, func(t *testing.T, s *site) {

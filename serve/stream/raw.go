@@ -1,4 +1,4 @@
-package serve
+package stream
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"github.com/valyala/bytebufferpool"
 
 	"github.com/spatehub/spate/engine"
-	"github.com/spatehub/spate/serve/internal/rawsock"
+	"github.com/spatehub/spate/serve/stream/internal/rawsock"
 )
 
 // rawSink is a taken-over socket as the hub sees it. One pointer: as an

@@ -1,4 +1,4 @@
-package serve_test
+package stream_test
 
 import (
 	"net"
@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/spatehub/spate/engine"
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 )
 
 // The kernel resets a peer whose window stays shut for the user time-out, alive
@@ -39,7 +39,7 @@ func TestKernelGivesUpNoEarlierThanTheHub(t *testing.T) {
 				with.hub = append(with.hub, engine.WithStallTimeout(c.hub))
 			}
 			if c.conn != 0 {
-				with.options = append(with.options, serve.WithStallTimeout(c.conn))
+				with.options = append(with.options, stream.WithStallTimeout(c.conn))
 			}
 			s := newSite(t, modes[0], with)
 			s.open("")

@@ -1,4 +1,4 @@
-package serve_test
+package stream_test
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/engine"
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -62,13 +62,13 @@ func (g *gate) SetWriteDeadline(d time.Time) error {
 
 // behind starts a portable stream to g and returns a channel that closes when
 // the handler has returned, and the request's cancel.
-func (g *gate) behind(hub *engine.Hub, opts ...serve.ServeOption) (done chan struct{}, cancel context.CancelFunc) {
+func (g *gate) behind(hub *engine.Hub, opts ...stream.Option) (done chan struct{}, cancel context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done = make(chan struct{})
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/?uid=u1", nil)
 	go func() {
 		defer close(done)
-		serve.Handler(hub, identify, opts...).ServeHTTP(g, r)
+		stream.Handler(hub, identify, opts...).ServeHTTP(g, r)
 		g.mu.Lock()
 		g.closed = true
 		g.mu.Unlock()
@@ -145,7 +145,7 @@ func TestPortableSinkIsBounded(t *testing.T) {
 func TestPortableWriteIsBoundedInTime(t *testing.T) {
 	hub := newHub(t)
 	g := newGate()
-	done, cancel := g.behind(hub, serve.WithStallTimeout(50*time.Millisecond))
+	done, cancel := g.behind(hub, stream.WithStallTimeout(50*time.Millisecond))
 	defer cancel()
 	wait(t, done, "the greeting's write was not cut")
 	require.Zero(t, hub.OnlineClientsNum())
@@ -191,6 +191,6 @@ func (p plain) Write(b []byte) (int, error) { return p.rec.Write(b) }
 
 func TestWriterWithoutFlushIsRefused(t *testing.T) {
 	rec := httptest.NewRecorder()
-	serve.Handler(newHub(t), nil).ServeHTTP(plain{rec}, httptest.NewRequest("GET", "/", nil))
+	stream.Handler(newHub(t), nil).ServeHTTP(plain{rec}, httptest.NewRequest("GET", "/", nil))
 	refused(t, rec, http.StatusInternalServerError, "")
 }

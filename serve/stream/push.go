@@ -1,4 +1,4 @@
-package serve
+package stream
 
 import (
 	"context"
@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"os"
 	"time"
-
-	"github.com/gin-gonic/gin"
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/wire"
@@ -113,26 +111,25 @@ func PushHandler(hub *engine.Hub, opts ...PushOption) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, hub) })
 }
 
-// PushEventHandler is [PushHandler] for Gin. A request that is refused is
-// aborted.
-func PushEventHandler(hub *engine.Hub, opts ...PushOption) gin.HandlerFunc {
-	c := newPushConfig(opts)
-	return func(g *gin.Context) {
-		if !c.serve(g.Writer, g.Request, hub) {
-			g.Abort()
-		}
+// Publish is [PushHandler] for a handler of one's own: it reads the request and
+// publishes what it asks for, but answers nothing. It returns the IDs, 0 for an
+// ephemeral event, or the answer that is due.
+func Publish(w http.ResponseWriter, r *http.Request, hub *engine.Hub, opts ...PushOption) ([]uint64, *Error) {
+	if r.Method != http.MethodPost {
+		return nil, &Error{Status: http.StatusMethodNotAllowed, Message: "only POST is allowed here"}
 	}
+	return newPushConfig(opts).publish(w, r, hub)
 }
 
-// serve answers one request and reports whether its events are published.
-func (c *pushConfig) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub) bool {
+// serve answers one request.
+func (c *pushConfig) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub) {
 	if refuseMethod(w, r, "POST", http.MethodPost) {
-		return false
+		return
 	}
 	ids, refusal := c.publish(w, r, hub)
 	if refusal != nil {
 		writeError(w, refusal)
-		return false
+		return
 	}
 	answer := struct {
 		IDs []string `json:"ids"`
@@ -143,7 +140,6 @@ func (c *pushConfig) serve(w http.ResponseWriter, r *http.Request, hub *engine.H
 		}
 	}
 	writeJSON(w, http.StatusOK, answer)
-	return true
 }
 
 func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine.Hub) ([]uint64, *Error) {

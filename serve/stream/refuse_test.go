@@ -1,4 +1,4 @@
-package serve_test
+package stream_test
 
 import (
 	"encoding/json"
@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/engine"
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 )
 
 // answer is what a refused request gets.
@@ -61,7 +61,7 @@ func TestWrongRequestsAreRefusedByField(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			hub := newHub(t)
 			rec := httptest.NewRecorder()
-			serve.Handler(hub, identify, serve.WithTopics("fixed")).
+			stream.Handler(hub, identify, stream.WithTopics("fixed")).
 				ServeHTTP(rec, httptest.NewRequest(c.method, "/?"+c.query, nil))
 			refused(t, rec, c.status, c.field)
 			if c.status == 405 {
@@ -75,19 +75,19 @@ func TestWrongRequestsAreRefusedByField(t *testing.T) {
 // What one connection may follow is bounded, with and without an option, and
 // counts what the server itself has added.
 func TestTopicsOfAConnectionAreBounded(t *testing.T) {
-	ask := func(topics int, opts ...serve.ServeOption) *httptest.ResponseRecorder {
+	ask := func(topics int, opts ...stream.Option) *httptest.ResponseRecorder {
 		rec := httptest.NewRecorder()
-		serve.Handler(newHub(t), identify, opts...).
+		stream.Handler(newHub(t), identify, opts...).
 			ServeHTTP(rec, httptest.NewRequest("HEAD", "/?"+strings.Repeat("topic=t&", topics), nil))
 		return rec
 	}
 	refused(t, ask(1001), 400, "topics")
 	require.Equal(t, 200, ask(1000).Code)
-	refused(t, ask(1000, serve.WithTopics("fixed")), 400, "topics")
-	refused(t, ask(3, serve.WithMaxTopics(2)), 400, "topics")
-	require.Equal(t, 200, ask(2, serve.WithMaxTopics(2)).Code)
-	require.Equal(t, 200, ask(1001, serve.WithMaxTopics(1001)).Code)
-	refused(t, ask(1001, serve.WithMaxTopics(-1)), 400, "topics")
+	refused(t, ask(1000, stream.WithTopics("fixed")), 400, "topics")
+	refused(t, ask(3, stream.WithMaxTopics(2)), 400, "topics")
+	require.Equal(t, 200, ask(2, stream.WithMaxTopics(2)).Code)
+	require.Equal(t, 200, ask(1001, stream.WithMaxTopics(1001)).Code)
+	refused(t, ask(1001, stream.WithMaxTopics(-1)), 400, "topics")
 }
 
 // An identify function chooses the answer by *Error; the text of any other
@@ -98,15 +98,15 @@ func TestIdentifyRefuses(t *testing.T) {
 		status int
 		text   string
 	}{
-		{&serve.Error{Status: 401, Message: "token expired", Field: "Authorization"}, 401, "token expired"},
-		{fmt.Errorf("wrapped: %w", &serve.Error{Status: 429, Message: "slow down"}), 429, "slow down"},
-		{&serve.Error{Status: 200, Message: "odd"}, 403, "odd"},
+		{&stream.Error{Status: 401, Message: "token expired", Field: "Authorization"}, 401, "token expired"},
+		{fmt.Errorf("wrapped: %w", &stream.Error{Status: 429, Message: "slow down"}), 429, "slow down"},
+		{&stream.Error{Status: 200, Message: "odd"}, 403, "odd"},
 		{errors.New("password of the database"), 403, "not allowed"},
 	} {
 		rec := httptest.NewRecorder()
-		serve.Handler(newHub(t), func(*http.Request) (string, []string, error) { return "", nil, c.err }).
+		stream.Handler(newHub(t), func(*http.Request) (string, []string, error) { return "", nil, c.err }).
 			ServeHTTP(rec, httptest.NewRequest("GET", "/", nil))
-		var e *serve.Error
+		var e *stream.Error
 		field := ""
 		if errors.As(c.err, &e) {
 			field = e.Field
@@ -115,7 +115,7 @@ func TestIdentifyRefuses(t *testing.T) {
 	}
 
 	rec := httptest.NewRecorder()
-	serve.Handler(newHub(t), func(*http.Request) (string, []string, error) { return "", nil, &serve.Error{Status: 204} }).
+	stream.Handler(newHub(t), func(*http.Request) (string, []string, error) { return "", nil, &stream.Error{Status: 204} }).
 		ServeHTTP(rec, httptest.NewRequest("GET", "/", nil))
 	require.Equal(t, 204, rec.Code)
 	require.Empty(t, rec.Body.String())
@@ -136,7 +136,7 @@ func TestHeadMethodGetsTheHeadAlone(t *testing.T) {
 }
 
 func TestRefuseGap(t *testing.T) {
-	with := setup{options: []serve.ServeOption{serve.WithRefuseGap()}}
+	with := setup{options: []stream.Option{stream.WithRefuseGap()}}
 	each(t, with, func(t *testing.T, s *site) {
 		ids := s.push("", "one", "two")
 		for _, id := range []string{"7", "no number", "99999999999999999999"} {
@@ -153,7 +153,7 @@ func TestRefuseGap(t *testing.T) {
 }
 
 func TestMaxConns(t *testing.T) {
-	with := setup{options: []serve.ServeOption{serve.WithMaxConns(2)}}
+	with := setup{options: []stream.Option{stream.WithMaxConns(2)}}
 	each(t, with, func(t *testing.T, s *site) {
 		first := s.openBy(s.newClient(), "")
 		s.openBy(s.newClient(), "")
@@ -173,7 +173,7 @@ func TestMaxConns(t *testing.T) {
 // and no private one.
 func TestNilIdentifyIsAnonymous(t *testing.T) {
 	hub := newHub(t)
-	server := httptest.NewServer(serve.Handler(hub, nil, serve.WithRetry(0)))
+	server := httptest.NewServer(stream.Handler(hub, nil, stream.WithRetry(0)))
 	defer server.Close()
 	s := &site{t: t, hub: hub, server: server, client: server.Client(), url: server.URL}
 	st := s.open("uid=u1")

@@ -1,4 +1,4 @@
-package serve_test
+package stream_test
 
 import (
 	"errors"
@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/engine"
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -72,7 +72,7 @@ func TestPortableStreamOfASlowPeerEndsInTime(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				hub := newHub(t, engine.WithPolicy(engine.PolicyDisconnect))
 				g := newGate()
-				done, cancel := g.behind(hub, serve.WithStallTimeout(stall))
+				done, cancel := g.behind(hub, stream.WithStallTimeout(stall))
 				defer cancel()
 				require.Equal(t, greeting, g.take(t))
 				synctest.Wait()
@@ -102,7 +102,7 @@ func TestCloseEndsAPortableStreamThatTakesNothing(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			hub := newHub(t)
 			g := newGate()
-			done, cancel := g.behind(hub, serve.WithStallTimeout(stall))
+			done, cancel := g.behind(hub, stream.WithStallTimeout(stall))
 			defer cancel()
 			require.Equal(t, greeting, g.take(t))
 			synctest.Wait()
@@ -130,7 +130,7 @@ func TestPortableEndsAreCountedByReason(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				hub := newHub(t)
 				g := newGate()
-				done, cancel := g.behind(hub, serve.WithStallTimeout(10*time.Second))
+				done, cancel := g.behind(hub, stream.WithStallTimeout(10*time.Second))
 				defer cancel()
 				g.take(t)
 				synctest.Wait()

@@ -1,4 +1,4 @@
-package serve_test
+package stream_test
 
 import (
 	"context"
