@@ -16,6 +16,9 @@ type entry struct {
 	buf *bytebufferpool.ByteBuffer // frame with its ID; owned by the slot
 	off int                        // where the frame starts in buf
 
+	id   eventID // 0: ephemeral, not for the log
+	prev eventID // the highest ID before this event
+
 	one   [1]string // the audience's only user
 	users []string  // the audience's users where there are several, sorted, without duplicates
 	topic string
@@ -27,10 +30,9 @@ type entry struct {
 	// the slot; atomic for Shutdown, which looks at slots it does not hold.
 	wait atomic.Pointer[commitWait]
 
-	private   bool // one or users is the audience
-	ephemeral bool // has no ID and is not logged
-	last      bool // last of its push: a journal batch ends only here
-	failed    bool // the log did not take it; set by the journal before it advances
+	private bool // one or users is the audience
+	last    bool // last of its push: a journal batch ends only here
+	failed  bool // the log did not take it; set by the journal before it advances
 
 	// tally collects, for an event that is not private, the verdict of the
 	// shards in mask: each subtracts one from the low half, and adds one to the
@@ -40,6 +42,12 @@ type entry struct {
 }
 
 const tallyReceiver = 1 << 32
+
+// ephemeral says whether the event has no ID and is not for the log.
+func (e *entry) ephemeral() bool { return e.id == 0 }
+
+// upTo is the highest ID up to and with this event.
+func (e *entry) upTo() eventID { return max(e.id, e.prev) }
 
 // frame returns the event's bytes on the wire, valid while the slot is held.
 func (e *entry) frame() []byte { return e.buf.B[e.off:] }
@@ -73,7 +81,7 @@ func (e *entry) audience() []string {
 func (e *entry) event() *wire.Event {
 	ev := decodeFrame(e.frame())
 	// The audience lies in the slot, which the callback outlives.
-	ev.Topic, ev.Key, ev.Users, ev.Ephemeral = e.topic, e.key, slices.Clone(e.audience()), e.ephemeral
+	ev.Topic, ev.Key, ev.Users, ev.Ephemeral = e.topic, e.key, slices.Clone(e.audience()), e.ephemeral()
 	return ev
 }
 
@@ -85,5 +93,6 @@ func (e *entry) release(pool *framePool) {
 		e.wait.Store(nil)
 	}
 	e.one[0], e.topic, e.key = "", "", ""
-	e.mask, e.private, e.ephemeral, e.last, e.failed = 0, false, false, false, false
+	e.id, e.prev, e.mask = 0, 0, 0
+	e.private, e.last, e.failed = false, false, false
 }

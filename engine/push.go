@@ -72,14 +72,15 @@ func (r *Result) Wait(ctx context.Context) ([]uint64, error) {
 	return r.ids, nil
 }
 
-// appendIDs lists the IDs of a push that began at first.
-func appendIDs(ids []uint64, first uint64, events []*wire.Event) []uint64 {
-	for i, e := range events {
-		id := first + uint64(i)
+// appendIDs lists the IDs of a push whose first event with an ID has first.
+func appendIDs(ids []uint64, first eventID, events []*wire.Event) []uint64 {
+	for _, e := range events {
 		if e.Ephemeral {
-			id = 0
+			ids = append(ids, 0)
+			continue
 		}
-		ids = append(ids, id)
+		ids = append(ids, uint64(first))
+		first++
 	}
 	return ids
 }
@@ -94,7 +95,7 @@ const (
 
 // pushed is what a push leaves.
 type pushed struct {
-	first uint64
+	first eventID
 	wait  *commitWait // in mode keepWait
 }
 
@@ -124,7 +125,11 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 	if uids != nil {
 		whom = h.audienceOf(uids)
 	}
+	logged := 0
 	for i, e := range events {
+		if !e.Ephemeral {
+			logged++
+		}
 		b, err := h.encode(e)
 		if err != nil {
 			h.putBack(bufs)
@@ -139,7 +144,7 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 		h.putBack(bufs)
 		return p, err
 	}
-	p.first, err = h.ring.Claim(ctx, len(events))
+	claimed, number, err := h.ring.ClaimNumbered(ctx, len(events), logged)
 	if err != nil {
 		h.putBack(bufs)
 		return p, claimError(err)
@@ -148,14 +153,16 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 	if h.journal != nil {
 		wait = h.lendWait()
 	}
-	mask := h.fillSlots(p.first, bufs, events, uids, whom, wait)
-	last := p.first + uint64(len(events)) - 1
-	h.ring.Publish(p.first, len(events))
+	first := position(claimed)
+	last := first + position(len(events)) - 1
+	p.first = eventID(number)
+	mask := h.fillSlots(first, p.first, bufs, events, uids, whom, wait)
+	h.ring.Publish(claimed, len(events))
 	if h.journal == nil || h.cfg.immediate {
-		if h.ring.Claimed() != last {
+		if h.ring.Claimed() != uint64(last) {
 			mask = h.all // later pushes, of whatever audience, may have been held back by this one
 		}
-		h.wakeFor(p.first, last, mask)
+		h.wakeFor(first, last, mask)
 	}
 	if wait == nil {
 		return p, nil
@@ -186,15 +193,17 @@ func (h *Hub) seeToCommit(ctx context.Context, wait *commitWait, mode pushMode) 
 
 // fillSlots hands the encoded events to the ring and returns the shards
 // concerned. From Publish on the slots belong to the readers.
-func (h *Hub) fillSlots(first uint64, bufs []*bytebufferpool.ByteBuffer, events []*wire.Event, uids []string, whom audience, wait *commitWait) (mask uint64) {
+func (h *Hub) fillSlots(first position, id eventID, bufs []*bytebufferpool.ByteBuffer, events []*wire.Event, uids []string, whom audience, wait *commitWait) (mask uint64) {
 	var held int64
 	for i, ev := range events {
-		seq := first + uint64(i)
-		e := h.ring.Slot(seq)
+		e := h.slot(first + position(i))
 		e.buf = bufs[i]
 		e.off = wire.IDHeadroom
+		e.id, e.prev = 0, id-1
 		if !ev.Ephemeral {
-			e.off = wire.PutID(e.buf.B[:wire.IDHeadroom], seq)
+			e.id = id
+			e.off = wire.PutID(e.buf.B[:wire.IDHeadroom], uint64(id))
+			id++
 		}
 		a := whom
 		if uids == nil {
@@ -204,7 +213,7 @@ func (h *Hub) fillSlots(first uint64, bufs []*bytebufferpool.ByteBuffer, events 
 			}
 		}
 		e.one[0], e.users, e.private, e.mask = a.one, a.users, a.private, a.mask
-		e.topic, e.key, e.ephemeral = ev.Topic, ev.Key, ev.Ephemeral
+		e.topic, e.key = ev.Topic, ev.Key
 		if wait != nil {
 			e.wait.Store(wait)
 		}
