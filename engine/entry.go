@@ -17,9 +17,11 @@ type entry struct {
 	off int                        // where the frame starts in buf
 
 	one   [1]string // the audience's only user
-	users []string  // the audience's users where there are several, sorted, without duplicates
+	crowd *crowd    // the audience where there are several
 	topic string
 	key   string
+
+	held int64 // bytes that the hub counts for the slot: see parcel.heldBy
 
 	mask uint64 // shards that may have receivers, by bit
 
@@ -27,7 +29,7 @@ type entry struct {
 	// the slot; atomic for Shutdown, which looks at slots it does not hold.
 	wait atomic.Pointer[commitWait]
 
-	private   bool // one or users is the audience
+	private   bool // one or crowd is the audience
 	ephemeral bool // has no ID and is not logged
 	last      bool // last of its push: a journal batch ends only here
 	failed    bool // the log did not take it; set by the journal before it advances
@@ -46,15 +48,10 @@ func (e *entry) frame() []byte { return e.buf.B[e.off:] }
 
 // forUser says whether uid is in a private entry's audience.
 func (e *entry) forUser(uid string) bool {
-	if e.users == nil {
+	if e.crowd == nil {
 		return e.one[0] == uid
 	}
-	for _, u := range e.users {
-		if u == uid {
-			return true
-		}
-	}
-	return false
+	return e.crowd.has(uid)
 }
 
 // audience returns the users as a log records them: nil for everyone.
@@ -62,8 +59,8 @@ func (e *entry) audience() []string {
 	if !e.private {
 		return nil
 	}
-	if e.users != nil {
-		return e.users
+	if e.crowd != nil {
+		return e.crowd.names
 	}
 	return e.one[:]
 }
@@ -80,7 +77,7 @@ func (e *entry) event() *wire.Event {
 // release gives the slot's buffer back and lets go of everything it refers to.
 func (e *entry) release(pool *framePool) {
 	pool.put(e.buf)
-	e.buf, e.users = nil, nil
+	e.buf, e.crowd, e.held = nil, nil, 0
 	if e.wait.Load() != nil {
 		e.wait.Store(nil)
 	}

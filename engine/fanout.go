@@ -92,13 +92,11 @@ func (s *shard) mark(from, to uint64) (everybody uint64) {
 		if !e.failed && e.mask&s.bit != 0 {
 			bit := uint64(1) << (seq - from)
 			switch {
-			case e.private && e.users == nil:
+			case e.private && e.crowd == nil:
 				s.markUser(e, e.one[0], bit)
 			case e.private:
-				for _, uid := range e.users {
-					if s.hub.shardOf(uid) == s.id {
-						s.markUser(e, uid, bit)
-					}
+				for i := range e.crowd.in(s.id) {
+					s.markUser(e, e.crowd.names[e.crowd.at(s.id, i)], bit)
 				}
 			case e.topic != "":
 				if t := s.topics[e.topic]; t != nil {

@@ -91,7 +91,7 @@ func NewHub(opts ...HubOption) *Hub {
 	}
 	h.origin = h.firstID() - 1
 	h.ring = ringbuf.NewRing(cfg.buffer, h.origin, func(_ uint64, e *entry) {
-		h.frames.held.Add(-int64(len(e.buf.B)))
+		h.frames.held.Add(-e.held)
 		e.release(&h.frames)
 	})
 	h.wakeStep = uint64(max(1, cfg.buffer/8))

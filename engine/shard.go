@@ -154,8 +154,8 @@ func (s *shard) advance(to uint64) {
 }
 
 // historyAt returns the oldest sequence that the shard keeps once it is at to:
-// the window's, or a later one where frames are so large that the ring holds
-// too many bytes; then the latest ringBytes of them stay. The sum is carried
+// the window's, or a later one where frames or audiences are so large that the
+// ring holds too many bytes; then the latest ringBytes of them stay. The sum is carried
 // from one call to the next, so that an event costs the same in any ring.
 func (s *shard) historyAt(to uint64) uint64 {
 	low := to + 1 - uint64(s.hub.cfg.window)
@@ -170,10 +170,10 @@ func (s *shard) historyAt(to uint64) uint64 {
 		t.low, from = s.oldest(), s.oldest()
 	}
 	for seq := from; seq != to+1; seq++ {
-		t.sum += s.frameBytes(seq)
+		t.sum += s.heldBytes(seq)
 	}
 	for before(t.low, low) || t.sum > room && t.low != to+1 {
-		t.sum -= s.frameBytes(t.low)
+		t.sum -= s.heldBytes(t.low)
 		t.low++
 	}
 	return t.low
@@ -187,7 +187,7 @@ type tightHistory struct {
 	sum int64
 }
 
-func (s *shard) frameBytes(seq uint64) int64 { return int64(len(s.hub.ring.Slot(seq).buf.B)) }
+func (s *shard) heldBytes(seq uint64) int64 { return s.hub.ring.Slot(seq).held }
 
 // cursor is the shard's position: every event ≤ it has been through deliver.
 func (s *shard) cursor() uint64 { return s.reader.Cursor() }
