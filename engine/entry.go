@@ -1,10 +1,8 @@
 package engine
 
 import (
-	"slices"
 	"sync/atomic"
 
-	"github.com/spatehub/spate/wire"
 	"github.com/valyala/bytebufferpool"
 )
 
@@ -33,6 +31,10 @@ type entry struct {
 	ephemeral bool // has no ID and is not logged
 	last      bool // last of its push: a journal batch ends only here
 	failed    bool // the log did not take it; set by the journal before it advances
+
+	// lost is the copy for failure callbacks, where one was needed. A shard that
+	// holds the slot sets it; dead ones are replaced.
+	lost atomic.Pointer[lostEvent]
 
 	// tally collects, for an event that is not private, the verdict of the
 	// shards in mask: each subtracts one from the low half, and adds one to the
@@ -65,21 +67,15 @@ func (e *entry) audience() []string {
 	return e.one[:]
 }
 
-// event rebuilds the event from its frame, for a callback: the publisher's own
-// Event may have changed since.
-func (e *entry) event() *wire.Event {
-	ev := decodeFrame(e.frame())
-	// The audience lies in the slot, which the callback outlives.
-	ev.Topic, ev.Key, ev.Users, ev.Ephemeral = e.topic, e.key, slices.Clone(e.audience()), e.ephemeral
-	return ev
-}
-
 // release gives the slot's buffer back and lets go of everything it refers to.
 func (e *entry) release(pool *framePool) {
 	pool.put(e.buf)
 	e.buf, e.crowd, e.held = nil, nil, 0
 	if e.wait.Load() != nil {
 		e.wait.Store(nil)
+	}
+	if e.lost.Load() != nil {
+		e.lost.Store(nil)
 	}
 	e.one[0], e.topic, e.key = "", "", ""
 	e.mask, e.private, e.ephemeral, e.last, e.failed = 0, false, false, false, false

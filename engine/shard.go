@@ -22,6 +22,12 @@ const (
 	liveBudget = 2 << 20
 	// maskedBatch bounds them where some are not for everybody: one bit each.
 	maskedBatch = 64
+	// What is looked at costs too, in the unit of a byte that is written: a look at
+	// an entry of the window, at one user of an audience, at one topic of a
+	// client that comes or goes.
+	lookCost  = 32
+	markCost  = 128
+	topicCost = 256
 	// passBudget is what a shard spends before it lets other goroutines of the
 	// processor go first, so that a sweep over very many clients keeps nobody
 	// else's private event waiting. A write costs writeCost and its bytes.
@@ -64,7 +70,8 @@ type shard struct {
 	join    joined   // the batch for everybody
 	variant variants // the batch by audience
 	touched []*client
-	gather  joined // for one client
+	offline []uint32 // of the audience being marked, by index
+	gather  joined   // for one client
 	newest  map[conflationKey]uint64
 	skipped []uint64 // events that gatherWindow left out, because newer ones replace them
 	spare   *lag     // of the client that recovered last, for the next in trouble
@@ -257,6 +264,13 @@ func (s *shard) hungUp(c *client) {
 func (s *shard) write(c *client, p []byte) (int, error) {
 	s.cost += writeCost + len(p)
 	return c.sink.Write(p)
+}
+
+// spend counts work other than writing, and lets others go first where it is
+// much.
+func (s *shard) spend(cost int) {
+	s.cost += cost
+	s.yield()
 }
 
 // yield lets other goroutines run once in a while within a long sweep.
