@@ -58,7 +58,7 @@ type config struct {
 }
 
 // WithStore keeps every event in s, so that clients can resume across
-// restarts. A persist.Log (persist.Open, persist.NewMemory) is used as such
+// restarts. A persist.Log (pebblelog.Open, persist.NewMemory) is used as such
 // and closed with the hub; a plain Store is called for each event.
 func WithStore(s persist.Store) HubOption { return func(c *config) { c.store = s } }
 

@@ -141,7 +141,7 @@ func (l *storeLog) begin(recs []Record) error {
 	if l.mu.closed {
 		return ErrClosed
 	}
-	if err := checkBatch(recs, l.mu.last); err != nil {
+	if err := CheckBatch(recs, l.mu.last); err != nil {
 		return err
 	}
 	if len(recs) > 0 && l.mu.started == 0 {
@@ -158,7 +158,7 @@ func (l *storeLog) save(ctx context.Context, r *Record) error {
 	if private && loses {
 		return ErrStoreLoses
 	}
-	e, err := eventOf(r)
+	e, err := EventOf(r)
 	if err != nil {
 		return err
 	}
