@@ -65,6 +65,10 @@ lint: ## gofmt, go vet and staticcheck on all modules
 	@echo "== go vet, staticcheck with -tags spatecheck"
 	@$(GO) vet -tags spatecheck ./ringbuf/... ./engine/... && $(TOOLS) staticcheck -tags spatecheck ./ringbuf/... ./engine/...
 
+.PHONY: interop
+interop: ## The hub with clients and proxies of others, through kill -9 (skips what is not on the machine)
+	cd interop && $(GO) test -count=1 -timeout 10m -v ./...
+
 .PHONY: fuzz
 fuzz: ## Each fuzz target for FUZZTIME (10s)
 	GO=$(GO) scripts/fuzz.sh $(FUZZTIME)

@@ -23,6 +23,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	_ = os.Chmod(scratch, 0o755) // a proxy may give up its rights
 	code := m.Run()
 	os.RemoveAll(scratch)
 	os.Exit(code)
