@@ -35,8 +35,11 @@ func Lent(h *Hub) (n int64, counted bool) { return h.frames.lent.Load(), checked
 // Pushers returns how many pushes are under way.
 func Pushers(h *Hub) int64 { return h.pushers.Load() }
 
-// HeldBytes returns the bytes of the frames that the ring holds.
+// HeldBytes returns the bytes that the ring holds, frames and names.
 func HeldBytes(h *Hub) int64 { return h.frames.held.Load() }
+
+// NoticeBytes returns the bytes that wait for failure callbacks.
+func NoticeBytes(h *Hub) int64 { return h.notices.bytes.Load() }
 
 // WithRingBytes sets the bound of HeldBytes for history; publishers wait at
 // MemoryFactor times it.

@@ -92,14 +92,12 @@ func (s *shard) mark(from, to position) (everybody uint64) {
 		if !e.failed && e.mask&s.bit != 0 {
 			bit := uint64(1) << (seq - from)
 			switch {
-			case e.private && e.users == nil:
-				s.markUser(e, e.one[0], bit)
-			case e.private:
-				for _, uid := range e.users {
-					if s.hub.shardOf(uid) == s.id {
-						s.markUser(e, uid, bit)
-					}
+			case e.private && e.crowd == nil:
+				if !s.markUser(e, e.one[0], bit) {
+					s.hub.tellFailed(e.one[0], e)
 				}
+			case e.private:
+				s.markCrowd(e, bit)
 			case e.topic != "":
 				if t := s.topics[e.topic]; t != nil {
 					for _, c := range t.members {
@@ -116,10 +114,25 @@ func (s *shard) mark(from, to position) (everybody uint64) {
 	}
 }
 
-// markUser marks the user's connections. A user without one that is entitled
-// is told to the failure callback.
-func (s *shard) markUser(e *entry, uid string, bit uint64) {
-	found := false
+// markCrowd marks the connections of the shard's users among several, and tells
+// the failure callback of those without one.
+func (s *shard) markCrowd(e *entry, bit uint64) {
+	s.offline = s.offline[:0]
+	for n := range e.crowd.in(s.id) {
+		if i := e.crowd.at(s.id, n); !s.markUser(e, e.crowd.names[i], bit) && s.hub.notices.wanted() {
+			s.offline = append(s.offline, uint32(i))
+		}
+		s.spend(markCost)
+	}
+	s.hub.tellFailedMany(s.offline, e)
+	if cap(s.offline) > maxBatch {
+		s.offline = nil // the largest audience of a day
+	}
+}
+
+// markUser marks the user's connections. It returns whether there is one that is
+// entitled.
+func (s *shard) markUser(e *entry, uid string, bit uint64) (found bool) {
 	for c := s.users[uid]; c != nil; c = c.next {
 		if e.topic == "" || c.follows(e.topic) {
 			s.touch(c, bit)
@@ -129,8 +142,8 @@ func (s *shard) markUser(e *entry, uid string, bit uint64) {
 	if !found {
 		s.n.pushed++
 		s.n.noReceiver++
-		s.hub.tellFailed(uid, e)
 	}
+	return found
 }
 
 func (s *shard) touch(c *client, bit uint64) {

@@ -90,7 +90,7 @@ func NewHub(opts ...HubOption) *Hub {
 	}
 	h.origin = point{id: h.firstID() - 1}
 	h.ring = ringbuf.NewRing(cfg.buffer, uint64(h.origin.pos), func(_ uint64, e *entry) {
-		h.frames.held.Add(-int64(len(e.buf.B)))
+		h.frames.held.Add(-e.held)
 		e.release(&h.frames)
 	}, ringbuf.WithNumber(uint64(h.origin.id)))
 	h.wakeStep = position(max(1, cfg.buffer/8))

@@ -197,31 +197,45 @@ func (j *journal) settle(run *journalRun, err error) {
 	j.waits = waits
 }
 
-// fail marks the run's events as not taken, so that no shard delivers them.
+// fail marks what the log did not take, so that no shard delivers it: with an
+// event of a push, the push's ephemeral ones, which nobody asked the log for.
 func (j *journal) fail(run *journalRun, err error) {
 	taken := 0
 	if partial := (*persist.PartialError)(nil); errors.As(err, &partial) {
 		taken = partial.Taken
 	}
 	err = fmt.Errorf("%w: %w", ErrLog, err)
+	begin, bad := run.from, false // of the push
 	for seq := run.from; ; seq++ {
 		e := j.hub.slot(seq)
 		if !e.ephemeral() {
 			if taken > 0 {
 				taken--
 			} else {
-				if !j.hub.cfg.immediate {
-					e.failed = true
-				}
-				j.hub.logFailed.Add(1)
-				if w := e.wait.Load(); w != nil {
-					w.err = err
+				bad = true
+				j.failOne(e, err)
+			}
+		}
+		if e.last {
+			for ; bad && begin != seq+1; begin++ {
+				if e := j.hub.slot(begin); e.ephemeral() && !j.hub.cfg.immediate {
+					j.failOne(e, err)
 				}
 			}
+			begin, bad = seq+1, false
 		}
 		if seq == run.to {
 			return
 		}
+	}
+}
+
+// failOne marks one event. With immediate delivery it is under way already.
+func (j *journal) failOne(e *entry, err error) {
+	e.failed = !j.hub.cfg.immediate
+	j.hub.logFailed.Add(1)
+	if w := e.wait.Load(); w != nil {
+		w.err = err
 	}
 }
 

@@ -74,7 +74,7 @@ func (j *journal) boundary(from, to position) position {
 	last := from - 1
 	for seq := from; ; seq++ {
 		e := j.hub.slot(seq)
-		size += len(e.frame()) + indexCost*len(e.users)
+		size += len(e.frame()) + indexCost*len(e.audience())
 		if e.last {
 			last = seq
 			if size > journalBytes {

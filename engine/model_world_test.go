@@ -15,7 +15,6 @@ import (
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/ringbuf"
 	"github.com/spatehub/spate/wire"
-	"github.com/valyala/bytebufferpool"
 )
 
 // This file is the world of the model check: the real ring, shard, journal
@@ -216,16 +215,15 @@ func (w *modelWorld) publish(n int) bool {
 			m.key = fmt.Sprint(e.Topic, "/", e.Key, e.Ephemeral)
 		}
 		w.events[seq] = m
-		buf, err := w.h.encode(e)
+		var load parcel
+		events := []*wire.Event{e}
+		bufs, err := w.h.pack(&load, nil, uids, events)
 		if err != nil {
-			w.fail("encode: %v", err)
+			w.fail("pack: %v", err)
 			return false
 		}
-		var whom audience
-		if uids != nil {
-			whom = w.h.audienceOf(uids)
-		}
-		w.h.fillSlots(seq, m.next(), []*bytebufferpool.ByteBuffer{buf}, []*wire.Event{e}, uids, whom, nil)
+		w.h.frames.held.Add(load.held)
+		w.h.fillSlots(seq, m.next(), &load, bufs, events, nil)
 	}
 	w.h.ring.Publish(first, n)
 	return true

@@ -76,7 +76,8 @@ func WithImmediateDelivery() HubOption { return func(c *config) { c.immediate = 
 
 // WithPushFailedHandleFn calls fn for each event that could not be delivered
 // to a user: no connection, overflow, time-out, write error, closed hub. fn
-// runs on the worker pool, possibly several at a time; the event is a copy.
+// runs on the worker pool, possibly several at a time. The event is fn's own, but
+// for its list of users, which the calls for one event share: not to be changed.
 func WithPushFailedHandleFn(fn func(uid string, e *wire.Event)) HubOption {
 	return func(c *config) { c.failed = fn }
 }

@@ -22,6 +22,12 @@ const (
 	liveBudget = 2 << 20
 	// maskedBatch bounds them where some are not for everybody: one bit each.
 	maskedBatch = 64
+	// What is looked at costs too, in the unit of a byte that is written: a look at
+	// an entry of the window, at one user of an audience, at one topic of a
+	// client that comes or goes.
+	lookCost  = 32
+	markCost  = 128
+	topicCost = 256
 	// passBudget is what a shard spends before it lets other goroutines of the
 	// processor go first, so that a sweep over very many clients keeps nobody
 	// else's private event waiting. A write costs writeCost and its bytes.
@@ -64,7 +70,8 @@ type shard struct {
 	join    joined   // the batch for everybody
 	variant variants // the batch by audience
 	touched []*client
-	gather  joined // for one client
+	offline []uint32 // of the audience being marked, by index
+	gather  joined   // for one client
 	newest  map[conflationKey]position
 	skipped []position // events that gatherWindow left out, because newer ones replace them
 	spare   *lag       // of the client that recovered last, for the next in trouble
@@ -157,8 +164,8 @@ func (s *shard) advance(to position) {
 }
 
 // historyAt returns the oldest position that the shard keeps once it is at to:
-// the window's, or a later one where frames are so large that the ring holds
-// too many bytes; then the latest ringBytes of them stay. The sum is carried
+// the window's, or a later one where frames or audiences are so large that the
+// ring holds too many bytes; then the latest ringBytes of them stay. The sum is carried
 // from one call to the next, so that an event costs the same in any ring.
 func (s *shard) historyAt(to position) position {
 	low := to + 1 - position(s.hub.cfg.window)
@@ -173,10 +180,10 @@ func (s *shard) historyAt(to position) position {
 		t.low, from = s.oldest(), s.oldest()
 	}
 	for seq := from; seq != to+1; seq++ {
-		t.sum += s.frameBytes(seq)
+		t.sum += s.heldBytes(seq)
 	}
 	for t.low.before(low) || t.sum > room && t.low != to+1 {
-		t.sum -= s.frameBytes(t.low)
+		t.sum -= s.heldBytes(t.low)
 		t.low++
 	}
 	return t.low
@@ -190,7 +197,7 @@ type tightHistory struct {
 	sum int64
 }
 
-func (s *shard) frameBytes(p position) int64 { return int64(len(s.hub.slot(p).buf.B)) }
+func (s *shard) heldBytes(p position) int64 { return s.hub.slot(p).held }
 
 // runMail handles what was asked of clients since the last pass.
 func (s *shard) runMail() {
@@ -254,6 +261,13 @@ func (s *shard) hungUp(c *client) {
 func (s *shard) write(c *client, p []byte) (int, error) {
 	s.cost += writeCost + len(p)
 	return c.sink.Write(p)
+}
+
+// spend counts work other than writing, and lets others go first where it is
+// much.
+func (s *shard) spend(cost int) {
+	s.cost += cost
+	s.yield()
 }
 
 // yield lets other goroutines run once in a while within a long sweep.
