@@ -159,12 +159,12 @@ var wrongPushes = []struct{ body, field string }{
 func TestPushRefusesByField(t *testing.T) {
 	hub := newHub(t)
 	h := stream.PushHandler(hub)
-	before := hub.Position()
+	before := hub.LastID()
 	for _, c := range wrongPushes {
 		rec := post(h, c.body)
 		require.Equal(t, http.StatusBadRequest, rec.Code, "%s: %s", c.body, rec.Body)
 		refused(t, rec, http.StatusBadRequest, c.field)
-		require.Equal(t, before, hub.Position(), c.body)
+		require.Equal(t, before, hub.LastID(), c.body)
 	}
 	accepted(t, post(h, `{"events":[{"data":"x"}]}`))
 }
@@ -172,7 +172,7 @@ func TestPushRefusesByField(t *testing.T) {
 func TestPushLimits(t *testing.T) {
 	hub := newHub(t, engine.WithMaxEventSize(2000))
 	h := stream.PushHandler(hub, stream.WithPushBodyLimit(10_000), stream.WithPushEventLimit(3))
-	before := hub.Position()
+	before := hub.LastID()
 
 	events := func(n int, data string) string {
 		return `{"events":[` + strings.Repeat(`{"data":"`+data+`"},`, n-1) + `{"data":"` + data + `"}]}`
@@ -182,7 +182,7 @@ func TestPushLimits(t *testing.T) {
 	refused(t, post(h, events(1, strings.Repeat("x", 3000))), 413, "events")
 	a := refused(t, post(h, `{"`+strings.Repeat("n", 5000)+`":1}`), 400, strings.Repeat("n", 64)+"...")
 	require.Less(t, len(a.Error), 100)
-	require.Equal(t, before, hub.Position())
+	require.Equal(t, before, hub.LastID())
 	require.Len(t, accepted(t, post(h, events(3, "x"))), 3)
 
 	small := newHub(t, engine.WithChanBufferSize(16))
@@ -199,14 +199,14 @@ func TestPushMethodAndContentType(t *testing.T) {
 		require.Equal(t, "POST", rec.Header().Get("Allow"))
 	}
 	const body = `{"events":[{"data":"x"}]}`
-	before := hub.Position()
+	before := hub.LastID()
 	for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/json/x", ";"} {
 		refused(t, post(h, body, "Content-Type", kind), 415, "Content-Type")
 	}
 	// A browser sends a body without a type for any page, unasked.
 	refused(t, post(h, body, "Content-Type", "", "Sec-Fetch-Site", "cross-site"), 415, "Content-Type")
 	refused(t, post(h, body, "Content-Type", "", "Origin", "https://evil.example"), 415, "Content-Type")
-	require.Equal(t, before, hub.Position())
+	require.Equal(t, before, hub.LastID())
 
 	accepted(t, post(h, body, "Content-Type", ""))
 	accepted(t, post(h, body, "Content-Type", "Application/JSON; charset=UTF-8"))
