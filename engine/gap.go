@@ -4,7 +4,7 @@ import "github.com/spatehub/spate/wire"
 
 // GapEvent is the type of the event that tells a client of lost history. Its
 // data is a Gap as JSON; it has no ID.
-const GapEvent = "gap"
+const GapEvent = wire.GapType
 
 // Gap is the data of a gap event: events after From up to and including To
 // that were meant for the client may be missing. From is the client's own last
