@@ -83,10 +83,11 @@ type keptEvent struct {
 	frame []byte // nil once a newer event replaced it
 }
 
-// keep adds a record and leaves out the one that it replaces.
-func (s *shard) keep(c *client, r *persist.Record) {
+// keep adds a record, with its frame in the client's form, and leaves out the one
+// that it replaces.
+func (s *shard) keep(c *client, r *persist.Record, frame []byte) {
 	k := &c.lag.history.kept
-	e := keptEvent{id: r.ID, frame: r.Frame, key: conflationKey{topic: r.Topic, key: r.Key}}
+	e := keptEvent{id: r.ID, key: conflationKey{topic: r.Topic, key: r.Key}}
 	if r.Key != "" {
 		if k.newest == nil {
 			k.newest = map[conflationKey]int{}
@@ -96,7 +97,7 @@ func (s *shard) keep(c *client, r *persist.Record) {
 		}
 		k.newest[e.key] = len(k.events)
 	}
-	e.frame = slices.Clone(e.frame) // the page is shared and large
+	e.frame = slices.Clone(frame) // the page is shared and large
 	k.events = append(k.events, e)
 	k.bytes += len(e.frame)
 	k.compact()
@@ -145,13 +146,13 @@ func (s *shard) sendKept(c *client) bool {
 	for len(k.events) > 0 {
 		j.reset()
 		i := 0
-		for ; i < len(k.events) && len(j.data) < sendBytes; i++ {
+		for ; i < len(k.events) && len(j.bytes()) < sendBytes; i++ {
 			if e := &k.events[i]; e.frame != nil {
 				j.add(e.id, e.frame)
 			}
 		}
 		pos := c.pos
-		all := len(j.parts) == 0 || s.send(c, j)
+		all := j.len() == 0 || s.send(c, j)
 		if c.state == stateClosed {
 			return false
 		}

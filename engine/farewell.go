@@ -26,20 +26,20 @@ type Disconnect struct {
 // where it is shorter.
 const farewellTime = 5 * time.Second
 
-// farewells are the disconnect events. An ending without one is not told: the
-// peer is gone, or takes no bytes.
-var farewells = [endings][]byte{
+// farewells are the disconnect events, which end their streams. An ending
+// without one is not told: the peer is gone, or takes no bytes.
+var farewells = [endings]word{
 	endOverflow: farewell("overflow"),
 	endHistory:  farewell("history"),
 	endClosed:   farewell("closed"),
 }
 
-func farewell(reason string) []byte {
+func farewell(reason string) word {
 	frame, err := wire.AppendEvent(nil, &wire.Event{Event: DisconnectEvent, Data: Disconnect{Reason: reason}})
 	if err != nil {
 		panic("engine: disconnect event: " + err.Error()) // a constant
 	}
-	return frame
+	return lastWord(frame)
 }
 
 // leave is the state of a client that is leaving.
@@ -52,7 +52,7 @@ type leave struct {
 // end ends a connection, with a word to the client where it can act on the
 // reason. Not to be called within a sweep; see doom.
 func (s *shard) end(c *client, reason error) {
-	if farewells[endingOf(reason)] == nil {
+	if farewells[endingOf(reason)][c.form] == nil {
 		s.close(c, reason)
 		return
 	}
@@ -102,7 +102,7 @@ func (s *shard) takeLeave(c *client) {
 		return
 	}
 	l.told = true
-	s.keepRest(c, farewells[endingOf(l.reason)])
+	s.keepRest(c, farewells[endingOf(l.reason)][c.form])
 }
 
 // outcome returns what a leaving client that is closed for reason is counted

@@ -12,12 +12,12 @@ import (
 // of the run, or failed.
 func (s *shard) stop(c *client, j *joined, n int, err error) {
 	took := j.taken(n)
-	s.n.pushed += uint64(len(j.parts))
+	s.n.pushed += uint64(j.len())
 	s.n.delivered += uint64(took)
 
 	l := s.startLag(c, stateLagging)
-	l.queued = len(j.parts) - took
-	l.queuedBytes = len(j.data) - n
+	l.queued = j.len() - took
+	l.queuedBytes = len(j.bytes()) - n
 	if n > 0 {
 		c.wroteTick = s.tick
 	}
@@ -34,9 +34,9 @@ func (s *shard) stop(c *client, j *joined, n int, err error) {
 func (s *shard) block(c *client, j *joined, n, took int) {
 	c.full()
 	c.pos = j.before(took)
-	if cut := j.start(took); n > cut {
-		s.keepRest(c, j.data[n:j.end(took)])
-		c.pos = j.parts[took].seq
+	if rest := j.rest(n, took); rest != nil {
+		s.keepRest(c, rest)
+		c.pos = j.seq(took)
 		c.restSeq = c.pos
 	}
 	if before(c.pos, s.lagLow) {
@@ -100,11 +100,11 @@ func (s *shard) recover(c *client) {
 // are in the window behind pos.
 func (s *shard) enqueue(c *client, j *joined) {
 	l := c.lag
-	s.n.pushed += uint64(len(j.parts))
-	l.queued += len(j.parts)
-	l.queuedBytes += len(j.data)
+	s.n.pushed += uint64(j.len())
+	l.queued += j.len()
+	l.queuedBytes += len(j.bytes())
 	if l.queued > s.hub.cfg.queue() || l.queuedBytes > s.hub.cfg.queueBytes {
-		s.overflow(c, j.parts[0].seq)
+		s.overflow(c, j.seq(0))
 	}
 }
 
@@ -175,7 +175,7 @@ func (s *shard) flushWindow(c *client) bool {
 		return true
 	}
 	to := s.gatherWindow(c, &s.gather)
-	if len(s.gather.parts) > 0 && !s.send(c, &s.gather) {
+	if s.gather.len() > 0 && !s.send(c, &s.gather) {
 		s.leaveOut(c)
 		return false
 	}
@@ -203,7 +203,7 @@ func (s *shard) gatherWindow(c *client, j *joined) (reached uint64) {
 	newest := s.newestKeys(c, last)
 	s.skipped = s.skipped[:0]
 	reached = c.pos
-	for before(reached, last) && len(j.data) < sendBytes {
+	for before(reached, last) && len(j.bytes()) < sendBytes {
 		reached++
 		e := s.hub.ring.Slot(reached)
 		if !c.awaits(reached, e) {
@@ -213,7 +213,7 @@ func (s *shard) gatherWindow(c *client, j *joined) (reached uint64) {
 			s.skipped = append(s.skipped, reached)
 			continue
 		}
-		j.add(reached, e.frame())
+		j.add(reached, e.in(c.form))
 	}
 	return reached
 }
@@ -227,15 +227,15 @@ func (c *client) awaits(seq uint64, e *entry) bool {
 // send writes a run to a client that is not live. It returns whether all was
 // taken; if not, the client waits for its sink or is closed.
 func (s *shard) send(c *client, j *joined) bool {
-	n, err := s.write(c, j.data)
+	n, err := s.write(c, j.bytes())
 	took := j.taken(n)
 	for i := range took {
-		s.sent(c, j.parts[i].seq)
+		s.sent(c, j.seq(i))
 	}
 	if n > 0 {
 		s.progress(c, n)
 	}
-	if err == nil && n == len(j.data) {
+	if err == nil && n == len(j.bytes()) {
 		return true
 	}
 	if err != nil {
@@ -340,15 +340,6 @@ func (s *shard) eachWaiting(c *client, from, to uint64, fn func(*entry)) {
 			fn(e)
 		}
 	}
-}
-
-// before returns the position of a client that has got the first i events of
-// the run.
-func (j *joined) before(i int) uint64 {
-	if i == 0 {
-		return j.parts[0].seq - 1
-	}
-	return j.parts[i-1].seq
 }
 
 // ticksOf converts a duration to ticks of the hub's clock, at least one, and at

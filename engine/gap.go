@@ -17,6 +17,22 @@ type Gap struct {
 // maxGapName bounds how much of a client's garbage is sent back to it.
 const maxGapName = 64
 
+// gapWord is a gap event and what it tells. Those who come back together, after
+// a restart, mostly are told the same.
+type gapWord struct {
+	from string
+	to   uint64
+	word word
+}
+
+// of makes w the gap event from..to, unless it is.
+func (w *gapWord) of(from string, to uint64) *word {
+	if w.from != from || w.to != to || w.word[FormPlain] == nil {
+		*w = gapWord{from: from, to: to, word: newWord(appendGap(nil, from, to))}
+	}
+	return &w.word
+}
+
 func appendGap(dst []byte, from string, to uint64) []byte {
 	e := wire.Event{Event: GapEvent, Data: Gap{From: from, To: wire.FormatID(to)}}
 	frame, err := wire.AppendEvent(dst, &e)

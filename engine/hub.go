@@ -230,6 +230,9 @@ func (h *Hub) Subscribe(sub Subscription, sink Sink) (Subscriber, error) {
 	if c.policy > PolicyDisconnect {
 		c.policy = PolicyDefault
 	}
+	if sub.Form < forms {
+		c.form = sub.Form
+	}
 	c.node.Value = c
 	if sub.UID != "" {
 		c.shard = h.shards[h.shardOf(sub.UID)]

@@ -100,7 +100,7 @@ func (s *shard) tellGap(c *client) {
 	if from == "" {
 		from = wire.FormatID(l.gapFrom)
 	}
-	s.keepRest(c, appendGap(nil, from, l.gapTo))
+	s.keepRest(c, s.lastGap.of(from, l.gapTo)[c.form])
 	l.gap, l.gapName = false, ""
 	s.n.gaps++
 }

@@ -191,11 +191,8 @@ func (h *Hub) fillSlots(first uint64, bufs []*bytebufferpool.ByteBuffer, events 
 	for i, ev := range events {
 		seq := first + uint64(i)
 		e := h.ring.Slot(seq)
-		e.buf = bufs[i]
-		e.off = wire.IDHeadroom
-		if !ev.Ephemeral {
-			e.off = wire.PutID(e.buf.B[:wire.IDHeadroom], seq)
-		}
+		e.buf, e.ephemeral = bufs[i], ev.Ephemeral
+		e.seal(seq)
 		a := whom
 		if uids == nil {
 			a = audience{mask: h.all}
@@ -204,7 +201,7 @@ func (h *Hub) fillSlots(first uint64, bufs []*bytebufferpool.ByteBuffer, events 
 			}
 		}
 		e.one[0], e.users, e.private, e.mask = a.one, a.users, a.private, a.mask
-		e.topic, e.key, e.ephemeral = ev.Topic, ev.Key, ev.Ephemeral
+		e.topic, e.key = ev.Topic, ev.Key
 		if wait != nil {
 			e.wait.Store(wait)
 		}
@@ -271,11 +268,12 @@ func (h *Hub) checkPush(uids []string, events []*wire.Event) error {
 	return nil
 }
 
-// encode writes the event's frame, with room in front for its ID.
+// encode writes the event's frame, with room in front for its ID and the size of
+// its chunk, and the chunk's end behind.
 func (h *Hub) encode(e *wire.Event) (*bytebufferpool.ByteBuffer, error) {
 	b := h.frames.get()
 	b.Reset()
-	var room [wire.IDHeadroom]byte
+	var room [frameRoom]byte
 	b.B = append(b.B, room[:]...)
 	body, err := wire.AppendBody(b.B, e)
 	if err == nil && len(body) > h.cfg.maxEvent {
@@ -285,7 +283,7 @@ func (h *Hub) encode(e *wire.Event) (*bytebufferpool.ByteBuffer, error) {
 		h.frames.put(b)
 		return nil, err
 	}
-	b.B = body
+	b.B = append(body, wire.ChunkEnd...)
 	return b, nil
 }
 

@@ -61,10 +61,11 @@ type shard struct {
 	yieldAt int // cost at which to let others go first
 	mailEnd int // cost at which the pass has spent enough on its mail
 
-	join    joined   // the batch for everybody
-	variant variants // the batch by audience
+	join    [forms]joined // the batch for everybody, in the forms asked for so far
+	variant variants      // the batch by audience and form
 	touched []*client
-	gather  joined // for one client
+	gather  joined  // for one client
+	lastGap gapWord // the gap told last
 	newest  map[conflationKey]uint64
 	skipped []uint64 // events that gatherWindow left out, because newer ones replace them
 	spare   *lag     // of the client that recovered last, for the next in trouble

@@ -6,7 +6,7 @@ package engine
 // needs no lock against the hub. Neither method may block: the shard serves
 // thousands of other connections.
 type Sink interface {
-	// Write offers whole SSE frames. It takes as many bytes as it can at once
+	// Write offers whole SSE frames in the subscription's form. It takes as many bytes as it can at once
 	// and returns their number; it must not keep p, which belongs to the ring.
 	// Fewer bytes than len(p) with a nil error means that the sink is full: it
 	// then promises to call Subscriber.Writable once it can take bytes again.

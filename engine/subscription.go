@@ -22,6 +22,9 @@ type Subscription struct {
 	// after the client saw the head is missed. 0 means now.
 	From uint64
 
+	// Form says how the bytes are framed.
+	Form Form
+
 	// Policy says what happens when the connection falls behind by more than
 	// its queue. 0 takes the hub's.
 	Policy Policy
