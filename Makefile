@@ -52,7 +52,7 @@ test: ## All tests of all modules under -race; ringbuf and engine again with -ta
 		echo "== in $$m"; cd $$m; run $(GO) test -race -timeout 5m ./...; cd $(CURDIR); \
 	done; \
 	run $(GO) test -race -timeout 5m -tags spatecheck ./ringbuf/... ./engine/...; \
-	run $(GO) test -timeout 5m -run 'Alloc|TablesHold' ./wire ./ringbuf ./engine ./persist ./serve/stream/internal/rawsock; \
+	run $(GO) test -timeout 5m -run 'Alloc|TablesHold' ./wire ./ringbuf ./engine ./persist/... ./serve/stream/internal/rawsock; \
 	if [ -n "$$failed" ]; then echo "FAILED$$failed" | tr ';' '\n' >&2; exit 1; fi
 
 .PHONY: lint

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/persist/pebblelog"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -63,7 +64,7 @@ func BenchmarkResume(b *testing.B) {
 	fillLog(b, dir)
 	procs := runtime.GOMAXPROCS(1)
 	defer runtime.GOMAXPROCS(procs)
-	l, err := persist.Open(dir)
+	l, err := pebblelog.Open(dir)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -86,7 +87,7 @@ func BenchmarkResume(b *testing.B) {
 // fillLog makes a log of logEvents events.
 func fillLog(b *testing.B, dir string) {
 	b.Helper()
-	l, err := persist.Open(dir, persist.WithSync(false))
+	l, err := pebblelog.Open(dir, pebblelog.WithSync(false))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -167,7 +168,7 @@ func BenchmarkReopen(b *testing.B) {
 	fillLog(b, dir)
 	b.Run("log="+strconv.Itoa(logEvents), func(b *testing.B) {
 		for b.Loop() {
-			l, err := persist.Open(dir)
+			l, err := pebblelog.Open(dir)
 			if err != nil {
 				b.Fatal(err)
 			}

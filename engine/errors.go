@@ -22,7 +22,8 @@ var (
 	ErrTooMany = errors.New("spate: too many events in one push")
 
 	// ErrLog wraps the log's error where it could not take an event. Nobody
-	// receives that event.
+	// receives any event of that push, but for what a plain Store, which can't
+	// take a push as a whole, has kept of it.
 	ErrLog = errors.New("spate: the log did not take the event")
 )
 

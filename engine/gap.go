@@ -21,20 +21,20 @@ const maxGapName = 64
 // a restart, mostly are told the same.
 type gapWord struct {
 	from string
-	to   uint64
+	to   eventID
 	word word
 }
 
 // of makes w the gap event from..to, unless it is.
-func (w *gapWord) of(from string, to uint64) *word {
+func (w *gapWord) of(from string, to eventID) *word {
 	if w.from != from || w.to != to || w.word[FormPlain] == nil {
 		*w = gapWord{from: from, to: to, word: newWord(appendGap(nil, from, to))}
 	}
 	return &w.word
 }
 
-func appendGap(dst []byte, from string, to uint64) []byte {
-	e := wire.Event{Event: GapEvent, Data: Gap{From: from, To: wire.FormatID(to)}}
+func appendGap(dst []byte, from string, to eventID) []byte {
+	e := wire.Event{Event: GapEvent, Data: Gap{From: from, To: wire.FormatID(uint64(to))}}
 	frame, err := wire.AppendEvent(dst, &e)
 	if err != nil {
 		// Only a name that is no text can fail, and JSON has replaced it.

@@ -284,25 +284,28 @@ func TestResendDisabledGetsGap(t *testing.T) {
 	}
 }
 
-// An ID that the log knows nothing of, although it is of its time, was given
-// to no client: an event without an ID, or one that the log did not take.
-func TestIDsOfNoEventGetGap(t *testing.T) {
-	h := newHub(t, engine.WithLog(persist.NewMemory()), engine.WithEnableResendEvents(), engine.WithChanBufferSize(16))
-	ids := pushN(t, h, 1)
-	require.NoError(t, h.Push(nil, &wire.Event{Data: "x", Ephemeral: true}))
-	fleeting := ids[0] + 1
-	require.Equal(t, fleeting, h.Position())
-	for _, n := range []int{1, 100} { // in the window, and before it
-		pushN(t, h, n)
-		settled(h)
-		s := join(t, h, engine.Subscription{LastEventID: wire.FormatID(fleeting)}, -1)
-		settled(h)
-		gaps := gapsOf(t, s)
-		require.Len(t, gaps, 1, fmt.Sprint(n))
-		require.Equal(t, fleeting, gaps[0].from)
-		require.Equal(t, gaps[0].to+1, s.ids(t)[0])
-		can, err := h.CanResume(context.Background(), wire.FormatID(fleeting), nil)
-		require.NoError(t, err)
-		require.False(t, can)
+// An ephemeral event takes no ID from those that have one, and no place in
+// history: who has the ID before it misses nothing.
+func TestEphemeralEventsTakeNoID(t *testing.T) {
+	for _, history := range histories {
+		t.Run(history.name, func(t *testing.T) {
+			h := newHub(t, append(history.opts(), engine.WithEnableResendEvents(), engine.WithChanBufferSize(16))...)
+			ids := pushN(t, h, 1)
+			got, err := h.Publish(context.Background(), nil, &wire.Event{Data: "x", Ephemeral: true},
+				message("between"), &wire.Event{Data: "x", Ephemeral: true})
+			require.NoError(t, err)
+			require.Equal(t, []uint64{0, ids[0] + 1, 0}, got)
+			require.Equal(t, ids[0]+1, h.Position())
+			for range 100 {
+				require.NoError(t, h.Push(nil, &wire.Event{Data: "x", Ephemeral: true}))
+			}
+			require.Equal(t, ids[0]+2, pushN(t, h, 1)[0])
+			settled(h)
+			require.Equal(t, uint64(105), h.Stats().Events)
+			s := join(t, h, engine.Subscription{LastEventID: wire.FormatID(ids[0] + 1)}, -1)
+			settled(h)
+			require.Empty(t, gapsOf(t, s))
+			require.Equal(t, []uint64{ids[0] + 2}, s.ids(t))
+		})
 	}
 }

@@ -27,7 +27,7 @@ type Hub struct {
 	ctx      context.Context // ends with the hub: readings of the log
 	cancel   context.CancelFunc
 	ring     *ringbuf.Ring[entry]
-	origin   uint64 // the position at the start: of no event, but Position told it
+	origin   point // where the hub began: of no event, but Position told it
 	frames   framePool
 	shards   []*shard
 	all      uint64 // every shard's bit
@@ -40,7 +40,7 @@ type Hub struct {
 	kernel   *ants.Pool // runs shards and catch-up readers
 	workers  *ants.Pool // runs callbacks
 	notices  *notices
-	wakeStep uint64 // sequences after which every shard is woken, concerned or not
+	wakeStep position // events after which every shard is woken, concerned or not
 
 	period    time.Duration // of a tick
 	beatTicks uint32        // 0: no heartbeats
@@ -89,12 +89,12 @@ func NewHub(opts ...HubOption) *Hub {
 	if cfg.heartbeat > 0 {
 		h.beatTicks = h.ticksOf(cfg.heartbeat)
 	}
-	h.origin = h.firstID() - 1
-	h.ring = ringbuf.NewRing(cfg.buffer, h.origin, func(_ uint64, e *entry) {
-		h.frames.held.Add(-int64(len(e.buf.B)))
+	h.origin = point{id: h.firstID() - 1}
+	h.ring = ringbuf.NewRing(cfg.buffer, uint64(h.origin.pos), func(_ uint64, e *entry) {
+		h.frames.held.Add(-e.held)
 		e.release(&h.frames)
-	})
-	h.wakeStep = uint64(max(1, cfg.buffer/8))
+	}, ringbuf.WithNumber(uint64(h.origin.id)))
+	h.wakeStep = position(max(1, cfg.buffer/8))
 
 	runners := min(cfg.shards, 2*processors())
 	readers := max(1, processors()/2)
@@ -155,12 +155,12 @@ func logOf(c *config) persist.Log {
 // else the time in microseconds, which is beyond any ID that an earlier hub
 // can have given. It is the latter, too, where IDs may have been given that
 // the log never saw.
-func (h *Hub) firstID() uint64 {
-	now := uint64(time.Now().UnixMicro())
+func (h *Hub) firstID() eventID {
+	now := eventID(time.Now().UnixMicro())
 	if h.log == nil {
 		return now
 	}
-	last := h.log.Last()
+	last := eventID(h.log.Last())
 	if last == 0 {
 		return now
 	}
@@ -204,7 +204,7 @@ func (h *Hub) shardOf(uid string) int {
 // wakeFor wakes the shards that the events from..to concern; mask is h.all where
 // one is for everybody. Now and then it wakes all, so that a shard without
 // receivers does not hold up the ring; it tells of them no later than the clock.
-func (h *Hub) wakeFor(from, to, mask uint64) {
+func (h *Hub) wakeFor(from, to position, mask uint64) {
 	if mask == h.all {
 		mask = h.occupied.Load()
 	}
@@ -266,17 +266,18 @@ func (h *Hub) Subscribe(sub Subscription, sink Sink) (Subscriber, error) {
 
 // start sets the position from which the client wants events.
 func (h *Hub) start(c *client, sub Subscription) {
-	now := h.ring.Claimed()
-	c.pos = now
-	if sub.From != 0 && !before(now, sub.From) {
-		c.pos = sub.From
+	now := h.latest()
+	c.pos, c.id = now.pos, now.id
+	if from := eventID(sub.From); from >= h.origin.id && from < now.id {
+		c.pos, c.id = h.origin.pos, from
 	}
 	if sub.LastEventID == "" {
 		return
 	}
-	c.lag = &lag{resumes: true, fleeting: now}
+	c.lag = &lag{resumes: true, fleeting: now.pos}
+	c.pos, c.id = h.origin.pos, 0
 	id, err := wire.ParseID(sub.LastEventID)
-	if err != nil || id > now || id == 0 { // as numbers: an ID is no position on a circle
+	if err != nil || eventID(id) > now.id || id == 0 {
 		// Never issued here: a garbled ID, or one of another hub.
 		name := sub.LastEventID
 		if len(name) > maxGapName {
@@ -285,7 +286,7 @@ func (h *Hub) start(c *client, sub Subscription) {
 		c.lag.gapName = strings.ToValidUTF8(strings.Clone(name), "?")
 		return
 	}
-	c.pos = id
+	c.id = eventID(id)
 }
 
 // validate checks the subscription's names by the rules for events.
@@ -325,40 +326,46 @@ func (h *Hub) OnlineClientsNum() int { return int(h.online.Load()) }
 
 // Position returns the ID of the latest event pushed. A transport takes it
 // before the response head goes out and gives it as Subscription.From.
-func (h *Hub) Position() uint64 { return h.ring.Claimed() }
+func (h *Hub) Position() uint64 { return uint64(h.latest().id) }
 
-// committed is the position up to which everything is in the log.
-func (h *Hub) committed() uint64 { return h.journal.done.Cursor() }
+// latest returns the position and the ID of what was claimed last.
+func (h *Hub) latest() point {
+	pos, id := h.ring.Last()
+	return point{position(pos), eventID(id)}
+}
+
+// committed is the ID up to which everything is in the log.
+func (h *Hub) committed() eventID { return eventID(h.journal.doneID.Load()) }
 
 // CanResume says whether a client that continues after lastEventID would get
 // everything, or a gap event instead. Only the history's bounds are looked at;
 // the answer may be out of date as soon as it is given. ctx bounds the look
 // into the log.
 func (h *Hub) CanResume(ctx context.Context, lastEventID string, topics []string) (bool, error) {
-	id, err := wire.ParseID(lastEventID)
-	now := h.ring.Claimed()
-	if err != nil || id == 0 || id > now {
+	n, err := wire.ParseID(lastEventID)
+	id, now := eventID(n), h.latest()
+	if err != nil || id == 0 || id > now.id {
 		return false, nil
 	}
 	if !h.cfg.resend {
-		return id == now, nil
+		return id == now.id, nil
 	}
 	if h.log == nil {
 		return h.inWindow(id), nil
 	}
-	switch floor := h.log.Floor(slices.Clone(topics)); {
-	case before(id, floor):
+	switch floor := eventID(h.log.Floor(slices.Clone(topics))); {
+	case id < floor:
 		return h.inWindow(id), nil // the ring may reach back further than the log
-	case id == floor, id == h.origin, !before(id, h.committed()):
+	case id == floor, id == h.origin.id, id >= h.committed():
 		return true, nil
 	}
-	return h.log.Has(ctx, id)
+	return h.log.Has(ctx, n)
 }
 
-// inWindow says whether every shard's window reaches back to the position.
-func (h *Hub) inWindow(pos uint64) bool {
+// inWindow says whether every shard's window reaches back to the ID.
+func (h *Hub) inWindow(id eventID) bool {
 	for _, s := range h.shards {
-		if before(pos, s.reader.Held()-1) {
+		if id < eventID(s.c.oldest.Load()) {
 			return false
 		}
 	}

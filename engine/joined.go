@@ -13,8 +13,8 @@ type joined struct {
 
 // part is one event of a joined run.
 type part struct {
-	end int // offset behind its frame, counted from skip bytes before data
-	seq uint64
+	end int   // offset behind its frame, counted from skip bytes before data
+	at  point // of an event of the ring its position; of a record its ID
 }
 
 // reset makes the run empty.
@@ -31,15 +31,15 @@ func (j *joined) bytes() []byte { return j.data }
 // len is the number of its events.
 func (j *joined) len() int { return len(j.parts) }
 
-// seq is event i.
-func (j *joined) seq(i int) uint64 { return j.parts[i].seq }
+// at is event i.
+func (j *joined) at(i int) point { return j.parts[i].at }
 
 // end returns the offset in bytes behind event i.
 func (j *joined) end(i int) int { return j.parts[i].end - j.skip }
 
 // add appends an event. A single one is not copied: the run then aliases the
 // ring's slot.
-func (j *joined) add(seq uint64, frame []byte) {
+func (j *joined) add(at point, frame []byte) {
 	switch len(j.parts) {
 	case 0:
 		j.data = frame
@@ -50,7 +50,7 @@ func (j *joined) add(seq uint64, frame []byte) {
 		j.buf = append(j.buf, frame...)
 		j.data = j.buf
 	}
-	j.parts = append(j.parts, part{end: len(j.data), seq: seq})
+	j.parts = append(j.parts, part{end: len(j.data), at: at})
 }
 
 // share makes the run a part of a longer stretch, which is not copied: its
@@ -91,10 +91,11 @@ func (j *joined) rest(n, took int) []byte {
 	return j.data[n:j.end(took)]
 }
 
-// before returns the position of a client that has got the first i events.
-func (j *joined) before(i int) uint64 {
+// before returns where a client is that has got the first i events.
+func (j *joined) before(i int) point {
 	if i == 0 {
-		return j.parts[0].seq - 1
+		first := j.parts[0].at
+		return point{first.pos - 1, first.id - 1}
 	}
-	return j.parts[i-1].seq
+	return j.parts[i-1].at
 }

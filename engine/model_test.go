@@ -206,16 +206,16 @@ func (w *modelWorld) state() string {
 		fmt.Fprint(&b, w.log.last, w.log.floor, len(w.log.recs), w.h.committed(), w.run != nil, w.runErr != nil, " ")
 	}
 	fmt.Fprint(&b, w.from, w.lastSeq, w.toldTo, w.sink.room, len(w.sink.buf), " ")
-	for seq := w.h.ring.Claimed(); seq > modelStart; seq-- {
-		e := w.events[seq]
+	for p := w.last(); p > 0; p-- {
+		e := w.events[p]
 		fmt.Fprint(&b, e.failed, e.fate)
 	}
-	fmt.Fprint(&b, " ", c.state, c.pos, c.blocked, c.flags.Load(), c.restSeq, len(s.early), len(s.laggards), len(s.clients))
+	fmt.Fprint(&b, " ", c.state, c.pos, c.id, c.blocked, c.flags.Load(), len(s.early), len(s.laggards), len(s.clients))
 	if c.rest != nil {
 		fmt.Fprint(&b, " rest ", len(c.rest.B))
 	}
 	if l := c.lag; l != nil {
-		fmt.Fprint(&b, " lag ", l.base, l.seen, l.fleeting, l.queued, l.gap, l.gapFrom, l.gapTo, l.resumes)
+		fmt.Fprint(&b, " lag ", l.base, l.seen, l.fleeting, l.queued, l.gap, l.gapFrom, l.gapTo, l.resumes, l.restOf, l.restSet)
 		if r := l.retry; r.from != 0 {
 			fmt.Fprint(&b, " retry ", r.from, r.to, r.marks, r.nextTick-s.tick)
 		}

@@ -15,7 +15,6 @@ import (
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/ringbuf"
 	"github.com/spatehub/spate/wire"
-	"github.com/valyala/bytebufferpool"
 )
 
 // This file is the world of the model check: the real ring, shard, journal
@@ -23,8 +22,8 @@ import (
 // publisher, the log, its reader, the shard, the clock, the sink and the client
 // is an action that the explorer in model_test.go calls in any order.
 
-// modelStart is the position before the first event. IDs of four digits make
-// all frames equally long.
+// modelStart is the ID before the first event. IDs of four digits make all
+// frames equally long. An event's data is modelStart and its position.
 const modelStart = 1000
 
 // modelFrame is the length of every event's frame.
@@ -55,19 +54,20 @@ type modelWorld struct {
 	runErr error
 	read   *history // a reader has its answer, and has not given it
 
-	events map[uint64]modelEvent
+	events map[position]modelEvent
 	client *client
 	sink   *modelSink
 
-	from    uint64 // the client's last ID, or where it started
-	lastSeq uint64 // last event received, ephemeral ones included
-	toldTo  uint64 // end of the latest gap told
+	from    eventID  // the client's last ID, or where it started
+	lastSeq position // last event received, ephemeral ones included
+	toldTo  eventID  // end of the latest gap told
 	newest  map[string]uint64
 	failed  []string // broken promises
 }
 
 // modelEvent is what the world knows of an event.
 type modelEvent struct {
+	at        point // its ID, or of an ephemeral one that of those before it
 	mine      bool
 	ephemeral bool
 	key       string
@@ -80,13 +80,13 @@ func newModelWorld(setup modelSetup) *modelWorld {
 		WithShards(1), WithHeartbeat(-1), WithPushTimeout(1<<30, 1), WithPolicy(setup.policy)}
 	cfg := newConfig(opts)
 	cfg.immediate = setup.immediate
-	w := &modelWorld{modelSetup: setup, events: map[uint64]modelEvent{}, newest: map[string]uint64{}}
-	h := &Hub{cfg: cfg, seed: maphash.MakeSeed(), origin: modelStart, wakeStep: 1, period: tickPeriod(cfg), tryTicks: 1}
+	w := &modelWorld{modelSetup: setup, events: map[position]modelEvent{}, newest: map[string]uint64{}}
+	h := &Hub{cfg: cfg, seed: maphash.MakeSeed(), origin: point{id: modelStart}, wakeStep: 1, period: tickPeriod(cfg), tryTicks: 1}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	h.ring = ringbuf.NewRing(cfg.buffer, modelStart, func(_ uint64, e *entry) {
+	h.ring = ringbuf.NewRing(cfg.buffer, 0, func(_ uint64, e *entry) {
 		h.frames.held.Add(-int64(len(e.buf.B)))
 		e.release(&h.frames)
-	})
+	}, ringbuf.WithNumber(modelStart))
 	h.notices = newNotices(h)
 	if setup.log {
 		w.log = &modelLog{}
@@ -100,13 +100,13 @@ func newModelWorld(setup modelSetup) *modelWorld {
 	h.sched = newScheduler(nil, 1, 0) // starts nobody
 	h.catchup = newCatchup(h, nil, 0) // neither
 	w.h, w.s = h, h.shards[0]
-	w.from, w.lastSeq = modelStart, modelStart
+	w.from = modelStart
 	for range setup.old {
 		w.publish(1)
 		w.flow()
 	}
 	if !setup.resumes {
-		w.from, w.lastSeq = h.Position(), h.Position()
+		w.from, w.lastSeq = h.latest().id, h.latest().pos
 		for id, e := range w.events {
 			e.mine = false
 			w.events[id] = e
@@ -120,7 +120,7 @@ func newModelWorld(setup modelSetup) *modelWorld {
 func (w *modelWorld) connect(again bool) {
 	sub := Subscription{UID: "me", Topics: []string{"t"}, Form: w.form, Conflate: w.conflate, StallTimeout: -1}
 	if again {
-		sub.LastEventID = wire.FormatID(w.from)
+		sub.LastEventID = wire.FormatID(uint64(w.from))
 	}
 	w.sink = &modelSink{w: w}
 	s, err := w.h.Subscribe(sub, w.sink)
@@ -139,16 +139,41 @@ func (w *modelWorld) fail(format string, args ...any) {
 // its topic, for others, ephemeral.
 var modelKinds = []string{"all", "me", "topic", "other", "fleeting", "all", "both", "othertopic"}
 
+func modelKind(p position) string { return modelKinds[p%position(len(modelKinds))] }
+
+// next is the ID that the event has, or would have.
+func (e modelEvent) next() eventID {
+	if e.at.id++; !e.ephemeral {
+		e.at.id--
+	}
+	return e.at.id
+}
+
+// last is the position of the event published last.
+func (w *modelWorld) last() position { return position(w.h.ring.Claimed()) }
+
 // publish pushes n events, if the ring has room.
 func (w *modelWorld) publish(n int) bool {
-	first, ok := w.h.ring.TryClaim(n)
+	next, logged := w.last()+1, 0
+	for p := next; p < next+position(n); p++ {
+		if modelKind(p) != "fleeting" {
+			logged++
+		}
+	}
+	first, number, ok := w.h.ring.TryClaimNumbered(n, logged)
 	if !ok {
 		return false
 	}
-	for seq := first; seq < first+uint64(n); seq++ {
-		kind := modelKinds[seq%uint64(len(modelKinds))]
-		e := &wire.Event{Data: strconv.FormatUint(seq, 10)}
-		m := modelEvent{mine: true}
+	id := eventID(number)
+	for seq := position(first); seq < position(first)+position(n); seq++ {
+		kind := modelKind(seq)
+		e := &wire.Event{Data: strconv.Itoa(modelStart + int(seq))}
+		m := modelEvent{mine: true, at: point{seq, id}}
+		if kind == "fleeting" {
+			m.at.id--
+		} else {
+			id++
+		}
 		var uids []string
 		switch kind {
 		case "me":
@@ -165,20 +190,19 @@ func (w *modelWorld) publish(n int) bool {
 			e.Ephemeral, m.ephemeral = true, true
 		}
 		if w.conflate && seq%3 != 0 {
-			e.Key = "k" + strconv.FormatUint(seq%2, 10)
+			e.Key = "k" + strconv.Itoa(int(seq%2))
 			m.key = fmt.Sprint(e.Topic, "/", e.Key, e.Ephemeral)
 		}
 		w.events[seq] = m
-		buf, err := w.h.encode(e)
+		var load parcel
+		events := []*wire.Event{e}
+		bufs, err := w.h.pack(&load, nil, uids, events)
 		if err != nil {
-			w.fail("encode: %v", err)
+			w.fail("pack: %v", err)
 			return false
 		}
-		var whom audience
-		if uids != nil {
-			whom = w.h.audienceOf(uids)
-		}
-		w.h.fillSlots(seq, []*bytebufferpool.ByteBuffer{buf}, []*wire.Event{e}, uids, whom, nil)
+		w.h.frames.held.Add(load.held)
+		w.h.fillSlots(seq, m.next(), &load, bufs, events, nil)
 	}
 	w.h.ring.Publish(first, n)
 	return true
@@ -194,7 +218,7 @@ func (w *modelWorld) append(fails bool) bool {
 	if !ok {
 		return false
 	}
-	w.run, w.runErr = &journalRun{from: from, to: to}, nil
+	w.run, w.runErr = &journalRun{from: position(from), to: position(to)}, nil
 	j.fill(w.run)
 	if fails {
 		if w.immediate {
@@ -202,7 +226,7 @@ func (w *modelWorld) append(fails bool) bool {
 			return false // connections may have it all the same
 		}
 		w.runErr = errModelLog
-		for seq := from; seq <= to; seq++ {
+		for seq := w.run.from; seq <= w.run.to; seq++ {
 			if e := w.events[seq]; !e.ephemeral {
 				e.failed = true
 				w.events[seq] = e
@@ -298,9 +322,12 @@ func (w *modelWorld) retain() bool {
 func (w *modelWorld) reconnect() {
 	Subscriber{w.client}.Hangup(nil)
 	w.sink.gone = true
-	w.toldTo, w.lastSeq = 0, w.from
+	w.toldTo, w.lastSeq = 0, 0
 	for seq, e := range w.events { // what was told as lost may be there all the same
-		if e.fate == 'g' && seq > w.from {
+		if !e.ephemeral && e.at.id == w.from {
+			w.lastSeq = seq
+		}
+		if e.fate == 'g' && e.at.id > w.from {
 			e.fate = 0
 			w.events[seq] = e
 		}
@@ -324,7 +351,7 @@ func (w *modelWorld) drain() {
 			w.tick()
 		}
 		w.answer()
-		if w.client.state == stateLive && w.s.cursor() == w.h.ring.Claimed() && w.s.mail.Empty() {
+		if w.client.state == stateLive && w.s.cursor() == w.last() && w.s.mail.Empty() {
 			w.pass()
 			w.checkEnd()
 			return
@@ -334,14 +361,14 @@ func (w *modelWorld) drain() {
 }
 
 func (w *modelWorld) checkEnd() {
-	last := map[string]uint64{}
-	for seq := uint64(modelStart + 1); seq <= w.h.ring.Claimed(); seq++ {
+	last := map[string]position{}
+	for seq := position(1); seq <= w.last(); seq++ {
 		e := w.events[seq]
 		if e.mine && !e.failed && e.key != "" && seq > last[e.key] && (!e.ephemeral || e.fate != 0) {
 			last[e.key] = seq
 		}
 	}
-	for seq := uint64(modelStart + 1); seq <= w.h.ring.Claimed(); seq++ {
+	for seq := position(1); seq <= w.last(); seq++ {
 		e := w.events[seq]
 		if !e.mine || e.failed || e.ephemeral || e.fate != 0 {
 			continue
@@ -359,11 +386,12 @@ func (w *modelWorld) received(frame string) {
 		return
 	}
 	data := frame[strings.Index(frame, "data: ")+6 : len(frame)-2]
-	seq, err := strconv.ParseUint(data, 10, 64)
+	n, err := strconv.Atoi(data)
 	if err != nil {
 		w.fail("frame %q", frame)
 		return
 	}
+	seq := position(n - modelStart)
 	e := w.events[seq]
 	switch {
 	case !e.mine:
@@ -376,13 +404,13 @@ func (w *modelWorld) received(frame string) {
 		w.fail("event %d came twice", seq)
 	case e.fate == 'g':
 		w.fail("event %d was told as lost", seq)
-	case w.s.cursor() < seq && w.s.high < seq:
+	case w.s.cursor() < seq && w.s.high.pos < seq:
 		w.fail("event %d came before the shard was there", seq)
 	case e.ephemeral == strings.HasPrefix(frame, "id: "):
 		w.fail("frame %q", frame)
 	}
-	for missed := w.from + 1; missed < seq; missed++ {
-		if m := w.events[missed]; m.mine && !m.ephemeral && !m.failed && m.fate == 0 && m.key == "" {
+	for missed := position(1); missed < seq; missed++ {
+		if m := w.events[missed]; m.at.id > w.from && m.mine && !m.ephemeral && !m.failed && m.fate == 0 && m.key == "" {
 			w.fail("event %d came before %d", seq, missed)
 		}
 	}
@@ -390,7 +418,7 @@ func (w *modelWorld) received(frame string) {
 	w.events[seq] = e
 	w.lastSeq = seq
 	if !e.ephemeral {
-		w.from = seq
+		w.from = e.at.id
 	}
 }
 
@@ -400,29 +428,33 @@ func (w *modelWorld) receivedGap(frame string) {
 		w.fail("gap %q: %v", frame, err)
 		return
 	}
-	from, _ := wire.ParseID(g.From)
-	to, _ := wire.ParseID(g.To)
-	if from < w.from || to < from || to > w.h.ring.Claimed() {
+	f, _ := wire.ParseID(g.From)
+	t, _ := wire.ParseID(g.To)
+	from, to := eventID(f), eventID(t)
+	if from < w.from || to < from || to > w.h.latest().id {
 		w.fail("gap from %d to %d for a client at %d", from, to, w.from)
 	}
 	lost := false
-	for seq := w.from + 1; seq <= to; seq++ {
+	for seq := position(1); seq <= w.last(); seq++ {
 		e := w.events[seq]
-		if e.mine && e.ephemeral && e.fate == 0 && seq > from {
-			lost = true
-		}
-		if !e.mine || e.failed || e.ephemeral || e.fate == 'd' || e.key != "" {
+		if e.at.id < w.from || e.at.id > to {
 			continue
 		}
-		if seq <= from && e.fate == 0 {
+		if e.mine && e.ephemeral && e.fate == 0 && e.at.id >= from {
+			lost = true
+		}
+		if !e.mine || e.failed || e.ephemeral || e.fate == 'd' || e.key != "" || e.at.id == w.from {
+			continue
+		}
+		if e.at.id <= from && e.fate == 0 {
 			w.fail("event %d is before the gap from %d, and did not come", seq, from)
 		}
 		lost = true
 		e.fate = 'g'
 		w.events[seq] = e
 	}
-	for seq := from + 1; seq <= to; seq++ {
-		if e := w.events[seq]; e.key != "" && e.fate == 0 {
+	for seq := position(1); seq <= w.last(); seq++ {
+		if e := w.events[seq]; !e.ephemeral && e.at.id > from && e.at.id <= to && e.key != "" && e.fate == 0 {
 			e.fate = 'g'
 			w.events[seq] = e
 		}
@@ -430,12 +462,12 @@ func (w *modelWorld) receivedGap(frame string) {
 	drops := w.policy == PolicyRetry || w.policy == PolicyDropOldest
 	switch {
 	case w.modelSetup.log && !drops:
-		if from >= w.log.floor || to > w.log.floor {
+		if floor := eventID(w.log.floor); from >= floor || to > floor {
 			w.fail("gap from %d to %d, but the log has everything after %d", from, to, w.log.floor)
 		}
-	case w.modelSetup.log && from < w.log.floor:
-	case !lost && !w.conflate && !before(from, w.s.oldest()-1) && w.toldTo < from:
-		w.fail("gap from %d to %d, but the window begins at %d and nothing was lost", from, to, w.s.oldest())
+	case w.modelSetup.log && from < eventID(w.log.floor):
+	case !lost && !w.conflate && from >= w.s.oldestID() && w.toldTo < from:
+		w.fail("gap from %d to %d, but the window begins after %d and nothing was lost", from, to, w.s.oldestID())
 	}
 	w.toldTo = max(w.toldTo, to)
 }

@@ -58,7 +58,7 @@ type config struct {
 }
 
 // WithStore keeps every event in s, so that clients can resume across
-// restarts. A persist.Log (persist.Open, persist.NewMemory) is used as such
+// restarts. A persist.Log (pebblelog.Open, persist.NewMemory) is used as such
 // and closed with the hub; a plain Store is called for each event.
 func WithStore(s persist.Store) HubOption { return func(c *config) { c.store = s } }
 
@@ -76,7 +76,8 @@ func WithImmediateDelivery() HubOption { return func(c *config) { c.immediate = 
 
 // WithPushFailedHandleFn calls fn for each event that could not be delivered
 // to a user: no connection, overflow, time-out, write error, closed hub. fn
-// runs on the worker pool, possibly several at a time; the event is a copy.
+// runs on the worker pool, possibly several at a time. The event is fn's own, but
+// for its list of users, which the calls for one event share: not to be changed.
 func WithPushFailedHandleFn(fn func(uid string, e *wire.Event)) HubOption {
 	return func(c *config) { c.failed = fn }
 }

@@ -22,7 +22,7 @@ const (
 // after after and up to upTo. Its records never change once made; of the forms
 // only those are there that somebody reads in.
 type page struct {
-	after, upTo uint64
+	after, upTo eventID
 	records     []persist.Record
 
 	// made are the frames, one after the other, by form. A reader of the log
@@ -48,8 +48,8 @@ func (t *stretch) frame(i int) []byte {
 
 // newPage makes a page of what was read, in one form. The records' plain frames
 // then are parts of it.
-func newPage(after uint64, p persist.Page, f Form) *page {
-	pg := &page{after: after, upTo: p.UpTo, records: p.Records}
+func newPage(after eventID, p persist.Page, f Form) *page {
+	pg := &page{after: after, upTo: eventID(p.UpTo), records: p.Records}
 	t := pg.make(f)
 	for i := range pg.records {
 		r, frame := &pg.records[i], t.frame(i)
@@ -77,7 +77,7 @@ func (p *page) make(f Form) *stretch {
 	t := &stretch{data: make([]byte, 0, size), parts: make([]part, len(p.records))}
 	for i := range p.records {
 		t.data = f.append(t.data, p.records[i].Frame)
-		t.parts[i] = part{end: len(t.data), seq: p.records[i].ID}
+		t.parts[i] = part{end: len(t.data), at: point{id: eventID(p.records[i].ID)}}
 	}
 	if !p.made[f].CompareAndSwap(nil, t) {
 		return p.made[f].Load() // another reader was at it
@@ -92,9 +92,9 @@ func (p *page) in(f Form) *stretch { return p.made[f].Load() }
 type span struct{ from, to int }
 
 // within returns the records with after < ID ≤ upTo.
-func (p *page) within(after, upTo uint64) span {
-	index := func(id uint64) int {
-		i, _ := slices.BinarySearchFunc(p.records, id+1, func(r persist.Record, id uint64) int { return cmp.Compare(r.ID, id) })
+func (p *page) within(after, upTo eventID) span {
+	index := func(id eventID) int {
+		i, _ := slices.BinarySearchFunc(p.records, uint64(id)+1, func(r persist.Record, id uint64) int { return cmp.Compare(r.ID, id) })
 		return i
 	}
 	return span{index(after), index(upTo)}
@@ -102,7 +102,7 @@ func (p *page) within(after, upTo uint64) span {
 
 // covers says whether a reader at position after finds in the page what comes
 // next.
-func (p *page) covers(after uint64) bool { return p.after <= after && after < p.upTo }
+func (p *page) covers(after eventID) bool { return p.after <= after && after < p.upTo }
 
 // pageCache keeps recent pages by kind of reader, so that clients which read
 // the same range share one reading. Only catch-up readers use it.
@@ -121,7 +121,7 @@ type cached struct {
 	cost int // as counted
 }
 
-func (pc *pageCache) find(kind string, after uint64) *page {
+func (pc *pageCache) find(kind string, after eventID) *page {
 	pc.mu.Lock()
 	defer pc.mu.Unlock()
 	for _, p := range slices.Backward(pc.mu.pages[kind]) {

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/spatehub/spate/wire"
 	"github.com/valyala/bytebufferpool"
@@ -72,14 +71,15 @@ func (r *Result) Wait(ctx context.Context) ([]uint64, error) {
 	return r.ids, nil
 }
 
-// appendIDs lists the IDs of a push that began at first.
-func appendIDs(ids []uint64, first uint64, events []*wire.Event) []uint64 {
-	for i, e := range events {
-		id := first + uint64(i)
+// appendIDs lists the IDs of a push whose first event with an ID has first.
+func appendIDs(ids []uint64, first eventID, events []*wire.Event) []uint64 {
+	for _, e := range events {
 		if e.Ephemeral {
-			id = 0
+			ids = append(ids, 0)
+			continue
 		}
-		ids = append(ids, id)
+		ids = append(ids, uint64(first))
+		first++
 	}
 	return ids
 }
@@ -94,16 +94,8 @@ const (
 
 // pushed is what a push leaves.
 type pushed struct {
-	first uint64
+	first eventID
 	wait  *commitWait // in mode keepWait
-}
-
-// audience is whom one event of a push is for.
-type audience struct {
-	users   []string // several, sorted
-	one     string
-	private bool
-	mask    uint64
 }
 
 func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mode pushMode) (p pushed, err error) {
@@ -119,28 +111,18 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 		return p, err
 	}
 	var few [4]*bytebufferpool.ByteBuffer
-	bufs := few[:0]
-	var whom audience
-	if uids != nil {
-		whom = h.audienceOf(uids)
+	var load parcel
+	bufs, err := h.pack(&load, few[:0], uids, events)
+	if err != nil {
+		return p, err
 	}
-	for i, e := range events {
-		b, err := h.encode(e)
-		if err != nil {
-			h.putBack(bufs)
-			if len(events) > 1 {
-				err = fmt.Errorf("events[%d]: %w", i, err)
-			}
-			return p, err
-		}
-		bufs = append(bufs, b)
-	}
-	if err := h.awaitMemory(ctx); err != nil {
+	if err := h.frames.reserve(ctx, h, load.held); err != nil {
 		h.putBack(bufs)
 		return p, err
 	}
-	p.first, err = h.ring.Claim(ctx, len(events))
+	claimed, number, err := h.ring.ClaimNumbered(ctx, len(events), load.logged)
 	if err != nil {
+		h.frames.held.Add(-load.held)
 		h.putBack(bufs)
 		return p, claimError(err)
 	}
@@ -148,14 +130,16 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 	if h.journal != nil {
 		wait = h.lendWait()
 	}
-	mask := h.fillSlots(p.first, bufs, events, uids, whom, wait)
-	last := p.first + uint64(len(events)) - 1
-	h.ring.Publish(p.first, len(events))
+	first := position(claimed)
+	last := first + position(len(events)) - 1
+	p.first = eventID(number)
+	mask := h.fillSlots(first, p.first, &load, bufs, events, wait)
+	h.ring.Publish(claimed, len(events))
 	if h.journal == nil || h.cfg.immediate {
-		if h.ring.Claimed() != last {
+		if h.ring.Claimed() != uint64(last) {
 			mask = h.all // later pushes, of whatever audience, may have been held back by this one
 		}
-		h.wakeFor(p.first, last, mask)
+		h.wakeFor(first, last, mask)
 	}
 	if wait == nil {
 		return p, nil
@@ -182,51 +166,6 @@ func (h *Hub) seeToCommit(ctx context.Context, wait *commitWait, mode pushMode) 
 	default:
 		h.journal.kick()
 	}
-}
-
-// fillSlots hands the encoded events to the ring and returns the shards
-// concerned. From Publish on the slots belong to the readers.
-func (h *Hub) fillSlots(first uint64, bufs []*bytebufferpool.ByteBuffer, events []*wire.Event, uids []string, whom audience, wait *commitWait) (mask uint64) {
-	var held int64
-	for i, ev := range events {
-		seq := first + uint64(i)
-		e := h.ring.Slot(seq)
-		e.buf, e.ephemeral = bufs[i], ev.Ephemeral
-		e.seal(seq)
-		a := whom
-		if uids == nil {
-			a = audience{mask: h.all}
-			if ev.Users != nil {
-				a = h.audienceOf(ev.Users)
-			}
-		}
-		e.one[0], e.users, e.private, e.mask = a.one, a.users, a.private, a.mask
-		e.topic, e.key = ev.Topic, ev.Key
-		if wait != nil {
-			e.wait.Store(wait)
-		}
-		e.last = i == len(events)-1
-		e.tally.Store(uint64(len(h.shards)))
-		mask |= a.mask
-		held += int64(len(e.buf.B))
-	}
-	h.frames.held.Add(held)
-	return mask
-}
-
-// audienceOf resolves a list of users, which the caller keeps, to one of ours.
-func (h *Hub) audienceOf(uids []string) audience {
-	a := audience{private: true}
-	if len(uids) > 1 {
-		a.users = sortedUnique(uids)
-		for _, u := range a.users {
-			a.mask |= 1 << h.shardOf(u)
-		}
-		return a
-	}
-	a.one = uids[0]
-	a.mask = 1 << h.shardOf(a.one)
-	return a
 }
 
 // maxReceivers bounds the users of one push, summed over its events: each is an
@@ -285,31 +224,4 @@ func (h *Hub) encode(e *wire.Event) (*bytebufferpool.ByteBuffer, error) {
 	}
 	b.B = append(body, wire.ChunkEnd...)
 	return b, nil
-}
-
-func (h *Hub) putBack(bufs []*bytebufferpool.ByteBuffer) {
-	for _, b := range bufs {
-		h.frames.put(b)
-	}
-}
-
-// memoryFactor times config.ringBytes makes publishers wait until the shards
-// have caught up.
-const memoryFactor = 4
-
-// awaitMemory waits while the ring holds too many bytes. This is rare, and
-// ends as fast as the shards pass: when they have seen everything, their
-// history is within ringBytes. So it polls.
-func (h *Hub) awaitMemory(ctx context.Context) error {
-	for h.frames.held.Load() > memoryFactor*h.cfg.ringBytes {
-		h.wakeMask(h.all)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-h.giveUp:
-			return ErrClosed
-		case <-time.After(100 * time.Microsecond):
-		}
-	}
-	return nil
 }

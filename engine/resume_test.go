@@ -11,10 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/persist/pebblelog"
 	"github.com/spatehub/spate/wire"
-	"github.com/stretchr/testify/require"
 )
 
 // seed returns the run's random seed, printed so that a failure can be
@@ -39,7 +41,7 @@ var logs = []struct {
 		return []engine.HubOption{engine.WithLog(persist.NewMemory())}
 	}},
 	{"pebble log", func(t testing.TB) []engine.HubOption {
-		log, err := persist.Open(t.TempDir(), persist.WithSync(false))
+		log, err := pebblelog.Open(t.TempDir(), pebblelog.WithSync(false))
 		require.NoError(t, err)
 		return []engine.HubOption{engine.WithStore(log)}
 	}},

@@ -22,8 +22,8 @@ var (
 	// error also wraps the cause. A later Append may succeed.
 	ErrFailed = errors.New("persist: log can't be written")
 
-	// ErrLocked is returned by Open when another process, or another log of this
-	// process, has the directory open.
+	// ErrLocked is returned where a log is opened whose directory another process,
+	// or another log of this process, has open.
 	ErrLocked = errors.New("persist: directory is in use")
 )
 
@@ -124,6 +124,7 @@ type LogStats struct {
 	DiskBytes int64     // disk space used; 0 for logs that use none
 	Sync      bool      // an acknowledged record survives a power cut
 	Retention Retention // in force
+	LostTail  LostTail  // acknowledged records that were missing when the log was opened
 	Err       error     // why the log can't be written at present, nil if it can
 }
 
@@ -144,14 +145,14 @@ type Retention struct {
 // AnyTopic is the key of [Retention.Topics] for topics without an entry.
 const AnyTopic = "*"
 
-// forTopic returns the bounds of one topic, and whether it has any.
-func (r *Retention) forTopic(topic string) (Retention, bool) {
+// ForTopic returns the bounds of one topic, and whether it has any.
+func (r *Retention) ForTopic(topic string) (Retention, bool) {
 	t, ok := r.Topics[topic]
 	if !ok {
 		t, ok = r.Topics[AnyTopic]
 	}
-	return t, ok && t.bounded()
+	return t, ok && t.Bounded()
 }
 
-// bounded reports whether r sets a bound for the log as a whole.
-func (r *Retention) bounded() bool { return r.MaxAge > 0 || r.MaxCount > 0 || r.MaxBytes > 0 }
+// Bounded reports whether r sets a bound for the log as a whole.
+func (r *Retention) Bounded() bool { return r.MaxAge > 0 || r.MaxCount > 0 || r.MaxBytes > 0 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/spatehub/spate/persist/internal/runs"
+	"github.com/spatehub/spate/persist/internal/streams"
 )
 
 // Bounds of a [Memory] log that is given none.
@@ -33,6 +36,7 @@ type Memory struct {
 		topics  map[string]*topicList
 
 		first, last uint64
+		runs        runs.List
 		floor       uint64            // everything ≤ floor is gone
 		floors      map[string]uint64 // by topic; all > floor
 
@@ -70,7 +74,11 @@ func (m *Memory) Append(ctx context.Context, recs []Record) error {
 	if m.mu.closed {
 		return ErrClosed
 	}
-	if err := checkBatch(recs, m.mu.last); err != nil {
+	last := m.mu.last
+	if run, open := m.mu.runs.Open(); open {
+		last = max(last, run.First-1)
+	}
+	if err := CheckBatch(recs, last); err != nil {
 		return err
 	}
 	recs = copyRecords(recs)
@@ -110,14 +118,14 @@ func (m *Memory) insertLocked(recs []Record) {
 	for i := range recs {
 		r := &recs[i]
 		m.tailLocked().add(r)
-		size := int64(r.size())
+		size := int64(r.Size())
 		m.mu.count++
 		m.mu.bytes += size
 		m.mu.last = r.ID
 		if m.mu.first == 0 {
 			m.mu.first, m.mu.oldest = r.ID, r.Time
 		}
-		eachStream(r, func(prefix, name string) {
+		streams.Each(r.Users, r.Topic, func(prefix, name string) {
 			list := m.mu.streams[prefix+name]
 			if list == nil {
 				list = new(idList)
@@ -133,7 +141,7 @@ func (m *Memory) countTopicLocked(r *Record, size int64) {
 	if r.Topic == "" {
 		return
 	}
-	if _, bounded := m.cfg.retention.forTopic(r.Topic); !bounded {
+	if _, bounded := m.cfg.retention.ForTopic(r.Topic); !bounded {
 		return
 	}
 	t := m.mu.topics[r.Topic]

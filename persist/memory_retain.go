@@ -3,6 +3,8 @@ package persist
 import (
 	"slices"
 	"time"
+
+	"github.com/spatehub/spate/persist/internal/streams"
 )
 
 // sweepEvery is how often a memory log looks through all topics for records that
@@ -40,6 +42,7 @@ func (m *Memory) retainLocked() {
 		m.mu.floor = m.mu.first
 		m.removeLocked(m.mu.first)
 	}
+	m.dropRunsLocked()
 	if !now.Before(m.mu.sweep) {
 		m.mu.sweep = now.Add(sweepEvery)
 		for topic := range m.mu.topics {
@@ -59,7 +62,7 @@ func (m *Memory) retainTopicLocked(topic string, now time.Time) {
 	if t == nil {
 		return
 	}
-	r, _ := m.cfg.retention.forTopic(topic)
+	r, _ := m.cfg.retention.ForTopic(topic)
 	cutoff := now.Add(-r.MaxAge).UnixMilli()
 	for t.len() > 0 {
 		id := t.front()
@@ -77,8 +80,8 @@ func (m *Memory) retainTopicLocked(topic string, now time.Time) {
 // removeLocked takes a live record out of everything that knows it.
 func (m *Memory) removeLocked(id uint64) {
 	c, r := findRecord(m.mu.chunks, id)
-	size := int64(r.size())
-	eachStream(&r.Record, func(prefix, name string) {
+	size := int64(r.Size())
+	streams.Each(r.Users, r.Topic, func(prefix, name string) {
 		list := m.mu.streams[prefix+name]
 		if list == nil {
 			return

@@ -17,6 +17,7 @@ import (
 	"github.com/spatehub/spate/cmd/spate/internal/procfs"
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/persist/pebblelog"
 )
 
 // runServe runs the hub until it fails or a signal ends it.
@@ -127,11 +128,10 @@ type store interface {
 }
 
 func openStore(c *serveConfig, log *slog.Logger) (store, error) {
-	opts := append(c.retentionOptions(), persist.WithLogger(log))
 	if c.memory {
-		return persist.NewMemory(opts...), nil
+		return persist.NewMemory(persist.WithRetention(c.logRetention()), persist.WithLogger(log)), nil
 	}
-	p, err := persist.Open(c.data, append(opts, persist.WithSync(!c.noSync))...)
+	p, err := pebblelog.Open(c.data, pebblelog.WithRetention(c.logRetention()), pebblelog.WithSync(!c.noSync), pebblelog.WithLogger(log))
 	if err != nil {
 		return nil, explainOpen(c.data, err)
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/persist/pebblelog"
 	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/wire"
 )
@@ -38,7 +39,7 @@ func main() {
 }
 
 func run(ctx context.Context, listen, data string) error {
-	store, err := persist.Open(data, persist.WithRetention(persist.Retention{MaxAge: 7 * 24 * time.Hour}))
+	store, err := pebblelog.Open(data, pebblelog.WithRetention(persist.Retention{MaxAge: 7 * 24 * time.Hour}))
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,5 @@
+package pebblelog_test
+
+import "context"
+
+var ctx = context.Background()
