@@ -27,6 +27,7 @@ const (
 	attendHangup
 	attendPage
 	attendMore
+	attendExpire
 	attendClosed // set for good once closed, so that nothing is queued again
 )
 

@@ -16,7 +16,8 @@ import (
 const DisconnectEvent = "disconnect"
 
 // Disconnect is the data of a disconnect event. Reason is "overflow" for
-// ErrOverflow, "history" for ErrHistory, "closed" for ErrClosed.
+// ErrOverflow, "history" for ErrHistory, "closed" for ErrClosed, "expired" for
+// ErrExpired.
 type Disconnect struct {
 	Reason string `json:"reason"`
 }
@@ -32,6 +33,7 @@ var farewells = [endings]word{
 	endOverflow: farewell("overflow"),
 	endHistory:  farewell("history"),
 	endClosed:   farewell("closed"),
+	endExpired:  farewell("expired"),
 }
 
 func farewell(reason string) word {

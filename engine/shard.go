@@ -228,6 +228,9 @@ func (s *shard) handle(c *client, flags uint32) {
 		s.hungUp(c)
 		return
 	}
+	if flags&attendExpire != 0 {
+		s.expire(c)
+	}
 	if c.state == stateNew || c.state == stateClosed {
 		return
 	}
@@ -256,6 +259,16 @@ func (s *shard) hungUp(c *client) {
 		as = endHangup // the transport's own word for it
 	}
 	s.closeAs(c, as, err)
+}
+
+// expire ends a connection whose time is over.
+func (s *shard) expire(c *client) {
+	switch c.state {
+	case stateNew, stateClosed: // the shard is not where it begins: it has got nothing, and is told nothing
+		s.close(c, ErrExpired)
+	default:
+		s.end(c, ErrExpired)
+	}
 }
 
 // write offers bytes to the client's sink and counts what that costs.

@@ -33,6 +33,10 @@ type Subscriber struct {
 // calls are harmless.
 func (s Subscriber) Writable() { s.c.attend(attendWritable) }
 
+// Expire tells the owning shard that the connection's time is over: it ends with
+// a disconnect event.
+func (s Subscriber) Expire() { s.c.attend(attendExpire) }
+
 // Hangup tells the owning shard that the peer is gone. The shard closes the
 // sink with err, or ErrHangup where err is nil.
 func (s Subscriber) Hangup(err error) {
