@@ -112,23 +112,6 @@ func (c *catchup) segment(h *history) *segment {
 	topics := h.c.topicNames()
 	seg := &segment{floor: eventID(log.Floor(topics))}
 	after := h.after
-	// With immediate delivery a client may hold an ID that the log has yet to
-	// take; then it is too early to tell.
-	seg.checked = after <= committed
-	if h.check && seg.checked && after > seg.floor && after != c.hub.origin.id {
-		ok, err := log.Has(c.hub.ctx, uint64(after))
-		if err != nil {
-			return &segment{err: err}
-		}
-		if !ok {
-			seg.unknown = true
-			if first := eventID(log.First()); first == 0 {
-				seg.floor = max(seg.floor, committed)
-			} else {
-				seg.floor = max(seg.floor, first-1)
-			}
-		}
-	}
 	after = max(after, seg.floor)
 	limit := pageLimit
 	if !h.started {

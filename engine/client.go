@@ -102,11 +102,9 @@ type lag struct {
 	restOf  point
 	restSet bool
 
-	gapFrom, gapTo eventID // history in (gapFrom, gapTo] is lost and not yet told
-	gapName        string  // what the client sent where it is no ID at all
-	gap            bool
+	gap gap // not yet told
 
-	resumes bool // came with a Last-Event-ID
+	resumes bool // reads history first
 	retry   retryState
 	history *history // reading the log
 	leave   leave    // while leaving

@@ -13,7 +13,7 @@ import (
 // DisconnectEvent is the type of the event by which the hub says why it ends a
 // connection. Its data is a Disconnect as JSON; it has no ID, and is the last
 // event of its stream.
-const DisconnectEvent = "disconnect"
+const DisconnectEvent = wire.DisconnectType
 
 // Disconnect is the data of a disconnect event. Reason is "overflow" for
 // ErrOverflow, "history" for ErrHistory, "closed" for ErrClosed, "expired" for

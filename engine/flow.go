@@ -134,7 +134,7 @@ func (s *shard) proceed(c *client) {
 			s.takeLeave(c)
 			continue
 		}
-		if c.lag.gap {
+		if c.lag.gap.told {
 			s.tellGap(c)
 			continue
 		}

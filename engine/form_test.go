@@ -22,7 +22,7 @@ import (
 func TestFormsCarryTheSameEvents(t *testing.T) {
 	for _, withLog := range []bool{true, false} {
 		h := newHub(t, append(logOptions(withLog), engine.WithEnableResendEvents())...)
-		sub := engine.Subscription{UID: "u", Topics: []string{"t"}, LastEventID: wire.FormatID(h.Position())}
+		sub := engine.Subscription{UID: "u", Topics: []string{"t"}, LastEventID: engine.Earliest}
 		pushOfAllKinds(t, h, 20)
 		var streams [][]wire.Event
 		for _, conflate := range []bool{false, true} {
@@ -120,7 +120,6 @@ func TestChunkedStreamEndsWithTheLastChunk(t *testing.T) {
 func TestBytesAreSharedByForm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, engine.WithLog(persist.NewMemory()), engine.WithShards(1), engine.WithEnableResendEvents(), engine.WithChanBufferSize(64))
-		first := wire.FormatID(h.Position() + 1)
 		for i := range 400 {
 			require.NoError(t, h.Push(nil, number(i)))
 		}
@@ -130,7 +129,7 @@ func TestBytesAreSharedByForm(t *testing.T) {
 			for i := range got[form] {
 				s := newSink(-1)
 				s.onSend = func(p []byte) { got[form][i] = append(got[form][i], unsafe.SliceData(p)) }
-				_, err := h.Subscribe(engine.Subscription{Form: engine.Form(form), LastEventID: first}, s)
+				_, err := h.Subscribe(engine.Subscription{Form: engine.Form(form), LastEventID: engine.Earliest}, s)
 				require.NoError(t, err)
 				synctest.Wait()
 			}

@@ -8,8 +8,7 @@ import (
 // readers for one segment at a time and drops it as soon as the sink is full:
 // a slow client costs no page, only another look at the shared ones.
 type history struct {
-	c     *client
-	check bool // the position came from the client: see whether it was ever issued
+	c *client
 
 	started bool // the first page, a small one, was read; the readers'
 	asked   bool // a reader has the request; result is the reader's
@@ -32,8 +31,6 @@ type segment struct {
 	private *page // the user's own, nil where public holds all kinds
 	mixed   bool  // public holds all kinds of events: filter each
 	floor   eventID
-	checked bool // unknown is decided
-	unknown bool // the position was never issued
 	upTo    eventID
 	err     error
 }
@@ -94,17 +91,11 @@ func (s *shard) readOn(c *client) bool {
 		h.kept.flushing = true
 		return true
 	}
-	if h.check && seg.checked {
-		h.check = false
-		if seg.unknown {
-			c.lag.gap, c.lag.gapFrom, c.lag.gapTo = true, c.id, max(c.id, seg.floor)
-		}
-	}
 	if c.id < seg.floor {
 		s.lose(c, c.id, seg.floor)
 		c.id = seg.floor
 	}
-	if c.lag.gap {
+	if c.lag.gap.told {
 		s.tellGap(c)
 		if !s.flushRest(c) {
 			return false

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"fmt"
-
 	"github.com/spatehub/spate/wire"
 	"github.com/valyala/bytebufferpool"
 )
@@ -29,10 +27,7 @@ func (h *Hub) pack(p *parcel, bufs []*bytebufferpool.ByteBuffer, uids []string, 
 		b, err := h.encode(e)
 		if err != nil {
 			h.putBack(bufs)
-			if len(events) > 1 {
-				err = fmt.Errorf("events[%d]: %w", i, err)
-			}
-			return nil, err
+			return nil, eventError(err, i, len(events))
 		}
 		bufs = append(bufs, b)
 		if !e.Ephemeral {

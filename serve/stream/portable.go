@@ -93,10 +93,10 @@ func (s *portableSink) Close(reason error) {
 	s.queue.Close()
 }
 
-// pump writes first to out, then subscribes a portable sink and writes what
-// comes, until the hub closes the stream or the request's context ends. The hub
-// has let go of the sink when it returns.
-func (c *config) pump(r *http.Request, out output, first []byte, hub *engine.Hub, sub engine.Subscription) {
+// pump writes first to out, then takes the seat with a portable sink and writes
+// what comes, until the hub closes the stream or the request's context ends. The
+// hub has let go of the sink when it returns.
+func (c *config) pump(r *http.Request, out output, first []byte, hub *engine.Hub, seat *engine.Seat) {
 	s := &portableSink{queue: ringbuf.NewQueue[*bytebufferpool.ByteBuffer](portableWrites)}
 	s.guard.start(out, c.silence(hub))
 	defer s.guard.end()
@@ -104,7 +104,7 @@ func (c *config) pump(r *http.Request, out output, first []byte, hub *engine.Hub
 	if err := s.guard.send(out, first, &s.hopeless); err != nil {
 		return
 	}
-	subscriber, err := hub.Subscribe(sub, s)
+	subscriber, err := seat.Take(s)
 	if err != nil { // closed since admit; the client comes back
 		return
 	}
@@ -257,8 +257,8 @@ func (g *writeGuard) end() {
 
 // serveResponse streams through the ResponseWriter, which has sent the head. It
 // returns when the stream has ended.
-func (c *config) serveResponse(w http.ResponseWriter, rc *http.ResponseController, r *http.Request, hub *engine.Hub, sub engine.Subscription) {
-	c.pump(r, responseOutput{w: w, rc: rc}, c.appendGreeting(nil), hub, sub)
+func (c *config) serveResponse(w http.ResponseWriter, rc *http.ResponseController, r *http.Request, hub *engine.Hub, seat *engine.Seat) {
+	c.pump(r, responseOutput{w: w, rc: rc}, c.appendGreeting(nil), hub, seat)
 }
 
 // canFlush reports whether what is written can be pushed out at once.

@@ -65,19 +65,20 @@ var greetings bytebufferpool.Pool
 
 // serveConn streams over a connection that was taken out of the server's hands
 // after the head.
-func (c *config) serveConn(conn net.Conn, r *http.Request, hub *engine.Hub, sub engine.Subscription) {
-	sub.Form = formOf(r)
+func (c *config) serveConn(conn net.Conn, r *http.Request, hub *engine.Hub, seat *engine.Seat) {
+	form := formOf(r)
+	seat.UseForm(form)
 	first := greetings.Get()
 	defer greetings.Put(first)
 	first.B = c.appendGreeting(first.B[:0])
-	if sub.Form == engine.FormChunked {
+	if form == engine.FormChunked {
 		n := len(first.B)
 		first.B = wire.AppendChunk(first.B, first.B)[n:]
 	}
 	sock, err := rawsock.Take(conn, c.silence(hub))
 	if err != nil {
 		// A wrapped connection, or no descriptor left: it keeps its goroutine.
-		c.serveHijacked(conn, first.B, r, hub, sub)
+		c.serveHijacked(conn, first.B, r, hub, seat)
 		return
 	}
 	err = writeFirst(conn, sock, first.B)
@@ -92,7 +93,7 @@ func (c *config) serveConn(conn net.Conn, r *http.Request, hub *engine.Hub, sub 
 		leashed = &leashedSink{rawSink: rawSink{sock}}
 		sink = leashed
 	}
-	subscriber, err := hub.Subscribe(sub, sink)
+	subscriber, err := seat.Take(sink)
 	if err != nil { // closed since admit; the client comes back
 		sock.Close(false)
 		return
@@ -127,7 +128,7 @@ func writeFirst(conn net.Conn, sock *rawsock.Conn, first []byte) error {
 
 // serveHijacked streams over a connection that is hijacked but can't be taken
 // over further. It returns when the stream has ended.
-func (c *config) serveHijacked(conn net.Conn, first []byte, r *http.Request, hub *engine.Hub, sub engine.Subscription) {
+func (c *config) serveHijacked(conn net.Conn, first []byte, r *http.Request, hub *engine.Hub, seat *engine.Seat) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer conn.Close() // also ends the reading below
@@ -136,7 +137,7 @@ func (c *config) serveHijacked(conn net.Conn, first []byte, r *http.Request, hub
 		_, _ = io.Copy(io.Discard, conn)
 		cancel()
 	}()
-	c.pump(r.WithContext(ctx), connOutput{conn}, first, hub, sub)
+	c.pump(r.WithContext(ctx), connOutput{conn}, first, hub, seat)
 }
 
 // connOutput writes a stream to a hijacked connection.
