@@ -14,6 +14,9 @@ type entry struct {
 	buf *bytebufferpool.ByteBuffer // frame with its ID; owned by the slot
 	off int                        // where the frame starts in buf
 
+	id   eventID // 0: ephemeral, not for the log
+	prev eventID // the highest ID before this event
+
 	one   [1]string // the audience's only user
 	crowd *crowd    // the audience where there are several
 	topic string
@@ -27,10 +30,9 @@ type entry struct {
 	// the slot; atomic for Shutdown, which looks at slots it does not hold.
 	wait atomic.Pointer[commitWait]
 
-	private   bool // one or crowd is the audience
-	ephemeral bool // has no ID and is not logged
-	last      bool // last of its push: a journal batch ends only here
-	failed    bool // the log did not take it; set by the journal before it advances
+	private bool // one or crowd is the audience
+	last    bool // last of its push: a journal batch ends only here
+	failed  bool // the log did not take it; set by the journal before it advances
 
 	// lost is the copy for failure callbacks, where one was needed. A shard that
 	// holds the slot sets it; dead ones are replaced.
@@ -44,6 +46,12 @@ type entry struct {
 }
 
 const tallyReceiver = 1 << 32
+
+// ephemeral says whether the event has no ID and is not for the log.
+func (e *entry) ephemeral() bool { return e.id == 0 }
+
+// upTo is the highest ID up to and with this event.
+func (e *entry) upTo() eventID { return max(e.id, e.prev) }
 
 // frame returns the event's bytes on the wire, valid while the slot is held.
 func (e *entry) frame() []byte { return e.buf.B[e.off:] }
@@ -78,5 +86,6 @@ func (e *entry) release(pool *framePool) {
 		e.lost.Store(nil)
 	}
 	e.one[0], e.topic, e.key = "", "", ""
-	e.mask, e.private, e.ephemeral, e.last, e.failed = 0, false, false, false, false
+	e.id, e.prev, e.mask = 0, 0, 0
+	e.private, e.last, e.failed = false, false, false
 }

@@ -17,8 +17,8 @@ type Gap struct {
 // maxGapName bounds how much of a client's garbage is sent back to it.
 const maxGapName = 64
 
-func appendGap(dst []byte, from string, to uint64) []byte {
-	e := wire.Event{Event: GapEvent, Data: Gap{From: from, To: wire.FormatID(to)}}
+func appendGap(dst []byte, g Gap) []byte {
+	e := wire.Event{Event: GapEvent, Data: g}
 	frame, err := wire.AppendEvent(dst, &e)
 	if err != nil {
 		// Only a name that is no text can fail, and JSON has replaced it.

@@ -40,7 +40,7 @@ func (n *notices) lose(e *entry) *lostEvent {
 		}
 		l := &lostEvent{
 			frame: slices.Clone(e.frame()), crowd: e.crowd, one: e.one[0], topic: e.topic, key: e.key,
-			private: e.private, ephemeral: e.ephemeral,
+			private: e.private, ephemeral: e.ephemeral(),
 		}
 		// The frame also as decoded; the crowd, and the list that callbacks get.
 		l.size = lostBytes + 2*int64(len(l.frame))

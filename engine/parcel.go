@@ -13,6 +13,7 @@ type parcel struct {
 	whom   audience
 	each   []audience // else the events' own; nil: all are for everyone
 	held   int64      // bytes that the ring will hold
+	logged int        // events that are not ephemeral
 }
 
 // pack encodes the events into buffers, which it adds to bufs, and resolves
@@ -29,6 +30,9 @@ func (h *Hub) pack(p *parcel, bufs []*bytebufferpool.ByteBuffer, uids []string, 
 			return nil, eventError(err, i, len(events))
 		}
 		bufs = append(bufs, b)
+		if !e.Ephemeral {
+			p.logged++
+		}
 		if !p.shared && e.Users != nil {
 			if p.each == nil {
 				p.each = make([]audience, len(events))
@@ -69,20 +73,22 @@ func (p *parcel) heldBy(b *bytebufferpool.ByteBuffer, e *wire.Event, i, n int) i
 }
 
 // fillSlots hands the parcel to the slots claimed from first on, and returns the
-// shards concerned. From Publish on the slots belong to the readers.
-func (h *Hub) fillSlots(first uint64, p *parcel, bufs []*bytebufferpool.ByteBuffer, events []*wire.Event, wait *commitWait) (mask uint64) {
+// shards concerned; the events that are not ephemeral have the IDs from id on. From Publish on the slots belong to the readers.
+func (h *Hub) fillSlots(first position, id eventID, p *parcel, bufs []*bytebufferpool.ByteBuffer, events []*wire.Event, wait *commitWait) (mask uint64) {
 	for i, ev := range events {
-		seq := first + uint64(i)
-		e := h.ring.Slot(seq)
+		e := h.slot(first + position(i))
 		e.held = p.heldBy(bufs[i], ev, i, len(events))
 		e.buf = bufs[i]
 		e.off = wire.IDHeadroom
+		e.id, e.prev = 0, id-1
 		if !ev.Ephemeral {
-			e.off = wire.PutID(e.buf.B[:wire.IDHeadroom], seq)
+			e.id = id
+			e.off = wire.PutID(e.buf.B[:wire.IDHeadroom], uint64(id))
+			id++
 		}
 		a := p.audience(i)
 		e.one[0], e.crowd, e.private, e.mask = a.one, a.crowd, a.private, a.mask
-		e.topic, e.key, e.ephemeral = ev.Topic, ev.Key, ev.Ephemeral
+		e.topic, e.key = ev.Topic, ev.Key
 		if wait != nil {
 			e.wait.Store(wait)
 		}

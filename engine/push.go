@@ -74,14 +74,15 @@ func (r *Result) Wait(ctx context.Context) ([]uint64, error) {
 	return r.ids, nil
 }
 
-// appendIDs lists the IDs of a push that began at first.
-func appendIDs(ids []uint64, first uint64, events []*wire.Event) []uint64 {
-	for i, e := range events {
-		id := first + uint64(i)
+// appendIDs lists the IDs of a push whose first event with an ID has first.
+func appendIDs(ids []uint64, first eventID, events []*wire.Event) []uint64 {
+	for _, e := range events {
 		if e.Ephemeral {
-			id = 0
+			ids = append(ids, 0)
+			continue
 		}
-		ids = append(ids, id)
+		ids = append(ids, uint64(first))
+		first++
 	}
 	return ids
 }
@@ -96,7 +97,7 @@ const (
 
 // pushed is what a push leaves.
 type pushed struct {
-	first uint64
+	first eventID
 	wait  *commitWait // in mode keepWait
 }
 
@@ -122,7 +123,7 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 		h.putBack(bufs)
 		return p, err
 	}
-	p.first, err = h.ring.Claim(ctx, len(events))
+	claimed, number, err := h.ring.ClaimNumbered(ctx, len(events), load.logged)
 	if err != nil {
 		h.frames.held.Add(-load.held)
 		h.putBack(bufs)
@@ -132,14 +133,16 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 	if h.journal != nil {
 		wait = h.lendWait()
 	}
-	mask := h.fillSlots(p.first, &load, bufs, events, wait)
-	last := p.first + uint64(len(events)) - 1
-	h.ring.Publish(p.first, len(events))
+	first := position(claimed)
+	last := first + position(len(events)) - 1
+	p.first = eventID(number)
+	mask := h.fillSlots(first, p.first, &load, bufs, events, wait)
+	h.ring.Publish(claimed, len(events))
 	if h.journal == nil || h.cfg.immediate {
-		if h.ring.Claimed() != last {
+		if h.ring.Claimed() != uint64(last) {
 			mask = h.all // later pushes, of whatever audience, may have been held back by this one
 		}
-		h.wakeFor(p.first, last, mask)
+		h.wakeFor(first, last, mask)
 	}
 	if wait == nil {
 		return p, nil

@@ -116,6 +116,16 @@ func PushHandler(hub *engine.Hub, opts ...PushOption) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, hub) })
 }
 
+// Publish is [PushHandler] for a handler of one's own: it reads the request and
+// publishes what it asks for, but answers nothing. It returns the IDs, 0 for an
+// ephemeral event, or the answer that is due.
+func Publish(w http.ResponseWriter, r *http.Request, hub *engine.Hub, opts ...PushOption) ([]uint64, *Error) {
+	if r.Method != http.MethodPost {
+		return nil, &Error{Status: http.StatusMethodNotAllowed, Message: "only POST is allowed here"}
+	}
+	return newPushConfig(opts).publish(w, r, hub)
+}
+
 // serve answers one request.
 func (c *pushConfig) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub) {
 	if refuseMethod(w, r, "POST", http.MethodPost) {

@@ -181,12 +181,12 @@ var wrongPushes = []struct{ body, field string }{
 func TestPushRefusesByField(t *testing.T) {
 	hub := newHub(t)
 	h := stream.PushHandler(hub)
-	before := hub.Position()
+	before := hub.LastID()
 	for _, c := range wrongPushes {
 		rec := post(h, c.body)
 		require.Equal(t, http.StatusBadRequest, rec.Code, "%s: %s", c.body, rec.Body)
 		refused(t, rec, http.StatusBadRequest, c.field)
-		require.Equal(t, before, hub.Position(), c.body)
+		require.Equal(t, before, hub.LastID(), c.body)
 	}
 	accepted(t, post(h, `{"events":[{"data":"x"}]}`))
 }
@@ -194,7 +194,7 @@ func TestPushRefusesByField(t *testing.T) {
 func TestPushLimits(t *testing.T) {
 	hub := newHub(t, engine.WithMaxEventSize(2000))
 	h := stream.PushHandler(hub, stream.WithPushBodyLimit(10_000), stream.WithPushEventLimit(3))
-	before := hub.Position()
+	before := hub.LastID()
 
 	events := func(n int, data string) string {
 		return `{"events":[` + strings.Repeat(`{"data":"`+data+`"},`, n-1) + `{"data":"` + data + `"}]}`
@@ -204,12 +204,12 @@ func TestPushLimits(t *testing.T) {
 	refused(t, post(h, events(1, strings.Repeat("x", 3000))), 413, "events[0].data")
 	lines := strings.Repeat(`\n`, 2000)
 	require.Len(t, accepted(t, post(h, events(1, lines))), 1, "line ends count as they were sent")
-	before = hub.Position()
+	before = hub.LastID()
 	tooLarge := refused(t, post(h, `{"events":[{"data":"x"},{"data":"`+lines+`x"}]}`), 413, "events[1].data")
 	require.Contains(t, tooLarge.Error, "2001 bytes")
 	a := refused(t, post(h, `{"`+strings.Repeat("n", 5000)+`":1}`), 400, strings.Repeat("n", 64)+"...")
 	require.Less(t, len(a.Error), 100)
-	require.Equal(t, before, hub.Position())
+	require.Equal(t, before, hub.LastID())
 	require.Len(t, accepted(t, post(h, events(3, "x"))), 3)
 
 	small := newHub(t, engine.WithChanBufferSize(16))
@@ -226,14 +226,14 @@ func TestPushMethodAndContentType(t *testing.T) {
 		require.Equal(t, "POST", rec.Header().Get("Allow"))
 	}
 	const body = `{"events":[{"data":"x"}]}`
-	before := hub.Position()
+	before := hub.LastID()
 	for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/json/x", ";"} {
 		refused(t, post(h, body, "Content-Type", kind), 415, "Content-Type")
 	}
 	// A browser sends a body without a type for any page, unasked.
 	refused(t, post(h, body, "Content-Type", "", "Sec-Fetch-Site", "cross-site"), 415, "Content-Type")
 	refused(t, post(h, body, "Content-Type", "", "Origin", "https://evil.example"), 415, "Content-Type")
-	require.Equal(t, before, hub.Position())
+	require.Equal(t, before, hub.LastID())
 
 	for header, values := range map[string][]string{
 		"Content-Encoding": {"gzip", "identity, gzip", "br", "utf-8"},
@@ -344,9 +344,9 @@ func FuzzPush(f *testing.F) {
 	hub := newHub(f, engine.WithMaxEventSize(1<<12))
 	h := stream.PushHandler(hub, stream.WithPushBodyLimit(1<<14), stream.WithPushEventLimit(64))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		before := hub.Position()
+		before := hub.Stats().Events
 		rec := post(h, string(body))
-		published := hub.Position() - before
+		published := hub.Stats().Events - before
 		switch {
 		case rec.Code == http.StatusOK:
 			require.EqualValues(t, len(accepted(t, rec)), published)
