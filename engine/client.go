@@ -27,6 +27,7 @@ const (
 	attendHangup
 	attendPage
 	attendMore
+	attendExpire
 	attendClosed // set for good once closed, so that nothing is queued again
 )
 
@@ -53,6 +54,7 @@ type client struct {
 
 	index    int32  // in shard.clients
 	stallFor uint32 // ticks without a byte taken after which it is closed; 0: never
+	form     Form
 	node     ringbuf.Node[*client]
 	shard    *shard
 	uid      string
@@ -100,11 +102,9 @@ type lag struct {
 	restOf  point
 	restSet bool
 
-	gapFrom, gapTo eventID // history in (gapFrom, gapTo] is lost and not yet told
-	gapName        string  // what the client sent where it is no ID at all
-	gap            bool
+	gap gap // not yet told
 
-	resumes bool // came with a Last-Event-ID
+	resumes bool // reads history first
 	retry   retryState
 	history *history // reading the log
 	leave   leave    // while leaving

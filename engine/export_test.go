@@ -180,7 +180,7 @@ func (s *shard) auditLeaving() (leaving, pending int, err error) {
 		switch l := c.lag; {
 		case l.queued != want:
 			return 0, 0, fmt.Errorf("%d events wait for a client that leaves with rest of %v", l.queued, l.restOf)
-		case l.history != nil || l.gap || l.retry.marks != nil:
+		case l.history != nil || l.gap.told || l.retry.marks != nil:
 			return 0, 0, fmt.Errorf("a client that leaves keeps %+v", l)
 		case !c.blocked:
 			return 0, 0, fmt.Errorf("a client that leaves waits for nothing")

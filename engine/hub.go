@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,7 +12,6 @@ import (
 	"github.com/panjf2000/ants/v2"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/ringbuf"
-	"github.com/spatehub/spate/wire"
 )
 
 // Hub takes events from publishers and brings them to connections. All its
@@ -27,7 +24,10 @@ type Hub struct {
 	ctx      context.Context // ends with the hub: readings of the log
 	cancel   context.CancelFunc
 	ring     *ringbuf.Ring[entry]
-	origin   point // where the hub began: of no event, but Position told it
+	origin   point   // where the hub began: of no event, but a seat may tell it
+	began    eventID // the log's last ID then, 0 without one
+	pace     pace
+	looks    looks
 	frames   framePool
 	shards   []*shard
 	all      uint64 // every shard's bit
@@ -84,12 +84,17 @@ func NewHub(opts ...HubOption) *Hub {
 		period: tickPeriod(cfg),
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
+	h.looks = make(looks, 2*processors())
 	h.waits.New = func() any { return newCommitWait() }
 	h.tryTicks = h.ticksOf(cfg.timeout / time.Duration(cfg.tries))
 	if cfg.heartbeat > 0 {
 		h.beatTicks = h.ticksOf(cfg.heartbeat)
 	}
-	h.origin = point{id: h.firstID() - 1}
+	if h.log != nil {
+		h.began = eventID(h.log.Last())
+	}
+	h.pace.begin(time.Now(), leastID(h.log))
+	h.origin = point{id: h.pace.first - 1}
 	h.ring = ringbuf.NewRing(cfg.buffer, uint64(h.origin.pos), func(_ uint64, e *entry) {
 		h.frames.held.Add(-e.held)
 		e.release(&h.frames)
@@ -111,6 +116,9 @@ func NewHub(opts ...HubOption) *Hub {
 	h.work.Add(1)
 	go h.runClock()
 	if h.journal != nil {
+		if err := h.journal.beginRun(); err != nil {
+			h.journal.note(err) // tried again with the first batch
+		}
 		h.journal.start()
 	}
 	if done := cfg.ctx.Done(); done != nil {
@@ -149,29 +157,6 @@ func logOf(c *config) persist.Log {
 		c.log = persist.FromStore(c.store)
 	}
 	return c.log
-}
-
-// firstID returns the ID of the hub's first event: after the log's last one,
-// else the time in microseconds, which is beyond any ID that an earlier hub
-// can have given. It is the latter, too, where IDs may have been given that
-// the log never saw.
-func (h *Hub) firstID() eventID {
-	now := eventID(time.Now().UnixMicro())
-	if h.log == nil {
-		return now
-	}
-	last := eventID(h.log.Last())
-	if last == 0 {
-		return now
-	}
-	weak := h.cfg.immediate
-	if st, ok := h.log.(persist.Stats); ok && !st.LogStats().Sync {
-		weak = true
-	}
-	if weak {
-		return max(last+1, now)
-	}
-	return last + 1
 }
 
 // newPool returns a pool without a bound of its own: what is submitted to it is
@@ -214,99 +199,6 @@ func (h *Hub) wakeFor(from, to position, mask uint64) {
 	h.wakeMask(mask)
 }
 
-// Subscribe adds a connection. The hub's shard owns sink from here on and
-// closes it exactly once, also where it turns out that the hub closes; only if
-// Subscribe returns an error the sink is still the caller's.
-//
-// Errors: ErrClosed, or a *wire.FieldError for a user or topic that cannot be.
-func (h *Hub) Subscribe(sub Subscription, sink Sink) (Subscriber, error) {
-	if h.closing.Load() {
-		return Subscriber{}, ErrClosed
-	}
-	if err := sub.validate(); err != nil {
-		return Subscriber{}, err
-	}
-	c := &client{sink: sink, uid: sub.UID, policy: sub.Policy, conflate: sub.Conflate}
-	if c.policy > PolicyDisconnect {
-		c.policy = PolicyDefault
-	}
-	c.node.Value = c
-	if sub.UID != "" {
-		c.shard = h.shards[h.shardOf(sub.UID)]
-	} else {
-		c.shard = h.shards[h.turn.Add(1)%uint64(len(h.shards))]
-	}
-	if len(sub.Topics) > 0 {
-		names := sortedUnique(sub.Topics)
-		c.topics = make([]topicRef, len(names))
-		for i, name := range names {
-			c.topics[i].topic = &topic{name: strings.Clone(name)}
-		}
-	}
-	switch stall := sub.StallTimeout; {
-	case stall > 0:
-		c.stallFor = h.ticksOf(stall)
-	case stall == 0 && h.cfg.stall > 0:
-		c.stallFor = h.ticksOf(h.cfg.stall)
-	}
-	// Counted before the look at closing: either Shutdown waits for the
-	// connection, or it is refused here.
-	h.online.Add(1)
-	if h.closing.Load() {
-		h.left()
-		return Subscriber{}, ErrClosed
-	}
-	h.start(c, sub)
-	c.attend(attendJoin)
-	return Subscriber{c}, nil
-}
-
-// start sets the position from which the client wants events.
-func (h *Hub) start(c *client, sub Subscription) {
-	now := h.latest()
-	c.pos, c.id = now.pos, now.id
-	if from := eventID(sub.From); from >= h.origin.id && from < now.id {
-		c.pos, c.id = h.origin.pos, from
-	}
-	if sub.LastEventID == "" {
-		return
-	}
-	c.lag = &lag{resumes: true, fleeting: now.pos}
-	c.pos, c.id = h.origin.pos, 0
-	id, err := wire.ParseID(sub.LastEventID)
-	if err != nil || eventID(id) > now.id || id == 0 {
-		// Never issued here: a garbled ID, or one of another hub.
-		name := sub.LastEventID
-		if len(name) > maxGapName {
-			name = name[:maxGapName]
-		}
-		c.lag.gapName = strings.ToValidUTF8(strings.Clone(name), "?")
-		return
-	}
-	c.id = eventID(id)
-}
-
-// validate checks the subscription's names by the rules for events.
-func (sub *Subscription) validate() error {
-	probe := wire.Event{Data: ""}
-	if sub.UID != "" {
-		probe.Users = []string{sub.UID}
-	}
-	if err := probe.Validate(); err != nil {
-		return err
-	}
-	for _, t := range sub.Topics {
-		probe.Topic = t
-		if t == "" {
-			return &wire.FieldError{Field: "topic", Reason: "is empty"}
-		}
-		if err := probe.Validate(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // left counts a connection out.
 func (h *Hub) left() {
 	h.online.Add(-1)
@@ -321,9 +213,8 @@ func (h *Hub) left() {
 // OnlineClientsNum returns the number of connections.
 func (h *Hub) OnlineClientsNum() int { return int(h.online.Load()) }
 
-// Position returns the ID of the latest event pushed. A transport takes it
-// before the response head goes out and gives it as Subscription.From.
-func (h *Hub) Position() uint64 { return uint64(h.latest().id) }
+// LastID returns the ID of the event pushed last, or where the hub began.
+func (h *Hub) LastID() uint64 { return uint64(h.latest().id) }
 
 // latest returns the position and the ID of what was claimed last.
 func (h *Hub) latest() point {
@@ -333,41 +224,6 @@ func (h *Hub) latest() point {
 
 // committed is the ID up to which everything is in the log.
 func (h *Hub) committed() eventID { return eventID(h.journal.doneID.Load()) }
-
-// CanResume says whether a client that continues after lastEventID would get
-// everything, or a gap event instead. Only the history's bounds are looked at;
-// the answer may be out of date as soon as it is given. ctx bounds the look
-// into the log.
-func (h *Hub) CanResume(ctx context.Context, lastEventID string, topics []string) (bool, error) {
-	n, err := wire.ParseID(lastEventID)
-	id, now := eventID(n), h.latest()
-	if err != nil || id == 0 || id > now.id {
-		return false, nil
-	}
-	if !h.cfg.resend {
-		return id == now.id, nil
-	}
-	if h.log == nil {
-		return h.inWindow(id), nil
-	}
-	switch floor := eventID(h.log.Floor(slices.Clone(topics))); {
-	case id < floor:
-		return h.inWindow(id), nil // the ring may reach back further than the log
-	case id == floor, id == h.origin.id, id >= h.committed():
-		return true, nil
-	}
-	return h.log.Has(ctx, n)
-}
-
-// inWindow says whether every shard's window reaches back to the ID.
-func (h *Hub) inWindow(id eventID) bool {
-	for _, s := range h.shards {
-		if id < eventID(s.c.oldest.Load()) {
-			return false
-		}
-	}
-	return true
-}
 
 // Healthy returns nil, or why the hub cannot do its work: it is closed, or its
 // log does not take events. A log that tells of itself is believed; of another

@@ -46,7 +46,7 @@ func TestNobodyReceivesWhatTheLogDidNotTake(t *testing.T) {
 		told := newFailures()
 		h := newHub(t, engine.WithLog(log), engine.WithEnableResendEvents(), engine.WithChanBufferSize(16),
 			engine.WithLogger(out.logger()), told.option())
-		start := wire.FormatID(h.Position())
+		start := wire.FormatID(h.LastID())
 		live := join(t, h, engine.Subscription{UID: "u"}, -1)
 		slow := join(t, h, engine.Subscription{UID: "u"}, 10)
 		var want []uint64
@@ -120,7 +120,7 @@ func TestResumeOverFailedEvents(t *testing.T) {
 func TestPartlyTakenBatch(t *testing.T) {
 	f := &faultyLog{Log: persist.NewMemory()}
 	h := newHub(t, engine.WithLog(f), engine.WithEnableResendEvents())
-	start := wire.FormatID(h.Position())
+	start := wire.FormatID(h.LastID())
 	s := join(t, h, engine.Subscription{}, -1)
 	ids := pushN(t, h, 1)
 	f.set(errDisk, 2)

@@ -21,7 +21,7 @@ func (s *shard) admit(c *client) {
 // over what was pushed before its first one joined.
 func (s *shard) skipTo(c *client) {
 	pos := c.pos
-	if c.lag != nil {
+	if c.lag != nil && c.lag.resumes {
 		pos = c.lag.fleeting
 	}
 	for s.cursor().before(pos) {

@@ -37,8 +37,11 @@ type modelSetup struct {
 	immediate bool
 	conflate  bool
 	policy    Policy
+	form      Form
 	old       int // events in the log, or pushed, before the client comes
 	resumes   bool
+	noResend  bool // history is not served
+	unknown   bool // the client comes with an ID that was never issued
 }
 
 var errModelLog = errors.New("log refuses")
@@ -54,8 +57,10 @@ type modelWorld struct {
 	read   *history // a reader has its answer, and has not given it
 
 	events map[position]modelEvent
-	client *client
+	client *client // that has taken its seat
 	sink   *modelSink
+	seat   *Seat // not yet taken
+	stand  point // where the latest seat was taken
 
 	from    eventID  // the client's last ID, or where it started
 	lastSeq position // last event received, ephemeral ones included
@@ -75,10 +80,10 @@ type modelEvent struct {
 }
 
 func newModelWorld(setup modelSetup) *modelWorld {
-	opts := []HubOption{WithChanBufferSize(16), WithLogger(slog.New(slog.DiscardHandler)), WithEnableResendEvents(),
+	opts := []HubOption{WithChanBufferSize(16), WithLogger(slog.New(slog.DiscardHandler)),
 		WithShards(1), WithHeartbeat(-1), WithPushTimeout(1<<30, 1), WithPolicy(setup.policy)}
 	cfg := newConfig(opts)
-	cfg.immediate = setup.immediate
+	cfg.immediate, cfg.resend = setup.immediate, !setup.noResend
 	w := &modelWorld{modelSetup: setup, events: map[position]modelEvent{}, newest: map[string]uint64{}}
 	h := &Hub{cfg: cfg, seed: maphash.MakeSeed(), origin: point{id: modelStart}, wakeStep: 1, period: tickPeriod(cfg), tryTicks: 1}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
@@ -112,22 +117,40 @@ func newModelWorld(setup modelSetup) *modelWorld {
 		}
 	}
 	w.connect(setup.resumes)
+	w.take()
 	return w
 }
 
-// connect subscribes a client; again says that it comes with its last ID.
+// connect decides where a client begins; again says that it comes with its last
+// ID.
 func (w *modelWorld) connect(again bool) {
-	sub := Subscription{UID: "me", Topics: []string{"t"}, Conflate: w.conflate, StallTimeout: -1}
+	sub := Subscription{UID: "me", Topics: []string{"t"}, Form: w.form, Conflate: w.conflate, StallTimeout: -1}
 	if again {
 		sub.LastEventID = wire.FormatID(uint64(w.from))
+		if w.unknown {
+			sub.LastEventID = "9" + sub.LastEventID
+		}
 	}
-	w.sink = &modelSink{w: w}
-	s, err := w.h.Subscribe(sub, w.sink)
+	seat, err := w.h.Seat(context.Background(), sub)
 	if err != nil {
-		w.fail("subscribe: %v", err)
+		w.fail("seat: %v", err)
 		return
 	}
-	w.client = s.c
+	w.seat, w.stand = seat, w.h.latest()
+}
+
+// take takes the seat.
+func (w *modelWorld) take() bool {
+	if w.seat == nil {
+		return false
+	}
+	w.sink = &modelSink{w: w}
+	s, err := w.seat.Take(w.sink)
+	if err != nil {
+		w.fail("take: %v", err)
+	}
+	w.seat, w.client = nil, s.c
+	return true
 }
 
 func (w *modelWorld) fail(format string, args ...any) {
@@ -295,8 +318,11 @@ func (w *modelWorld) answer() bool {
 
 // allow gives the sink room for so many bytes more.
 func (w *modelWorld) allow(n int) bool {
-	if w.sink.room > 8*modelFrame {
+	if w.seat != nil || w.sink.room > 8*modelFrame {
 		return false
+	}
+	if w.form == FormChunked {
+		n += n / modelFrame * len("15\r\n\r\n")
 	}
 	w.sink.room += n
 	Subscriber{w.client}.Writable()
@@ -314,10 +340,15 @@ func (w *modelWorld) retain() bool {
 	return true
 }
 
-// reconnect hangs up and comes back with the last ID.
-func (w *modelWorld) reconnect() {
-	Subscriber{w.client}.Hangup(nil)
+// hangUp ends the connection, and takeSeat comes back with the last ID.
+func (w *modelWorld) hangUp() {
+	if w.seat == nil {
+		Subscriber{w.client}.Hangup(nil)
+	}
 	w.sink.gone = true
+}
+
+func (w *modelWorld) takeSeat() {
 	w.toldTo, w.lastSeq = 0, 0
 	for seq, e := range w.events { // what was told as lost may be there all the same
 		if !e.ephemeral && e.at.id == w.from {
@@ -339,6 +370,7 @@ func (w *modelWorld) tick() {
 // drain lets everything come to its end: the client must then be live, and
 // have or be told of everything.
 func (w *modelWorld) drain() {
+	w.take()
 	w.sink.room = 1 << 30
 	Subscriber{w.client}.Writable()
 	for range 60 {
@@ -377,9 +409,6 @@ func (w *modelWorld) checkEnd() {
 
 // received checks one frame as the client gets it.
 func (w *modelWorld) received(frame string) {
-	if frame == ":\n\n" {
-		return
-	}
 	if strings.HasPrefix(frame, "event: gap\n") {
 		w.receivedGap(frame)
 		return
@@ -427,6 +456,9 @@ func (w *modelWorld) receivedGap(frame string) {
 		w.fail("gap %q: %v", frame, err)
 		return
 	}
+	if w.unknown && len(g.From) == 5 {
+		g.From = g.From[1:] // where the client really was
+	}
 	f, _ := wire.ParseID(g.From)
 	t, _ := wire.ParseID(g.To)
 	from, to := eventID(f), eventID(t)
@@ -461,14 +493,21 @@ func (w *modelWorld) receivedGap(frame string) {
 	drops := w.policy == PolicyRetry || w.policy == PolicyDropOldest
 	switch {
 	case w.modelSetup.log && !drops:
-		if floor := eventID(w.log.floor); from >= floor || to > floor {
+		if floor := eventID(w.log.floor); (from >= floor || to > floor) && !w.atSeat(from, to) {
 			w.fail("gap from %d to %d, but the log has everything after %d", from, to, w.log.floor)
 		}
 	case w.modelSetup.log && from < eventID(w.log.floor):
+	case w.atSeat(from, to):
 	case !lost && !w.conflate && from >= w.s.oldestID() && w.toldTo < from:
 		w.fail("gap from %d to %d, but the window begins after %d and nothing was lost", from, to, w.s.oldestID())
 	}
 	w.toldTo = max(w.toldTo, to)
+}
+
+// atSeat says whether a gap is one with which a connection begins whose ID does
+// not count: up to the seat and no further, or what was pushed since is lost.
+func (w *modelWorld) atSeat(from, to eventID) bool {
+	return (w.noResend && from < to || w.unknown) && to == w.stand.id
 }
 
 // modelSink parses what it takes.
@@ -491,13 +530,41 @@ func (s *modelSink) Write(p []byte) (int, error) {
 	}
 	s.buf = append(s.buf, p[:n]...)
 	for {
-		i := bytes.Index(s.buf, []byte("\n\n"))
-		if i < 0 {
+		frame, rest, ok := s.next()
+		if !ok {
 			return n, nil
 		}
-		s.w.received(string(s.buf[:i+2]))
-		s.buf = s.buf[i+2:]
+		s.w.received(string(frame))
+		s.buf = rest
 	}
+}
+
+// next cuts the next frame off what came: a chunk holds one and nothing else.
+func (s *modelSink) next() (frame, rest []byte, ok bool) {
+	if s.w.form == FormPlain {
+		i := bytes.Index(s.buf, []byte("\n\n"))
+		if i < 0 {
+			return nil, nil, false
+		}
+		return s.buf[:i+2], s.buf[i+2:], true
+	}
+	size, rest, ok := bytes.Cut(s.buf, []byte("\r\n"))
+	if !ok {
+		return nil, nil, false
+	}
+	n, err := strconv.ParseUint(string(size), 16, 32)
+	if err != nil {
+		s.w.fail("chunk of size %q", size)
+		return nil, nil, false
+	}
+	if uint64(len(rest)) < n+2 {
+		return nil, nil, false
+	}
+	frame, rest = rest[:n], rest[n:]
+	if bytes.Index(frame, []byte("\n\n")) != len(frame)-2 || !bytes.HasPrefix(rest, []byte("\r\n")) {
+		s.w.fail("chunk %q with %q behind", frame, rest)
+	}
+	return frame, rest[2:], true
 }
 
 func (s *modelSink) Close(reason error) {

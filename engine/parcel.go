@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"fmt"
-
 	"github.com/spatehub/spate/wire"
 	"github.com/valyala/bytebufferpool"
 )
@@ -29,10 +27,7 @@ func (h *Hub) pack(p *parcel, bufs []*bytebufferpool.ByteBuffer, uids []string, 
 		b, err := h.encode(e)
 		if err != nil {
 			h.putBack(bufs)
-			if len(events) > 1 {
-				err = fmt.Errorf("events[%d]: %w", i, err)
-			}
-			return nil, err
+			return nil, eventError(err, i, len(events))
 		}
 		bufs = append(bufs, b)
 		if !e.Ephemeral {
@@ -78,19 +73,19 @@ func (p *parcel) heldBy(b *bytebufferpool.ByteBuffer, e *wire.Event, i, n int) i
 }
 
 // fillSlots hands the parcel to the slots claimed from first on, and returns the
-// shards concerned; the events that are not ephemeral have the IDs from id on. From Publish on the slots belong to the readers.
+// shards concerned; the events that are not ephemeral have the IDs from id on.
+// From Publish on the slots belong to the readers.
 func (h *Hub) fillSlots(first position, id eventID, p *parcel, bufs []*bytebufferpool.ByteBuffer, events []*wire.Event, wait *commitWait) (mask uint64) {
 	for i, ev := range events {
 		e := h.slot(first + position(i))
 		e.held = p.heldBy(bufs[i], ev, i, len(events))
 		e.buf = bufs[i]
-		e.off = wire.IDHeadroom
 		e.id, e.prev = 0, id-1
 		if !ev.Ephemeral {
 			e.id = id
-			e.off = wire.PutID(e.buf.B[:wire.IDHeadroom], uint64(id))
 			id++
 		}
+		e.seal()
 		a := p.audience(i)
 		e.one[0], e.crowd, e.private, e.mask = a.one, a.crowd, a.private, a.mask
 		e.topic, e.key = ev.Topic, ev.Key

@@ -2,7 +2,8 @@ package engine
 
 import "github.com/spatehub/spate/wire"
 
-// place gives a new client its first position: live, in the window, or behind.
+// place brings a new client to where its seat is: in the window, or behind. Where
+// the beginning lies is decided already; see Hub.begin.
 func (s *shard) place(c *client) {
 	resumes := c.lag != nil && c.lag.resumes
 	s.startLag(c, stateLagging)
@@ -11,23 +12,13 @@ func (s *shard) place(c *client) {
 	if l.base.pos.before(l.fleeting) {
 		l.fleeting = l.base.pos
 	}
-
 	switch {
-	case !resumes && c.pos != s.hub.origin.pos && !c.pos.before(s.oldest()-1):
-		// A live start.
-	case l.gapName != "":
-		s.loseAll(c, 0)
-	case resumes && !s.hub.cfg.resend:
-		from := c.id
-		c.pos = s.cursor()
-		if from != s.high.id {
-			s.loseAll(c, from)
-		}
+	case !resumes && !c.pos.before(s.oldest()-1):
+		// A live start: what came since is in the window.
 	case c.id >= s.oldestID():
 		c.pos = s.find(c.id)
 	case s.hub.log != nil:
 		s.fallBehind(c, c.id)
-		l.history.check = resumes
 	default:
 		c.pos = s.oldest() - 1
 		s.lose(c, c.id, s.idAt(c.pos))
@@ -68,35 +59,40 @@ func (s *shard) enterWindow(c *client) {
 	}
 }
 
+// gap is history that is lost to a client.
+type gap struct {
+	told     bool    // it is to be told
+	from, to eventID // what is lost lies in (from, to]
+	name     string  // what the client sent where it is no ID that counts
+}
+
+// data is the gap as the client reads it.
+func (g gap) data() Gap {
+	from := g.name
+	if from == "" {
+		from = wire.FormatID(uint64(g.from))
+	}
+	return Gap{From: from, To: wire.FormatID(uint64(g.to))}
+}
+
 // lose notes that history in (from, to] is lost to the client, to be told
 // before anything later. Where no ID lies between, nothing is: what went was
 // ephemeral.
 func (s *shard) lose(c *client, from, to eventID) {
-	l := c.lag
-	if to <= from && !l.gap {
+	g := &c.lag.gap
+	if to <= from && !g.told {
 		return
 	}
-	if !l.gap {
-		l.gap, l.gapFrom = true, from
+	if !g.told {
+		*g = gap{told: true, from: from}
 	}
-	l.gapTo = to
-}
-
-// loseAll starts the client live with a gap from what it asked for.
-func (s *shard) loseAll(c *client, from eventID) {
-	c.pos = s.cursor()
-	s.lose(c, from, s.high.id)
+	g.to = to
 }
 
 // tellGap puts the gap event in front of what follows. It has no ID, so it
 // does not move the client's own position.
 func (s *shard) tellGap(c *client) {
-	l := c.lag
-	from := l.gapName
-	if from == "" {
-		from = wire.FormatID(uint64(l.gapFrom))
-	}
-	s.keepRest(c, appendGap(nil, from, l.gapTo))
-	l.gap, l.gapName = false, ""
+	s.keepRest(c, s.lastGap.of(c.lag.gap.data())[c.form])
+	c.lag.gap = gap{}
 	s.n.gaps++
 }

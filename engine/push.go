@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spatehub/spate/wire"
@@ -16,7 +17,9 @@ import (
 //
 // All events of one push are accepted or none. An empty, non-nil uids is
 // ErrNoUsers. Other errors: ErrClosed, ErrNoEvents, ErrTooLarge, ErrTooMany,
-// *wire.FieldError, and ErrLog.
+// *wire.FieldError, also for the types of events that are the hub's own, and
+// ErrLog; *EventError says which of several events it is. The strings of the
+// events, but for a list of users, are kept while the events are in the ring.
 func (h *Hub) Push(uids []string, events ...*wire.Event) error {
 	_, err := h.push(context.Background(), uids, events, waitCommit)
 	return err
@@ -133,6 +136,9 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 	first := position(claimed)
 	last := first + position(len(events)) - 1
 	p.first = eventID(number)
+	if load.logged > 0 {
+		h.pace.await(p.first + eventID(load.logged) - 1)
+	}
 	mask := h.fillSlots(first, p.first, &load, bufs, events, wait)
 	h.ring.Publish(claimed, len(events))
 	if h.journal == nil || h.cfg.immediate {
@@ -184,9 +190,12 @@ func (h *Hub) checkPush(uids []string, events []*wire.Event) error {
 		return fmt.Errorf("%w: %d events, at most %d", ErrTooMany, len(events), h.cfg.queue())
 	}
 	receivers := 0
-	for _, e := range events {
+	for i, e := range events {
 		if e == nil {
 			return ErrNoEvents
+		}
+		if err := e.ValidateType(); err != nil {
+			return eventError(err, i, len(events))
 		}
 		if uids == nil && e.Users != nil && len(e.Users) == 0 {
 			return ErrNoUsers
@@ -207,20 +216,21 @@ func (h *Hub) checkPush(uids []string, events []*wire.Event) error {
 	return nil
 }
 
-// encode writes the event's frame, with room in front for its ID.
+// encode writes the event's frame, with room in front for its ID and the size of
+// its chunk, and the chunk's end behind.
 func (h *Hub) encode(e *wire.Event) (*bytebufferpool.ByteBuffer, error) {
 	b := h.frames.get()
 	b.Reset()
-	var room [wire.IDHeadroom]byte
+	var room [frameRoom]byte
 	b.B = append(b.B, room[:]...)
-	body, err := wire.AppendBody(b.B, e)
-	if err == nil && len(body) > h.cfg.maxEvent {
-		err = fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(body), h.cfg.maxEvent)
+	body, err := wire.AppendBodyMax(b.B, e, h.cfg.maxEvent)
+	if errors.Is(err, wire.ErrDataTooLarge) {
+		err = fmt.Errorf("%w: %w", ErrTooLarge, err)
 	}
 	if err != nil {
 		h.frames.put(b)
 		return nil, err
 	}
-	b.B = body
+	b.B = append(body, wire.ChunkEnd...)
 	return b, nil
 }
