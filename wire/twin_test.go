@@ -34,13 +34,8 @@ func twinParse(stream []byte, maxSize int) result {
 	lines, _ := twinLines(strings.TrimPrefix(twinDecodeUTF8(stream), "\ufeff"))
 	for i, line := range lines {
 		// The bound is not the standard's but ours.
-		if strings.HasPrefix(line, ":") {
-			res.TooLarge = len(raw[i]) > maxSize
-		} else {
-			size += len(raw[i])
-			res.TooLarge = size > maxSize
-		}
-		if res.TooLarge {
+		size += twinSize(raw[i], data != "")
+		if res.TooLarge = size > maxSize || len(raw[i]) > maxSize+7; res.TooLarge {
 			return res
 		}
 
@@ -91,14 +86,24 @@ func twinParse(stream []byte, maxSize int) result {
 		}
 	}
 	// "Once the end of the file is reached, any pending data must be discarded."
-	if strings.HasPrefix(rawRest, ":") {
-		size = 0
-	}
 	if strings.HasPrefix("\ufeff", string(stream)) {
 		rawRest = "" // may still become a byte order mark, which is free
 	}
-	res.TooLarge = size+len(rawRest) > maxSize
+	res.TooLarge = len(rawRest) > maxSize+7
 	return res
+}
+
+// twinSize is what a line adds to the size of its event.
+func twinSize(line string, more bool) int {
+	field, value, _ := strings.Cut(line, ":")
+	n := len(strings.TrimPrefix(value, " "))
+	switch {
+	case field == "data" && more:
+		return n + 1
+	case field == "data", field == "event", field == "id" && !strings.Contains(value, "\x00"):
+		return n
+	}
+	return 0
 }
 
 // twinLines splits at CRLF, LF and CR. The rest is what no line end follows.
