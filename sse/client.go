@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -45,24 +46,27 @@ type EventCallback func(event *Event)
 
 // SSEClient receives the events of one URL. It reconnects and resumes by itself
 // until Disconnect is called, the server sends a [CloseEvent], or says by status
-// that coming back is of no use.
+// that coming back is of no use. All methods may be called from any goroutine.
 type SSEClient struct {
-	client    *client.SSEClient
-	connected atomic.Bool // a connection stands; the client's callbacks write it
+	client  *client.SSEClient
+	started atomic.Bool   // Connect, or Disconnect before it: only one of them goes on
+	done    chan struct{} // closed at the end, after err
+	err     error
 }
 
 // NewClient returns a client of the stream at url, which is not contacted yet.
 func NewClient(url string, opts ...ClientOption) *SSEClient {
-	all := []client.Option{client.WithReconnectInterval(2 * time.Second)}
+	all := []client.Option{
+		client.WithReconnectInterval(2 * time.Second),
+		client.WithRetryFirst(),
+		client.WithEnd(func(e *wire.Event) bool { return e.Event == closeEventType }),
+	}
 	for _, o := range opts {
 		if o != nil {
 			o(&all)
 		}
 	}
-	c := &SSEClient{client: client.NewClient(url, all...)}
-	c.client.OnConnect(func() { c.connected.Store(true) })
-	c.client.OnDisconnect(func(error) { c.connected.Store(false) })
-	return c
+	return &SSEClient{client: client.NewClient(url, all...), done: make(chan struct{})}
 }
 
 // OnEvent registers the callback for a type of events; a later one takes an
@@ -75,17 +79,49 @@ func (c *SSEClient) OnEvent(eventType string, callback EventCallback) {
 	c.client.OnEvent(eventType, func(e *wire.Event) { callback((*Event)(e)) })
 }
 
+// Connect starts the client and returns at once: the server need not be there
+// yet. It fails where the client was started or ended before; why it cannot
+// connect later on is told by Err once Wait's channel is closed.
+func (c *SSEClient) Connect() error {
+	if !c.started.CompareAndSwap(false, true) {
+		return client.ErrConnected
+	}
+	go func() {
+		defer close(c.done)
+		err := c.client.Connect()
+		if err == nil {
+			<-c.client.Wait()
+			err = c.client.Err()
+		}
+		c.client.Disconnect() // after a failure it could be started again
+		if !errors.Is(err, client.ErrDisconnected) {
+			c.err = err
+		}
+	}()
+	return nil
+}
+
 // Disconnect ends the client at once. Further calls do nothing.
-func (c *SSEClient) Disconnect() { c.client.Disconnect() }
+func (c *SSEClient) Disconnect() {
+	c.client.Disconnect()
+	if c.started.CompareAndSwap(false, true) {
+		close(c.done)
+	}
+}
 
 // Wait returns a channel that is closed when the client has ended for good.
-func (c *SSEClient) Wait() <-chan struct{} { return c.client.Wait() }
+func (c *SSEClient) Wait() <-chan struct{} { return c.done }
 
-// Err says why the client has ended, nil where that was asked for.
-func (c *SSEClient) Err() error { return c.client.Err() }
+// Err says why the client has ended: nil as long as it has not, and where that
+// was asked for.
+func (c *SSEClient) Err() error {
+	select {
+	case <-c.done:
+		return c.err
+	default:
+		return nil
+	}
+}
 
 // GetConnectStatus reports whether a connection stands.
-func (c *SSEClient) GetConnectStatus() bool { return c.connected.Load() }
-
-// Connect TMP
-func (c *SSEClient) Connect() error { go c.client.Connect(); return nil }
+func (c *SSEClient) GetConnectStatus() bool { return c.client.State() == client.StateOpen }
