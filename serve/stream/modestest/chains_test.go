@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2"
-	"github.com/alexedwards/scs/v2/memstore"
 	gincors "github.com/gin-contrib/cors"
 	gingzip "github.com/gin-contrib/gzip"
 	ginsessions "github.com/gin-contrib/sessions"
@@ -73,7 +72,6 @@ func lateHeaders(hub *engine.Hub, opts ...stream.Option) http.Handler {
 
 func scsSessions(hub *engine.Hub, opts ...stream.Option) http.Handler {
 	sessions := scs.New()
-	sessions.Store = memstore.NewWithCleanupInterval(0) // without a goroutine
 	inner := bare(hub, opts...)
 	return sessions.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sessions.Put(r.Context(), "seen", true)

@@ -29,7 +29,8 @@ import (
 
 func TestMain(m *testing.M) {
 	gin.SetMode(gin.ReleaseMode)
-	goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) // ants has a pool of its own from the start
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(), // ants has a pool of its own from the start
+		goleak.IgnoreTopFunction("github.com/alexedwards/scs/v2/memstore.(*MemStore).startCleanup"))
 }
 
 // patience ends a test that waits for what does not come.
