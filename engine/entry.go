@@ -56,14 +56,6 @@ func (e *entry) upTo() eventID { return max(e.id, e.prev) }
 // frame returns the event's bytes on the wire, valid while the slot is held.
 func (e *entry) frame() []byte { return e.buf.B[e.off:] }
 
-// forUser says whether uid is in a private entry's audience.
-func (e *entry) forUser(uid string) bool {
-	if e.crowd == nil {
-		return e.one[0] == uid
-	}
-	return e.crowd.has(uid)
-}
-
 // audience returns the users as a log records them: nil for everyone.
 func (e *entry) audience() []string {
 	if !e.private {

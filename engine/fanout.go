@@ -48,7 +48,7 @@ func (s *shard) cut(from, to position) (last position, masked, some bool) {
 
 // fanOutAll sends a run of events that are all for everybody.
 func (s *shard) fanOutAll(from, to position) {
-	if len(s.clients) == 0 {
+	if len(s.clients) == s.only {
 		return
 	}
 	s.join.reset()
@@ -61,7 +61,9 @@ func (s *shard) fanOutAll(from, to position) {
 		}
 	}
 	for _, c := range s.clients {
-		s.offer(c, &s.join)
+		if s.only == 0 || !c.only {
+			s.offer(c, &s.join)
+		}
 	}
 }
 
@@ -72,8 +74,14 @@ func (s *shard) fanOutMasked(from, to position) {
 	s.variant.reset()
 	if everybody != 0 {
 		for _, c := range s.clients {
-			s.offer(c, s.variantFor(from, everybody|c.bits))
-			c.bits = 0
+			marked := c.bits
+			if !c.only {
+				marked |= everybody
+			}
+			if marked != 0 {
+				s.offer(c, s.variantFor(from, marked))
+				c.bits = 0
+			}
 		}
 	} else {
 		for _, c := range s.touched {
@@ -134,7 +142,7 @@ func (s *shard) markCrowd(e *entry, bit uint64) {
 // entitled.
 func (s *shard) markUser(e *entry, uid string, bit uint64) (found bool) {
 	for c := s.users[uid]; c != nil; c = c.next {
-		if e.topic == "" || c.follows(e.topic) {
+		if c.wish().Takes(e.topic, true) {
 			s.touch(c, bit)
 			found = true
 		}
@@ -191,7 +199,7 @@ func (s *shard) account(from, to position) {
 	for seq := from; ; seq++ {
 		e := s.hub.slot(seq)
 		if !e.failed && !e.private {
-			got := len(s.clients) > 0
+			got := len(s.clients) > s.only
 			if e.topic != "" {
 				got = s.topics[e.topic] != nil
 			}

@@ -158,7 +158,7 @@ func (s *shard) segmentRun(c *client, seg *segment) *joined {
 func (s *shard) eachRecord(c *client, seg *segment, fn func(*persist.Record)) {
 	pub := seg.public.within(c.id, seg.upTo)
 	records := seg.public.records[pub.from:pub.to]
-	own := seg.own(c.id)
+	own, wish := seg.own(c.id), c.wish()
 	for len(records) > 0 || len(own) > 0 {
 		var r *persist.Record
 		if len(own) == 0 || len(records) > 0 && records[0].ID < own[0].ID {
@@ -166,7 +166,7 @@ func (s *shard) eachRecord(c *client, seg *segment, fn func(*persist.Record)) {
 		} else {
 			r, own = &own[0], own[1:]
 		}
-		if r.For(c.uid, c.follows) {
+		if wish.Admits(whomOf(r)) {
 			fn(r)
 		}
 	}
