@@ -122,7 +122,7 @@ func (c *catchup) segment(h *history) *segment {
 	var err error
 	if c.querier == nil {
 		seg.mixed = true
-		seg.public, err = c.shared("", after, func() (persist.Page, error) {
+		seg.public, err = c.shared(h.c.form, "", after, func() (persist.Page, error) {
 			return log.Read(c.hub.ctx, uint64(after), limit)
 		})
 	} else {
@@ -164,11 +164,11 @@ func (c *catchup) query(h *history, topics []string, after eventID, limit persis
 		if !q.Public {
 			kind = "\x01"
 		}
-		public, err = c.shared(kind+strings.Join(topics, "\x00"), after, func() (persist.Page, error) {
+		public, err = c.shared(h.c.form, kind+strings.Join(topics, "\x00"), after, func() (persist.Page, error) {
 			return c.querier.Query(c.hub.ctx, q, uint64(after), limit)
 		})
 	} else {
-		public = &page{after: after, upTo: math.MaxUint64} // the user's own are all
+		public = newPage(after, persist.Page{UpTo: math.MaxUint64}, h.c.form) // the user's own are all
 	}
 	if err != nil || h.c.uid == "" {
 		return public, nil, err
@@ -178,21 +178,26 @@ func (c *catchup) query(h *history, topics []string, after eventID, limit persis
 		if err != nil {
 			return nil, nil, err
 		}
-		h.private = newPage(after, p)
+		h.private = newPage(after, p, h.c.form)
 	}
 	return public, h.private, nil
 }
 
-// shared returns the page that follows after, from the cache or by reading.
-func (c *catchup) shared(kind string, after eventID, read func() (persist.Page, error)) (*page, error) {
+// shared returns the page that follows after in the form, from the cache or by
+// reading.
+func (c *catchup) shared(f Form, kind string, after eventID, read func() (persist.Page, error)) (*page, error) {
 	if p := c.cache.find(kind, after); p != nil {
+		if p.in(f) == nil {
+			p.make(f)
+			c.cache.grown(p)
+		}
 		return p, nil
 	}
 	p, err := read()
 	if err != nil {
 		return nil, err
 	}
-	pg := newPage(after, p)
+	pg := newPage(after, p, f)
 	c.cache.add(kind, pg)
 	return pg, nil
 }
