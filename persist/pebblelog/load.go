@@ -44,13 +44,9 @@ func load(g *generation, c *config) (s state, last uint64, err error) {
 // checkVersion refuses what is not a log of this format, and marks a new one.
 func checkVersion(g *generation) error {
 	version := uint64(0)
-	marked, err := get(g.db, stateVersion, func(v []byte) error {
-		n, l := binary.Uvarint(v)
-		if l <= 0 || n < oldestVersion || n > formatVersion {
-			return errLater(fmt.Sprintf("format %d", n), fmt.Sprintf("the formats %d to %d", oldestVersion, formatVersion))
-		}
-		version = n
-		return nil
+	marked, err := get(g.db, stateVersion, func(v []byte) (err error) {
+		version, err = parseVersion(v)
+		return err
 	})
 	if err != nil || version == formatVersion {
 		return err
@@ -64,6 +60,14 @@ func checkVersion(g *generation) error {
 		return err
 	}
 	return g.fence.err()
+}
+
+func parseVersion(v []byte) (uint64, error) {
+	n, l := binary.Uvarint(v)
+	if l <= 0 || n < oldestVersion || n > formatVersion {
+		return 0, errLater(fmt.Sprintf("format %d", n), fmt.Sprintf("the formats %d to %d", oldestVersion, formatVersion))
+	}
+	return n, nil
 }
 
 // requireEmpty refuses a database that something else has written.
