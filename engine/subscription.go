@@ -33,6 +33,12 @@ type Subscription struct {
 	// clock jumped, some older events may come too, or newer ones not.
 	Since time.Time
 
+	// Source says where the connection comes from, such as its peer's address.
+	// Connections of one source share its turns at the log when they read history,
+	// as do those of one user within it: however many they are, others are served
+	// beside them. "" is the user, or the connection itself where it has none.
+	Source string
+
 	// Policy says what happens when the connection falls behind by more than
 	// its queue. 0 takes the hub's.
 	Policy Policy

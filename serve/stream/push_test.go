@@ -251,7 +251,7 @@ func TestPushMethodAndContentType(t *testing.T) {
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, twice)
 	refused(t, rec, 415, "Content-Type")
-	require.Equal(t, before, hub.Position())
+	require.Equal(t, before, hub.LastID())
 
 	accepted(t, post(h, body, "Content-Encoding", "identity"))
 	accepted(t, post(h, body, "Content-Type", "Application/JSON; charset=UTF-8"))
