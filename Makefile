@@ -34,7 +34,11 @@ help: ## Show these targets
 
 .PHONY: run
 run: ## Start the hub with the demo feed (ARGS='--listen 127.0.0.1:9000' passes flags on)
-	$(GO) run ./cmd/spate serve --demo $(ARGS)
+	@echo "building the hub: some minutes the first time, with each package named as it is done"
+	@$(GO) build -v -o bin/spate ./cmd/spate
+	@# At a terminal the hub gets a job of its own, so that Ctrl-C ends the hub alone, and what its end is worth is the
+	@# hub's to say: make would call every Ctrl-C a failure.
+	@if [ -t 0 ]; then set -m; fi; bin/spate serve --demo $(ARGS); exit
 
 .PHONY: build
 build: ## Build the hub into bin/spate

@@ -39,6 +39,9 @@ type Subscription struct {
 	// beside them. "" is the user, or the connection itself where it has none.
 	Source string
 
+	// Form says how the bytes are framed.
+	Form Form
+
 	// Policy says what happens when the connection falls behind by more than
 	// its queue. 0 takes the hub's.
 	Policy Policy
