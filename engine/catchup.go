@@ -257,7 +257,7 @@ func (c *catchup) query(h *history, topics []string, after eventID, limit persis
 		if err != nil {
 			return nil, nil, err
 		}
-		h.private = newPage(after, p, h.c.form)
+		h.private = newPage(after, slim(p, h.c.uid), h.c.form)
 	}
 	return public, h.private, nil
 }

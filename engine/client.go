@@ -48,6 +48,7 @@ type client struct {
 	policy    Policy
 	conflate  bool
 	blocked   bool // the sink is full; the shard waits for Writable
+	placed    bool // knows an ID to resume after: its own, or an event's
 
 	// flags collects what the shard shall look at. Whoever turns it from 0 puts
 	// node into the mailbox; the shard takes all bits with one Swap.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math/bits"
 	"sync/atomic"
 
 	"github.com/spatehub/spate/wire"
@@ -86,6 +87,15 @@ func (e *entry) forUser(uid string) bool {
 		return e.one[0] == uid
 	}
 	return e.crowd.has(uid)
+}
+
+// lookCost is what a look at whether the entry is for a client costs: in a crowd
+// the user is searched for.
+func (e *entry) lookCost() int {
+	if e.crowd == nil {
+		return lookCost
+	}
+	return lookCost + 16*bits.Len(uint(len(e.crowd.names)))
 }
 
 // audience returns the users as a log records them: nil for everyone.
