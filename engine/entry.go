@@ -81,14 +81,6 @@ func (e *entry) seal() {
 // frameRoom is what is kept free in front of an event's body.
 const frameRoom = chunkRoom + wire.IDHeadroom
 
-// forUser says whether uid is in a private entry's audience.
-func (e *entry) forUser(uid string) bool {
-	if e.crowd == nil {
-		return e.one[0] == uid
-	}
-	return e.crowd.has(uid)
-}
-
 // lookCost is what a look at whether the entry is for a client costs: in a crowd
 // the user is searched for.
 func (e *entry) lookCost() int {

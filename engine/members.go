@@ -61,6 +61,9 @@ func (s *shard) enrol(c *client) {
 	c.wroteTick = s.tick
 	s.clients = append(s.clients, c)
 	s.spend(writeCost + topicCost*len(c.topics))
+	if c.only {
+		s.only++
+	}
 	if c.uid != "" {
 		c.next = s.users[c.uid]
 		s.users[c.uid] = c
@@ -86,6 +89,9 @@ func (s *shard) strike(c *client) {
 	s.clients[len(s.clients)-1] = nil
 	s.clients = s.clients[:len(s.clients)-1]
 	s.spend(topicCost * len(c.topics))
+	if c.only {
+		s.only--
+	}
 
 	if c.uid != "" {
 		s.strikeUser(c)

@@ -64,6 +64,7 @@ type shard struct {
 	early    []*client // joined, but the shard has not reached their position
 	laggards []*client // lagging, behind or leaving
 	leaving  int       // of them; not in clients any more
+	only     int       // clients that want nothing that is for everybody
 	doomed   []doomedClient
 	sweep    int      // laggards that the tick has not looked at yet: those of a lower index
 	trims    trimming // of laggards
