@@ -47,8 +47,10 @@ type client struct {
 	state     clientState
 	policy    Policy
 	conflate  bool
-	only      bool // wants nothing that is for everybody
-	blocked   bool // the sink is full; the shard waits for Writable
+	only      bool  // wants nothing that is for everybody
+	blocked   bool  // the sink is full; the shard waits for Writable
+	reads     uint8 // the lane of its request for history; under catchup's lock
+	placed    bool  // knows an ID to resume after: its own, or an event's
 
 	// flags collects what the shard shall look at. Whoever turns it from 0 puts
 	// node into the mailbox; the shard takes all bits with one Swap.

@@ -40,7 +40,7 @@ func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.pos, c.id = b.at.pos, b.at.id
+	c.pos, c.id, c.placed = b.at.pos, b.at.id, b.resumes
 	if b.resumes || b.gap.told {
 		c.lag = &lag{resumes: b.resumes, gap: b.gap}
 		if b.resumes {
