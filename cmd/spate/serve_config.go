@@ -25,6 +25,7 @@ type serveConfig struct {
 	listen    string
 	data      string
 	memory    bool
+	backupDir string
 	noSync    bool
 	immediate bool
 	demo      bool
@@ -59,6 +60,7 @@ func parseServe(s streams, args []string) (*serveConfig, error) {
 	fs.StringVar(&c.listen, "listen", defaultListen, "`address` to listen on; loopback only, as there is no authorization yet")
 	fs.StringVar(&c.data, "data", defaultData, "`folder` of the log")
 	fs.BoolVar(&c.memory, "memory", false, "keep events in memory alone: nothing survives a restart")
+	fs.StringVar(&c.backupDir, "backup-dir", "", "`folder` in which POST /backup and spate log backup --url make backups of the log (default none are made)")
 	fs.BoolVar(&c.noSync, "no-sync", false, "acknowledge before the disk has it, which follows within a tenth of a second: faster, and a crash may take the last events")
 	fs.BoolVar(&c.immediate, "immediate", false, "deliver before the log has it: lower latency, and a crash may take back what was delivered")
 	fs.Var(&age, "retain-age", "drop events older than this `duration`, such as 12h or 7d (0: keep)")
@@ -115,6 +117,8 @@ func (c *serveConfig) validate() error {
 	switch {
 	case c.data == "" && !c.memory:
 		return usagef("--data must name a folder (or use --memory)")
+	case c.backupDir != "" && c.memory:
+		return usagef("--backup-dir and --memory contradict each other: only a log on disk can be backed up")
 	case c.logFormat != "text" && c.logFormat != "json":
 		return usagef("--log-format %q: give text or json", c.logFormat)
 	case c.heartbeat > 0 && c.heartbeat < 100*time.Millisecond:
