@@ -69,6 +69,9 @@ lint: cross ## gofmt, go vet and staticcheck on all modules; the builds of other
 	@echo "== go vet, staticcheck with -tags spatecheck"
 	@$(GO) vet -tags spatecheck ./ringbuf/... ./engine/... && $(TOOLS) staticcheck -tags spatecheck ./ringbuf/... ./engine/...
 
+.PHONY: interop
+interop: ## The hub with clients and proxies of others, through kill -9 (skips what is not on the machine)
+	cd interop && $(GO) test -count=1 -timeout 10m -v ./...
 # 386 finds what needs 64 bits, and is vetted with its tests; darwin and windows find what needs Linux.
 .PHONY: cross
 cross: ## go vet for 386 and arm64, and builds for darwin and windows
@@ -100,6 +103,10 @@ bench-compare: ## Compare the benchmarks of BASE=<rev> with those of the working
 .PHONY: bench-peers
 bench-peers: ## The same work on other Go SSE libraries, as tables into docs/benchmarks.md (SHORT=1, ARGS='-works flat')
 	cd bench/peers && $(GO) run . $(if $(SHORT),-short) $(ARGS)
+
+.PHONY: bench-clients
+bench-clients: ## The Go client beside other Go SSE clients, speed and behaviours, as tables into docs/client.md
+	cd bench/peers && $(GO) run ./clients $(ARGS)
 
 .PHONY: torture
 torture: ## Long crash tests: ROUNDS (50) times kill -9 under load, power cuts, failing disks, resume under fire
