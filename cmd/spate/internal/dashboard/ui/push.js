@@ -112,7 +112,7 @@ export function list(text) {
 function message(text) {
   try {
     const body = JSON.parse(text);
-    return (body.field ? body.field + ": " : "") + (body.error || text);
+    return (body.field ? body.field + ": " : "") + (body.detail || body.title || text);
   } catch {
     return text.slice(0, 200);
   }
