@@ -1,4 +1,4 @@
-# spate: everything a contributor runs. Needs Go and make; the browser test also wants a Chromium.
+# spate: everything a contributor runs. Needs Go and make; the browser tests also want a Chromium, a Firefox and npm.
 
 SHELL      := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
