@@ -3,6 +3,7 @@
 import { bytes, count, time } from "./format.js";
 
 const INDENT_MAX = 2 << 20; // characters that are laid out
+const PIECE = 2000;         // characters
 const DEPTH = 40;           // levels that are indented; deeper ones stand below each other
 
 export class Detail {
@@ -41,7 +42,7 @@ export class Detail {
   present(indented) {
     this.indented = indented;
     this.$("form").setAttribute("aria-pressed", String(indented));
-    this.$("data").textContent = indented ? this.pretty : this.row.data;
+    this.$("data").replaceChildren(...pieces(indented ? this.pretty : this.row.data));
   }
 
   async copy(button) {
@@ -52,6 +53,25 @@ export class Detail {
       button.textContent = "Not allowed";
     }
   }
+}
+
+// pieces are a text as blocks of bounded length, together exactly the text: breaking one word of some hundred thousand
+// characters into lines takes a browser minutes. Blocks end after a line where there is one to end.
+function pieces(text) {
+  const all = [];
+  for (let at = 0; at < text.length;) {
+    let end = Math.min(at + PIECE, text.length);
+    if (end < text.length) {
+      const line = text.lastIndexOf("\n", end - 1) + 1;
+      if (line > at) end = line;
+      else if (/[\ud800-\udbff]/.test(text[end - 1])) end--;
+    }
+    const piece = document.createElement("span");
+    piece.textContent = text.slice(at, end);
+    all.push(piece);
+    at = end;
+  }
+  return all;
 }
 
 // indent lays out a JSON object or array without touching a character of its values: a number beyond what JavaScript
