@@ -1,4 +1,4 @@
-# spate: everything a contributor runs. Needs Go and make; the browser test also wants a Chromium.
+# spate: everything a contributor runs. Needs Go and make; the browser tests also want a Chromium, a Firefox and npm.
 
 SHELL      := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -53,7 +53,7 @@ test: ## All tests of all modules under -race; ringbuf and engine again with -ta
 	run $(GO) test -race -timeout 5m $$($(GO) list ./... | grep -vxF '$(ALONE)'); \
 	run $(GO) test -race -timeout 5m $(ALONE); \
 	for m in $(filter-out .,$(MODULES)); do \
-		echo "== in $$m"; cd $$m; run $(GO) test -race -timeout 5m ./...; cd $(CURDIR); \
+		echo "== in $$m"; cd $$m; run $(GO) test -race -timeout 10m ./...; cd $(CURDIR); \
 	done; \
 	run $(GO) test -race -timeout 5m -tags spatecheck ./ringbuf/... ./engine/...; \
 	run $(GO) test -timeout 5m -run 'Alloc|TablesHold' ./wire ./ringbuf ./engine ./persist/... ./serve/stream/internal/rawsock; \
