@@ -13,10 +13,11 @@ import (
 // DisconnectEvent is the type of the event by which the hub says why it ends a
 // connection. Its data is a Disconnect as JSON; it has no ID, and is the last
 // event of its stream.
-const DisconnectEvent = "disconnect"
+const DisconnectEvent = wire.DisconnectType
 
 // Disconnect is the data of a disconnect event. Reason is "overflow" for
-// ErrOverflow, "history" for ErrHistory, "closed" for ErrClosed.
+// ErrOverflow, "history" for ErrHistory, "closed" for ErrClosed, "expired" for
+// ErrExpired.
 type Disconnect struct {
 	Reason string `json:"reason"`
 }
@@ -26,20 +27,21 @@ type Disconnect struct {
 // where it is shorter.
 const farewellTime = 5 * time.Second
 
-// farewells are the disconnect events. An ending without one is not told: the
-// peer is gone, or takes no bytes.
-var farewells = [endings][]byte{
+// farewells are the disconnect events, which end their streams. An ending
+// without one is not told: the peer is gone, or takes no bytes.
+var farewells = [endings]word{
 	endOverflow: farewell("overflow"),
 	endHistory:  farewell("history"),
 	endClosed:   farewell("closed"),
+	endExpired:  farewell("expired"),
 }
 
-func farewell(reason string) []byte {
+func farewell(reason string) word {
 	frame, err := wire.AppendEvent(nil, &wire.Event{Event: DisconnectEvent, Data: Disconnect{Reason: reason}})
 	if err != nil {
 		panic("engine: disconnect event: " + err.Error()) // a constant
 	}
-	return frame
+	return lastWord(frame)
 }
 
 // leave is the state of a client that is leaving.
@@ -52,7 +54,7 @@ type leave struct {
 // end ends a connection, with a word to the client where it can act on the
 // reason. Not to be called within a sweep; see doom.
 func (s *shard) end(c *client, reason error) {
-	if farewells[endingOf(reason)] == nil {
+	if farewells[endingOf(reason)][c.form] == nil {
 		s.close(c, reason)
 		return
 	}
@@ -73,9 +75,9 @@ func (s *shard) dismiss(c *client, reason error) {
 		s.startLag(c, stateLagging)
 	}
 	l, onItsWay := c.lag, 0
-	if c.restSeq != 0 && before(l.base, c.restSeq) {
+	if l.restSet && !l.base.covers(l.restOf) {
 		onItsWay = 1
-		if c.state == stateBehind && before(l.seen, c.restSeq) {
+		if c.state == stateBehind && !l.seen.covers(l.restOf) {
 			s.n.pushed++
 			l.queued++
 		}
@@ -87,7 +89,7 @@ func (s *shard) dismiss(c *client, reason error) {
 	if c.stallFor > 0 {
 		patience = min(patience, c.stallFor)
 	}
-	*l = lag{base: l.base, seen: c.pos, queued: onItsWay, stallTick: l.stallTick, index: l.index,
+	*l = lag{base: l.base, seen: point{pos: c.pos}, restOf: l.restOf, restSet: l.restSet, queued: onItsWay, stallTick: l.stallTick, index: l.index,
 		leave: leave{reason: reason, until: s.tick + patience}}
 	c.state = stateLeaving
 	s.leaving++
@@ -102,7 +104,7 @@ func (s *shard) takeLeave(c *client) {
 		return
 	}
 	l.told = true
-	s.keepRest(c, farewells[endingOf(l.reason)])
+	s.keepRest(c, farewells[endingOf(l.reason)][c.form])
 }
 
 // outcome returns what a leaving client that is closed for reason is counted

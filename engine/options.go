@@ -22,7 +22,7 @@ const (
 
 	defaultRingBytes   = 64 << 20
 	defaultQueueBytes  = 1 << 20
-	defaultMaxEvent    = 1 << 20
+	defaultMaxEvent    = wire.DefaultMaxEventSize
 	defaultHeartbeat   = 15 * time.Second
 	defaultPushTimeout = 5 * time.Second
 	defaultPushTries   = 3
@@ -58,7 +58,7 @@ type config struct {
 }
 
 // WithStore keeps every event in s, so that clients can resume across
-// restarts. A persist.Log (persist.Open, persist.NewMemory) is used as such
+// restarts. A persist.Log (pebblelog.Open, persist.NewMemory) is used as such
 // and closed with the hub; a plain Store is called for each event.
 func WithStore(s persist.Store) HubOption { return func(c *config) { c.store = s } }
 
@@ -71,12 +71,12 @@ func WithEnableResendEvents() HubOption { return func(c *config) { c.resend = tr
 
 // WithImmediateDelivery delivers an event before the log has it. It trades the
 // promise that nothing is delivered which a crash could take back for latency.
-// IDs then continue after a restart at the current time in microseconds.
 func WithImmediateDelivery() HubOption { return func(c *config) { c.immediate = true } }
 
 // WithPushFailedHandleFn calls fn for each event that could not be delivered
 // to a user: no connection, overflow, time-out, write error, closed hub. fn
-// runs on the worker pool, possibly several at a time; the event is a copy.
+// runs on the worker pool, possibly several at a time. The event is fn's own, but
+// for its list of users, which the calls for one event share: not to be changed.
 func WithPushFailedHandleFn(fn func(uid string, e *wire.Event)) HubOption {
 	return func(c *config) { c.failed = fn }
 }
@@ -105,8 +105,9 @@ func WithLogger(l *slog.Logger) HubOption { return func(c *config) { c.logger = 
 // WithContext closes the hub when ctx ends.
 func WithContext(ctx context.Context) HubOption { return func(c *config) { c.ctx = ctx } }
 
-// WithMaxEventSize bounds an event's frame in bytes (default 1 MiB, at least
-// 1 KiB).
+// WithMaxEventSize bounds an event's data in bytes (default
+// wire.DefaultMaxEventSize, 1 MiB; at least 1 KiB). A frame is no larger than
+// wire.MaxFrameLen of it.
 func WithMaxEventSize(n int) HubOption { return func(c *config) { c.maxEvent = n } }
 
 // WithHeartbeat sets the longest silence on a connection before it gets a

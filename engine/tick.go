@@ -2,7 +2,7 @@ package engine
 
 import "time"
 
-var heartbeatComment = []byte(":\n\n")
+var heartbeat = newWord([]byte(":\n"))
 
 // The hub's clock ticks in this range; heartbeats, retries and stall time-outs
 // are counted in ticks, so that a delivery never reads a clock.
@@ -30,7 +30,8 @@ func (h *Hub) runClock() {
 	defer t.Stop()
 	for {
 		select {
-		case <-t.C:
+		case now := <-t.C:
+			h.pace.look(now)
 			for _, s := range h.shards {
 				s.ticks.Add(1)
 				s.wake()
@@ -49,6 +50,7 @@ func (s *shard) onTick(now uint32) {
 			s.tick++
 			s.heartbeats(beat)
 		}
+		s.closeDoomed() // before anything else is written to them
 	}
 	s.tick = now
 	for i := len(s.laggards) - 1; i >= 0; i-- {
@@ -89,15 +91,16 @@ func (s *shard) heartbeats(interval uint32) {
 		if c.state != stateLive || s.tick-c.wroteTick+half <= interval {
 			continue
 		}
-		n, err := s.write(c, heartbeatComment)
+		beat := heartbeat[c.form]
+		n, err := s.write(c, beat)
 		s.n.heartbeats++
 		switch {
 		case err != nil:
 			s.doom(c, err)
-		case n < len(heartbeatComment):
+		case n < len(beat):
 			c.pos = s.cursor()
 			s.startLag(c, stateLagging).seen = s.high
-			s.keepRest(c, heartbeatComment[n:])
+			s.keepRest(c, beat[n:])
 			c.full()
 		default:
 			c.wroteTick = s.tick

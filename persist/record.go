@@ -27,9 +27,9 @@ func (r *Record) For(uid string, topic func(string) bool) bool {
 	return r.Users == nil || slices.Contains(r.Users, uid)
 }
 
-// size is what r counts against byte bounds: its payload and names, not the
+// Size is what r counts against byte bounds: its payload and names, not the
 // overhead of the log that keeps it.
-func (r *Record) size() int {
+func (r *Record) Size() int {
 	n := len(r.Frame) + len(r.Topic) + len(r.Key)
 	for _, u := range r.Users {
 		n += len(u)
@@ -57,9 +57,9 @@ func (r *Record) check(after uint64) error {
 	return nil
 }
 
-// checkBatch checks every record of a batch that follows the ID last, before any
-// of it is taken.
-func checkBatch(recs []Record, last uint64) error {
+// CheckBatch refuses a batch that does not follow the ID last, or in which a record
+// could not be kept and found again. It is the first thing that an Append does.
+func CheckBatch(recs []Record, last uint64) error {
 	for i := range recs {
 		if err := recs[i].check(last); err != nil {
 			return err
@@ -77,13 +77,13 @@ type Query struct {
 	User   string   // records that name this user, whatever their topic; "" is none
 }
 
-// everything reports whether q is the zero Query.
-func (q *Query) everything() bool { return !q.Public && len(q.Topics) == 0 && q.User == "" }
+// Everything reports whether q is the zero Query.
+func (q *Query) Everything() bool { return !q.Public && len(q.Topics) == 0 && q.User == "" }
 
-// match reports whether q selects r.
-func (q *Query) match(r *Record) bool {
+// Selects reports whether q selects r.
+func (q *Query) Selects(r *Record) bool {
 	switch {
-	case q.everything():
+	case q.Everything():
 		return true
 	case r.Users != nil:
 		return q.User != "" && slices.Contains(r.Users, q.User)

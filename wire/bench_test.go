@@ -64,7 +64,7 @@ func BenchmarkAppendBodyPutID(b *testing.B) {
 func benchStream(n int, lineEnd string) []byte {
 	var s []byte
 	for i := range n {
-		head := fmt.Sprintf("id: %d\nevent: order\ndata: ", 1718000000000000+uint64(i))
+		head := fmt.Sprintf("id: %d\nevent: order\ndata: ", 1718000000000000+int64(i))
 		event := head + strings.Repeat("x", 200-len(head)-2) + "\n\n"
 		s = append(s, strings.ReplaceAll(event, "\n", lineEnd)...)
 	}

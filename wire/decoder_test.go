@@ -196,6 +196,7 @@ func (nothingReader) Read([]byte) (int, error) { return 0, nil }
 
 func TestDecoderMaxEventSize(t *testing.T) {
 	const size = 20
+	const line = size + wire.LineRoom
 	x := func(n int) string { return strings.Repeat("x", n) }
 	for _, tc := range []struct {
 		name, stream string
@@ -204,22 +205,20 @@ func TestDecoderMaxEventSize(t *testing.T) {
 	}{
 		{"just fits", "data: " + x(20) + "\n\n", 1, false},
 		{"one more", "data: " + x(21) + "\n\n", 0, true},
-		{"one more without a space", "data:" + x(21) + "\n\n", 0, true},
 		{"byte order mark is free", "\ufeffdata: " + x(20) + "\n\n", 1, false},
 		{"half a byte order mark is free", "\xef\xbb", 0, false},
+		{"data of line feeds", strings.Repeat("data: \n", 21) + "\n", 1, false},
+		{"one more line feed", strings.Repeat("data\n", 22) + "\n", 0, true},
 		{"lines add up", "data: " + x(10) + "\ndata: " + x(9) + "\n\n", 1, false},
 		{"lines add up to more", "data: " + x(10) + "\ndata: " + x(10) + "\n\n", 0, true},
-		{"only the data of a line counts", strings.Repeat("data\n", 21) + "\n", 1, false},
-		{"line feeds count", strings.Repeat("data\n", 22) + "\n", 0, true},
-		{"fields add up", "id: 123456\nevent: x\ndata: " + x(13) + "\n\n", 1, false},
-		{"fields add up to more", "id: 123456\nevent: x\ndata: " + x(14) + "\n\n", 0, true},
-		{"what is not kept does not", "retry: 1\nx: " + x(20) + "\ny: " + x(20) + "\ndata: " + x(20) + "\n\n", 1, false},
-		{"events do not", strings.Repeat("data: "+x(20)+"\n\n", 9), 9, false},
-		{"comments do not", strings.Repeat(": "+x(25)+"\n", 9) + "data: x\n\n", 1, false},
-		{"long comment", ": " + x(26) + "\n", 0, true},
-		{"line without end", "data: x\n\n" + x(28), 1, true},
-		{"line without end just fits", "data: x\n\n" + x(27), 1, false},
-		{"comment without end", ":" + x(27), 0, true},
+		{"other fields are beside the data", "id: 123456\nevent: " + x(99) + "\ndata: " + x(20) + "\n\n", 1, false},
+		{"other fields add up", "event: " + x(line/2) + "\nid: " + x(line/2) + "\ndata: x\n\n", 0, true},
+		{"events do not", strings.Repeat("data: "+x(20)+"\nid: "+x(900)+"\n\n", 9), 9, false},
+		{"comments do not", strings.Repeat(": "+x(line-2)+"\n", 9) + "data: x\n\n", 1, false},
+		{"long comment", ": " + x(line-1) + "\n", 0, true},
+		{"line without end", "data: x\n\n" + x(line+1), 1, true},
+		{"line without end just fits", "data: x\n\n" + x(line), 1, false},
+		{"comment without end", ":" + x(line), 0, true},
 		{"far too large", "data: x\n\ndata: " + x(5000), 1, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

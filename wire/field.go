@@ -9,8 +9,7 @@ import (
 // field takes in one complete line that is not empty. It reports false, and
 // sets p.err, if the line is too long or makes its event too large.
 func (p *Parser) field(line []byte) bool {
-	if len(line) > p.maxLine() {
-		p.err = ErrEventTooLarge
+	if !p.fits(line) {
 		return false
 	}
 	if len(line) >= len(dataPrefix) && string(line[:len(dataPrefix)]) == dataPrefix {
@@ -27,16 +26,19 @@ func (p *Parser) field(line []byte) bool {
 	if i := bytes.IndexByte(line, ':'); i >= 0 {
 		name, value = line[:i], withoutSpace(line[i+1:])
 	}
-	switch string(name) {
-	case "data":
+	if string(name) == "data" {
 		return p.addData(value)
+	}
+	if p.cur.others += len(line); p.cur.others > p.maxLine() {
+		p.err = ErrEventTooLarge
+		return false
+	}
+	switch string(name) {
 	case "event":
 		p.cur.event, p.cur.typeOwned = value, false
-		return p.fits(len(value))
 	case "id":
 		if bytes.IndexByte(value, 0) < 0 {
 			p.cur.id, p.cur.idOwned, p.cur.hasID = value, false, true
-			return p.fits(len(value))
 		}
 	case "retry":
 		if d, ok := parseRetry(value); ok {
@@ -56,16 +58,21 @@ func withoutSpace(value []byte) []byte {
 }
 
 // addData adds one line of data. The first is only pointed to; further ones
-// make a copy necessary. It reports false, and sets p.err, if the event is too
+// make a copy necessary. It reports false, and sets p.err, if the data is too
 // large.
 func (p *Parser) addData(value []byte) bool {
 	cur := &p.cur
+	size := len(value)
+	if cur.hasData {
+		size += len(cur.data) + 1
+	}
+	if size > p.maxSize() {
+		p.err = ErrEventTooLarge
+		return false
+	}
 	if !cur.hasData {
 		cur.data, cur.hasData = value, true
-		return p.fits(len(value))
-	}
-	if !p.fits(len(value) + 1) {
-		return false
+		return true
 	}
 	if !cur.dataOwned {
 		p.ownData()

@@ -6,11 +6,8 @@ import (
 	"time"
 )
 
-// DefaultMaxEventSize is the bound on an event's size where none is set: 1 MiB.
-const DefaultMaxEventSize = 1 << 20
-
-// ErrEventTooLarge is the error of a stream with an event, or a line, that is
-// larger than the parser's bound.
+// ErrEventTooLarge is the error of a stream with an event, or a line without
+// end, that is larger than the parser's bound.
 var ErrEventTooLarge = errors.New("wire: event is larger than the parser's bound")
 
 // RawEvent is an event as a [Parser] finds it. Its slices point into the chunk
@@ -38,12 +35,10 @@ type RawEvent struct {
 //
 // The zero value is ready for use. A Parser is for one goroutine at a time.
 type Parser struct {
-	// MaxEventSize bounds what one event has to be kept of, in bytes: its data
-	// with the line feeds between their lines, its types and its IDs. How the
-	// data is cut into lines changes nothing, so that it is the sender's bound on
-	// the data that counts. Any single line, comments included, may be as long as
-	// that and the name of a field. 0 means DefaultMaxEventSize. Set it before
-	// the first Feed.
+	// MaxEventSize bounds the data of one event, its lines joined by LF: what a
+	// hub with the same bound takes is what a parser takes. Any line, comments
+	// included, and the event's other lines together may have LineRoom bytes
+	// more. 0 means DefaultMaxEventSize. Set it before the first Feed.
 	MaxEventSize int
 
 	// OnComment, if not nil, gets the text of each comment, without the colon and
@@ -84,7 +79,7 @@ type Parser struct {
 type pendingEvent struct {
 	data, event, id      []byte
 	retry                time.Duration
-	size                 int // of data, types and IDs, as MaxEventSize counts
+	others               int // length of the lines other than data, without line ends and comments
 	hasData, hasID       bool
 	dataOwned, typeOwned bool // points to dataBuf, typeBuf
 	idOwned              bool // points to idBuf
@@ -142,7 +137,7 @@ func (p *Parser) Partial() bool {
 	if !p.started {
 		line = line[bomLen(line):]
 	}
-	return len(line) > 0 || p.cur.size > 0 || p.cur.hasData
+	return len(line) > 0 || p.cur.hasData || p.cur.hasID || len(p.cur.event) > 0
 }
 
 func (p *Parser) setLastID(id string) {
@@ -270,6 +265,12 @@ func (p *Parser) carry(part []byte) bool {
 	if !p.started {
 		line = line[bomLen(line):]
 	}
+	return p.fits(line)
+}
+
+// fits reports whether line, complete or not, is within the bound; if not it
+// sets p.err. What the lines of an event are together is field's to see.
+func (p *Parser) fits(line []byte) bool {
 	if len(line) > p.maxLine() {
 		p.err = ErrEventTooLarge
 		return false
@@ -277,20 +278,7 @@ func (p *Parser) carry(part []byte) bool {
 	return true
 }
 
-// maxLine is the longest line: the name of a known field, and what an event may
-// have at most.
-func (p *Parser) maxLine() int { return p.maxSize() + len("event: ") }
-
-// fits adds n bytes to the size of the event. It reports false, and sets p.err,
-// if that makes it too large.
-func (p *Parser) fits(n int) bool {
-	p.cur.size += n
-	if p.cur.size > p.maxSize() {
-		p.err = ErrEventTooLarge
-		return false
-	}
-	return true
-}
+func (p *Parser) maxLine() int { return p.maxSize() + LineRoom }
 
 func (p *Parser) maxSize() int {
 	if p.MaxEventSize > 0 {

@@ -138,15 +138,12 @@ func retentionOf(r persist.Retention) retentionStats {
 	return s
 }
 
-// retentionOptions is what the log is told. A log in memory that is bounded by topic alone keeps the bounds that it has
-// by default: nothing else would keep it from taking all memory there is.
-func (c *serveConfig) retentionOptions() []persist.Option {
+// logRetention is what the log is told. A log in memory that has no bounds, or is bounded by topic alone, keeps those
+// that it has by default: nothing else would keep it from taking all memory there is.
+func (c *serveConfig) logRetention() persist.Retention {
 	r := c.retention
-	if !whole(r) && len(r.Topics) == 0 {
-		return nil
-	}
 	if c.memory && !whole(r) {
 		r.MaxCount, r.MaxBytes = persist.DefaultMemoryCount, persist.DefaultMemoryBytes
 	}
-	return []persist.Option{persist.WithRetention(r)}
+	return r
 }
