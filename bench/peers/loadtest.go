@@ -11,8 +11,8 @@ import (
 
 	"github.com/spatehub/spate/bench/internal/reader"
 	"github.com/spatehub/spate/bench/internal/rig"
-	"github.com/spatehub/spate/bench/internal/stamp"
 	"github.com/spatehub/spate/loadtest/load"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // byLoadtest is the steady work with loadtest as the load, in its place: on the processor of the load, in a process of

@@ -14,7 +14,7 @@ import (
 	"text/template"
 
 	"github.com/spatehub/spate/loadtest/internal/config"
-	"github.com/spatehub/spate/loadtest/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // Stream holds what templates may use of one stream.

@@ -1,6 +1,6 @@
 package check
 
-import "github.com/spatehub/spate/loadtest/internal/stamp"
+import "github.com/spatehub/spate/loadtest/stamp"
 
 // Outcome is what an event is to the stream that received it.
 type Outcome uint8

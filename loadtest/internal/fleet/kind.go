@@ -10,7 +10,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/spatehub/spate/loadtest/internal/http1"
+	"github.com/spatehub/spate/loadtest/http1"
 )
 
 // Kinds of ends that are not errors of the system.

@@ -19,8 +19,8 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/fleet"
 	"github.com/spatehub/spate/loadtest/internal/rawreader"
 	"github.com/spatehub/spate/loadtest/internal/session"
-	"github.com/spatehub/spate/loadtest/internal/stamp"
 	"github.com/spatehub/spate/loadtest/internal/stats"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

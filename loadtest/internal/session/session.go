@@ -7,8 +7,8 @@ import (
 
 	"github.com/spatehub/spate/loadtest/internal/check"
 	"github.com/spatehub/spate/loadtest/internal/clock"
-	"github.com/spatehub/spate/loadtest/internal/stamp"
 	"github.com/spatehub/spate/loadtest/internal/stats"
+	"github.com/spatehub/spate/loadtest/stamp"
 	"github.com/spatehub/spate/wire"
 )
 
