@@ -92,6 +92,7 @@ func (w *Worker) Init(s Spec, _ *None) error {
 	if err != nil {
 		return err
 	}
+	Processors(&c) // for the process's life
 	w.fleet, err = Open(p)
 	return err
 }

@@ -3,6 +3,7 @@ package run
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"time"
 
 	"github.com/spatehub/spate/loadtest/internal/hist"
@@ -126,6 +127,16 @@ func (t *test) costs(r *report.Result) {
 	}
 }
 
+// starved names the most likely cause of timers that were late.
+func (t *test) starved(r *report.Result) string {
+	have, used := runtime.NumCPU(), r.Tester.CPUShare
+	where := fmt.Sprintf("it may use %d processor(s) and used %.2f of them while publishing", have, used)
+	if used < 0.8*float64(have) {
+		return where + ", so other processes, or the machine's other guests, kept it waiting: give it processors of its own"
+	}
+	return where + ", so it has more to do than they can: give it more processors, fewer streams, or a lower -rate"
+}
+
 // judge decides whether the figures count.
 func (t *test) judge(r *report.Result) {
 	v := &r.Verdict
@@ -135,11 +146,12 @@ func (t *test) judge(r *report.Result) {
 	warn := func(format string, args ...any) { v.Warnings = append(v.Warnings, fmt.Sprintf(format, args...)) }
 	if limit := int64(c.MaxLag); limit > 0 {
 		if r.Tester.Lag.P99 > limit {
-			invalid("the load tester was starved of processor time: its own timers were late by %s at p99 (-max-lag %s); give it processors of its own, or less to do",
-				hist.Show(r.Tester.Lag.P99), c.MaxLag)
+			invalid("the load tester was starved of processor time: its own timers were late by %s at p99 (-max-lag %s); %s",
+				hist.Show(r.Tester.Lag.P99), c.MaxLag, t.starved(r))
 		}
 		if r.Tester.Wake.P99 > limit {
-			invalid("the publisher woke up late by %s at p99 (-max-lag %s), through no fault of the server", hist.Show(r.Tester.Wake.P99), c.MaxLag)
+			invalid("the publisher woke up late by %s at p99 (-max-lag %s), through no fault of the server; %s",
+				hist.Show(r.Tester.Wake.P99), c.MaxLag, t.starved(r))
 		}
 	}
 	if c.MaxBusy > 0 && r.Tester.Busy > c.MaxBusy {

@@ -77,6 +77,7 @@ type test struct {
 	clock  clock.Clock
 	fleets []fleet.Fleet
 	memory *procs.SharedMemory // with worker processes
+	procs  func()              // gives the processors back that the loops of this process were let have
 	lag    *fleet.LagMeter     // of this process, if it has no fleet of its own
 	pub    *publish.Publisher  // nil if there is none
 	server probe.Server        // nil if it is not watched
@@ -118,8 +119,11 @@ type busyShare struct {
 
 // open makes the fleets, here or in worker processes.
 func open(c *config.Config, a *adapter.Adapter) (*test, error) {
-	t := &test{cfg: c, clock: clock.New(), started: time.Now()}
+	t := &test{cfg: c, clock: clock.New(), started: time.Now(), procs: func() {}}
 	forked := c.Fork || c.Procs > 1
+	if !forked && c.Streams > 0 {
+		t.procs = procs.Processors(c)
+	}
 	ledger, err := t.ledger(forked)
 	if err != nil {
 		return nil, err
@@ -188,6 +192,7 @@ func (t *test) close() error {
 		wg.Go(func() { errs[i] = f.Close() })
 	}
 	wg.Wait()
+	t.procs()
 	if t.lag != nil {
 		errs = append(errs, t.lag.Close())
 	}
