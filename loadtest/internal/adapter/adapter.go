@@ -5,12 +5,14 @@ package adapter
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"text/template"
 
 	"github.com/spatehub/spate/loadtest/internal/config"
@@ -28,6 +30,9 @@ type Stream struct {
 	Own    bool     // whether events for single users are published
 	Token  string   // from -tokens
 	Run    string   // ID of the run
+
+	Row     config.Row // from -data: of the user, or of the request of a finite stream
+	Request uint64     // of finite streams: its number in this process, from 0
 }
 
 // Header is one request header.
@@ -35,8 +40,10 @@ type Header struct{ Name, Value string }
 
 // Subscribe is the request that opens a stream.
 type Subscribe struct {
+	Method string
 	URL    *url.URL
 	Header []Header
+	Body   []byte // nil without one
 }
 
 // Event is one event to publish.
@@ -63,6 +70,7 @@ type server struct {
 	users      bool // can address single users
 	topics     bool
 	single     bool // a stream can follow one target only
+	typed      bool // events arrive with the type that they were published under
 	batch      bool // takes several events in a request
 	body       func(a *Adapter, p *Push, events []Event) error
 	auth       func(a *Adapter, c *config.Config) error
@@ -73,17 +81,17 @@ var servers = map[string]server{
 	"spate": {
 		streamPath: "/events?uid={{.User}}{{range .Topics}}&topic={{.}}{{end}}",
 		pushPath:   "/push", method: "POST", mime: "application/json",
-		broadcast: true, users: true, topics: true, batch: true, body: hubBody, auth: bearerAuth,
+		broadcast: true, users: true, topics: true, batch: true, typed: true, body: hubBody, auth: bearerAuth,
 	},
 	"seed": {
 		streamPath: "/events?uid={{.User}}",
 		pushPath:   "/push", method: "POST", mime: "application/json",
-		broadcast: true, users: true, batch: true, body: hubBody, auth: bearerAuth,
+		broadcast: true, users: true, batch: true, typed: true, body: hubBody, auth: bearerAuth,
 	},
 	"mercure": {
 		streamPath: "/.well-known/mercure?{{if .All}}topic=all{{end}}{{if .Own}}&topic={{.User}}{{end}}{{range .Topics}}&topic={{.}}{{end}}",
 		pushPath:   "/.well-known/mercure", method: "POST", mime: "application/x-www-form-urlencoded",
-		broadcast: true, users: true, topics: true, body: mercureBody, auth: mercureAuth,
+		broadcast: true, users: true, topics: true, typed: true, body: mercureBody, auth: mercureAuth,
 	},
 	"nchan": {
 		streamPath: "/sub?id={{if .All}}all{{else if .Own}}{{.User}}{{else}}{{.Topic}}{{end}}",
@@ -119,6 +127,8 @@ type Adapter struct {
 	pushBody   *template.Template
 	pushHead   []Header
 	subHead    []Header // made by the adapter
+	subBody    *template.Template
+	requests   atomic.Uint64 // of finite streams so far; drawn from by any goroutine
 }
 
 type headerTemplate struct {
@@ -140,6 +150,9 @@ func New(c *config.Config) (*Adapter, error) {
 	}
 	if err := a.checkMix(); err != nil {
 		return nil, err
+	}
+	if c.Publish && c.Batch > 1 && !srv.batch {
+		return nil, fmt.Errorf("-batch %d: the push API of -adapter %s takes one event in a request", c.Batch, a.name)
 	}
 	if err := a.parseStream(c); err != nil {
 		return nil, err
@@ -190,6 +203,11 @@ func (a *Adapter) parseStream(c *config.Config) error {
 	if a.stream, err = template.New("url").Option("missingkey=error").Parse(text); err != nil {
 		return fmt.Errorf("-url: %w", err)
 	}
+	if c.Body != "" {
+		if a.subBody, err = template.New("body").Option("missingkey=error").Funcs(bodyFuncs).Parse(c.Body); err != nil {
+			return fmt.Errorf("-body: %w", err)
+		}
+	}
 	headers := c.Header
 	if c.Bearer != "" {
 		headers = append(slices.Clone(headers), "Authorization: Bearer "+c.Bearer)
@@ -206,6 +224,22 @@ func (a *Adapter) parseStream(c *config.Config) error {
 		a.streamHead = append(a.streamHead, headerTemplate{name, t})
 	}
 	return nil
+}
+
+// bodyFuncs are the functions that templates of a body have: json writes a value
+// so that it can stand in JSON, a string with its quotes.
+var bodyFuncs = template.FuncMap{"json": func(v any) (string, error) {
+	b, err := json.Marshal(v)
+	return string(b), err
+}}
+
+// Type is the type under which the run's events have to arrive; "" if the server
+// does not keep it.
+func (a *Adapter) Type() string {
+	if a.server.typed {
+		return a.cfg.EventType
+	}
+	return ""
 }
 
 func cutHeader(h string) (name, value string, err error) {
@@ -268,7 +302,10 @@ func (a *Adapter) Subscribe(n int) (Subscribe, error) {
 	if err != nil || u.Host == "" {
 		return Subscribe{}, fmt.Errorf("-url gives %q for stream %d, which is not a URL", b.String(), n)
 	}
-	s := Subscribe{URL: u, Header: slices.Clone(a.subHead)}
+	s := Subscribe{Method: a.cfg.Method, URL: u, Header: slices.Clone(a.subHead)}
+	if s.Method == "" {
+		s.Method = "GET"
+	}
 	for _, h := range a.streamHead {
 		b.Reset()
 		if err := h.value.Execute(&b, v); err != nil {
@@ -278,6 +315,13 @@ func (a *Adapter) Subscribe(n int) (Subscribe, error) {
 			return Subscribe{}, fmt.Errorf("-header %s has a line end for stream %d", h.name, n)
 		}
 		s.Header = append(s.Header, Header{h.name, b.String()})
+	}
+	if a.subBody != nil {
+		var body bytes.Buffer
+		if err := a.subBody.Execute(&body, v); err != nil {
+			return Subscribe{}, fmt.Errorf("-body: %w", err)
+		}
+		s.Body = body.Bytes()
 	}
 	return s, nil
 }
@@ -289,6 +333,14 @@ func (a *Adapter) vars(n int) Stream {
 	if len(c.Tokens) > 0 {
 		v.Token = c.Tokens[int(user)%len(c.Tokens)]
 	}
+	if len(c.Rows) > 0 {
+		k := uint64(user)
+		if c.Finite {
+			v.Request = a.requests.Add(1) - 1
+			k = v.Request
+		}
+		v.Row = c.Rows[k%uint64(len(c.Rows))]
+	}
 	first := c.FirstTopic(n)
 	for k := range c.FollowedTopics() {
 		v.Topics = append(v.Topics, topicName((first+uint32(k))%uint32(c.Topics)))
@@ -298,6 +350,10 @@ func (a *Adapter) vars(n int) Stream {
 	}
 	return v
 }
+
+// StartAt has the requests of finite streams begin with row n of the data, so that
+// processes do not all send the same.
+func (a *Adapter) StartAt(n int) { a.requests.Store(uint64(n)) }
 
 // Channels is the stream's subscriptions as Centrifugo's connect command,
 // escaped for a query.

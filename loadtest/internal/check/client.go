@@ -24,6 +24,8 @@ type Client struct {
 	behind     int32  // cells in which something issued before the last join has not come yet
 	joined     bool
 	skipped    bool   // since the last join something owed from before it was passed over
+	sentAway   bool   // the server has told it not to come back
+	missed     int64  // published while the stream was away and could not resume, in former absences
 	cells      []cell // lane by lane: everyone, the user, the topics
 }
 
@@ -34,7 +36,20 @@ type cell struct {
 	base  uint64 // last number issued when the stream joined or resumed
 	from  uint64 // lowest number that last and holes account for; 0 = nothing seen since the stream joined without resuming
 	last  uint64 // highest number seen, or base before any
+	left  uint64 // 1 + the last number before the stream left to join again without resuming; 0 = it never did
 	holes *holes // nil as long as nothing was passed over
+}
+
+// away is the range of numbers that were issued while the stream was away the last
+// time, and are owed to nobody; it is empty if lo > hi.
+func (x *cell) away() (lo, hi uint64) {
+	if x.left == 0 {
+		return 1, 0
+	}
+	if x.from > 0 {
+		return x.left, x.from - 1
+	}
+	return x.left, x.base
 }
 
 // Clients makes the checkers of n streams out of one piece of memory. plan gives
@@ -96,8 +111,15 @@ func (c *Client) each(s Space, fn func(x *cell, lane, target int)) {
 // it is owed what is issued from now on.
 func (c *Client) Joined(l *Ledger, resumed bool) {
 	resumed = resumed && c.joined
+	again := c.joined && !resumed
 	c.joined, c.behind, c.skipped = true, 0, false
 	c.each(l.Space, func(x *cell, lane, target int) {
+		if again && (!l.far || x.from > 0) {
+			if lo, hi := x.away(); lo <= hi {
+				c.missed += int64(hi - lo + 1)
+			}
+			x.left = x.last + 1
+		}
 		x.base = l.issued(lane, target)
 		if !resumed {
 			x.from, x.last = 0, x.base
@@ -177,8 +199,10 @@ func (c *Client) unexpected(l *Ledger, x *cell, n uint64) Outcome {
 		}
 		return Live
 	case n < x.from && x.last < x.from:
+		c.cameAfterAll(x, n)
 		return Replayed // on its way when the stream joined first; nothing newer was seen since
 	case x.holes.fill(n), n < x.from:
+		c.cameAfterAll(x, n)
 		if n <= x.base {
 			return LateReplayed
 		}
@@ -187,11 +211,23 @@ func (c *Client) unexpected(l *Ledger, x *cell, n uint64) Outcome {
 	return Duplicate
 }
 
+// cameAfterAll takes n out of what the stream has missed by being away.
+func (c *Client) cameAfterAll(x *cell, n uint64) {
+	if lo, hi := x.away(); n >= lo && n <= hi {
+		c.missed--
+	}
+}
+
+// SendAway tells that the server has told the stream not to come back: from then
+// on it is owed nothing.
+func (c *Client) SendAway() { c.sentAway = true }
+
 // Loss is what one or more streams never got of what they were owed.
 type Loss struct {
 	Passed uint64 // in holes: an event with a higher number came
 	Tail   uint64 // nothing with a higher number came
 	AtJoin uint64 // of Passed: before the first event seen after joining
+	Away   uint64 // neither Passed nor Tail: published while streams were away and could not resume
 	Frozen uint64 // of Passed: in cells with so many holes that late events and doubles may be mistaken for each other
 }
 
@@ -203,6 +239,7 @@ func (l *Loss) Add(o Loss) {
 	l.Passed += o.Passed
 	l.Tail += o.Tail
 	l.AtJoin += o.AtJoin
+	l.Away += o.Away
 	l.Frozen += o.Frozen
 }
 
@@ -213,6 +250,7 @@ func (c *Client) Finish(l *Ledger, v Voids) Loss {
 	if !c.joined {
 		return loss
 	}
+	missed := c.missed
 	c.each(l.Space, func(x *cell, lane, target int) {
 		id := uint32(lane*l.Targets() + target)
 		if x.holes != nil {
@@ -226,9 +264,18 @@ func (c *Client) Finish(l *Ledger, v Voids) Loss {
 			loss.Passed += x.holes.frozen
 			loss.Frozen += x.holes.frozen
 		}
+		if lo, hi := x.away(); lo <= hi {
+			missed += int64(hi - lo + 1 - v.count(id, lo, hi))
+		}
 		if issued := l.issued(lane, target); issued > x.last {
-			loss.Tail += issued - x.last - v.count(id, x.last+1, issued)
+			n := issued - x.last - v.count(id, x.last+1, issued)
+			if c.sentAway {
+				missed += int64(n)
+			} else {
+				loss.Tail += n
+			}
 		}
 	})
+	loss.Away = uint64(max(missed, 0))
 	return loss
 }

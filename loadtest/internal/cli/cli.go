@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/spatehub/spate/loadtest/internal/report"
+	"github.com/spatehub/spate/loadtest/internal/run"
 )
 
 const usage = `loadtest puts a Server-Sent Events deployment under load and tells what its streams went through.
@@ -23,7 +24,7 @@ const usage = `loadtest puts a Server-Sent Events deployment under load and tell
   compare    show several results side by side
 
 Exit codes: 0 all well, 1 an -expect did not hold, 2 wrong use or the test could not start,
-3 the load tester itself was the bottleneck, so the figures do not count.
+3 the load tester itself was the bottleneck, so the figures do not count, 4 interrupted.
 docs/loadtest.md explains every figure.
 `
 
@@ -51,6 +52,9 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return report.ExitOK
+	case errors.Is(err, run.ErrInterrupted):
+		fmt.Fprintf(stderr, "loadtest: %v\n", err)
+		return report.ExitInterrupted
 	case err != nil:
 		fmt.Fprintf(stderr, "loadtest: %v\n", err)
 		return report.ExitUsage
@@ -60,9 +64,12 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // parse reads flags and files in any order.
 func parse(fs *flag.FlagSet, args []string) (files []string, err error) {
+	usage := fs.Usage
+	fs.Usage = func() {} // 110 flags would hide the error
 	for {
 		if err := fs.Parse(args); err != nil {
 			if errors.Is(err, flag.ErrHelp) {
+				usage()
 				return nil, err
 			}
 			return nil, fmt.Errorf("%w; loadtest %s -h lists the flags", err, fs.Name())

@@ -109,7 +109,7 @@ func TestExitCodes(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var discard bytes.Buffer
-	require.Equal(t, report.ExitUsage, cli.Main(ctx, short(url), &discard, &discard))
+	require.Equal(t, report.ExitInterrupted, cli.Main(ctx, short(url), &discard, &discard))
 }
 
 // Every way to get it wrong ends with exit code 2 and a sentence that says what
@@ -144,6 +144,18 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{nil, "conduct a test"},
 		{[]string{"start"}, "it is run, report or compare"},
 		{[]string{"run", "-treams", "5"}, "loadtest run -h lists the flags"},
+		{short(good, "-adapter", "mercure", "-push-key", "k", "-batch", "5"), "takes one event in a request"},
+		{short(good, "-push-body", "x"), "-push-body is for -adapter template"},
+		{short(good, "-sub-key", "x"), "-sub-key is for -adapter mercure"},
+		{short(good, "-silence", "1s"), "-silence watches deployments that publish by themselves"},
+		{short(good, "-finite"), "use -adapter none"},
+		{short(good, "-end-marker", "x"), "add -finite"},
+		{short(good, "-streams-per-connection", "2"), "-http2"},
+		{short(good, "-adapter", "none", "-finite", "-think", "3s-1s"), "two such as 1s-5s"},
+		{short(good, "-adapter", "none", "-finite", "-arrivals", "max"), "leave -arrivals away"},
+		{short(good, "-adapter", "none", "-time-from", "$.ts"), "json:$.path"},
+		{short(good, "-adapter", "none", "-time-from", "data", "-time-format", "soon"), "rfc3339"},
+		{short(good, "-data", "cli_test.go"), "cli_test.go"},
 		{[]string{"run", "http://127.0.0.1"}, "run takes flags only"},
 		{[]string{"run"}, "give the stream's"},
 		{[]string{"run", "-url", "127.0.0.1:80"}, "begin with http://"},
@@ -178,7 +190,27 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		code, _, errs := command(t, x.args...)
 		require.Equal(t, report.ExitUsage, code, "%v", x.args)
 		require.Contains(t, errs, x.want, "%v", x.args)
+		if len(x.args) > 0 {
+			require.Less(t, strings.Count(errs, "\n"), 8, "an error is no page of usage: %v", x.args)
+		}
 	}
+}
+
+// A run that cannot start leaves no file, and none of an earlier run changed.
+func TestNoFilesOfRunsThatDidNotStart(t *testing.T) {
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	dir := t.TempDir()
+	old := filepath.Join(dir, "old.json")
+	require.NoError(t, os.WriteFile(old, []byte("before"), 0o600))
+	code, _, _ := command(t, short(closed.URL, "-json", old, "-html", filepath.Join(dir, "new.html"))...)
+	require.Equal(t, report.ExitUsage, code)
+	text, err := os.ReadFile(old)
+	require.NoError(t, err)
+	require.Equal(t, "before", string(text))
+	list, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, list, 1)
 }
 
 func TestHelp(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/adapter"
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/pacer"
+	"github.com/spatehub/spate/loadtest/internal/session"
 )
 
 // output is what run does besides testing.
@@ -24,6 +25,7 @@ type output struct {
 func runFlags(fs *flag.FlagSet, c *config.Config, o *output) {
 	subscriberFlags(fs, c)
 	behaviourFlags(fs, c)
+	observeFlags(fs, c)
 	publisherFlags(fs, c)
 	fs.StringVar(&c.Name, "name", "", "`label` of the run in reports")
 	fs.DurationVar(&c.RampTimeout, "ramp-timeout", c.RampTimeout, "longest wait for all streams to be open")
@@ -76,6 +78,17 @@ func subscriberFlags(fs *flag.FlagSet, c *config.Config) {
 	fs.IntVar(&c.Loops, "loops", c.Loops, "event loops (threads) in each process, in raw mode")
 	fs.DurationVar(&c.ConnectTimeout, "connect-timeout", c.ConnectTimeout, "longest wait for a connection, a head, or the answer to a push")
 	fs.DurationVar(&c.Retry, "retry", c.Retry, "pause before a stream that failed or was ended connects again")
+	fs.BoolVar(&c.Try, "try", c.Try, "open and close one stream before the run, so that what is wrong with the URL is said at once")
+	fs.IntVar(&c.PerConn, "streams-per-connection", 0, "HTTP/2: most streams in one connection, 1 for one each; 0 = as many as the server allows")
+	fs.StringVar(&c.Method, "method", "", "request `method` of streams, if not GET")
+	fs.Func("body", "`template` of the body of a stream's request, or @FILE with it; {{json .Row.prompt}} is a column of -data, quoted", func(s string) (err error) {
+		c.Body, err = textOrFile(s)
+		return err
+	})
+	fs.Func("data", "`FILE` with rows for {{.Row.column}}: CSV with a head, or JSON objects by line; row k is of user k, or of request k of -finite streams", func(name string) (err error) {
+		c.Rows, err = readRows(name)
+		return err
+	})
 	fs.IntVar(&c.MaxEvent, "max-event", c.MaxEvent, "largest event accepted, bytes")
 }
 
@@ -103,6 +116,17 @@ func behaviourFlags(fs *flag.FlagSet, c *config.Config) {
 	})
 	fs.StringVar(&c.GapType, "gap-event", c.GapType, "`type` of the events by which the server tells of lost history")
 	fs.BoolVar(&c.CheckIDs, "check-ids", false, "count decimal event IDs that do not rise (always with -adapter spate)")
+}
+
+func observeFlags(fs *flag.FlagSet, c *config.Config) {
+	fs.DurationVar(&c.Silence, "silence", 0, "count spans without an event longer than this, where the deployment publishes by itself")
+	fs.StringVar(&c.TimeFrom, "time-from", "", "where such events hold the time of their making: "+session.ExtractorUsage)
+	fs.StringVar(&c.TimeFormat, "time-format", c.TimeFormat, "how: "+session.TimeFormats)
+	fs.BoolVar(&c.Finite, "finite", false, "the server ends each stream, and that is success: answers of a language model; needs -adapter none")
+	fs.StringVar(&c.EndMarker, "end-marker", "", "`data` of the last event of a finite stream, such as [DONE]")
+	fs.StringVar(&c.TokenFrom, "token-from", "", "events in which this finds text are tokens (default: all): "+session.ExtractorUsage)
+	fs.StringVar(&c.Think, "think", "", "`pause` of a finite stream before its next request: 2s, or 1s-5s; a closed model")
+	fs.StringVar(&c.Arrivals, "arrivals", "", "`schedule` of the requests for finite streams, an open model; -streams is how many there may be at once: "+pacer.Usage)
 }
 
 func publisherFlags(fs *flag.FlagSet, c *config.Config) {

@@ -70,14 +70,19 @@ func parseRun(args []string, stderr io.Writer) (config.Config, output, error) {
 	return c, o, nil
 }
 
-// writable makes sure, before a long run, that its result can be written.
+// writable makes sure, before a long run, that its result can be written. It
+// changes nothing.
 func writable(name string) error {
 	if name == "" || name == "-" {
 		return nil
 	}
+	_, before := os.Stat(name)
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o644)
 	if err != nil {
 		return fmt.Errorf("the result could not be written: %w", err)
 	}
-	return f.Close()
+	if errors.Is(before, os.ErrNotExist) {
+		err = os.Remove(name) // a run that can't start leaves no file
+	}
+	return errors.Join(err, f.Close())
 }

@@ -38,6 +38,11 @@ type Config struct {
 	ConnectTimeout  time.Duration `json:"connect_timeout"`
 	Retry           time.Duration `json:"retry"` // before an ended or failed stream connects again
 	MaxEvent        int           `json:"max_event"`
+	Try             bool          `json:"try"`                              // open one stream before the run, to explain at once what is wrong
+	PerConn         int           `json:"streams_per_connection,omitempty"` // most streams in one HTTP/2 connection; 0 = as many as the server allows
+	Method          string        `json:"method,omitempty"`                 // of the request for a stream; "" = GET
+	Body            string        `json:"body,omitempty"`                   // template of its body
+	Rows            []Row         `json:"-"`                                // what {{.Row.name}} stands for: by user, or by request of finite streams
 
 	// Behaviour.
 	Resume   bool          `json:"resume"`
@@ -49,6 +54,18 @@ type Config struct {
 	Storms   []Storm       `json:"storms,omitempty"`
 	GapType  string        `json:"gap_type"`
 	CheckIDs bool          `json:"check_ids"`
+
+	// What is measured of events without a stamp.
+	Silence    time.Duration `json:"silence,omitempty"`   // span without an event that counts as silence; 0 = none does
+	TimeFrom   string        `json:"time_from,omitempty"` // where events hold the time of their making
+	TimeFormat string        `json:"time_format,omitempty"`
+
+	// Finite streams.
+	Finite    bool   `json:"finite,omitempty"`     // the server ends each stream
+	EndMarker string `json:"end_marker,omitempty"` // data of the last event
+	TokenFrom string `json:"token_from,omitempty"` // what of an event makes it a token
+	Think     string `json:"think,omitempty"`      // pause between two requests of a stream: a duration, or two with a dash
+	Arrivals  string `json:"arrivals,omitempty"`   // schedule of the requests; "" = each stream asks again after Think
 
 	// Publisher.
 	Publish     bool          `json:"publish"` // false: the deployment publishes by itself
@@ -91,6 +108,9 @@ const (
 	ModePortable = "portable" // net/http: TLS, HTTP/2, any system
 )
 
+// Row is one line of a file of data: values by column.
+type Row map[string]string
+
 // Storm is a moment at which streams drop and come back at once.
 type Storm struct {
 	At    time.Duration `json:"at"`    // after publishing began
@@ -110,6 +130,8 @@ func Default() Config {
 		ConnectTimeout:  10 * time.Second,
 		Retry:           time.Second,
 		MaxEvent:        1 << 20,
+		Try:             true,
+		TimeFormat:      "auto",
 		Resume:          true,
 		Away:            100 * time.Millisecond,
 		SlowRate:        1 << 10,
@@ -151,6 +173,10 @@ func (c *Config) FirstTopic(n int) uint32 {
 	}
 	return uint32(n * c.FollowedTopics() % c.Topics)
 }
+
+// Observe reports whether events without a stamp are measured: the deployment
+// publishes by itself.
+func (c *Config) Observe() bool { return !c.Publish }
 
 // Pacer is the schedule that Rate describes.
 func (c *Config) Pacer() (pacer.Pacer, error) { return pacer.Parse(c.Rate) }

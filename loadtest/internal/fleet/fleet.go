@@ -6,6 +6,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/check"
 	"github.com/spatehub/spate/loadtest/internal/clock"
 	"github.com/spatehub/spate/loadtest/internal/config"
+	"github.com/spatehub/spate/loadtest/internal/pacer"
 	"github.com/spatehub/spate/loadtest/internal/session"
 	"github.com/spatehub/spate/loadtest/internal/stats"
 )
@@ -88,6 +90,9 @@ type Transport interface {
 	// Drop closes streams and connects them again after away. Streams that are
 	// not open are left alone.
 	Drop(streams []int, away time.Duration)
+	// Arrive asks for a finite stream that was due at due, nanoseconds since the
+	// Unix epoch, on one that is free; where none is, the request waits for one.
+	Arrive(due int64)
 	// Collect moves what was counted into s.
 	Collect(s *stats.Stats)
 	// Each calls fn for every stream, while nothing else touches it; fn may be
@@ -108,6 +113,7 @@ type Local struct {
 	ctx    context.Context // of the goroutines that open and drop
 	cancel context.CancelFunc
 	quiet  context.CancelFunc
+	sleep  *clock.Sleeper // of arrivals
 	wg     sync.WaitGroup
 }
 
@@ -117,7 +123,11 @@ func NewLocal(p *Part, tr Transport) (*Local, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Local{part: p, tr: tr, lag: lag, clock: p.Env.Clock, quiet: func() {}}
+	sleep, err := clock.NewSleeper()
+	if err != nil {
+		return nil, errors.Join(err, lag.Close())
+	}
+	f := &Local{part: p, tr: tr, lag: lag, sleep: sleep, clock: p.Env.Clock, quiet: func() {}}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f, nil
 }
@@ -134,6 +144,9 @@ const tick = 5 * time.Millisecond
 // ramp opens the streams at this part's share of the wanted rate.
 func (f *Local) ramp() {
 	c := f.part.Config
+	if c.Arrivals != "" {
+		return // each request opens its stream
+	}
 	rate := c.ConnectRate * float64(f.part.Len()) / float64(c.Streams)
 	start, opened := time.Now(), 0
 	f.every(f.ctx, func() bool {
@@ -172,6 +185,13 @@ func (f *Local) Measure(begin, from int64) error {
 	f.part.Env.MeasureFrom.Store(from)
 	ctx, cancel := context.WithCancel(f.ctx)
 	f.quiet = cancel
+	if f.part.Config.Arrivals != "" {
+		p, err := pacer.Parse(f.part.Config.Arrivals)
+		if err != nil {
+			return err
+		}
+		f.wg.Go(func() { f.arrivals(ctx, p, begin) })
+	}
 	if f.part.Config.Churn > 0 {
 		f.wg.Go(func() { f.churn(ctx) })
 	}
@@ -179,6 +199,28 @@ func (f *Local) Measure(begin, from int64) error {
 		f.wg.Go(func() { f.storms(ctx, begin) })
 	}
 	return nil
+}
+
+// arrivals asks for finite streams on schedule: an open model. Of the schedule,
+// which is the whole run's, each process takes its turns.
+func (f *Local) arrivals(ctx context.Context, p pacer.Pacer, begin int64) {
+	c := f.part.Config
+	schedule := pacer.NewSchedule(p, c.Duration, 0)
+	turn := f.part.From * c.Procs / max(c.Streams, 1)
+	for k := 0; ; k++ {
+		at, ok := schedule.Next(0)
+		if !ok {
+			return
+		}
+		if k%c.Procs != turn {
+			continue
+		}
+		due := begin + int64(at)
+		if wait := due - f.clock.Now(); wait > 0 && f.sleep.Sleep(ctx, time.Duration(wait)) != nil || ctx.Err() != nil {
+			return
+		}
+		f.tr.Arrive(due)
+	}
 }
 
 // churn drops a share of the streams each second, drawn at random.
@@ -217,6 +259,7 @@ func (f *Local) storms(ctx context.Context, begin int64) {
 
 // Quiet implements Fleet.
 func (f *Local) Quiet() error {
+	f.part.Env.Quiet.Store(true)
 	f.quiet()
 	return nil
 }
@@ -225,16 +268,12 @@ func (f *Local) Quiet() error {
 func (f *Local) Finish(v check.Voids) (stats.Final, error) {
 	var mu sync.Mutex
 	var final stats.Final
+	now := f.clock.Now()
 	f.tr.Each(func(_ int, s *session.Session) {
 		loss := s.Check.Finish(f.part.Env.Ledger, v)
 		mu.Lock()
 		defer mu.Unlock()
-		switch {
-		case !s.EverOpen():
-			final.NeverOpen++
-		case !s.Open():
-			final.Offline++
-		}
+		f.standing(s, now, &final)
 		switch s.Role {
 		case session.Normal:
 			final.Loss.Add(loss)
@@ -248,10 +287,36 @@ func (f *Local) Finish(v check.Voids) (stats.Final, error) {
 	return final, nil
 }
 
+// standing counts what state a stream is in.
+func (f *Local) standing(s *session.Session, now int64, final *stats.Final) {
+	env := f.part.Env
+	switch {
+	case env.Finite != nil:
+		if s.Due > 0 {
+			final.Unfinished++
+		}
+	case s.SentAway():
+		final.SentAway++
+	case !s.EverOpen():
+		final.NeverOpen++
+	case !s.Open():
+		final.Offline++
+		if s.Coming() {
+			final.Coming++
+		}
+	}
+	if silent := s.Silent(now); env.Observe {
+		final.Silence = max(final.Silence, silent)
+		if env.Silence > 0 && silent > env.Silence {
+			final.Silent++
+		}
+	}
+}
+
 // Close implements Fleet.
 func (f *Local) Close() error {
 	f.cancel()
 	f.wg.Wait()
 	f.tr.Close()
-	return f.lag.Close()
+	return errors.Join(f.sleep.Close(), f.lag.Close())
 }

@@ -75,6 +75,18 @@ func (l Lines) SVG() string {
 	return b.String()
 }
 
+// Empty reports whether there is nothing but zeros to draw.
+func (l Lines) Empty() bool {
+	for _, s := range l.Series {
+		for _, y := range s.Y {
+			if y != 0 && !math.IsNaN(y) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 func begin(b *strings.Builder, title string, h float64) {
 	fmt.Fprintf(b, `<svg viewBox="0 0 %.0f %.0f" role="img" aria-label="%s" xmlns="http://www.w3.org/2000/svg">`, width, h, html.EscapeString(title))
 	fmt.Fprintf(b, `<text class="pt" x="0" y="14">%s</text>`, html.EscapeString(title))

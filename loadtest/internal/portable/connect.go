@@ -1,6 +1,7 @@
 package portable
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -37,9 +38,9 @@ func TLS(c *config.Config) (*tls.Config, error) {
 // streamKey is the context key of a stream's number in the whole run.
 type streamKey struct{}
 
-// newRoundTripper makes the transport that all streams share. Over HTTP/1.1
-// each has a connection of its own, over HTTP/2 as many share one as the server
-// allows.
+// newRoundTripper makes a transport for all streams, or for -streams-per-connection
+// of them. Over HTTP/1.1 each has a connection of its own. Over HTTP/2 the streams
+// of a transport share one, or as many as the server allows share each.
 func newRoundTripper(p *fleet.Part, addrs *fleet.Addresses) (*http.Transport, error) {
 	conf, err := TLS(p.Config)
 	if err != nil {
@@ -49,7 +50,12 @@ func newRoundTripper(p *fleet.Part, addrs *fleet.Addresses) (*http.Transport, er
 	protocols.SetHTTP1(!p.Config.HTTP2)
 	protocols.SetHTTP2(p.Config.HTTP2)
 	protocols.SetUnencryptedHTTP2(p.Config.HTTP2)
+	most := 0
+	if p.Config.PerConn > 0 {
+		most = 1
+	}
 	return &http.Transport{
+		MaxConnsPerHost:     most,
 		TLSClientConfig:     conf,
 		Protocols:           protocols,
 		DisableCompression:  true,
@@ -83,9 +89,15 @@ func (t *Transport) connect(ctx context.Context, s *stream) (kind string) {
 		sh.mu.Unlock()
 	}
 	trace := &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) {
+		GotConn: func(info httptrace.GotConnInfo) {
 			if now := env.Clock.Now(); sent.CompareAndSwap(false, true) {
-				locked(func(r *session.Reader) { r.Connected(&s.sess, now) })
+				locked(func(r *session.Reader) {
+					dialled := s.sess.Began()
+					if info.Reused {
+						dialled = 0
+					}
+					r.Connected(&s.sess, dialled, now)
+				})
 			}
 		},
 		GotFirstResponseByte: func() {
@@ -95,7 +107,11 @@ func (t *Transport) connect(ctx context.Context, s *stream) (kind string) {
 		},
 	}
 	ctx = httptrace.WithClientTrace(context.WithValue(ctx, streamKey{}, n), trace)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, sub.URL.String(), nil)
+	var content io.Reader
+	if sub.Body != nil {
+		content = bytes.NewReader(sub.Body)
+	}
+	req, err := http.NewRequestWithContext(ctx, sub.Method, sub.URL.String(), content)
 	if err != nil {
 		return fleet.Kind("connect", err)
 	}
@@ -114,7 +130,7 @@ func (t *Transport) connect(ctx context.Context, s *stream) (kind string) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	late := time.AfterFunc(t.part.Config.ConnectTimeout, cancel)
-	resp, err := t.client.Do(req.WithContext(ctx))
+	resp, err := t.client(s.index).Do(req.WithContext(ctx))
 	if !late.Stop() && err != nil {
 		err = os.ErrDeadlineExceeded
 	}
@@ -130,6 +146,9 @@ func (t *Transport) connect(ctx context.Context, s *stream) (kind string) {
 	}
 	if media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); media != http1.EventStream {
 		return fleet.TypeKind(media)
+	}
+	if enc := resp.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
+		return "content-encoding " + enc
 	}
 	locked(func(r *session.Reader) { r.Joined(&s.sess, env.Clock.Now()) })
 	return t.read(ctx, s, sh, resp.Body)
@@ -163,8 +182,11 @@ func (t *Transport) read(ctx context.Context, s *stream, sh *shard, body io.Read
 			sh.reader.Stats.Bytes += int64(n)
 			bad := sh.reader.Feed(&s.sess, buf[:n], now)
 			sh.mu.Unlock()
-			if errors.Is(bad, wire.ErrEventTooLarge) {
+			switch {
+			case errors.Is(bad, wire.ErrEventTooLarge):
 				return fleet.KindTooLarge
+			case bad != nil:
+				return fleet.Kind("read", bad)
 			}
 		}
 		if err != nil {

@@ -40,11 +40,12 @@ type stream struct {
 
 // Transport implements fleet.Transport.
 type Transport struct {
-	part    *fleet.Part
-	client  *http.Client
-	rt      *http.Transport
-	shards  [shards]shard
-	streams []stream
+	part     *fleet.Part
+	again    *fleet.Again
+	clients  []*http.Client // one for all streams, or one for each -streams-per-connection of them
+	arrivals chan int64     // due times of requests for finite streams that wait for a free one
+	shards   [shards]shard
+	streams  []stream
 
 	ctx    context.Context // of all streams
 	cancel context.CancelFunc
@@ -53,14 +54,23 @@ type Transport struct {
 
 // New returns a transport without open streams.
 func New(p *fleet.Part, addrs *fleet.Addresses) (*Transport, error) {
-	rt, err := newRoundTripper(p, addrs)
-	if err != nil {
-		return nil, err
+	t := &Transport{part: p, again: fleet.NewAgain(p), streams: make([]stream, p.Len())}
+	if p.Config.Arrivals != "" {
+		t.arrivals = make(chan int64, fleet.MaxWaiting)
 	}
-	t := &Transport{part: p, rt: rt, streams: make([]stream, p.Len())}
-	t.client = &http.Client{
-		Transport:     rt,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	each := p.Config.PerConn
+	if each == 0 {
+		each = max(p.Len(), 1)
+	}
+	for range (p.Len() + each - 1) / each {
+		rt, err := newRoundTripper(p, addrs)
+		if err != nil {
+			return nil, err
+		}
+		t.clients = append(t.clients, &http.Client{
+			Transport:     rt,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		})
 	}
 	for k := range t.shards {
 		t.shards[k].reader = session.NewReader(p.Env)
@@ -69,7 +79,48 @@ func New(p *fleet.Part, addrs *fleet.Addresses) (*Transport, error) {
 		t.streams[i].index, t.streams[i].sess = i, s
 	})
 	t.ctx, t.cancel = context.WithCancel(context.Background())
+	if t.arrivals != nil {
+		t.Open(0, p.Len())
+	}
 	return t, nil
+}
+
+// client is the one that stream i shares with its neighbours.
+func (t *Transport) client(i int) *http.Client {
+	if each := t.part.Config.PerConn; each > 0 {
+		return t.clients[i/each]
+	}
+	return t.clients[0]
+}
+
+// Arrive implements fleet.Transport.
+func (t *Transport) Arrive(due int64) {
+	select {
+	case t.arrivals <- due:
+	default:
+		t.unstarted()
+	}
+}
+
+func (t *Transport) unstarted() {
+	sh := &t.shards[0]
+	sh.mu.Lock()
+	sh.reader.Stats.Unstarted++
+	sh.mu.Unlock()
+}
+
+// arrival waits until a request is due, or for ever if none is.
+func (t *Transport) arrival(s *stream) bool {
+	select {
+	case due := <-t.arrivals:
+		sh := t.shard(s.index)
+		sh.mu.Lock()
+		s.sess.Due = due
+		sh.mu.Unlock()
+		return true
+	case <-t.ctx.Done():
+		return false
+	}
 }
 
 func (t *Transport) shard(i int) *shard { return &t.shards[i%shards] }
@@ -87,6 +138,17 @@ func (t *Transport) live(s *stream) {
 	<-sleep.C
 	defer sleep.Stop()
 	for t.ctx.Err() == nil {
+		if t.arrivals != nil && !t.arrival(s) {
+			return
+		}
+		if t.part.Env.Finite != nil && t.part.Env.Quiet.Load() {
+			if t.arrivals == nil {
+				return
+			}
+			t.unstarted()
+			t.forget(s)
+			continue
+		}
 		ctx, cancel := context.WithCancel(t.ctx)
 		s.mu.Lock()
 		s.mu.cancel, s.mu.drop = cancel, false
@@ -101,21 +163,32 @@ func (t *Transport) live(s *stream) {
 		own = own || t.ctx.Err() != nil
 		sh := t.shard(s.index)
 		sh.mu.Lock()
-		sh.reader.Ended(&s.sess, own, kind)
-		sh.mu.Unlock()
-		switch {
-		case own:
-		case kind == fleet.StatusKind(http.StatusNoContent): // which tells a client to stay away
-			return
-		default:
-			away = t.part.Config.Retry
+		sh.reader.Ended(&s.sess, own, kind, t.part.Env.Clock.Now())
+		if !own && kind == fleet.KindAway {
+			s.sess.SendAway()
 		}
-		sleep.Reset(away*3/4 + time.Duration(rand.Int64N(int64(away)/2+1)))
+		sh.mu.Unlock()
+		wait := away*3/4 + time.Duration(rand.Int64N(int64(away)/2+1))
+		if !own {
+			var ok bool
+			if wait, ok = t.again.After(kind); !ok && t.arrivals == nil {
+				return
+			}
+		}
+		sleep.Reset(wait)
 		select {
 		case <-sleep.C:
 		case <-t.ctx.Done():
 		}
 	}
+}
+
+// forget takes back an arrival that is not served any more.
+func (t *Transport) forget(s *stream) {
+	sh := t.shard(s.index)
+	sh.mu.Lock()
+	s.sess.Due = 0
+	sh.mu.Unlock()
 }
 
 // Drop implements fleet.Transport.
@@ -164,5 +237,7 @@ func (t *Transport) Each(fn func(i int, s *session.Session)) {
 func (t *Transport) Close() {
 	t.cancel()
 	t.wg.Wait()
-	t.rt.CloseIdleConnections()
+	for _, c := range t.clients {
+		c.CloseIdleConnections()
+	}
 }

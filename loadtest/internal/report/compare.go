@@ -33,21 +33,21 @@ func compareRows(list []*Result) []comparison {
 	for _, g := range compared {
 		title := g.title
 		for _, name := range g.names {
-			m := metricNamed(name)
+			m, _ := metricNamed(name)
 			row := comparison{Name: name}
 			any := false
 			base := m.get(list[0])
 			for i, r := range list {
-				v := m.get(r)
-				any = any || v != 0
-				row.Values = append(row.Values, m.unit.show(v))
+				f := m.get(r)
+				any = any || f.known
+				row.Values = append(row.Values, f.show(m.unit))
 				ratio := ""
-				if i > 0 && base > 0 {
-					ratio = fmt.Sprintf("×%.2f", v/base)
+				if i > 0 && f.known && base.known && base.v > 0 {
+					ratio = fmt.Sprintf("×%.2f", f.v/base.v)
 				}
 				row.Ratios = append(row.Ratios, ratio)
 			}
-			if !any && m.unit != count {
+			if !any {
 				continue
 			}
 			row.Group, title = title, ""
@@ -55,15 +55,6 @@ func compareRows(list []*Result) []comparison {
 		}
 	}
 	return rows
-}
-
-func metricNamed(name string) metric {
-	for _, m := range metrics {
-		if m.name == name {
-			return m
-		}
-	}
-	panic("report: no figure " + name)
 }
 
 // Compare writes the runs side by side, with each figure's ratio to the first

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -21,7 +22,7 @@ import (
 // preflight opens one stream, so that what is wrong with all of them is said
 // once, with what to do about it, before anything is loaded.
 func preflight(ctx context.Context, c *config.Config, a *adapter.Adapter) error {
-	if c.Streams == 0 {
+	if c.Streams == 0 || !c.Try || c.Finite {
 		return nil
 	}
 	sub, err := a.Subscribe(0)
@@ -50,7 +51,11 @@ func preflight(ctx context.Context, c *config.Config, a *adapter.Adapter) error 
 	defer rt.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(ctx, c.ConnectTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, sub.URL.String(), nil)
+	var content io.Reader
+	if sub.Body != nil {
+		content = bytes.NewReader(sub.Body)
+	}
+	req, err := http.NewRequestWithContext(ctx, sub.Method, sub.URL.String(), content)
 	if err != nil {
 		return fmt.Errorf("-url: %w", err)
 	}

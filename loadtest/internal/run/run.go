@@ -19,8 +19,12 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/procs"
 	"github.com/spatehub/spate/loadtest/internal/publish"
 	"github.com/spatehub/spate/loadtest/internal/report"
+	"github.com/spatehub/spate/loadtest/internal/session"
 	"github.com/spatehub/spate/loadtest/internal/stats"
 )
+
+// ErrInterrupted is the error of a run that was ended before a stream was open.
+var ErrInterrupted = errors.New("interrupted before a stream was open")
 
 // Watch is told of every point of the timeline, with the sums so far.
 type Watch func(p report.Point, sofar *stats.Stats)
@@ -41,6 +45,14 @@ func Run(ctx context.Context, c config.Config, watch Watch) (*report.Result, err
 		e, err := report.ParseExpect(text)
 		expects, faults = append(expects, e), append(faults, err)
 	}
+	if !session.ValidTimeFormat(c.TimeFormat) {
+		faults = append(faults, fmt.Errorf("-time-format %q: it is %s", c.TimeFormat, session.TimeFormats))
+	}
+	for flag, spec := range map[string]string{"-time-from": c.TimeFrom, "-token-from": c.TokenFrom} {
+		if _, err := session.ParseExtractor(spec, ""); spec != "" && err != nil {
+			faults = append(faults, fmt.Errorf("%s %w", flag, err))
+		}
+	}
 	a, err := adapter.New(&c)
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return nil, err
@@ -54,6 +66,9 @@ func Run(ctx context.Context, c config.Config, watch Watch) (*report.Result, err
 	}
 	idle := readServer(ctx, server)
 	if err := preflight(ctx, &c, a); err != nil {
+		if ctx.Err() != nil {
+			return nil, ErrInterrupted
+		}
 		return nil, err
 	}
 	t, err := open(&c, a)
@@ -93,16 +108,17 @@ type test struct {
 	broken   bool // ended by the user
 
 	// Between points of the timeline.
-	phase    string
-	timeline []report.Point
-	part     stats.Stats
-	partPub  publish.Stats
-	lastAt   time.Time
-	lastOwn  time.Duration
-	lastSrv  probe.Sample
-	peakOpen int64
-	peakRSS  int64
-	ownRSS   int64 // peak
+	phase       string
+	timeline    []report.Point
+	part        stats.Stats
+	partPub     publish.Stats
+	firstOpened int64 // streams that were opened at least once, as far as can be told from the sums
+	lastAt      time.Time
+	lastOwn     time.Duration
+	lastSrv     probe.Sample
+	peakOpen    int64
+	peakRSS     int64
+	ownRSS      int64 // peak
 
 	idle, atBegin, atEnd probe.Sample
 	ownBegin, ownEnd     time.Duration
