@@ -155,6 +155,8 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{short(good, "-adapter", "none", "-finite", "-arrivals", "max"), "leave -arrivals away"},
 		{short(good, "-adapter", "none", "-time-from", "$.ts"), "json:$.path"},
 		{short(good, "-adapter", "none", "-time-from", "data", "-time-format", "soon"), "rfc3339"},
+		{short(good, "-repeat", "0"), "give 1 to 1000"},
+		{short(good, "-repeat", "2", "-run-id", "5"), "an ID of its own"},
 		{short(good, "-data", "cli_test.go"), "cli_test.go"},
 		{[]string{"run", "http://127.0.0.1"}, "run takes flags only"},
 		{[]string{"run"}, "give the stream's"},
@@ -194,6 +196,39 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 			require.Less(t, strings.Count(errs, "\n"), 8, "an error is no page of usage: %v", x.args)
 		}
 	}
+}
+
+// A gate: runs repeated, compared with a tolerance, with files for the CI system.
+func TestRepeatAndTolerance(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	good, bad := serve(t, calibrate.Faults{}), serve(t, calibrate.Faults{Drop: 5})
+	for name, url := range map[string]string{"a.json": good, "b.json": bad} {
+		code, out, errs := command(t, short(url, "-json", file(name), "-repeat", "4", "-quiet", "-junit", file("junit.xml"), "-markdown", file("sum.md"))...)
+		require.Equal(t, report.ExitOK, code, errs)
+		require.Contains(t, out, "4 runs:")
+		require.Contains(t, errs, "run 4 of 4")
+	}
+	s, err := report.ReadSeries(file("a.json"))
+	require.NoError(t, err)
+	require.Len(t, s, 4)
+	text, err := os.ReadFile(file("junit.xml"))
+	require.NoError(t, err)
+	require.Equal(t, 4, strings.Count(string(text), "<testsuite "))
+	code, out, _ := command(t, "report", file("a.json"))
+	require.Equal(t, report.ExitOK, code)
+	require.Contains(t, out, "4 runs:")
+
+	code, out, _ = command(t, "compare", file("a.json"), file("b.json"), "-tolerance", "lost=1%", "-tolerance", "streams=0", "-junit", file("cmp.xml"), "-markdown", file("cmp.md"), "-html", file("cmp.html"))
+	require.Equal(t, report.ExitUnexpected, code)
+	require.Contains(t, out, "WORSE      lost=1% (0 → 50")
+	require.Contains(t, out, "tolerated  streams=0")
+	require.Contains(t, out, "worse")
+	code, _, _ = command(t, "compare", file("b.json"), file("a.json"), "-tolerance", "lost=1%")
+	require.Equal(t, report.ExitOK, code, "better is no regression")
+	code, _, errs := command(t, "compare", file("a.json"), file("b.json"), "-tolerance", "lost")
+	require.Equal(t, report.ExitUsage, code)
+	require.Contains(t, errs, "-tolerance")
 }
 
 // A run that cannot start leaves no file, and none of an earlier run changed.

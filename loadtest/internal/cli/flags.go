@@ -17,8 +17,10 @@ import (
 
 // output is what run does besides testing.
 type output struct {
-	json, html string
-	quiet      bool
+	pages
+	json   string
+	quiet  bool
+	repeat int
 }
 
 // runFlags binds the flags of run to a configuration.
@@ -35,14 +37,15 @@ func runFlags(fs *flag.FlagSet, c *config.Config, o *output) {
 	fs.DurationVar(&c.Interval, "interval", c.Interval, "length of an interval of the live view and the plots")
 	fs.IntVar(&c.ServerPID, "server-pid", 0, "watch processor time and memory of the server with this process `ID`")
 	fs.StringVar(&c.ServerMetrics, "server-metrics", "", "watch them by the server's Prometheus metrics at `URL`")
-	fs.Func("expect", "fail unless a figure is as wanted, e.g. 'p99<50ms' or 'lost==0'; may be given several times", func(s string) error {
+	fs.Func("expect", "fail unless a figure is as wanted, e.g. 'p99<50ms', 'lost==0' or 'lost<=0.1%'; may be given several times", func(s string) error {
 		c.Expect = append(c.Expect, s)
 		return nil
 	})
 	fs.DurationVar(&c.MaxLag, "max-lag", c.MaxLag, "the run is invalid if the tester's own timers are later than this at p99; 0 = never")
 	fs.Float64Var(&c.MaxBusy, "max-busy", c.MaxBusy, "the run is invalid if the event loops are busier than this share; 0 = never")
 	fs.StringVar(&o.json, "json", "", "write the result as JSON to `FILE` (- = standard output)")
-	fs.StringVar(&o.html, "html", "", "write the report as a page to `FILE`")
+	o.pages.flags(fs)
+	fs.IntVar(&o.repeat, "repeat", 1, "conduct the test so many times; -json holds all, for compare to know noise from change")
 	fs.BoolVar(&o.quiet, "quiet", false, "no live view")
 }
 

@@ -19,34 +19,51 @@ func runCommand(ctx context.Context, args []string, stdout, stderr io.Writer) (i
 	if err != nil {
 		return 0, err
 	}
-	for _, name := range []string{o.json, o.html} {
+	for _, name := range []string{o.json, o.html, o.junit, o.markdown} {
 		if err := writable(name); err != nil {
 			return 0, err
 		}
-	}
-	var watch run.Watch
-	if !o.quiet {
-		watch = live.New(stderr, &c).Point
-	}
-	r, err := run.Run(ctx, c, watch)
-	if err != nil {
-		return 0, err
 	}
 	table := stdout
 	if o.json == "-" {
 		table = stderr
 	}
-	r.Table(table)
-	switch {
-	case o.json == "-":
-		err = r.Write(stdout)
-	case o.json != "":
-		err = writeFile(o.json, r.Write)
+	series, err := repeat(ctx, c, &o, table, stderr)
+	if len(series) == 0 {
+		return 0, err
 	}
-	if o.html != "" {
-		err = errors.Join(err, writeFile(o.html, func(w io.Writer) error { return report.HTML(w, []*report.Result{r}) }))
+	series.Spread(table)
+	if o.json == "-" {
+		err = errors.Join(err, series.Write(stdout))
+	} else {
+		err = errors.Join(err, writeFile(o.json, series.Write))
 	}
-	return r.ExitCode(), err
+	return series.ExitCode(), errors.Join(err, o.pages.write([]report.Series{series}, nil))
+}
+
+// repeat conducts the test as often as is wanted, or until it fails or the user
+// ends it.
+func repeat(ctx context.Context, c config.Config, o *output, table, stderr io.Writer) (report.Series, error) {
+	var series report.Series
+	for k := range o.repeat {
+		var watch run.Watch
+		if !o.quiet {
+			watch = live.New(stderr, &c).Point
+		}
+		if o.repeat > 1 {
+			fmt.Fprintf(stderr, "run %d of %d\n", k+1, o.repeat)
+		}
+		r, err := run.Run(ctx, c, watch)
+		if err != nil {
+			return series, err
+		}
+		r.Table(table)
+		series = append(series, r)
+		if r.Interrupted {
+			break
+		}
+	}
+	return series, nil
 }
 
 // parseRun reads the flags of run.
@@ -57,6 +74,12 @@ func parseRun(args []string, stderr io.Writer) (config.Config, output, error) {
 	rest, err := parse(fs, args)
 	if err != nil {
 		return c, o, err
+	}
+	if o.repeat < 1 || o.repeat > 1000 {
+		return c, o, fmt.Errorf("-repeat %d: give 1 to 1000", o.repeat)
+	}
+	if o.repeat > 1 && c.RunID != "" {
+		return c, o, errors.New("-repeat and -run-id: each run needs an ID of its own")
 	}
 	if len(rest) > 0 {
 		return c, o, fmt.Errorf("%q is no flag; run takes flags only, for example run -url http://127.0.0.1:8080", rest[0])

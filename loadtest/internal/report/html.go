@@ -34,7 +34,7 @@ type pageData struct {
 	One     *pageRun // a single run
 	Runs    []*Result
 	Rows    []comparison // a comparison
-	Unlike  string
+	Unlike  []string
 	Plots   []template.HTML
 	Invalid []string
 }
@@ -55,14 +55,18 @@ type card struct{ Name, Value, Note string }
 
 // HTML writes one run, or several side by side, as a page that needs nothing
 // else.
-func HTML(w io.Writer, list []*Result) error {
+func HTML(w io.Writer, series ...Series) error {
+	var list []*Result
+	for _, s := range series {
+		list = append(list, s.Median())
+	}
 	d := pageData{Runs: list, Title: list[0].Label()}
 	if len(list) == 1 {
 		d.One = single(list[0])
 		d.Plots = timelines(list[0])
 	} else {
 		d.Title = fmt.Sprintf("%d runs", len(list))
-		d.Rows, d.Unlike = compareRows(list), unlike(list)
+		d.Rows, d.Unlike = compareRows(series), unlike(series)
 		d.Plots = sideBySide(list)
 	}
 	for _, r := range list {

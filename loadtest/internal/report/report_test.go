@@ -86,7 +86,7 @@ func TestNotMeasuredIsSaid(t *testing.T) {
 	r.Table(&table)
 	require.Contains(t, table.String(), "loss, doubles, order and addressees not measured")
 	require.NotContains(t, table.String(), "nothing lost")
-	require.NoError(t, report.HTML(&page, []*report.Result{r}))
+	require.NoError(t, report.HTML(&page, report.Series{r}))
 	require.Contains(t, page.String(), `class="box unknown"`)
 	require.NotContains(t, page.String(), "p99.9</span>")
 	require.NoError(t, r.Write(&b))
@@ -155,7 +155,7 @@ func TestSecretsAreNotStored(t *testing.T) {
 	r.Config.Header, r.Config.PushHeader, r.Config.Tokens = []string{secret}, []string{secret}, []string{secret}
 	var b bytes.Buffer
 	require.NoError(t, r.Write(&b))
-	require.NoError(t, report.HTML(&b, []*report.Result{r}))
+	require.NoError(t, report.HTML(&b, report.Series{r}))
 	r.Table(&b)
 	require.NotContains(t, b.String(), secret)
 }
@@ -176,11 +176,11 @@ func TestCompare(t *testing.T) {
 	b.Deliveries.PerSecond *= 2
 	b.Config.Streams = 7
 	var out bytes.Buffer
-	report.Compare(&out, []*report.Result{a, b})
+	report.Compare(&out, []report.Series{{a}, {b}}, nil)
 	require.Contains(t, out.String(), "24,691/s ×2.00")
-	require.Contains(t, out.String(), "the runs differ in streams")
+	require.Contains(t, out.String(), "differs in streams: 100, 7")
 	out.Reset()
-	require.NoError(t, report.HTML(&out, []*report.Result{a, b}))
+	require.NoError(t, report.HTML(&out, report.Series{a}, report.Series{b}))
 	require.Contains(t, out.String(), "2 runs")
 	require.Contains(t, out.String(), "Latency by percentile")
 }
@@ -189,9 +189,9 @@ func TestCompare(t *testing.T) {
 func TestPageEscapes(t *testing.T) {
 	r := result(`<script>alert("x")</script>`)
 	r.Errors = report.Kinds{"content-type <b>": 1}
-	for _, list := range [][]*report.Result{{r}, {r, r}} {
+	for _, list := range [][]report.Series{{{r}}, {{r}, {r}}} {
 		var b bytes.Buffer
-		require.NoError(t, report.HTML(&b, list))
+		require.NoError(t, report.HTML(&b, list...))
 		require.NotContains(t, b.String(), "<script")
 		require.NotContains(t, b.String(), "type <b>")
 	}
