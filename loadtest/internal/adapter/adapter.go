@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"text/template"
 
@@ -31,8 +32,9 @@ type Stream struct {
 	Token  string   // from -tokens
 	Run    string   // ID of the run
 
-	Row     config.Row // from -data: of the user, or of the request of a finite stream
-	Request uint64     // of finite streams: its number in this process, from 0
+	Login   map[string]string // what the user's login has given, by name
+	Row     config.Row        // from -data: of the user, or of the request of a finite stream
+	Request uint64            // of finite streams: its number in this process, from 0
 }
 
 // Header is one request header.
@@ -116,19 +118,25 @@ func Names() []string {
 
 // Adapter builds requests for one run. Any goroutine may use it.
 type Adapter struct {
-	name       string
-	server     server
-	cfg        *config.Config
-	mix        config.Mix
-	stream     *template.Template // URL of a stream
-	streamHead []headerTemplate
-	pushURL    string
-	pushEach   *template.Template // URL of a push where it differs from event to event
-	pushBody   *template.Template
-	pushHead   []Header
-	subHead    []Header // made by the adapter
-	subBody    *template.Template
-	requests   atomic.Uint64 // of finite streams so far; drawn from by any goroutine
+	name     string
+	server   server
+	cfg      *config.Config
+	mix      config.Mix
+	streams  []streamTemplates // by group; the last one is for those in none
+	pushURL  string
+	pushEach *template.Template // URL of a push where it differs from event to event
+	pushBody *template.Template
+	pushHead []Header
+	subHead  []Header // made by the adapter
+	subBody  *template.Template
+	logins   sync.Map      // what each user's login has given: map[string]string by user index
+	requests atomic.Uint64 // of finite streams so far; drawn from by any goroutine
+}
+
+// streamTemplates make the URL and the headers of a group's streams.
+type streamTemplates struct {
+	url  *template.Template
+	head []headerTemplate
 }
 
 type headerTemplate struct {
@@ -193,17 +201,10 @@ func (a *Adapter) checkMix() error {
 	return nil
 }
 
+// parseStream reads the templates of a stream's request.
 func (a *Adapter) parseStream(c *config.Config) error {
-	text := c.URL
-	scheme, rest, _ := strings.Cut(text, "://")
-	if host, path, _ := strings.Cut(rest, "/"); path == "" && !strings.ContainsAny(rest, "?{") {
-		text = scheme + "://" + host + a.server.streamPath
-	}
-	var err error
-	if a.stream, err = template.New("url").Option("missingkey=error").Parse(text); err != nil {
-		return fmt.Errorf("-url: %w", err)
-	}
 	if c.Body != "" {
+		var err error
 		if a.subBody, err = template.New("body").Option("missingkey=error").Funcs(bodyFuncs).Parse(c.Body); err != nil {
 			return fmt.Errorf("-body: %w", err)
 		}
@@ -212,18 +213,42 @@ func (a *Adapter) parseStream(c *config.Config) error {
 	if c.Bearer != "" {
 		headers = append(slices.Clone(headers), "Authorization: Bearer "+c.Bearer)
 	}
+	for _, g := range c.Groups {
+		text := g.URL
+		if text == "" {
+			text = c.URL
+		}
+		t, err := a.templates(text, append(slices.Clone(headers), g.Header...))
+		if err != nil {
+			return fmt.Errorf("group %s: %w", g.Name, err)
+		}
+		a.streams = append(a.streams, t)
+	}
+	t, err := a.templates(c.URL, headers)
+	a.streams = append(a.streams, t)
+	return err
+}
+
+func (a *Adapter) templates(text string, headers []string) (t streamTemplates, err error) {
+	scheme, rest, _ := strings.Cut(text, "://")
+	if host, path, _ := strings.Cut(rest, "/"); path == "" && !strings.ContainsAny(rest, "?{") {
+		text = scheme + "://" + host + a.server.streamPath
+	}
+	if t.url, err = template.New("url").Option("missingkey=error").Parse(text); err != nil {
+		return t, fmt.Errorf("-url: %w", err)
+	}
 	for _, h := range headers {
 		name, value, err := cutHeader(h)
 		if err != nil {
-			return fmt.Errorf("-header %w", err)
+			return t, fmt.Errorf("-header %w", err)
 		}
-		t, err := template.New("header").Option("missingkey=error").Parse(value)
+		v, err := template.New("header").Option("missingkey=error").Parse(value)
 		if err != nil {
-			return fmt.Errorf("-header %q: %w", name, err)
+			return t, fmt.Errorf("-header %q: %w", name, err)
 		}
-		a.streamHead = append(a.streamHead, headerTemplate{name, t})
+		t.head = append(t.head, headerTemplate{name, v})
 	}
-	return nil
+	return t, nil
 }
 
 // bodyFuncs are the functions that templates of a body have: json writes a value
@@ -294,8 +319,13 @@ func (a *Adapter) parsePush(c *config.Config) error {
 // Subscribe builds the request of stream n, without Last-Event-ID.
 func (a *Adapter) Subscribe(n int) (Subscribe, error) {
 	v := a.vars(n)
+	g := a.cfg.Group(n)
+	if g < 0 {
+		g = len(a.streams) - 1
+	}
+	templates := a.streams[g]
 	var b bytes.Buffer
-	if err := a.stream.Execute(&b, v); err != nil {
+	if err := templates.url.Execute(&b, v); err != nil {
 		return Subscribe{}, fmt.Errorf("-url: %w", err)
 	}
 	u, err := url.Parse(strings.Replace(b.String(), "?&", "?", 1))
@@ -306,7 +336,7 @@ func (a *Adapter) Subscribe(n int) (Subscribe, error) {
 	if s.Method == "" {
 		s.Method = "GET"
 	}
-	for _, h := range a.streamHead {
+	for _, h := range templates.head {
 		b.Reset()
 		if err := h.value.Execute(&b, v); err != nil {
 			return Subscribe{}, fmt.Errorf("-header %s: %w", h.name, err)
@@ -332,6 +362,9 @@ func (a *Adapter) vars(n int) Stream {
 	v := Stream{N: n, User: userName(user), UserN: int(user), All: a.mix.Broadcast > 0, Own: a.mix.Users > 0, Run: c.RunID}
 	if len(c.Tokens) > 0 {
 		v.Token = c.Tokens[int(user)%len(c.Tokens)]
+	}
+	if len(c.Login.Take) > 0 {
+		v.Login = a.login(user)
 	}
 	if len(c.Rows) > 0 {
 		k := uint64(user)

@@ -25,6 +25,7 @@ type Client struct {
 	joined     bool
 	skipped    bool   // since the last join something owed from before it was passed over
 	sentAway   bool   // the server has told it not to come back
+	retired    bool   // the tester has closed it for good, or until it begins anew
 	missed     int64  // published while the stream was away and could not resume, in former absences
 	cells      []cell // lane by lane: everyone, the user, the topics
 }
@@ -111,7 +112,7 @@ func (c *Client) each(s Space, fn func(x *cell, lane, target int)) {
 // it is owed what is issued from now on.
 func (c *Client) Joined(l *Ledger, resumed bool) {
 	resumed = resumed && c.joined
-	again := c.joined && !resumed
+	again := c.joined && !resumed && !c.retired
 	c.joined, c.behind, c.skipped = true, 0, false
 	c.each(l.Space, func(x *cell, lane, target int) {
 		if again && (!l.far || x.from > 0) {
@@ -119,6 +120,9 @@ func (c *Client) Joined(l *Ledger, resumed bool) {
 				c.missed += int64(hi - lo + 1)
 			}
 			x.left = x.last + 1
+		}
+		if c.retired {
+			x.left = 0
 		}
 		x.base = l.issued(lane, target)
 		if !resumed {
@@ -133,6 +137,7 @@ func (c *Client) Joined(l *Ledger, resumed bool) {
 			c.behind++
 		}
 	})
+	c.retired = false
 }
 
 // Skipped reports whether something issued before the last join was passed over
@@ -222,6 +227,10 @@ func (c *Client) cameAfterAll(x *cell, n uint64) {
 // on it is owed nothing.
 func (c *Client) SendAway() { c.sentAway = true }
 
+// Retire tells that the tester has closed the stream: it is owed nothing any more,
+// until it joins as a new one.
+func (c *Client) Retire() { c.retired = true }
+
 // Loss is what one or more streams never got of what they were owed.
 type Loss struct {
 	Passed uint64 // in holes: an event with a higher number came
@@ -269,9 +278,11 @@ func (c *Client) Finish(l *Ledger, v Voids) Loss {
 		}
 		if issued := l.issued(lane, target); issued > x.last {
 			n := issued - x.last - v.count(id, x.last+1, issued)
-			if c.sentAway {
+			switch {
+			case c.retired:
+			case c.sentAway:
 				missed += int64(n)
-			} else {
+			default:
 				loss.Tail += n
 			}
 		}

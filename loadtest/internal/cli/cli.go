@@ -16,10 +16,13 @@ import (
 const usage = `loadtest puts a Server-Sent Events deployment under load and tells what its streams went through.
 
   go run ./loadtest run -url http://127.0.0.1:8080 -streams 1000 -rate 100/s -duration 30s
+  go run ./loadtest run -scenario FILE.yaml
+  go run ./loadtest check FILE.yaml
   go run ./loadtest report RESULT.json [-html FILE]
   go run ./loadtest compare A.json B.json ... [-html FILE]
 
   run        conduct a test              loadtest run -h lists its flags
+  check      say what is wrong with a scenario, without running it
   report     show a stored result again
   compare    show several results side by side
 
@@ -40,6 +43,8 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch args[0] {
 	case "run":
 		code, err = runCommand(ctx, args[1:], stdout, stderr)
+	case "check":
+		err = checkCommand(args[1:], stdout, stderr)
 	case "report":
 		err = reportCommand(args[1:], stdout, stderr)
 	case "compare":
@@ -47,7 +52,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case "help", "-h", "-help", "--help":
 		fmt.Fprint(stdout, usage)
 	default:
-		err = fmt.Errorf("there is no command %q: it is run, report or compare", args[0])
+		err = fmt.Errorf("there is no command %q: it is run, check, report or compare", args[0])
 	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):

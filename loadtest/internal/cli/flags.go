@@ -29,6 +29,7 @@ func runFlags(fs *flag.FlagSet, c *config.Config, o *output) {
 	behaviourFlags(fs, c)
 	observeFlags(fs, c)
 	publisherFlags(fs, c)
+	fs.String("scenario", "", "`FILE` in YAML with these flags as keys, stages and groups; loadtest check FILE")
 	fs.StringVar(&c.Name, "name", "", "`label` of the run in reports")
 	fs.DurationVar(&c.RampTimeout, "ramp-timeout", c.RampTimeout, "longest wait for all streams to be open")
 	fs.DurationVar(&c.Settle, "settle", c.Settle, "pause between the last stream open and the first event")
@@ -41,12 +42,21 @@ func runFlags(fs *flag.FlagSet, c *config.Config, o *output) {
 		c.Expect = append(c.Expect, s)
 		return nil
 	})
+	list(fs, "abort", "end the run as soon as this holds of what was so far, e.g. 'p99>2s' or 'errors>100'; may be given several times", &c.Abort)
 	fs.DurationVar(&c.MaxLag, "max-lag", c.MaxLag, "the run is invalid if the tester's own timers are later than this at p99; 0 = never")
 	fs.Float64Var(&c.MaxBusy, "max-busy", c.MaxBusy, "the run is invalid if the event loops are busier than this share; 0 = never")
 	fs.StringVar(&o.json, "json", "", "write the result as JSON to `FILE` (- = standard output)")
 	o.pages.flags(fs)
 	fs.IntVar(&o.repeat, "repeat", 1, "conduct the test so many times; -json holds all, for compare to know noise from change")
 	fs.BoolVar(&o.quiet, "quiet", false, "no live view")
+}
+
+// list adds a flag that may be given several times.
+func list(fs *flag.FlagSet, name, usage string, to *[]string) {
+	fs.Func(name, usage, func(s string) error {
+		*to = append(*to, s)
+		return nil
+	})
 }
 
 func subscriberFlags(fs *flag.FlagSet, c *config.Config) {
@@ -92,6 +102,14 @@ func subscriberFlags(fs *flag.FlagSet, c *config.Config) {
 		c.Rows, err = readRows(name)
 		return err
 	})
+	fs.StringVar(&c.Login.URL, "login-url", "", "`URL` of a request that each user makes before its streams, a template; what -login-take takes of its answer is {{.Login.name}}")
+	fs.StringVar(&c.Login.Method, "login-method", "", "its request `method`, if not POST")
+	fs.Func("login-body", "`template` of its body, or @FILE with it", func(s string) (err error) {
+		c.Login.Body, err = textOrFile(s)
+		return err
+	})
+	list(fs, "login-header", "its request header, 'Name: value', a template; may be given several times", &c.Login.Header)
+	list(fs, "login-take", "`name=json:$.path`, name=cookie:NAME or name=header:NAME; may be given several times", &c.Login.Take)
 	fs.IntVar(&c.MaxEvent, "max-event", c.MaxEvent, "largest event accepted, bytes")
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/live"
@@ -71,6 +72,12 @@ func parseRun(args []string, stderr io.Writer) (config.Config, output, error) {
 	c, o := config.Default(), output{}
 	fs := newFlags("run", "run -url URL [flags]", stderr)
 	runFlags(fs, &c, &o)
+	// The file first, so that what the command line says counts instead.
+	if name := scenarioName(args); name != "" {
+		if err := loadScenario(name, fs, &c); err != nil {
+			return c, o, err
+		}
+	}
 	rest, err := parse(fs, args)
 	if err != nil {
 		return c, o, err
@@ -108,4 +115,40 @@ func writable(name string) error {
 		err = os.Remove(name) // a run that can't start leaves no file
 	}
 	return errors.Join(err, f.Close())
+}
+
+// scenarioName finds -scenario on the command line.
+func scenarioName(args []string) string {
+	for i, a := range args {
+		name, value, joined := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(a, "-"), "-"), "=")
+		switch {
+		case !strings.HasPrefix(a, "-") || name != "scenario":
+		case joined:
+			return value
+		case i+1 < len(args):
+			return args[i+1]
+		}
+	}
+	return ""
+}
+
+// checkCommand says whether a scenario can be run, without running it.
+func checkCommand(args []string, stdout, stderr io.Writer) error {
+	if len(args) < 1 || strings.HasPrefix(args[0], "-") {
+		return errors.New("check takes a scenario: loadtest check FILE [flags of run]")
+	}
+	c, _, err := parseRun(append([]string{"-scenario", args[0]}, args[1:]...), stderr)
+	if err != nil {
+		return err
+	}
+	if err := run.Check(&c); err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "%s can be run: %s, %d streams, %s, for %s", args[0], c.Adapter, c.Streams, c.Rate, c.Duration)
+	for g, x := range c.Groups {
+		from, to := c.GroupStreams(g)
+		fmt.Fprintf(stdout, "; group %s: streams %d to %d", x.Name, from, to-1)
+	}
+	fmt.Fprintln(stdout)
+	return nil
 }

@@ -55,6 +55,14 @@ type Config struct {
 	GapType  string        `json:"gap_type"`
 	CheckIDs bool          `json:"check_ids"`
 
+	// Groups of streams that behave differently, and how load changes over time.
+	Groups []Group  `json:"groups,omitempty"` // in the order of the streams; the rest, if any, behaves as all others do
+	Line   []Target `json:"line,omitempty"`   // numbers of open streams over time; empty = Streams throughout
+	Marks  []Label  `json:"labels,omitempty"` // names of moments, shown in plots
+	Abort  []string `json:"abort,omitempty"`  // conditions that end the run
+
+	Login Login `json:"login,omitzero"`
+
 	// What is measured of events without a stamp.
 	Silence    time.Duration `json:"silence,omitempty"`   // span without an event that counts as silence; 0 = none does
 	TimeFrom   string        `json:"time_from,omitempty"` // where events hold the time of their making
@@ -107,6 +115,43 @@ const (
 	ModeRaw      = "raw"      // epoll, HTTP/1.1 without TLS, on Linux
 	ModePortable = "portable" // net/http: TLS, HTTP/2, any system
 )
+
+// Group is a share of the streams that behaves differently from the others. What is
+// not given is as in the rest of the configuration.
+type Group struct {
+	Name     string         `json:"name"`
+	Share    float64        `json:"share"` // of all streams
+	URL      string         `json:"url,omitempty"`
+	Header   []string       `json:"-"`
+	Topic    *int           `json:"topic,omitempty"` // first topic that all streams of the group follow
+	Churn    *float64       `json:"churn,omitempty"`
+	Away     *time.Duration `json:"away,omitempty"`
+	Slow     *float64       `json:"slow,omitempty"`
+	SlowRate *int           `json:"slow_rate,omitempty"`
+	Stall    *float64       `json:"stall,omitempty"`
+}
+
+// Target is a number of open streams at a moment after publishing began. From one
+// to the next it goes evenly.
+type Target struct {
+	At      time.Duration `json:"at"`
+	Streams int           `json:"streams"`
+}
+
+// Label names a moment after publishing began.
+type Label struct {
+	At   time.Duration `json:"at"`
+	Text string        `json:"text"`
+}
+
+// Login is a request that each user makes before its streams are opened.
+type Login struct {
+	URL    string   `json:"url,omitempty"` // template; "" = there is none
+	Method string   `json:"method,omitempty"`
+	Body   string   `json:"-"`
+	Header []string `json:"-"`
+	Take   []string `json:"take,omitempty"` // "name=json:$.path", "name=cookie:NAME" or "name=header:NAME"
+}
 
 // Row is one line of a file of data: values by column.
 type Row map[string]string
@@ -170,6 +215,9 @@ func (c *Config) User(n int) uint32 { return uint32(n % c.Users) }
 func (c *Config) FirstTopic(n int) uint32 {
 	if c.Topics == 0 {
 		return 0
+	}
+	if g := c.Group(n); g >= 0 && c.Groups[g].Topic != nil {
+		return uint32(*c.Groups[g].Topic)
 	}
 	return uint32(n * c.FollowedTopics() % c.Topics)
 }

@@ -65,6 +65,7 @@ func (c *Config) Normalize() error {
 	faults = append(faults, c.checkURL()...)
 	faults = append(faults, c.checkFinite()...)
 	faults = append(faults, c.checkUnused()...)
+	faults = append(faults, c.checkGroups()...)
 	faults = append(faults, c.checkPublish()...)
 	faults = append(faults, c.checkAddresses()...)
 	if c.RunID != "" {

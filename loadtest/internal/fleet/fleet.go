@@ -57,9 +57,15 @@ func (p *Part) Sessions(fill func(i int, s session.Session)) {
 		return c.User(p.From + i), c.FirstTopic(p.From + i)
 	})
 	for i, ck := range checkers {
-		fill(i, session.Session{Check: ck, Role: Role(p.From+i, c.Slow, c.Stall)})
+		g := c.Group(p.From + i)
+		b := c.Behaviour(g)
+		from, _ := c.GroupStreams(g)
+		fill(i, session.Session{Check: ck, Group: g, Role: Role(p.From+i-from, b.Slow, b.Stall)})
 	}
 }
+
+// SlowRate is how many bytes a second stream i of the part reads, if it is slow.
+func (p *Part) SlowRate(i int) int { return p.Config.Behaviour(p.Config.Group(p.From + i)).SlowRate }
 
 // Role spreads slow and stalled streams evenly over all.
 func Role(n int, slow, stall float64) session.Role {
@@ -90,6 +96,9 @@ type Transport interface {
 	// Drop closes streams and connects them again after away. Streams that are
 	// not open are left alone.
 	Drop(streams []int, away time.Duration)
+	// Retire closes streams lo to hi (excluded) until they are opened again, as new
+	// ones.
+	Retire(lo, hi int)
 	// Arrive asks for a finite stream that was due at due, nanoseconds since the
 	// Unix epoch, on one that is free; where none is, the request waits for one.
 	Arrive(due int64)
@@ -148,14 +157,37 @@ func (f *Local) ramp() {
 		return // each request opens its stream
 	}
 	rate := c.ConnectRate * float64(f.part.Len()) / float64(c.Streams)
-	start, opened := time.Now(), 0
+	start, opened, all := time.Now(), 0, f.share(c.InitialStreams())
 	f.every(f.ctx, func() bool {
-		due := min(f.part.Len(), 1+int(time.Since(start).Seconds()*rate))
+		due := min(all, 1+int(time.Since(start).Seconds()*rate))
 		if due > opened {
 			f.tr.Open(opened, due)
 			opened = due
 		}
-		return opened < f.part.Len()
+		return opened < all
+	})
+}
+
+// share is how many of n open streams are this part's.
+func (f *Local) share(n int) int {
+	c := f.part.Config
+	return n*f.part.To/c.Streams - n*f.part.From/c.Streams
+}
+
+// stages opens and closes streams as their number is to change over time.
+func (f *Local) stages(ctx context.Context, begin int64) {
+	c := f.part.Config
+	open := f.share(c.InitialStreams())
+	f.every(ctx, func() bool {
+		switch want := f.share(c.StreamsAt(time.Duration(f.clock.Now() - begin))); {
+		case want > open:
+			f.tr.Open(open, want)
+			open = want
+		case want < open:
+			f.tr.Retire(want, open)
+			open = want
+		}
+		return true
 	})
 }
 
@@ -192,8 +224,13 @@ func (f *Local) Measure(begin, from int64) error {
 		}
 		f.wg.Go(func() { f.arrivals(ctx, p, begin) })
 	}
-	if f.part.Config.Churn > 0 {
-		f.wg.Go(func() { f.churn(ctx) })
+	for g := -1; g < len(f.part.Config.Groups); g++ {
+		if f.part.Config.Behaviour(g).Churn > 0 {
+			f.wg.Go(func() { f.churn(ctx, g) })
+		}
+	}
+	if len(f.part.Config.Line) > 0 {
+		f.wg.Go(func() { f.stages(ctx, begin) })
 	}
 	if len(f.part.Config.Storms) > 0 {
 		f.wg.Go(func() { f.storms(ctx, begin) })
@@ -223,18 +260,24 @@ func (f *Local) arrivals(ctx context.Context, p pacer.Pacer, begin int64) {
 	}
 }
 
-// churn drops a share of the streams each second, drawn at random.
-func (f *Local) churn(ctx context.Context) {
+// churn drops a share of a group's streams each second, drawn at random.
+func (f *Local) churn(ctx context.Context, g int) {
 	c := f.part.Config
-	r := rand.New(rand.NewPCG(c.Seed, uint64(f.part.From)))
-	perSecond := c.Churn * float64(f.part.Len())
+	b := c.Behaviour(g)
+	lo, hi := c.GroupStreams(g)
+	lo, hi = max(lo, f.part.From)-f.part.From, min(hi, f.part.To)-f.part.From
+	if hi <= lo {
+		return
+	}
+	r := rand.New(rand.NewPCG(c.Seed, uint64(f.part.From)<<8|uint64(g+1)))
+	perSecond := b.Churn * float64(hi-lo)
 	start, done := time.Now(), 0
 	f.every(ctx, func() bool {
 		var list []int
 		for due := int(time.Since(start).Seconds() * perSecond); done < due; done++ {
-			list = append(list, r.IntN(f.part.Len()))
+			list = append(list, lo+r.IntN(hi-lo))
 		}
-		f.tr.Drop(list, c.Away)
+		f.tr.Drop(list, b.Away)
 		return true
 	})
 }
@@ -277,6 +320,9 @@ func (f *Local) Finish(v check.Voids) (stats.Final, error) {
 		switch s.Role {
 		case session.Normal:
 			final.Loss.Add(loss)
+			if s.Group >= 0 {
+				final.Add(stats.Final{GroupLost: append(make([]uint64, s.Group), loss.Total())})
+			}
 		case session.Slow:
 			final.Unread += loss.Tail
 			loss.Tail = 0
@@ -297,6 +343,7 @@ func (f *Local) standing(s *session.Session, now int64, final *stats.Final) {
 		}
 	case s.SentAway():
 		final.SentAway++
+	case !s.Wanted(): // closed by a stage, or not opened yet
 	case !s.EverOpen():
 		final.NeverOpen++
 	case !s.Open():

@@ -168,7 +168,7 @@ func (t *Transport) read(ctx context.Context, s *stream, sh *shard, body io.Read
 		<-ctx.Done()
 		return fleet.KindClosed
 	case session.Slow:
-		share := max(1, int(int64(t.part.Config.SlowRate)*int64(slowTick)/int64(time.Second)))
+		share := max(1, int(int64(t.part.SlowRate(s.index))*int64(slowTick)/int64(time.Second)))
 		buf = buf[:min(share, len(buf))]
 		pause := time.NewTicker(slowTick)
 		defer pause.Stop()

@@ -34,6 +34,8 @@ type stream struct {
 		sync.Mutex
 		cancel context.CancelFunc // of the present connection; nil if there is none
 		away   time.Duration      // set by Drop
+		gone   bool               // set by Retire; its goroutine ends
+		lives  bool               // its goroutine runs
 		drop   bool               // set by Drop: the end that is coming is the tester's own
 	}
 }
@@ -128,8 +130,41 @@ func (t *Transport) shard(i int) *shard { return &t.shards[i%shards] }
 // Open implements fleet.Transport.
 func (t *Transport) Open(lo, hi int) {
 	for i := lo; i < hi; i++ {
-		t.wg.Go(func() { t.live(&t.streams[i]) })
+		s := &t.streams[i]
+		s.mu.Lock()
+		s.mu.gone = false
+		start := !s.mu.lives
+		s.mu.lives = true
+		s.mu.Unlock()
+		if start {
+			t.wg.Go(func() { t.live(s) })
+		}
 	}
+}
+
+// Retire implements fleet.Transport.
+func (t *Transport) Retire(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		s := &t.streams[i]
+		s.mu.Lock()
+		s.mu.gone = true
+		if s.mu.cancel != nil {
+			s.mu.drop = true
+			s.mu.cancel()
+		}
+		s.mu.Unlock()
+	}
+}
+
+// over reports whether the stream's goroutine is to end, and notes it.
+func (t *Transport) over(s *stream) bool {
+	s.mu.Lock()
+	gone := s.mu.gone
+	if gone {
+		s.mu.lives = false
+	}
+	s.mu.Unlock()
+	return gone
 }
 
 // live connects a stream again and again until Close.
@@ -138,6 +173,13 @@ func (t *Transport) live(s *stream) {
 	<-sleep.C
 	defer sleep.Stop()
 	for t.ctx.Err() == nil {
+		if t.over(s) {
+			sh := t.shard(s.index)
+			sh.mu.Lock()
+			s.sess.Retire()
+			sh.mu.Unlock()
+			return
+		}
 		if t.arrivals != nil && !t.arrival(s) {
 			return
 		}
@@ -151,7 +193,10 @@ func (t *Transport) live(s *stream) {
 		}
 		ctx, cancel := context.WithCancel(t.ctx)
 		s.mu.Lock()
-		s.mu.cancel, s.mu.drop = cancel, false
+		s.mu.cancel, s.mu.drop = cancel, s.mu.gone
+		if s.mu.gone {
+			cancel()
+		}
 		s.mu.Unlock()
 		kind := t.connect(ctx, s)
 		cancel()
@@ -168,6 +213,9 @@ func (t *Transport) live(s *stream) {
 			s.sess.SendAway()
 		}
 		sh.mu.Unlock()
+		if s.retiring() {
+			continue
+		}
 		wait := away*3/4 + time.Duration(rand.Int64N(int64(away)/2+1))
 		if !own {
 			var ok bool
@@ -181,6 +229,13 @@ func (t *Transport) live(s *stream) {
 		case <-t.ctx.Done():
 		}
 	}
+}
+
+// retiring reports whether the stream is to be closed.
+func (s *stream) retiring() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.gone
 }
 
 // forget takes back an arrival that is not served any more.

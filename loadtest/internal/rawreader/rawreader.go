@@ -76,6 +76,20 @@ func (t *Transport) Drop(streams []int, away time.Duration) {
 	}
 }
 
+// Retire implements fleet.Transport.
+func (t *Transport) Retire(lo, hi int) {
+	n := len(t.loops)
+	for k, l := range t.loops {
+		l.post(func() {
+			for i := lo; i < hi; i++ {
+				if i%n == k {
+					l.retire(i / n)
+				}
+			}
+		})
+	}
+}
+
 // Arrive implements fleet.Transport: the loops take turns.
 func (t *Transport) Arrive(due int64) {
 	l := t.loops[t.arrivals.Add(1)%uint64(len(t.loops))]

@@ -281,7 +281,7 @@ func (s *stream) cut() string {
 
 // readSlowly reads a slow stream's share of a tick.
 func (l *loop) readSlowly(j int, s *stream) {
-	share := max(1, int(int64(l.part.Config.SlowRate)*int64(slowTick)/int64(time.Second)))
+	share := max(1, int(int64(l.part.SlowRate(j*l.of+l.index))*int64(slowTick)/int64(time.Second)))
 	gen := s.gen
 	l.read(j, s, l.buf[:min(share, len(l.buf))])
 	if s.gen == gen && s.state == streaming {
@@ -311,6 +311,16 @@ func (l *loop) drop(j int, away time.Duration) {
 	}
 	l.hangUp(s, true, "")
 	l.wakeAt(j, s, away*3/4+time.Duration(rand.Int64N(int64(away)/2+1)))
+}
+
+// retire closes stream j until it is asked for again.
+func (l *loop) retire(j int) {
+	s := &l.streams[j]
+	if s.state != idle {
+		l.hangUp(s, true, "")
+	}
+	s.gen++ // no timer opens it
+	s.Retire()
 }
 
 // fail ends stream j's connection for a reason that is not the tester's.

@@ -1,8 +1,10 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,6 +58,22 @@ func ParseExpect(text string) (Expect, error) {
 	}
 	if e.limit, ok = e.metric.unit.parse(value); !ok {
 		return e, fmt.Errorf("-expect %q: %s takes %s, not %q", text, name, e.metric.unit.example(), m[3])
+	}
+	return e, nil
+}
+
+// endOnly are figures that are not known before a run is over.
+var endOnly = []string{"lost", "missed-away", "never-open", "unfinished", "unstarted", "deliveries/s", "server.cpu", "server.cpu/delivery", "server.rss", "server.rss/stream", "tester.cpu"}
+
+// ParseAbort reads a condition that ends a run while it goes on, such as
+// "p99>2s" or "errors>100". It is about the run so far.
+func ParseAbort(text string) (Expect, error) {
+	e, err := ParseExpect(text)
+	if err != nil {
+		return e, errors.New("-abort" + strings.TrimPrefix(err.Error(), "-expect"))
+	}
+	if slices.Contains(endOnly, e.metric.name) {
+		return e, fmt.Errorf("-abort %q: %s is known only when the run is over", text, e.metric.name)
 	}
 	return e, nil
 }

@@ -180,10 +180,16 @@ func quantile(name string) (metric, bool) {
 	}
 	get := func(*Result) (hist.Summary, *hist.Hist) { return hist.Summary{}, nil }
 	i := slices.IndexFunc(distributions, func(d distribution) bool { return d.prefix == m[1] })
+	grouped := groupForm.FindStringSubmatch(m[1])
 	typed := typeForm.FindStringSubmatch(m[1])
 	switch {
 	case i >= 0:
 		get = distributions[i].get
+	case grouped != nil:
+		get = func(r *Result) (hist.Summary, *hist.Hist) { return r.group(grouped[1]).Latency, nil }
+		if !slices.Contains([]string{"", "50", "90", "95", "99", "99.9", "99.99"}, m[2]) {
+			return metric{}, false // the whole distribution of a group is not kept
+		}
 	case typed != nil:
 		get = func(r *Result) (hist.Summary, *hist.Hist) { return r.Events.Types[typed[1]].Delay, nil }
 		if !slices.Contains([]string{"", "50", "90", "95", "99", "99.9", "99.99"}, m[2]) {
@@ -200,6 +206,39 @@ func quantile(name string) (metric, bool) {
 }
 
 var typeForm = regexp.MustCompile(`^type\.(.+)\.delay\.$`)
+
+var groupForm = regexp.MustCompile(`^group\.(.+)\.$`)
+
+var groupCount = regexp.MustCompile(`^group\.(.+)\.(lost|deliveries)$`)
+
+// group finds a group by its name; there may be none.
+func (r *Result) group(name string) Group {
+	for _, g := range r.Groups {
+		if g.Name == name {
+			return g
+		}
+	}
+	return Group{}
+}
+
+// ofGroup is the metric of a count of one group.
+func ofGroup(name string) (metric, bool) {
+	m := groupCount.FindStringSubmatch(name)
+	if m == nil {
+		return metric{}, false
+	}
+	return metric{name: name, more: m[2] == "deliveries", get: func(r *Result) figure {
+		g := r.group(m[1])
+		ok := g.Name != "" && !r.Checks.Unchecked
+		if m[2] == "lost" {
+			return knownIf(ok, float64(g.Lost))
+		}
+		return knownIf(ok, float64(g.Deliveries))
+	}, of: func(r *Result) figure {
+		g := r.group(m[1])
+		return knownIf(g.Name != "", float64(g.Deliveries)+float64(g.Lost))
+	}}, true
+}
 
 var typeCount = regexp.MustCompile(`^type\.(.+)\.(events|bytes)$`)
 
@@ -270,6 +309,9 @@ func metricNamed(name string) (metric, bool) {
 	if m, ok := ofType(name); ok {
 		return m, true
 	}
+	if m, ok := ofGroup(name); ok {
+		return m, true
+	}
 	return quantile(name)
 }
 
@@ -283,7 +325,7 @@ func MetricNames() []string {
 	for _, d := range distributions {
 		prefixes = append(prefixes, d.prefix+"p99")
 	}
-	names = append(names, "type.<type>.events", "type.<type>.bytes", "type.<type>.delay.p99")
+	names = append(names, "type.<type>.events", "type.<type>.bytes", "type.<type>.delay.p99", "group.<group>.p99", "group.<group>.lost", "group.<group>.deliveries")
 	return append(names, strings.Join(prefixes, ", ")+" (or any percentile such as p95, min, max, mean)")
 }
 

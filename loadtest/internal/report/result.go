@@ -43,9 +43,20 @@ type Result struct {
 	Server      *Server      `json:"server,omitempty"`
 	Tester      Tester       `json:"tester"`
 	Verdict     Verdict      `json:"verdict"`
+	Groups      []Group      `json:"groups,omitempty"`
 	Marks       []Mark       `json:"marks,omitempty"`
 	Timeline    []Point      `json:"timeline"`
 	Histograms  Histograms   `json:"histograms"`
+}
+
+// Group is what a group of streams received. Slow and stalled streams are not in
+// Lost.
+type Group struct {
+	Name       string       `json:"name"`
+	Streams    int          `json:"streams"`
+	Deliveries int64        `json:"deliveries"`
+	Lost       uint64       `json:"lost"`
+	Latency    hist.Summary `json:"latency"`
 }
 
 // Mark is something that was done at a moment of the run.

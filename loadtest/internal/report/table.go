@@ -30,6 +30,10 @@ func (r *Result) Table(w io.Writer) {
 	if r.Deliveries.Foreign > 0 && !r.Deliveries.Unchecked {
 		t.row("", "%s events were not of this run", group(r.Deliveries.Foreign))
 	}
+	for _, g := range r.Groups {
+		t.row("group", "%s: %s streams, %s deliveries, %s lost, p50 %s, p99 %s", g.Name, group(int64(g.Streams)), group(g.Deliveries), group(int64(g.Lost)),
+			g.Latency.Show(g.Latency.P50), g.Latency.Show(g.Latency.P99))
+	}
 	r.observedRows(t)
 	r.completionRows(t)
 	t.row("checks", "%s", r.checks())

@@ -87,10 +87,11 @@ func (t *test) ramp(ctx context.Context) error {
 		return err
 	}
 	// The streams take their time to be begun, then the timeout counts.
-	limit := time.Duration(float64(t.cfg.Streams)/t.cfg.ConnectRate*float64(time.Second)) + t.cfg.RampTimeout
+	wanted := t.cfg.InitialStreams()
+	limit := time.Duration(float64(wanted)/t.cfg.ConnectRate*float64(time.Second)) + t.cfg.RampTimeout
 	var missing int64
 	err := t.poll(ctx, limit, min(look, t.cfg.Interval), nil, func() (bool, error) {
-		missing = int64(t.cfg.Streams) - t.sum.Open()
+		missing = int64(wanted) - t.sum.Open()
 		return missing <= 0, nil
 	})
 	t.seconds.Ramp = time.Since(start).Seconds()
@@ -98,12 +99,12 @@ func (t *test) ramp(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
-	case t.cfg.Streams > 0 && t.sum.Opened == 0 && ctx.Err() == nil:
-		return fmt.Errorf("not one of %d streams was accepted within %s: %s", t.cfg.Streams, limit, kinds(t.sum.Errors))
-	case t.cfg.Streams > 0 && t.sum.Opened == 0:
+	case wanted > 0 && t.sum.Opened == 0 && ctx.Err() == nil:
+		return fmt.Errorf("not one of %d streams was accepted within %s: %s", wanted, limit, kinds(t.sum.Errors))
+	case wanted > 0 && t.sum.Opened == 0:
 		return ErrInterrupted
 	case missing > 0 && ctx.Err() == nil:
-		t.warnf("%d of %d streams were not open when publishing began: %s", missing, t.cfg.Streams, kinds(t.sum.Errors))
+		t.warnf("%d of %d streams were not open when publishing began: %s", missing, wanted, kinds(t.sum.Errors))
 	}
 	return nil
 }
@@ -157,6 +158,9 @@ func (t *test) publish(ctx context.Context) error {
 	}()
 	t.busy.peak = 0
 	err := t.poll(context.WithoutCancel(ctx), forever, t.cfg.Interval, done, func() (bool, error) {
+		if t.abortNow() {
+			stop()
+		}
 		select {
 		case <-done:
 			return true, nil
@@ -167,7 +171,7 @@ func (t *test) publish(ctx context.Context) error {
 	stop()
 	<-done
 	t.pubEnd = t.clock.Now()
-	whole := user.Err() == nil && t.cfg.Events == 0
+	whole := user.Err() == nil && t.cfg.Events == 0 && t.aborted.Text == ""
 	if scheduled := t.begin + int64(t.cfg.Duration); whole && t.pubEnd < scheduled && t.cfg.Rate != (pacer.Max{}).String() {
 		t.pubEnd = scheduled
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/spatehub/spate/loadtest/internal/hist"
@@ -52,10 +53,19 @@ func (t *test) result(expects []report.Expect) *report.Result {
 			r.Marks = append(r.Marks, report.Mark{At: at, Text: fmt.Sprintf("storm %.3g %%", storm.Share*100)})
 		}
 	}
+	for _, l := range t.cfg.Marks {
+		if at := t.sinceStart(t.begin) + l.At.Seconds(); t.begin > 0 && at <= t.sinceStart(t.pubEnd) {
+			r.Marks = append(r.Marks, report.Mark{At: at, Text: l.Text})
+		}
+	}
+	t.groups(r)
 	t.observed(r)
 	t.completions(r)
 	t.costs(r)
 	t.judge(r)
+	if t.aborted.Text != "" {
+		r.Verdict.Expectations = append(r.Verdict.Expectations, t.aborted)
+	}
 	for _, e := range expects {
 		r.Verdict.Expectations = append(r.Verdict.Expectations, e.Check(r))
 	}
@@ -67,6 +77,36 @@ func (t *test) unchecked() bool {
 	s := &t.sum
 	seen := s.Deliveries + s.Duplicates + s.Misaddressed + s.Corrupt
 	return seen == 0 && (t.cfg.Streams == 0 || t.pubSum.Events == 0)
+}
+
+// groups fills in what is known of each group of streams.
+func (t *test) groups(r *report.Result) {
+	for g, x := range t.cfg.Groups {
+		from, to := t.cfg.GroupStreams(g)
+		got := t.sum.Group(g)
+		f := report.Group{Name: x.Name, Streams: to - from, Deliveries: got.Deliveries, Latency: got.Latency.Summary()}
+		if g < len(t.final.GroupLost) {
+			f.Lost = t.final.GroupLost[g]
+		}
+		r.Groups = append(r.Groups, f)
+	}
+}
+
+// abortNow reports whether a condition of -abort holds, and notes it.
+func (t *test) abortNow() bool {
+	if len(t.abort) == 0 || t.aborted.Text != "" {
+		return t.aborted.Text != ""
+	}
+	t.seconds.Publish = time.Duration(t.clock.Now() - t.begin).Seconds()
+	t.pubEnd = t.clock.Now()
+	r := t.result(nil)
+	for _, a := range t.abort {
+		if x := a.Check(r); x.OK {
+			t.aborted = report.Expectation{Text: "not " + x.Text, Got: "aborted at " + x.Got}
+			return true
+		}
+	}
+	return false
 }
 
 // sinceStart is a moment of the run's clock in seconds since the run began.
@@ -208,7 +248,7 @@ func (t *test) starved(r *report.Result) string {
 // judge decides whether the figures count.
 func (t *test) judge(r *report.Result) {
 	v := &r.Verdict
-	v.Warnings = t.warnings
+	v.Warnings = slices.Clone(t.warnings)
 	c := t.cfg
 	invalid := func(format string, args ...any) { v.Invalid = append(v.Invalid, fmt.Sprintf(format, args...)) }
 	warn := func(format string, args ...any) { v.Warnings = append(v.Warnings, fmt.Sprintf(format, args...)) }

@@ -15,6 +15,7 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/clock"
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/fleet"
+	"github.com/spatehub/spate/loadtest/internal/portable"
 	"github.com/spatehub/spate/loadtest/internal/probe"
 	"github.com/spatehub/spate/loadtest/internal/procs"
 	"github.com/spatehub/spate/loadtest/internal/publish"
@@ -33,31 +34,15 @@ type Watch func(p report.Point, sofar *stats.Stats)
 // result says so. The error is about a test that could not start, or whose
 // server takes no events at all.
 func Run(ctx context.Context, c config.Config, watch Watch) (*report.Result, error) {
-	if err := c.Normalize(); err != nil {
+	p, err := plan(&c)
+	if err != nil {
 		return nil, err
 	}
-	if c.RunID == "" {
-		c.RunID = strconv.FormatUint(uint64(rand.Uint32()|1), 16)
-	}
-	var expects []report.Expect
-	var faults []error
-	for _, text := range c.Expect {
-		e, err := report.ParseExpect(text)
-		expects, faults = append(expects, e), append(faults, err)
-	}
-	if !session.ValidTimeFormat(c.TimeFormat) {
-		faults = append(faults, fmt.Errorf("-time-format %q: it is %s", c.TimeFormat, session.TimeFormats))
-	}
-	for flag, spec := range map[string]string{"-time-from": c.TimeFrom, "-token-from": c.TokenFrom} {
-		if _, err := session.ParseExtractor(spec, ""); spec != "" && err != nil {
-			faults = append(faults, fmt.Errorf("%s %w", flag, err))
-		}
-	}
-	a, err := adapter.New(&c)
-	if err := errors.Join(append(faults, err)...); err != nil {
-		return nil, err
-	}
+	a := p.adapter
 	if err := needFiles(&c); err != nil {
+		return nil, err
+	}
+	if err := portable.Login(ctx, &c, a, 0, min(c.Streams, 1)); err != nil {
 		return nil, err
 	}
 	server, err := probe.New(ctx, c.ServerPID, c.ServerMetrics)
@@ -75,7 +60,7 @@ func Run(ctx context.Context, c config.Config, watch Watch) (*report.Result, err
 	if err != nil {
 		return nil, err
 	}
-	t.watch, t.server, t.idle = watch, server, idle
+	t.watch, t.server, t.idle, t.abort = watch, server, idle, p.aborts
 	err = t.conduct(ctx)
 	if e := t.close(); err == nil && e != nil {
 		t.warnf("winding up: %v", e)
@@ -83,7 +68,49 @@ func Run(ctx context.Context, c config.Config, watch Watch) (*report.Result, err
 	if err != nil {
 		return nil, err
 	}
-	return t.result(expects), nil
+	return t.result(p.expects), nil
+}
+
+// Check says what is wrong with a configuration, as far as it can be told without
+// the server, and fills in what follows from other values.
+func Check(c *config.Config) error {
+	_, err := plan(c)
+	return err
+}
+
+// planned is a configuration that has been checked.
+type planned struct {
+	adapter         *adapter.Adapter
+	expects, aborts []report.Expect
+}
+
+// plan checks everything that can be checked before a run.
+func plan(c *config.Config) (p planned, err error) {
+	if err := c.Normalize(); err != nil {
+		return p, err
+	}
+	if c.RunID == "" {
+		c.RunID = strconv.FormatUint(uint64(rand.Uint32()|1), 16)
+	}
+	var faults []error
+	for _, text := range c.Expect {
+		e, err := report.ParseExpect(text)
+		p.expects, faults = append(p.expects, e), append(faults, err)
+	}
+	for _, text := range c.Abort {
+		e, err := report.ParseAbort(text)
+		p.aborts, faults = append(p.aborts, e), append(faults, err)
+	}
+	if !session.ValidTimeFormat(c.TimeFormat) {
+		faults = append(faults, fmt.Errorf("-time-format %q: it is %s", c.TimeFormat, session.TimeFormats))
+	}
+	for flag, spec := range map[string]string{"-time-from": c.TimeFrom, "-token-from": c.TokenFrom} {
+		if _, err := session.ParseExtractor(spec, ""); spec != "" && err != nil {
+			faults = append(faults, fmt.Errorf("%s %w", flag, err))
+		}
+	}
+	p.adapter, err = adapter.New(c)
+	return p, errors.Join(append(faults, err)...)
 }
 
 // test is one test under way. All of it is one goroutine's.
@@ -106,6 +133,8 @@ type test struct {
 	warnings []string
 	seconds  report.Phases
 	broken   bool // ended by the user
+	abort    []report.Expect
+	aborted  report.Expectation // the condition of -abort that held; no text if none did
 
 	// Between points of the timeline.
 	phase       string

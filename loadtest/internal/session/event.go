@@ -2,6 +2,7 @@ package session
 
 import (
 	"github.com/spatehub/spate/loadtest/internal/check"
+	"github.com/spatehub/spate/loadtest/internal/stats"
 	"github.com/spatehub/spate/loadtest/stamp"
 	"github.com/spatehub/spate/wire"
 )
@@ -74,11 +75,19 @@ func (r *Reader) stamped(s *Session, e *wire.RawEvent) (outcome check.Outcome, o
 	}
 	c.Deliveries++
 	c.LastDelivery = r.now
+	var group *stats.Group
+	if s.Group >= 0 {
+		group = c.Group(s.Group)
+		group.Deliveries++
+	}
 	switch {
 	case st.Sent < r.env.MeasureFrom.Load():
 		c.WarmUp++
 	case (outcome == check.Live || outcome == check.Late) && s.Role == Normal:
 		c.Latency.Record(r.now - st.Sent)
+		if group != nil {
+			group.Latency.Record(r.now - st.Sent)
+		}
 	}
 	return outcome, true
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -35,7 +36,7 @@ func ParseExtractor(spec, format string) (*Extractor, error) {
 	kind, rest, _ := strings.Cut(spec, ":")
 	switch {
 	case kind == "json" && rest != "":
-		x.from, x.path = 'j', jsonPath(rest)
+		x.from, x.path = 'j', config.JSONPath(rest)
 	case kind == "regex" && rest != "":
 		re, err := regexp.Compile(rest)
 		if err != nil {
@@ -53,12 +54,6 @@ func ParseExtractor(spec, format string) (*Extractor, error) {
 		return nil, fmt.Errorf("%q: write %s", spec, ExtractorUsage)
 	}
 	return x, nil
-}
-
-// jsonPath turns $.a[0].b into the form a.0.b.
-func jsonPath(p string) string {
-	p = strings.TrimPrefix(strings.TrimPrefix(p, "$"), ".")
-	return strings.TrimPrefix(strings.NewReplacer("[", ".", "]", "", "'", "", `"`, "").Replace(p), ".")
 }
 
 // value is the text found, and whether there is any.

@@ -53,6 +53,7 @@ type Session struct {
 	Parser wire.Parser
 	Check  check.Client
 	Role   Role
+	Group  int    // index; -1 = none
 	Due    int64  // when a finite stream was to be asked for, nanoseconds since the Unix epoch; 0 = when it is
 	LastID []byte // to resume from; empty = none
 
@@ -66,6 +67,8 @@ type Session struct {
 	any       bool   // an event has come on this connection
 	own       bool   // the tester has closed it, and it has not been accepted again
 	away      bool   // the server has told it to stay away
+	begun     bool   // it has been asked for
+	retired   bool   // the tester has closed it, not to come back
 	seen      *seenIDs
 	tokens    int64 // of the present finite stream
 	lastToken int64 // receipt of its last token
@@ -88,6 +91,17 @@ func (s *Session) SendAway() {
 	s.away = true
 	s.Check.SendAway()
 }
+
+// Retire tells that the tester has closed the stream for good, or until it asks for
+// it as a new one.
+func (s *Session) Retire() {
+	s.retired = true
+	s.LastID = s.LastID[:0]
+	s.Check.Retire()
+}
+
+// Wanted reports whether the stream has been asked for and not been retired.
+func (s *Session) Wanted() bool { return s.begun && !s.retired }
 
 // Silent is how long an open stream has had no event; 0 if it is not open.
 func (s *Session) Silent(now int64) int64 {
@@ -124,6 +138,7 @@ func NewReader(env *Env) *Reader {
 // Begin tells that s starts to connect.
 func (r *Reader) Begin(s *Session, now int64) {
 	r.Stats.Connects++
+	s.begun, s.retired = true, false
 	s.began, s.sent = now, 0
 	if s.Due == 0 {
 		s.Due = now

@@ -73,6 +73,20 @@ type Type struct {
 	Delay         hist.Hist
 }
 
+// Group is what was received by one group of streams.
+type Group struct {
+	Deliveries int64
+	Latency    hist.Hist
+}
+
+// Group returns what counts for group g.
+func (s *Stats) Group(g int) *Group {
+	for len(s.Groups) <= g {
+		s.Groups = append(s.Groups, Group{})
+	}
+	return &s.Groups[g]
+}
+
 // Hists are the distributions.
 type Hists struct {
 	Latency hist.Hist // due time to receipt of live events on normal streams
@@ -101,6 +115,7 @@ type Stats struct {
 	Hists
 	Errors map[string]int64 // failed attempts and broken streams by kind
 	Types  map[string]*Type // by event type, where events are observed
+	Groups []Group          // by index, as far as they have received something
 
 	Silence      int64 // longest span without an event on an open stream that has ended with one, nanoseconds
 	LastDelivery int64 // time of the last first receipt, nanoseconds since the Unix epoch
@@ -166,6 +181,11 @@ func (s *Stats) Merge(o *Stats) {
 		to.Bytes += t.Bytes
 		to.Delay.Merge(&t.Delay)
 	}
+	for g := range o.Groups {
+		to := s.Group(g)
+		to.Deliveries += o.Groups[g].Deliveries
+		to.Latency.Merge(&o.Groups[g].Latency)
+	}
 	from := o.Hists.fields()
 	for i, h := range s.Hists.fields() {
 		h.Merge(from[i])
@@ -187,12 +207,17 @@ func (s *Stats) Reset() {
 		t.Events, t.Bytes = 0, 0
 		t.Delay.Reset()
 	}
-	*s = Stats{Errors: s.Errors, Types: s.Types, Hists: s.Hists}
+	for g := range s.Groups {
+		s.Groups[g].Deliveries = 0
+		s.Groups[g].Latency.Reset()
+	}
+	*s = Stats{Errors: s.Errors, Types: s.Types, Groups: s.Groups, Hists: s.Hists}
 }
 
 // Final is what is known once a run is over.
 type Final struct {
 	Loss       check.Loss // of normal streams
+	GroupLost  []uint64   // of Loss, by group
 	Unread     uint64     // published for slow streams, but not read by them yet
 	Offline    int        // streams that were not open at the end
 	Coming     int        // of Offline: dropped by the tester, and about to come back
@@ -206,6 +231,12 @@ type Final struct {
 // Add adds o to f.
 func (f *Final) Add(o Final) {
 	f.Loss.Add(o.Loss)
+	for g, n := range o.GroupLost {
+		for len(f.GroupLost) <= g {
+			f.GroupLost = append(f.GroupLost, 0)
+		}
+		f.GroupLost[g] += n
+	}
 	f.Unread += o.Unread
 	f.Offline += o.Offline
 	f.Coming += o.Coming
