@@ -19,8 +19,14 @@ import (
 type output struct {
 	pages
 	json   string
+	csv    string
+	jsonl  string
+	om     string
+	listen string
 	quiet  bool
 	repeat int
+
+	command string // by which the run can be repeated, without secrets
 }
 
 // runFlags binds the flags of run to a configuration.
@@ -47,6 +53,10 @@ func runFlags(fs *flag.FlagSet, c *config.Config, o *output) {
 	fs.Float64Var(&c.MaxBusy, "max-busy", c.MaxBusy, "the run is invalid if the event loops are busier than this share; 0 = never")
 	fs.StringVar(&o.json, "json", "", "write the result as JSON to `FILE` (- = standard output)")
 	o.pages.flags(fs)
+	fs.StringVar(&o.csv, "csv", "", "write each interval as a line of CSV to `FILE` while the run goes on")
+	fs.StringVar(&o.jsonl, "jsonl", "", "write each interval as a line of JSON to `FILE` while the run goes on")
+	fs.StringVar(&o.om, "openmetrics", "", "write all counters and quantiles in OpenMetrics' format to `FILE` at the end")
+	fs.StringVar(&o.listen, "metrics-listen", "", "answer Prometheus at this `address`, path /metrics, while the run goes on")
 	fs.IntVar(&o.repeat, "repeat", 1, "conduct the test so many times; -json holds all, for compare to know noise from change")
 	fs.BoolVar(&o.quiet, "quiet", false, "no live view")
 }

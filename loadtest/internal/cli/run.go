@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/spatehub/spate/loadtest/internal/config"
-	"github.com/spatehub/spate/loadtest/internal/live"
 	"github.com/spatehub/spate/loadtest/internal/report"
 	"github.com/spatehub/spate/loadtest/internal/run"
 )
@@ -20,7 +19,7 @@ func runCommand(ctx context.Context, args []string, stdout, stderr io.Writer) (i
 	if err != nil {
 		return 0, err
 	}
-	for _, name := range []string{o.json, o.html, o.junit, o.markdown} {
+	for _, name := range []string{o.json, o.html, o.junit, o.markdown, o.csv, o.jsonl, o.om} {
 		if err := writable(name); err != nil {
 			return 0, err
 		}
@@ -29,7 +28,16 @@ func runCommand(ctx context.Context, args []string, stdout, stderr io.Writer) (i
 	if o.json == "-" {
 		table = stderr
 	}
-	series, err := repeat(ctx, c, &o, table, stderr)
+	watch, stop, err := o.watch(&c, stderr)
+	if err != nil {
+		return 0, err
+	}
+	series, err := repeat(ctx, c, &o, watch, table, stderr)
+	if len(series) > 0 { // else nothing is left of what could not start
+		err = errors.Join(err, stop(nil))
+	} else {
+		err = stop(err)
+	}
 	if len(series) == 0 {
 		return 0, err
 	}
@@ -44,13 +52,9 @@ func runCommand(ctx context.Context, args []string, stdout, stderr io.Writer) (i
 
 // repeat conducts the test as often as is wanted, or until it fails or the user
 // ends it.
-func repeat(ctx context.Context, c config.Config, o *output, table, stderr io.Writer) (report.Series, error) {
+func repeat(ctx context.Context, c config.Config, o *output, watch run.Watch, table, stderr io.Writer) (report.Series, error) {
 	var series report.Series
 	for k := range o.repeat {
-		var watch run.Watch
-		if !o.quiet {
-			watch = live.New(stderr, &c).Point
-		}
 		if o.repeat > 1 {
 			fmt.Fprintf(stderr, "run %d of %d\n", k+1, o.repeat)
 		}
@@ -58,6 +62,7 @@ func repeat(ctx context.Context, c config.Config, o *output, table, stderr io.Wr
 		if err != nil {
 			return series, err
 		}
+		r.Command = o.command
 		r.Table(table)
 		series = append(series, r)
 		if r.Interrupted {
@@ -82,6 +87,7 @@ func parseRun(args []string, stderr io.Writer) (config.Config, output, error) {
 	if err != nil {
 		return c, o, err
 	}
+	o.command = commandLine(args)
 	if o.repeat < 1 || o.repeat > 1000 {
 		return c, o, fmt.Errorf("-repeat %d: give 1 to 1000", o.repeat)
 	}

@@ -172,7 +172,7 @@ func timelines(r *Result) []template.HTML {
 			line(name, func(p Point) float64 { return float64(get(p)) / p.Span })}}
 	}
 	list = append(list,
-		plot.Lines{Title: "Faults in each interval (loss is known at the end only)", X: seconds, Marks: marks, Series: []plot.Series{
+		plot.Lines{Title: "Faults in each interval, but for loss", X: seconds, Marks: marks, Series: []plot.Series{
 			line("faults", func(p Point) float64 { return float64(p.Faults) })}},
 		plot.Lines{Title: "Reconnects in each interval", X: seconds, Marks: marks, Series: []plot.Series{
 			line("reconnects", func(p Point) float64 { return float64(p.Reconnects) })}})
@@ -211,7 +211,7 @@ func draw(list []plot.Lines) []template.HTML {
 			continue
 		}
 		if svg := l.SVG(); svg != "" {
-			out = append(out, template.HTML(svg)) // made by plot, which escapes all text
+			out = append(out, template.HTML(svg+l.Narrow())) // made by plot, which escapes all text
 		}
 	}
 	return out

@@ -27,6 +27,9 @@ type Result struct {
 	Interrupted bool          `json:"interrupted"` // ended by the user before its time
 	Machine     probe.Machine `json:"machine"`
 	Config      config.Config `json:"config"`
+	Command     string        `json:"command,omitempty"`       // by which the run can be repeated, without secrets
+	Tool        string        `json:"loadtest,omitempty"`      // version of the load tester
+	Software    string        `json:"server_header,omitempty"` // what the server says of itself, in the header Server
 
 	Seconds     Phases       `json:"seconds"`
 	Streams     Streams      `json:"streams"`

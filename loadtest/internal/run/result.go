@@ -21,6 +21,8 @@ func (t *test) result(expects []report.Expect) *report.Result {
 		Started:     t.started,
 		Interrupted: t.broken,
 		Machine:     probe.ThisMachine(),
+		Tool:        probe.ThisTool(),
+		Software:    t.software,
 		Config:      *t.cfg,
 		Latency:     s.Latency.Summary(),
 		Connect:     s.Connect.Summary(),

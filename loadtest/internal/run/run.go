@@ -50,7 +50,8 @@ func Run(ctx context.Context, c config.Config, watch Watch) (*report.Result, err
 		return nil, err
 	}
 	idle := readServer(ctx, server)
-	if err := preflight(ctx, &c, a); err != nil {
+	software, err := preflight(ctx, &c, a)
+	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ErrInterrupted
 		}
@@ -61,6 +62,7 @@ func Run(ctx context.Context, c config.Config, watch Watch) (*report.Result, err
 		return nil, err
 	}
 	t.watch, t.server, t.idle, t.abort = watch, server, idle, p.aborts
+	t.software = software
 	err = t.conduct(ctx)
 	if e := t.close(); err == nil && e != nil {
 		t.warnf("winding up: %v", e)
@@ -134,6 +136,7 @@ type test struct {
 	seconds  report.Phases
 	broken   bool // ended by the user
 	abort    []report.Expect
+	software string             // what the server calls itself
 	aborted  report.Expectation // the condition of -abort that held; no text if none did
 
 	// Between points of the timeline.
