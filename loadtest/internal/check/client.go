@@ -23,6 +23,7 @@ type Client struct {
 	topics     uint32 // the stream follows topics firstTopic, firstTopic+1... (modulo all)
 	behind     int32  // cells in which something issued before the last join has not come yet
 	joined     bool
+	known      bool   // what had been issued when it joined last, and the cells' base is that
 	skipped    bool   // since the last join something owed from before it was passed over
 	sentAway   bool   // the server has told it not to come back
 	retired    bool   // the tester has closed it for good, or until it begins anew
@@ -113,9 +114,10 @@ func (c *Client) each(s Space, fn func(x *cell, lane, target int)) {
 func (c *Client) Joined(l *Ledger, resumed bool) {
 	resumed = resumed && c.joined
 	again := c.joined && !resumed && !c.retired
-	c.joined, c.behind, c.skipped = true, 0, false
+	knew := c.known
+	c.joined, c.behind, c.skipped, c.known = true, 0, false, l.knows()
 	c.each(l.Space, func(x *cell, lane, target int) {
-		if again && (!l.far || x.from > 0) {
+		if again && (knew || x.from > 0) {
 			if lo, hi := x.away(); lo <= hi {
 				c.missed += int64(hi - lo + 1)
 			}
@@ -129,7 +131,7 @@ func (c *Client) Joined(l *Ledger, resumed bool) {
 			x.from, x.last = 0, x.base
 			return
 		}
-		if x.from == 0 && !l.far {
+		if x.from == 0 && knew {
 			// Nothing seen yet, but what came since the first join is owed.
 			x.from = x.last + 1
 		}
@@ -179,7 +181,7 @@ func (c *Client) Observe(l *Ledger, s *stamp.Stamp) Outcome {
 func (c *Client) unexpected(l *Ledger, x *cell, n uint64) Outcome {
 	joining := x.from == 0
 	if joining {
-		if l.far || n <= x.base {
+		if !c.known || n <= x.base {
 			// On its way when the stream joined; what follows it is owed.
 			x.last = n - 1
 		}
@@ -276,7 +278,7 @@ func (c *Client) Finish(l *Ledger, v Voids) Loss {
 		if lo, hi := x.away(); lo <= hi {
 			missed += int64(hi - lo + 1 - v.count(id, lo, hi))
 		}
-		if issued := l.issued(lane, target); issued > x.last {
+		if issued, ok := l.final(lane, target); ok && issued > x.last && (c.known || x.from > 0) {
 			n := issued - x.last - v.count(id, x.last+1, issued)
 			switch {
 			case c.retired:

@@ -18,11 +18,13 @@ const usage = `loadtest puts a Server-Sent Events deployment under load and tell
   go run ./loadtest run -url http://127.0.0.1:8080 -streams 1000 -rate 100/s -duration 30s
   go run ./loadtest run -scenario FILE.yaml
   go run ./loadtest check FILE.yaml
+  go run ./loadtest agent -listen :7071 -token-file FILE
   go run ./loadtest report RESULT.json [-html FILE]
   go run ./loadtest compare A.json B.json ... [-html FILE]
 
   run        conduct a test              loadtest run -h lists its flags
   check      say what is wrong with a scenario, without running it
+  agent      hold streams for a run on another machine (run -agents)
   report     show a stored result again
   compare    show several results side by side
 
@@ -45,6 +47,8 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		code, err = runCommand(ctx, args[1:], stdout, stderr)
 	case "check":
 		err = checkCommand(args[1:], stdout, stderr)
+	case "agent":
+		err = agentCommand(ctx, args[1:], stdout, stderr)
 	case "report":
 		err = reportCommand(args[1:], stdout, stderr)
 	case "compare":
@@ -52,7 +56,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case "help", "-h", "-help", "--help":
 		fmt.Fprint(stdout, usage)
 	default:
-		err = fmt.Errorf("there is no command %q: it is run, check, report or compare", args[0])
+		err = fmt.Errorf("there is no command %q: it is run, check, agent, report or compare", args[0])
 	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):

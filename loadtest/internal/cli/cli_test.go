@@ -142,7 +142,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		want string
 	}{
 		{nil, "conduct a test"},
-		{[]string{"start"}, "it is run, check, report or compare"},
+		{[]string{"start"}, "it is run, check, agent, report or compare"},
 		{[]string{"run", "-treams", "5"}, "loadtest run -h lists the flags"},
 		{short(good, "-adapter", "mercure", "-push-key", "k", "-batch", "5"), "takes one event in a request"},
 		{short(good, "-push-body", "x"), "-push-body is for -adapter template"},

@@ -12,19 +12,21 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/adapter"
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/pacer"
+	"github.com/spatehub/spate/loadtest/internal/procs"
 	"github.com/spatehub/spate/loadtest/internal/session"
 )
 
 // output is what run does besides testing.
 type output struct {
 	pages
-	json   string
-	csv    string
-	jsonl  string
-	om     string
-	listen string
-	quiet  bool
-	repeat int
+	security procs.Security
+	json     string
+	csv      string
+	jsonl    string
+	om       string
+	listen   string
+	quiet    bool
+	repeat   int
 
 	command string // by which the run can be repeated, without secrets
 }
@@ -57,6 +59,11 @@ func runFlags(fs *flag.FlagSet, c *config.Config, o *output) {
 	fs.StringVar(&o.jsonl, "jsonl", "", "write each interval as a line of JSON to `FILE` while the run goes on")
 	fs.StringVar(&o.om, "openmetrics", "", "write all counters and quantiles in OpenMetrics' format to `FILE` at the end")
 	fs.StringVar(&o.listen, "metrics-listen", "", "answer Prometheus at this `address`, path /metrics, while the run goes on")
+	fs.Func("agents", "`addresses` of loadtest agents that hold the streams, e.g. a:7071,b:7071", func(s string) error {
+		c.Agents = append(c.Agents, strings.Split(s, ",")...)
+		return nil
+	})
+	securityFlags(fs, "agent-", &o.security)
 	fs.IntVar(&o.repeat, "repeat", 1, "conduct the test so many times; -json holds all, for compare to know noise from change")
 	fs.BoolVar(&o.quiet, "quiet", false, "no live view")
 }

@@ -58,7 +58,7 @@ func repeat(ctx context.Context, c config.Config, o *output, watch run.Watch, ta
 		if o.repeat > 1 {
 			fmt.Fprintf(stderr, "run %d of %d\n", k+1, o.repeat)
 		}
-		r, err := run.Run(ctx, c, watch)
+		r, err := run.RunWith(ctx, c, o.security, watch)
 		if err != nil {
 			return series, err
 		}

@@ -35,6 +35,7 @@ type Config struct {
 	Procs           int           `json:"procs"`
 	Fork            bool          `json:"-"` // subscribers run in worker processes even if Procs is 1
 	Loops           int           `json:"loops"`
+	Agents          []string      `json:"agents,omitempty"` // addresses of other machines that hold the streams
 	ConnectTimeout  time.Duration `json:"connect_timeout"`
 	Retry           time.Duration `json:"retry"` // before an ended or failed stream connects again
 	MaxEvent        int           `json:"max_event"`

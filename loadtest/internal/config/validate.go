@@ -91,6 +91,8 @@ func (c *Config) checkUnused() []error {
 	unless(c.PerConn == 0 || c.HTTP2, "-streams-per-connection %d: only HTTP/2 has several streams in a connection (-http2)", c.PerConn)
 	unless(c.Silence == 0 || c.Observe(), "-silence watches deployments that publish by themselves: add -publish=false or -adapter none")
 	unless(c.TimeFrom == "" || c.Observe(), "-time-from is for deployments that publish by themselves: events of loadtest carry their time")
+	unless(len(c.Agents) == 0 || c.Procs == 1, "-procs %d: with -agents each of them is one process; start more agents", c.Procs)
+	unless(len(c.Agents) == 0 || c.Streams >= len(c.Agents), "-streams %d: that is fewer than one for each of %d agents", c.Streams, len(c.Agents))
 	unless(c.Silence >= 0, "-silence %s: it must not be negative", c.Silence)
 	return faults
 }

@@ -280,6 +280,9 @@ func (t *test) judge(r *report.Result) {
 	if t.final.Loss.Frozen > 0 {
 		warn("some streams had so many holes that late events and doubles may be mistaken for each other")
 	}
+	if n := len(c.Agents); n > 0 {
+		warn("%d agents held the streams; their clocks agree with this one within %s; times of resuming are not measured", n, hist.Show(t.unsure))
+	}
 	if c.Observe() && !c.Finite && r.Checks.Unchecked {
 		warn("the events carry no stamp: loss, addressees and exact delays cannot be told (docs/loadtest.md: Stamping a service's own events)")
 	}

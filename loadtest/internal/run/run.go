@@ -34,6 +34,11 @@ type Watch func(p report.Point, sofar *stats.Stats)
 // result says so. The error is about a test that could not start, or whose
 // server takes no events at all.
 func Run(ctx context.Context, c config.Config, watch Watch) (*report.Result, error) {
+	return RunWith(ctx, c, procs.Security{}, watch)
+}
+
+// RunWith is Run with the agents that the configuration names.
+func RunWith(ctx context.Context, c config.Config, security procs.Security, watch Watch) (*report.Result, error) {
 	p, err := plan(&c)
 	if err != nil {
 		return nil, err
@@ -57,7 +62,7 @@ func Run(ctx context.Context, c config.Config, watch Watch) (*report.Result, err
 		}
 		return nil, err
 	}
-	t, err := open(&c, a)
+	t, err := open(ctx, &c, a, security)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +139,8 @@ type test struct {
 	final    stats.Final
 	warnings []string
 	seconds  report.Phases
-	broken   bool // ended by the user
+	broken   bool  // ended by the user
+	unsure   int64 // how far agents' clocks may be from this one, nanoseconds
 	abort    []report.Expect
 	software string             // what the server calls itself
 	aborted  report.Expectation // the condition of -abort that held; no text if none did
@@ -166,10 +172,11 @@ type busyShare struct {
 }
 
 // open makes the fleets, here or in worker processes.
-func open(c *config.Config, a *adapter.Adapter) (*test, error) {
+func open(ctx context.Context, c *config.Config, a *adapter.Adapter, security procs.Security) (*test, error) {
 	t := &test{cfg: c, clock: clock.New(), started: time.Now(), procs: func() {}}
-	forked := c.Fork || c.Procs > 1
-	if !forked && c.Streams > 0 {
+	agents := len(c.Agents)
+	forked := (c.Fork || c.Procs > 1) && agents == 0
+	if !forked && agents == 0 && c.Streams > 0 {
 		t.procs = procs.Processors(c)
 	}
 	ledger, err := t.ledger(forked)
@@ -182,23 +189,40 @@ func open(c *config.Config, a *adapter.Adapter) (*test, error) {
 			return nil, errors.Join(err, t.close())
 		}
 	}
-	if c.Streams == 0 || forked {
+	if c.Streams == 0 || forked || agents > 0 {
 		if t.lag, err = fleet.NewLagMeter(); err != nil {
 			return nil, errors.Join(err, t.close())
 		}
 	}
-	for k := range c.Procs {
-		from, to := c.Streams*k/c.Procs, c.Streams*(k+1)/c.Procs
+	parts := max(c.Procs, agents)
+	for k := range parts {
+		from, to := c.Streams*k/parts, c.Streams*(k+1)/parts
 		if from == to {
 			continue
 		}
-		f, err := t.openPart(ledger, forked, from, to)
+		var f fleet.Fleet
+		if agents > 0 {
+			f, err = t.dial(ctx, c.Agents[k], security, ledger, procs.Spec{Config: *c, From: from, To: to})
+		} else {
+			f, err = t.openPart(ledger, forked, from, to)
+		}
 		if err != nil {
 			return nil, errors.Join(err, t.close())
 		}
 		t.fleets = append(t.fleets, f)
 	}
 	return t, nil
+}
+
+// dial makes a fleet with an agent.
+func (t *test) dial(ctx context.Context, addr string, s procs.Security, l *check.Ledger, spec procs.Spec) (fleet.Fleet, error) {
+	spec.Config.Procs = len(t.cfg.Agents) // for what is divided among processes
+	r, err := procs.Dial(ctx, addr, s, spec, l, t.clock.Now)
+	if err != nil {
+		return nil, err
+	}
+	t.unsure = max(t.unsure, r.Unsure)
+	return r, nil
 }
 
 // ledger makes the ledger where everybody can reach it who needs to.
@@ -270,11 +294,14 @@ func needFiles(c *config.Config) error {
 	per := (c.Streams + c.Procs - 1) / c.Procs
 	limit := probe.FileLimit()
 	room := limit - procs.FilesFor(c, 0)
-	if room < per && room > 0 {
+	if room < per && room > 0 && len(c.Agents) == 0 {
 		return fmt.Errorf("%d streams in %d process(es) need %d open files each, and the limit is %d: use -procs %d, or raise the limit (ulimit -n %d)",
 			c.Streams, c.Procs, procs.FilesFor(c, per), limit, (c.Streams+room-1)/room, procs.FilesFor(c, per))
 	}
 	own := procs.FilesFor(c, 0)
+	if len(c.Agents) > 0 {
+		return probe.NeedFiles(own, "raise it (ulimit -n)")
+	}
 	if c.Procs == 1 && !c.Fork {
 		own = procs.FilesFor(c, c.Streams)
 	}

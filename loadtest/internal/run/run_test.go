@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 	}
 	procs.Main() // worker processes of these tests are this program
 	serverMain() // and so is the server that is stopped
+	agentMain()  // and agents
 	goleak.VerifyTestMain(m)
 }
 

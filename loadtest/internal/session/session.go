@@ -63,6 +63,7 @@ type Session struct {
 	id        uint64 // last decimal ID of this connection
 	began     int64  // start of the connection attempt
 	sent      int64  // request sent
+	joined    int64  // when it was accepted last
 	last      int64  // receipt of the last event, or when the stream was accepted
 	any       bool   // an event has come on this connection
 	own       bool   // the tester has closed it, and it has not been accepted again
@@ -169,7 +170,7 @@ func (r *Reader) Joined(s *Session, now int64) {
 	s.Parser.Reset()
 	s.Parser.MaxEventSize = r.env.MaxEvent
 	s.open, s.everOpen, s.id = true, true, 0
-	s.own, s.any, s.last, s.tokens = false, false, now, 0
+	s.own, s.any, s.last, s.joined, s.tokens = false, false, now, now, 0
 	s.Check.Joined(r.env.Ledger, s.resuming)
 	if s.resuming {
 		r.Stats.Resumed++
@@ -180,6 +181,9 @@ func (r *Reader) Joined(s *Session, now int64) {
 func (r *Reader) caughtUp(s *Session, now int64) {
 	if s.resuming && !s.Check.Behind() {
 		s.resuming = false
+		if r.env.Ledger.Far() {
+			return // what was issued meanwhile is not known here
+		}
 		if s.Role == Normal && !s.Check.Skipped() {
 			r.Stats.Resume.Record(now - s.began)
 		}
