@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -88,8 +89,16 @@ func (t *Transport) connect(ctx context.Context, s *stream) (kind string) {
 		fn(sh.reader)
 		sh.mu.Unlock()
 	}
+	hc := t.client(s.index)
+	free := func() {}
+	if t.part.Config.HTTP2 {
+		hc.dial.Lock()
+		free = sync.OnceFunc(hc.dial.Unlock)
+		defer free()
+	}
 	trace := &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
+			free()
 			if now := env.Clock.Now(); sent.CompareAndSwap(false, true) {
 				locked(func(r *session.Reader) {
 					dialled := s.sess.Began()
@@ -130,7 +139,8 @@ func (t *Transport) connect(ctx context.Context, s *stream) (kind string) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	late := time.AfterFunc(t.part.Config.ConnectTimeout, cancel)
-	resp, err := t.client(s.index).Do(req.WithContext(ctx))
+	resp, err := hc.Do(req.WithContext(ctx))
+	free()
 	if !late.Stop() && err != nil {
 		err = os.ErrDeadlineExceeded
 	}

@@ -40,12 +40,21 @@ type stream struct {
 	}
 }
 
+// client has the connections of some streams.
+type client struct {
+	http.Client
+	// dial is held, over HTTP/2, by a stream that asks for a connection until it has
+	// one: without it net/http dials for each stream that comes before the first
+	// connection is there.
+	dial sync.Mutex
+}
+
 // Transport implements fleet.Transport.
 type Transport struct {
 	part     *fleet.Part
 	again    *fleet.Again
-	clients  []*http.Client // one for all streams, or one for each -streams-per-connection of them
-	arrivals chan int64     // due times of requests for finite streams that wait for a free one
+	clients  []*client  // one for all streams, or one for each -streams-per-connection of them
+	arrivals chan int64 // due times of requests for finite streams that wait for a free one
 	shards   [shards]shard
 	streams  []stream
 
@@ -69,10 +78,10 @@ func New(p *fleet.Part, addrs *fleet.Addresses) (*Transport, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.clients = append(t.clients, &http.Client{
+		t.clients = append(t.clients, &client{Client: http.Client{
 			Transport:     rt,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		})
+		}})
 	}
 	for k := range t.shards {
 		t.shards[k].reader = session.NewReader(p.Env)
@@ -88,7 +97,7 @@ func New(p *fleet.Part, addrs *fleet.Addresses) (*Transport, error) {
 }
 
 // client is the one that stream i shares with its neighbours.
-func (t *Transport) client(i int) *http.Client {
+func (t *Transport) client(i int) *client {
 	if each := t.part.Config.PerConn; each > 0 {
 		return t.clients[i/each]
 	}
