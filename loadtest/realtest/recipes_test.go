@@ -139,7 +139,8 @@ func TestSeed(t *testing.T) {
 	r.POST("/push", hub.PushEventHandler())
 	srv := httptest.NewServer(r)
 	defer srv.CloseClientConnections()
-	run(t, "seed", srv.URL, "-expect", "lost==0")
+	// The hub takes the end of the stream that tries the URL for the end of the next one of the same user.
+	run(t, "seed", srv.URL, "-expect", "lost==0", "-try=false")
 }
 
 // TestNchan: nginx with Debian's module, and the configuration of the page.
