@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"github.com/spatehub/spate/loadtest/internal/config"
-	"github.com/spatehub/spate/loadtest/internal/live"
-	outputs "github.com/spatehub/spate/loadtest/internal/output"
 	"github.com/spatehub/spate/loadtest/internal/report"
 	"github.com/spatehub/spate/loadtest/internal/run"
 	"github.com/spatehub/spate/loadtest/internal/stats"
@@ -19,33 +17,33 @@ import (
 // watch makes everything that is told of each interval. stop ends it; with an error,
 // that of a run that did not start, it leaves no files, and returns that error.
 func (o *output) watch(c *config.Config, stderr io.Writer) (w run.Watch, stop func(error) error, err error) {
-	lines, err := outputs.NewLines(o.csv, o.jsonl)
+	perInterval, err := newLines(o.csv, o.jsonl)
 	if err != nil {
 		return nil, nil, err
 	}
-	metrics := outputs.NewMetrics()
+	m := newMetrics()
 	unlisten := func() error { return nil }
 	if o.listen != "" {
-		at, end, err := metrics.Serve(o.listen)
+		at, end, err := m.serve(o.listen)
 		if err != nil {
-			return nil, nil, errors.Join(err, lines.Close())
+			return nil, nil, errors.Join(err, perInterval.close())
 		}
 		fmt.Fprintf(stderr, "metrics at http://%s/metrics\n", at)
 		unlisten = end
 	}
-	var view *live.View
+	var v *view
 	if !o.quiet {
-		view = live.New(stderr, c)
+		v = newView(stderr, c)
 	}
 	w = func(p report.Point, s *stats.Stats) {
-		lines.Point(p)
-		metrics.Update(p, s)
-		if view != nil {
-			view.Point(p, s)
+		perInterval.point(p)
+		m.update(p, s)
+		if v != nil {
+			v.point(p, s)
 		}
 	}
 	return w, func(failed error) error {
-		err := errors.Join(lines.Close(), unlisten())
+		err := errors.Join(perInterval.close(), unlisten())
 		if failed != nil {
 			for _, name := range []string{o.csv, o.jsonl} {
 				if name != "" {
@@ -54,7 +52,7 @@ func (o *output) watch(c *config.Config, stderr io.Writer) (w run.Watch, stop fu
 			}
 			return errors.Join(failed, err)
 		}
-		return errors.Join(err, writeFile(o.om, metrics.Write))
+		return errors.Join(err, writeFile(o.om, m.write))
 	}, nil
 }
 

@@ -1,4 +1,4 @@
-package output
+package cli
 
 import (
 	"context"
@@ -20,8 +20,8 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/stats"
 )
 
-// Metrics are a run's figures so far, as a collector of Prometheus.
-type Metrics struct {
+// metrics are a run's figures so far, as a collector of Prometheus.
+type metrics struct {
 	registry *prometheus.Registry
 	mu       struct {
 		sync.Mutex
@@ -39,15 +39,15 @@ type summary struct {
 	quantiles map[float64]float64
 }
 
-// NewMetrics returns the metrics of a run that has not begun.
-func NewMetrics() *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry()}
+// newMetrics returns the metrics of a run that has not begun.
+func newMetrics() *metrics {
+	m := &metrics{registry: prometheus.NewRegistry()}
 	m.registry.MustRegister(m)
 	return m
 }
 
-// Update takes in the figures at the end of an interval.
-func (m *Metrics) Update(p report.Point, s *stats.Stats) {
+// update takes in the figures at the end of an interval.
+func (m *metrics) update(p report.Point, s *stats.Stats) {
 	times := map[string]summary{}
 	for name, h := range map[string]*hist.Hist{
 		"latency": &s.Latency, "connect": &s.Connect, "first_byte": &s.TTFB, "resume": &s.Resume, "first_event": &s.First, "gap": &s.Gap,
@@ -68,10 +68,10 @@ func (m *Metrics) Update(p report.Point, s *stats.Stats) {
 }
 
 // Describe implements prometheus.Collector: the metrics are not known beforehand.
-func (m *Metrics) Describe(chan<- *prometheus.Desc) {}
+func (m *metrics) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.
-func (m *Metrics) Collect(out chan<- prometheus.Metric) {
+func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c, p := &m.mu.counters, &m.mu.point
@@ -124,9 +124,9 @@ func constant(t prometheus.ValueType, name, help string, v float64) prometheus.M
 	return prometheus.MustNewConstMetric(desc(name, help), t, v)
 }
 
-// Serve answers GET /metrics at addr until the returned function is called. It tells
+// serve answers GET /metrics at addr until the returned function is called. It tells
 // the address, for a port of 0.
-func (m *Metrics) Serve(addr string) (at string, stop func() error, err error) {
+func (m *metrics) serve(addr string) (at string, stop func() error, err error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return "", nil, fmt.Errorf("-metrics-listen: %w", err)
@@ -148,8 +148,8 @@ func (m *Metrics) Serve(addr string) (at string, stop func() error, err error) {
 	}, nil
 }
 
-// Write writes the metrics in OpenMetrics' text format.
-func (m *Metrics) Write(w io.Writer) error {
+// write writes the metrics in OpenMetrics' text format.
+func (m *metrics) write(w io.Writer) error {
 	families, err := m.registry.Gather()
 	if err != nil {
 		return err

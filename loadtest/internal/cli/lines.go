@@ -1,6 +1,4 @@
-// Package output writes a run's figures while it goes on, for other programs: a line
-// for each interval, and metrics in Prometheus' formats.
-package output
+package cli
 
 import (
 	"encoding/csv"
@@ -15,16 +13,16 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/report"
 )
 
-// Lines writes each interval as a line. It is for one goroutine at a time.
-type Lines struct {
+// lines writes each interval as a line, for other programs. It is for one goroutine at a time.
+type lines struct {
 	files []*os.File
 	write []func(p report.Point) error
 	err   error // the first
 }
 
-// NewLines creates the files that have a name: CSV with a head, and JSON lines.
-func NewLines(csvName, jsonName string) (*Lines, error) {
-	l := &Lines{}
+// newLines creates the files that have a name: CSV with a head, and JSON lines.
+func newLines(csvName, jsonName string) (*lines, error) {
+	l := &lines{}
 	for _, x := range []struct {
 		name string
 		make func(w io.Writer) func(p report.Point) error
@@ -34,7 +32,7 @@ func NewLines(csvName, jsonName string) (*Lines, error) {
 		}
 		f, err := os.Create(x.name)
 		if err != nil {
-			return nil, errors.Join(err, l.Close())
+			return nil, errors.Join(err, l.close())
 		}
 		l.files = append(l.files, f)
 		l.write = append(l.write, x.make(f))
@@ -42,8 +40,8 @@ func NewLines(csvName, jsonName string) (*Lines, error) {
 	return l, nil
 }
 
-// Point writes one interval.
-func (l *Lines) Point(p report.Point) {
+// point writes one interval.
+func (l *lines) point(p report.Point) {
 	for _, w := range l.write {
 		if err := w(p); err != nil && l.err == nil {
 			l.err = err
@@ -51,8 +49,8 @@ func (l *Lines) Point(p report.Point) {
 	}
 }
 
-// Close closes the files and returns the first error of all.
-func (l *Lines) Close() error {
+// close closes the files and returns the first error of all.
+func (l *lines) close() error {
 	for _, f := range l.files {
 		if err := f.Close(); err != nil && l.err == nil {
 			l.err = err
