@@ -23,6 +23,7 @@ type Hostile struct {
 		sync.Mutex
 		log   []pushed
 		users map[string]*reader
+		busy  int // connections that have something to send
 		truth Hostilities
 		wake  chan struct{} // closed, and replaced, when log grows
 	}
@@ -132,6 +133,8 @@ func (h *Hostile) stream(w http.ResponseWriter, r *http.Request) {
 	}
 	h.mu.Unlock()
 
+	h.working(1)
+	defer func() { h.working(-1) }()
 	done := c.open(w, r)
 	if done == nil {
 		return
@@ -146,12 +149,37 @@ func (h *Hostile) stream(w http.ResponseWriter, r *http.Request) {
 			}
 			at++
 		}
+		if at < h.pushed() {
+			continue
+		}
+		h.working(-1)
 		select {
 		case <-wake:
+			h.working(1)
 		case <-done:
+			h.working(1)
 			return
 		}
 	}
+}
+
+func (h *Hostile) working(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.mu.busy += n
+}
+
+func (h *Hostile) pushed() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.mu.log)
+}
+
+// Busy reports whether a connection still has something to send.
+func (h *Hostile) Busy() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.mu.busy > 0
 }
 
 // resumeAt is where a stream goes on that wants to from at: there, too early, too
