@@ -85,7 +85,7 @@ func (l *loop) run() {
 	events := make([]unix.EpollEvent, batch)
 	l.since = l.now()
 	for !l.stopped {
-		n, err := unix.EpollWait(l.ep, events, 0)
+		n, err := eventsNow(l.ep, events)
 		if n == 0 {
 			from := l.now()
 			n, err = unix.EpollWait(l.ep, events, l.timeout(from))

@@ -151,7 +151,7 @@ func (l *loop) watch(j int, s *stream, events uint32) {
 
 // read takes what the connection has, up to the size of into.
 func (l *loop) read(j int, s *stream, into []byte) {
-	n, err := unix.Read(int(s.fd), into)
+	n, err := readNow(int(s.fd), into)
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		return
