@@ -38,7 +38,7 @@ max_busy: 0
 stages:
   - {name: warm, for: 200ms, streams: 4, rate: 50/s}
   - {name: rush, for: 0s, streams: 12, rate: 200/s}
-  - {for: 300ms}
+  - {for: 1s}
   - {name: night, for: 0s, streams: 2, rate: 20/s}
   - {for: 200ms}
 storms: [250ms:50%]
@@ -65,9 +65,9 @@ html: `+filepath.Join(dir, "page.html")+`
 	r, err := report.Read(filepath.Join(dir, "r.json"))
 	require.NoError(t, err)
 	require.Equal(t, "evening", r.Name)
-	require.EqualValues(t, 10+60+4, r.Published.Events, "the rates of the stages")
+	require.EqualValues(t, 10+200+4, r.Published.Events, "the rates of the stages")
 	require.EqualValues(t, 12, r.Streams.Peak)
-	require.Equal(t, 700_000_000, int(r.Config.Duration))
+	require.Equal(t, 1_400_000_000, int(r.Config.Duration))
 	require.Zero(t, r.Streams.NeverOpen)
 	require.Zero(t, r.Streams.Offline, "streams that a stage has closed are not missed")
 	require.Len(t, r.Groups, 2)

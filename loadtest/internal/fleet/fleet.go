@@ -9,6 +9,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spatehub/spate/loadtest/internal/adapter"
@@ -123,7 +124,10 @@ type Local struct {
 	cancel context.CancelFunc
 	quiet  context.CancelFunc
 	sleep  *clock.Sleeper // of arrivals
+	missed atomic.Int64   // arrivals given up since the last Collect; nothing else is published by it
 	wg     sync.WaitGroup
+
+	scheduled sync.WaitGroup // the goroutine of arrivals
 }
 
 // NewLocal takes over tr.
@@ -209,6 +213,7 @@ func (f *Local) Collect() (*stats.Stats, error) {
 	s := &stats.Stats{}
 	f.tr.Collect(s)
 	f.lag.Collect(&s.Lag)
+	s.Unstarted += f.missed.Swap(0)
 	return s, nil
 }
 
@@ -222,7 +227,7 @@ func (f *Local) Measure(begin, from int64) error {
 		if err != nil {
 			return err
 		}
-		f.wg.Go(func() { f.arrivals(ctx, p, begin) })
+		f.scheduled.Go(func() { f.arrivals(ctx, p, begin) })
 	}
 	for g := -1; g < len(f.part.Config.Groups); g++ {
 		if f.part.Config.Behaviour(g).Churn > 0 {
@@ -254,7 +259,11 @@ func (f *Local) arrivals(ctx context.Context, p pacer.Pacer, begin int64) {
 		}
 		due := begin + int64(at)
 		if wait := due - f.clock.Now(); wait > 0 && f.sleep.Sleep(ctx, time.Duration(wait)) != nil || ctx.Err() != nil {
-			return
+			if due > f.clock.Now() {
+				return
+			}
+			f.missed.Add(1) // due before the end, and this process did not get round to it
+			continue
 		}
 		f.tr.Arrive(due)
 	}
@@ -304,6 +313,7 @@ func (f *Local) storms(ctx context.Context, begin int64) {
 func (f *Local) Quiet() error {
 	f.part.Env.Quiet.Store(true)
 	f.quiet()
+	f.scheduled.Wait() // so that every arrival is counted when all is collected
 	return nil
 }
 
@@ -364,6 +374,7 @@ func (f *Local) standing(s *session.Session, now int64, final *stats.Final) {
 func (f *Local) Close() error {
 	f.cancel()
 	f.wg.Wait()
+	f.scheduled.Wait()
 	f.tr.Close()
 	return errors.Join(f.sleep.Close(), f.lag.Close())
 }
