@@ -14,6 +14,8 @@ BENCH      ?= .
 BENCHPKG   ?= ./...
 BENCHCOUNT ?= 6
 BENCHTIME  ?= 1s
+# Percent by which bench-compare lets a figure become worse; empty = it only shows.
+MAX        ?=
 # SHORT=1 makes bench-peers smaller: about four minutes instead of a quarter of an hour.
 SHORT      ?=
 # Kill rounds of `make torture`, and how often it repeats the random tests, each time with another seed.
@@ -96,9 +98,9 @@ bench: ## Benchmarks into bin/bench.txt, for benchstat (BENCH, BENCHPKG, BENCHCO
 	@$(TOOLS) benchstat bin/bench.txt
 
 .PHONY: bench-compare
-bench-compare: ## Compare the benchmarks of BASE=<rev> with those of the working tree, interleaved
-	@test -n "$(BASE)" || { echo "usage: make bench-compare BASE=<rev> [BENCH=regexp] [BENCHPKG=./wire] [BENCHCOUNT=6]" >&2; exit 2; }
-	GO=$(GO) scripts/bench-compare.sh '$(BASE)' '$(BENCHPKG)' '$(BENCH)' '$(BENCHCOUNT)' '$(BENCHTIME)'
+bench-compare: ## Compare the benchmarks of BASE=<rev> with those of the working tree, interleaved (MAX=5: fail beyond 5 % worse)
+	@test -n "$(BASE)" || { echo "usage: make bench-compare BASE=<rev> [BENCH=regexp] [BENCHPKG=./wire] [BENCHCOUNT=6] [MAX=5]" >&2; exit 2; }
+	GO=$(GO) scripts/bench-compare.sh '$(BASE)' '$(BENCHPKG)' '$(BENCH)' '$(BENCHCOUNT)' '$(BENCHTIME)' '$(MAX)'
 
 .PHONY: bench-peers
 bench-peers: ## The same work on other Go SSE libraries, as tables into docs/benchmarks.md (SHORT=1, ARGS='-works flat')
