@@ -32,12 +32,16 @@ type catchup struct {
 // resume, the pages in memory are these and the cache's.
 const maxOpen = 64
 
-func newCatchup(h *Hub, pool *ants.Pool, readers int) *catchup {
-	c := &catchup{hub: h, pool: pool, max: readers}
+// newCatchup returns one that reads nothing until it begins.
+func newCatchup(h *Hub) *catchup {
+	c := &catchup{hub: h}
 	c.querier, _ = h.log.(persist.Querier)
 	c.read = c.reader
 	return c
 }
+
+// begin lets so many readers work. Before anybody asks.
+func (c *catchup) begin(pool *ants.Pool, readers int) { c.pool, c.max = pool, readers }
 
 // ask queues a client's next reading. The reader answers with attendPage.
 func (c *catchup) ask(h *history) {
