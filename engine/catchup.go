@@ -54,8 +54,9 @@ const (
 	cheapRun = 4
 )
 
-func newCatchup(h *Hub, pool *ants.Pool, readers int) *catchup {
-	c := &catchup{hub: h, pool: pool, max: readers}
+// newCatchup returns one that reads nothing until it begins.
+func newCatchup(h *Hub) *catchup {
+	c := &catchup{hub: h}
 	c.querier, _ = h.log.(persist.Querier)
 	return c
 }
@@ -83,6 +84,8 @@ func (seg *segment) cost() uint64 {
 	}
 	return uint64(n / 16)
 }
+// begin lets so many readers work. Before anybody asks.
+func (c *catchup) begin(pool *ants.Pool, readers int) { c.pool, c.max = pool, readers }
 
 // ask queues a client's next reading. The reader answers with attendPage.
 func (c *catchup) ask(h *history) {

@@ -6,14 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spatehub/spate/persist"
-	"github.com/spatehub/spate/ringbuf"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -87,28 +85,22 @@ func newModelWorld(setup modelSetup) *modelWorld {
 	cfg := newConfig(opts)
 	cfg.immediate, cfg.resend = setup.immediate, !setup.noResend
 	w := &modelWorld{modelSetup: setup, events: map[position]modelEvent{}, newest: map[string]uint64{}}
-	h := &Hub{cfg: cfg, seed: maphash.MakeSeed(), origin: point{id: modelStart}, wakeStep: 1, period: tickPeriod(cfg), tryTicks: 1}
-	h.ctx, h.cancel = context.WithCancel(context.Background())
-	h.ring = ringbuf.NewRing(cfg.buffer, 0, func(_ uint64, e *entry) {
-		h.frames.held.Add(-int64(len(e.buf.B)))
-		e.release(&h.frames)
-	}, ringbuf.WithNumber(modelStart))
-	h.notices = newNotices(h)
-	if w.given = modelStart; setup.follows {
-		h.follow = newFollower(nil, h.origin)
-		h.follow.from.Store(modelStart)
+	if setup.follows {
+		cfg.assign = func(context.Context, []string, []*wire.Event) ([]uint64, error) { panic("nobody pushes") }
 	}
+	var log persist.Log
 	if setup.log {
 		w.log = &modelLog{}
-		h.log = w.log
+		log = w.log
 		if setup.indexed {
-			h.log = modelQuerier{w.log}
+			log = modelQuerier{w.log}
 		}
-		h.journal = &journal{hub: h, log: h.log, done: h.ring.NewReader()}
 	}
-	h.makeShards()
-	h.sched = newScheduler(nil, 1, 0) // starts nobody
-	h.catchup = newCatchup(h, nil, 0) // neither
+	h := buildHub(cfg, log, modelStart)
+	h.wakeStep, h.tryTicks = 1, 1
+	if w.given = modelStart; setup.follows {
+		h.follow.from.Store(modelStart)
+	}
 	w.h, w.s = h, h.shards[0]
 	w.from = modelStart
 	for range setup.old {
@@ -272,17 +264,18 @@ func (w *modelWorld) append(fails bool) bool {
 	if j == nil || w.run != nil {
 		return false
 	}
-	from, to, ok := j.done.TryNext(16)
+	from, to, ok := j.intake.TryNext(16)
 	if !ok {
 		return false
 	}
 	w.run, w.runErr = &journalRun{from: position(from), to: position(to)}, nil
 	j.fill(w.run)
+	if fails && w.immediate {
+		w.run = nil
+		return false // connections may have it all the same
+	}
+	j.intake.Advance(to)
 	if fails {
-		if w.immediate {
-			w.run = nil
-			return false // connections may have it all the same
-		}
 		w.runErr = errModelLog
 		for seq := w.run.from; seq <= w.run.to; seq++ {
 			if e := w.events[seq]; !e.ephemeral {
