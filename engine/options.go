@@ -20,7 +20,7 @@ const (
 	maxWorkers     = 1 << 16
 	maxShards      = 64
 
-	defaultRingBytes   = 64 << 20
+	defaultRingBytes   = 16 << 20
 	defaultQueueBytes  = 1 << 20
 	defaultMaxEvent    = wire.DefaultMaxEventSize
 	defaultHeartbeat   = 15 * time.Second
