@@ -81,6 +81,21 @@ func (p *Log) CountKeys(kind byte) (n int) {
 	return n
 }
 
+// Torn reports whether a manifest is damaged before its end.
+func Torn(manifest []byte) bool { return torn(manifest) }
+
+// MarkSize is the size of a mark.
+const MarkSize = markSize
+
+// MarkPoints returns the IDs in a mark, oldest first.
+func MarkPoints(file []byte) (ids []uint64) {
+	points, _ := parseMark(file)
+	for _, p := range points {
+		ids = append(ids, p.id)
+	}
+	return ids
+}
+
 // ChunkRecords returns how many records the largest chunk has.
 func (p *Log) ChunkRecords() (n int) {
 	for i := range p.mu.chunks {
