@@ -28,6 +28,9 @@ func (p *Log) Settle() { p.work() }
 // WithFlushDelay sets how long range deletes stay in memory.
 func WithFlushDelay(d time.Duration) Option { return func(c *config) { c.flushDelay = d } }
 
+// WithMaxFloors sets how many floors of topics are remembered.
+func WithMaxFloors(n int) Option { return func(c *config) { c.maxFloors = n } }
+
 // WithMemTable sets the size of a memtable, and with that of the write-ahead logs.
 func WithMemTable(n uint64) Option { return func(c *config) { c.memTable = n } }
 
