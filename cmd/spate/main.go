@@ -32,6 +32,7 @@ type streams struct {
 	in       io.Reader
 	out, err io.Writer
 	env      func(name string) (string, bool)
+	environ  func() []string  // all of it, as os.Environ; nil: not known
 	signals  <-chan os.Signal // interrupts and terminations, in the order they came
 }
 
@@ -55,7 +56,7 @@ func commands() []command {
 func main() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	os.Exit(run(os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv, signals: signals}))
+	os.Exit(run(os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv, environ: os.Environ, signals: signals}))
 }
 
 // run runs one command line and returns the exit code.
@@ -74,6 +75,9 @@ func run(args []string, s streams) int {
 	}
 	for _, c := range commands() {
 		if c.name == name {
+			if err := checkEnvironment(s); err != nil {
+				return report(s, c, err)
+			}
 			return report(s, c, c.run(context.Background(), s, args))
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/wire"
 )
 
 // Handler serves the hub's events to GET requests. identify says who the client
@@ -48,17 +49,18 @@ func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 	var sub engine.Subscription
 	if refusal == nil {
 		sub, refusal = c.subscription(wishes, uid, topics)
+		sub.Source = c.source(r)
 	}
 	var seat *engine.Seat
 	if refusal == nil {
 		seat, refusal = c.admit(r, hub, wishes, sub)
 	}
 	if refusal != nil {
-		writeError(w, refusal)
+		c.refuse(w, r, refusal)
 		return false
 	}
 	if r.Method == http.MethodHead {
-		c.setHead(w.Header(), r)
+		c.setHead(w.Header())
 		w.WriteHeader(http.StatusOK)
 		return true
 	}
@@ -68,6 +70,18 @@ func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 	}
 	c.begin(w, r, hub, seat)
 	return true
+}
+
+// refuse answers with e. Where it may become true later, and WithLater is set, the
+// answer is a stream that ends at once.
+func (c *config) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
+	if e.Status != http.StatusServiceUnavailable || c.later <= 0 || r.Method != http.MethodGet {
+		writeError(w, e)
+		return
+	}
+	c.setHead(w.Header())
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(wire.AppendRetry(wire.AppendComment(nil, e.Message), c.later)) // the peer is gone: nobody to tell
 }
 
 // begin sends the head and streams, over the socket itself where it can.

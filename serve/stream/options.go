@@ -21,8 +21,11 @@ type config struct {
 	conflate  bool
 	refuseGap bool
 	portable  bool
+	source    func(*http.Request) string
 	maxConns  int
 	maxTopics int
+	later     time.Duration
+	reserve   int // descriptors; see WithDescriptorReserve
 	context   func(*http.Request) context.Context
 }
 
@@ -34,7 +37,7 @@ const (
 )
 
 func newConfig(opts []Option) *config {
-	c := &config{retry: defaultRetry}
+	c := &config{retry: defaultRetry, source: addressOf}
 	for _, o := range opts {
 		if o != nil {
 			o(c)
@@ -87,6 +90,19 @@ func WithConflation() Option { return func(c *config) { c.conflate = true } }
 // not reconnect after it.
 func WithRefuseGap() Option { return func(c *config) { c.refuseGap = true } }
 
+// WithSource says where a request comes from: connections of one source share
+// what the hub spends on reading history for clients that resume, whatever their
+// number. The default is the peer's address; behind a proxy that is the proxy's for
+// all, so that only users and connections are told apart: take the address from a
+// header then that the proxy sets.
+func WithSource(source func(*http.Request) string) Option {
+	return func(c *config) {
+		if source != nil {
+			c.source = source
+		}
+	}
+}
+
 // WithPortable writes through the http.ResponseWriter even where the socket
 // could be taken over. It costs a goroutine and some 10 KiB per connection;
 // it is for middleware that has to see the bytes, such as a compressor.
@@ -109,3 +125,9 @@ func WithMaxTopics(n int) Option { return func(c *config) { c.maxTopics = n } }
 func WithContext(fn func(*http.Request) context.Context) Option {
 	return func(c *config) { c.context = fn }
 }
+
+// WithLater answers what would be a 503 (the hub closes, too many connections, no
+// descriptors) by a 200 without events that ends at once and tells the client to
+// come back after d, in whole milliseconds. A browser's EventSource gives up for
+// good at any status but 200, and at 204. 0 or less is 503.
+func WithLater(d time.Duration) Option { return func(c *config) { c.later = d } }
