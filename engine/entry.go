@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math/bits"
 	"sync/atomic"
 
 	"github.com/spatehub/spate/wire"
@@ -80,12 +81,13 @@ func (e *entry) seal() {
 // frameRoom is what is kept free in front of an event's body.
 const frameRoom = chunkRoom + wire.IDHeadroom
 
-// forUser says whether uid is in a private entry's audience.
-func (e *entry) forUser(uid string) bool {
+// lookCost is what a look at whether the entry is for a client costs: in a crowd
+// the user is searched for.
+func (e *entry) lookCost() int {
 	if e.crowd == nil {
-		return e.one[0] == uid
+		return lookCost
 	}
-	return e.crowd.has(uid)
+	return lookCost + 16*bits.Len(uint(len(e.crowd.names)))
 }
 
 // audience returns the users as a log records them: nil for everyone.

@@ -25,10 +25,15 @@ func (s *shard) deliver(from, to position) position {
 // cut shortens the run from..to to what one fan-out takes. masked says whether
 // some event in it is not for everybody, some whether any concerns the shard.
 func (s *shard) cut(from, to position) (last position, masked, some bool) {
-	size := 0
+	size, marks := 0, 0
 	for seq := from; ; seq++ {
 		e := s.hub.slot(seq)
 		if !e.failed && e.mask&s.bit != 0 {
+			if e.crowd != nil {
+				if marks += markCost * e.crowd.in(s.id); marks > markBudget && some {
+					return seq - 1, masked, some
+				}
+			}
 			targeted := e.private || e.topic != ""
 			n := int(seq - from)
 			if targeted && n >= maskedBatch || masked && n >= maskedBatch {
@@ -48,13 +53,16 @@ func (s *shard) cut(from, to position) (last position, masked, some bool) {
 
 // fanOutAll sends a run of events that are all for everybody.
 func (s *shard) fanOutAll(from, to position) {
-	if len(s.clients) == 0 {
+	if len(s.clients) == s.only {
 		return
 	}
 	for f := range s.join {
 		s.join[f].reset()
 	}
 	for _, c := range s.clients {
+		if c.only {
+			continue
+		}
 		j := &s.join[c.form]
 		if j.len() == 0 {
 			s.joinAll(j, c.form, from, to)
@@ -67,7 +75,7 @@ func (s *shard) fanOutAll(from, to position) {
 func (s *shard) joinAll(j *joined, f Form, from, to position) {
 	for seq := from; ; seq++ {
 		if e := s.hub.slot(seq); !e.failed && e.mask&s.bit != 0 {
-			j.add(point{pos: seq}, e.in(f))
+			j.addEntry(seq, e, f)
 		}
 		if seq == to {
 			return
@@ -82,8 +90,14 @@ func (s *shard) fanOutMasked(from, to position) {
 	s.variant.reset()
 	if everybody != 0 {
 		for _, c := range s.clients {
-			s.offer(c, s.variantFor(from, variant{everybody | c.bits, c.form}))
-			c.bits = 0
+			marked := c.bits
+			if !c.only {
+				marked |= everybody
+			}
+			if marked != 0 {
+				s.offer(c, s.variantFor(from, variant{marked, c.form}))
+				c.bits = 0
+			}
 		}
 	} else {
 		for _, c := range s.touched {
@@ -144,7 +158,7 @@ func (s *shard) markCrowd(e *entry, bit uint64) {
 // entitled.
 func (s *shard) markUser(e *entry, uid string, bit uint64) (found bool) {
 	for c := s.users[uid]; c != nil; c = c.next {
-		if e.topic == "" || c.follows(e.topic) {
+		if c.wish().Takes(e.topic, true) {
 			s.touch(c, bit)
 			found = true
 		}
@@ -171,7 +185,7 @@ func (s *shard) variantFor(from position, v variant) *joined {
 	}
 	for m := v.bits; m != 0; m &= m - 1 {
 		seq := from + position(bits.TrailingZeros64(m))
-		j.add(point{pos: seq}, s.hub.slot(seq).in(v.form))
+		j.addEntry(seq, s.hub.slot(seq), v.form)
 	}
 	return j
 }
@@ -186,6 +200,7 @@ func (s *shard) offer(c *client, j *joined) {
 			s.n.pushed += uint64(j.len())
 			s.n.delivered += uint64(j.len())
 			c.wroteTick = s.tick
+			c.placed = c.placed || j.ids
 		} else {
 			s.stop(c, j, n, err)
 		}
@@ -198,10 +213,11 @@ func (s *shard) offer(c *client, j *joined) {
 // account lets the events that were not private know whether this shard had a
 // receiver; the last shard to say so settles those without any.
 func (s *shard) account(from, to position) {
+	s.cost += lookCost * int(to-from+1)
 	for seq := from; ; seq++ {
 		e := s.hub.slot(seq)
 		if !e.failed && !e.private {
-			got := len(s.clients) > 0
+			got := len(s.clients) > s.only
 			if e.topic != "" {
 				got = s.topics[e.topic] != nil
 			}

@@ -27,6 +27,7 @@ type Hub struct {
 	origin   point   // where the hub began: of no event, but a seat may tell it
 	began    eventID // the log's last ID then, 0 without one
 	pace     pace
+	follow   *follower // nil: this hub gives IDs
 	looks    looks
 	frames   framePool
 	shards   []*shard
@@ -95,6 +96,10 @@ func NewHub(opts ...HubOption) *Hub {
 	}
 	h.pace.begin(time.Now(), leastID(h.log))
 	h.origin = point{id: h.pace.first - 1}
+	if cfg.assign != nil {
+		h.origin.id = h.began
+		h.follow = newFollower(cfg.assign, h.origin)
+	}
 	h.ring = ringbuf.NewRing(cfg.buffer, uint64(h.origin.pos), func(_ uint64, e *entry) {
 		h.frames.held.Add(-e.held)
 		e.release(&h.frames)
@@ -116,8 +121,10 @@ func NewHub(opts ...HubOption) *Hub {
 	h.work.Add(1)
 	go h.runClock()
 	if h.journal != nil {
-		if err := h.journal.beginRun(); err != nil {
-			h.journal.note(err) // tried again with the first batch
+		if h.follow == nil {
+			if err := h.journal.beginRun(h.origin.id + 1); err != nil {
+				h.journal.note(err) // tried again with the first batch
+			}
 		}
 		h.journal.start()
 	}
@@ -218,6 +225,9 @@ func (h *Hub) LastID() uint64 { return uint64(h.latest().id) }
 
 // latest returns the position and the ID of what was claimed last.
 func (h *Hub) latest() point {
+	if h.follow != nil {
+		return h.follow.latest()
+	}
 	pos, id := h.ring.Last()
 	return point{position(pos), eventID(id)}
 }

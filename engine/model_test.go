@@ -75,6 +75,8 @@ var modelSetups = []modelSetup{
 	{name: "ring, resend off", noResend: true, old: 3, resumes: true},
 	{name: "log, unknown ID", log: true, unknown: true, old: 14, resumes: true},
 	{name: "ring, unknown ID", unknown: true, old: 3, resumes: true},
+	{name: "follows, index", follows: true, log: true, indexed: true, old: 14, resumes: true},
+	{name: "follows, ring", follows: true, old: 3, resumes: true},
 }
 
 // modelDepth is how many steps are explored. Each more takes about eight times
@@ -238,6 +240,6 @@ func (w *modelWorld) state() string {
 	for _, p := range w.h.catchup.cache.mu.order {
 		fmt.Fprint(&b, " page ", p.page.after, p.page.upTo, len(p.page.records))
 	}
-	fmt.Fprint(&b, " asked ", len(w.h.catchup.mu.queue), w.read != nil)
+	fmt.Fprint(&b, " asked ", w.h.catchup.mu.lanes[cheap].queue.size, w.read != nil)
 	return b.String()
 }

@@ -41,6 +41,7 @@ type modelSetup struct {
 	old       int // events in the log, or pushed, before the client comes
 	resumes   bool
 	noResend  bool // history is not served
+	follows   bool // IDs come from elsewhere, with holes
 	unknown   bool // the client comes with an ID that was never issued
 }
 
@@ -57,6 +58,7 @@ type modelWorld struct {
 	read   *history // a reader has its answer, and has not given it
 
 	events map[position]modelEvent
+	given  eventID // the last ID given by somebody else
 	client *client // that has taken its seat
 	sink   *modelSink
 	seat   *Seat // not yet taken
@@ -92,6 +94,10 @@ func newModelWorld(setup modelSetup) *modelWorld {
 		e.release(&h.frames)
 	}, ringbuf.WithNumber(modelStart))
 	h.notices = newNotices(h)
+	if w.given = modelStart; setup.follows {
+		h.follow = newFollower(nil, h.origin)
+		h.follow.from.Store(modelStart)
+	}
 	if setup.log {
 		w.log = &modelLog{}
 		h.log = w.log
@@ -163,20 +169,15 @@ var modelKinds = []string{"all", "me", "topic", "other", "fleeting", "all", "bot
 
 func modelKind(p position) string { return modelKinds[p%position(len(modelKinds))] }
 
-// next is the ID that the event has, or would have.
-func (e modelEvent) next() eventID {
-	if e.at.id++; !e.ephemeral {
-		e.at.id--
-	}
-	return e.at.id
-}
-
 // last is the position of the event published last.
 func (w *modelWorld) last() position { return position(w.h.ring.Claimed()) }
 
 // publish pushes n events, if the ring has room.
 func (w *modelWorld) publish(n int) bool {
 	next, logged := w.last()+1, 0
+	if w.follows {
+		return w.apply(n)
+	}
 	for p := next; p < next+position(n); p++ {
 		if modelKind(p) != "fleeting" {
 			logged++
@@ -186,45 +187,80 @@ func (w *modelWorld) publish(n int) bool {
 	if !ok {
 		return false
 	}
-	id := eventID(number)
-	for seq := position(first); seq < position(first)+position(n); seq++ {
-		kind := modelKind(seq)
-		e := &wire.Event{Data: strconv.Itoa(modelStart + int(seq))}
-		m := modelEvent{mine: true, at: point{seq, id}}
-		if kind == "fleeting" {
-			m.at.id--
-		} else {
-			id++
+	ids := numbering{prev: eventID(number) - 1}
+	for p := position(first); p < position(first)+position(n); p++ {
+		at := ids.prev + 1
+		if modelKind(p) == "fleeting" {
+			at = ids.prev
 		}
-		var uids []string
-		switch kind {
-		case "me":
-			uids = []string{"me"}
-		case "both":
-			uids = []string{"me", "you"}
-		case "other":
-			uids, m.mine = []string{"you"}, false
-		case "topic":
-			e.Topic = "t"
-		case "othertopic":
-			e.Topic, m.mine = "u", false
-		case "fleeting":
-			e.Ephemeral, m.ephemeral = true, true
-		}
-		if w.conflate && seq%3 != 0 {
-			e.Key = "k" + strconv.Itoa(int(seq%2))
-			m.key = fmt.Sprint(e.Topic, "/", e.Key, e.Ephemeral)
-		}
-		w.events[seq] = m
-		var load parcel
-		events := []*wire.Event{e}
-		bufs, err := w.h.pack(&load, nil, uids, events)
-		if err != nil {
-			w.fail("pack: %v", err)
+		if !w.fill(p, at, &ids) {
 			return false
 		}
-		w.h.frames.held.Add(load.held)
-		w.h.fillSlots(seq, m.next(), &load, bufs, events, nil)
+	}
+	w.h.ring.Publish(first, n)
+	return true
+}
+
+// fill puts the event of a position into its slot; at is its ID, or of an
+// ephemeral one that of those before it.
+func (w *modelWorld) fill(seq position, at eventID, ids *numbering) bool {
+	kind := modelKind(seq)
+	e := &wire.Event{Data: strconv.Itoa(modelStart + int(seq))}
+	m := modelEvent{mine: true, at: point{seq, at}}
+	var uids []string
+	switch kind {
+	case "me":
+		uids = []string{"me"}
+	case "both":
+		uids = []string{"me", "you"}
+	case "other":
+		uids, m.mine = []string{"you"}, false
+	case "topic":
+		e.Topic = "t"
+	case "othertopic":
+		e.Topic, m.mine = "u", false
+	case "fleeting":
+		e.Ephemeral, m.ephemeral = true, true
+	}
+	if w.conflate && seq%3 != 0 {
+		e.Key = "k" + strconv.Itoa(int(seq%2))
+		m.key = fmt.Sprint(e.Topic, "/", e.Key, e.Ephemeral)
+	}
+	w.events[seq] = m
+	var load parcel
+	events := []*wire.Event{e}
+	bufs, err := w.h.pack(&load, nil, uids, events)
+	if err != nil {
+		w.fail("pack: %v", err)
+		return false
+	}
+	w.h.frames.held.Add(load.held)
+	w.h.fillSlots(seq, ids, &load, bufs, events, nil)
+	return true
+}
+
+// apply is publish with IDs that come from elsewhere: one batch after the other is
+// kept, and one that was not comes again.
+func (w *modelWorld) apply(n int) bool {
+	if w.log != nil && position(w.h.journal.done.Cursor()) != w.last() {
+		return false
+	}
+	first, ok := w.h.ring.TryClaim(n)
+	if !ok {
+		return false
+	}
+	for p := position(first); p < position(first)+position(n); p++ {
+		ids := numbering{prev: w.given, given: []eventID{0}}
+		if modelKind(p) != "fleeting" {
+			w.given += 1 + eventID(p)%3
+			ids.given[0] = w.given
+		}
+		if !w.fill(p, w.given, &ids) {
+			return false
+		}
+	}
+	if w.log == nil {
+		w.h.follow.reach(point{position(first) + position(n) - 1, w.given})
 	}
 	w.h.ring.Publish(first, n)
 	return true
@@ -267,6 +303,9 @@ func (w *modelWorld) settle() bool {
 	}
 	w.h.journal.settle(w.run, w.runErr)
 	w.run = nil
+	if w.runErr != nil && w.follows {
+		w.given = w.h.committed()
+	}
 	return true
 }
 
@@ -289,12 +328,11 @@ func (w *modelWorld) flow() {
 // given.
 func (w *modelWorld) readPage(between func()) bool {
 	c := w.h.catchup
-	if w.read != nil || len(c.mu.queue) == 0 {
+	if w.read != nil || c.mu.lanes[cheap].queue.size == 0 {
 		return false
 	}
-	w.read = c.mu.queue[0]
-	c.mu.queue = c.mu.queue[1:]
-	c.mu.open++
+	w.read = c.mu.lanes[cheap].queue.pop()
+	c.mu.lanes[cheap].open++
 	if w.log != nil {
 		w.log.between = between
 	}
@@ -310,7 +348,7 @@ func (w *modelWorld) answer() bool {
 		return false
 	}
 	if !w.read.c.attend(attendPage) {
-		w.h.catchup.answered()
+		w.h.catchup.answered(w.read.c)
 	}
 	w.read = nil
 	return true
@@ -351,7 +389,7 @@ func (w *modelWorld) hangUp() {
 func (w *modelWorld) takeSeat() {
 	w.toldTo, w.lastSeq = 0, 0
 	for seq, e := range w.events { // what was told as lost may be there all the same
-		if !e.ephemeral && e.at.id == w.from {
+		if !e.ephemeral && !e.failed && e.at.id == w.from {
 			w.lastSeq = seq
 		}
 		if e.fate == 'g' && e.at.id > w.from {

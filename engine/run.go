@@ -78,12 +78,12 @@ func leastID(log persist.Log) eventID {
 }
 
 // beginRun tells the log of the hub's run, if it has not been told. Until it has,
-// it is given nothing.
-func (j *journal) beginRun() error {
+// it is given nothing. A follower's run begins with what it applies first.
+func (j *journal) beginRun(first eventID) error {
 	if j.runs == nil {
 		return nil
 	}
-	if err := j.runs.BeginRun(uint64(j.hub.origin.id) + 1); err != nil {
+	if err := j.runs.BeginRun(uint64(first)); err != nil {
 		return err
 	}
 	j.runs = nil

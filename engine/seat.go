@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"slices"
 	"strings"
 
@@ -39,7 +40,7 @@ func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.pos, c.id = b.at.pos, b.at.id
+	c.pos, c.id, c.placed = b.at.pos, b.at.id, b.resumes
 	if b.resumes || b.gap.told {
 		c.lag = &lag{resumes: b.resumes, gap: b.gap}
 		if b.resumes {
@@ -110,7 +111,7 @@ func (h *Hub) Subscribe(sub Subscription, sink Sink) (Subscriber, error) {
 
 // newClient makes the connection of a subscription, at no position yet.
 func (h *Hub) newClient(sub *Subscription) *client {
-	c := &client{uid: sub.UID, policy: sub.Policy, conflate: sub.Conflate}
+	c := &client{uid: sub.UID, policy: sub.Policy, conflate: sub.Conflate, only: sub.OnlyTopics}
 	if c.policy > PolicyDisconnect {
 		c.policy = PolicyDefault
 	}
@@ -120,8 +121,14 @@ func (h *Hub) newClient(sub *Subscription) *client {
 	c.node.Value = c
 	if sub.UID != "" {
 		c.shard = h.shards[h.shardOf(sub.UID)]
+		c.source = maphash.String(h.seed, "u"+sub.UID)
 	} else {
-		c.shard = h.shards[h.turn.Add(1)%uint64(len(h.shards))]
+		turn := h.turn.Add(1)
+		c.shard = h.shards[turn%uint64(len(h.shards))]
+		c.source = maphash.Comparable(h.seed, turn)
+	}
+	if sub.Source != "" {
+		c.source = maphash.String(h.seed, "s"+sub.Source)
 	}
 	if len(sub.Topics) > 0 {
 		names := sortedUnique(sub.Topics)
@@ -183,7 +190,7 @@ func (h *Hub) begin(ctx context.Context, sub *Subscription, s *shard) (b beginni
 			b.short = floor
 		}
 		return b, nil
-	} else if id == floor || id >= h.origin.id {
+	} else if id == floor || id >= h.wholeFrom() {
 		return b, nil // what retention removed last, or given out by this hub
 	}
 	return h.beginKnown(ctx, b)
@@ -198,7 +205,7 @@ func (h *Hub) beginKnown(ctx context.Context, b beginning) (beginning, error) {
 	if err != nil || known {
 		return b, err
 	}
-	to := h.origin.id
+	to := min(h.wholeFrom(), h.latest().id)
 	next, found, err := h.recordAfter(ctx, id)
 	if err != nil {
 		return b, err
@@ -211,6 +218,14 @@ func (h *Hub) beginKnown(ctx context.Context, b beginning) (beginning, error) {
 		b.at.id = to
 	}
 	return b, nil
+}
+
+// wholeFrom returns the ID after which this life of the hub has everything.
+func (h *Hub) wholeFrom() eventID {
+	if h.follow != nil {
+		return eventID(h.follow.from.Load())
+	}
+	return h.origin.id
 }
 
 // beginEarliest begins with all that is kept.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spatehub/spate/cmd/spate/internal/dashboard"
 	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/persist/pebblelog"
 	"github.com/spatehub/spate/serve"
 )
 
@@ -43,6 +44,9 @@ func routes(c *serveConfig, hub *engine.Hub, stats *statsSource) http.Handler {
 	mux.HandleFunc("GET /stats", stats.serveStats)
 	mux.Handle("GET /metrics", serve.MetricsHandler(hub))
 	mux.HandleFunc("GET /healthz", stats.serveHealth)
+	if l, onDisk := stats.log.(*pebblelog.Log); onDisk && c.backupDir != "" {
+		mux.HandleFunc("POST /backup", (&backups{dir: c.backupDir, log: l}).serveBackup)
+	}
 	return problems(mux)
 }
 

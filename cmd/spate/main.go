@@ -3,6 +3,7 @@
 //	spate serve --demo      start a hub on http://127.0.0.1:8080 and open its dashboard
 //	spate push 'hello'      push an event to everyone
 //	spate tail --topic cpu  print events as they come
+//	spate log check data    read all of a log and say what is damaged
 //
 // Every flag of `spate serve` can be given in the environment as well: --log-level is SPATE_LOG_LEVEL. A flag wins.
 // Exit codes: 0 done, 1 something failed, 2 wrong usage.
@@ -47,6 +48,7 @@ func commands() []command {
 		{"serve", "[flags]", "run the hub", runServe},
 		{"push", "[flags] [data|-]", "push an event to a hub and print its ID", runPush},
 		{"tail", "[flags]", "print a hub's events as they come", runTail},
+		{"log", "<command> ...", "check, back up, restore, repair, export or import a log", runLog},
 		{"version", "", "print the version", runVersion},
 	}
 }

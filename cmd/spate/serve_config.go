@@ -28,6 +28,7 @@ type serveConfig struct {
 	listen    string
 	data      string
 	memory    bool
+	backupDir string
 	noSync    bool
 	immediate bool
 	demo      bool
@@ -38,14 +39,14 @@ type serveConfig struct {
 	maxConns  int
 	reserve   int // descriptors
 	later     time.Duration
+	stall     time.Duration
+	drain     time.Duration
+	maxEvent  sizeValue
+	queue     sizeValue
+	buffer    int
+	policy    engine.Policy
 
 	userHeader string
-	stall      time.Duration
-	drain      time.Duration
-	maxEvent   sizeValue
-	queue      sizeValue
-	buffer     int
-	policy     engine.Policy
 
 	logLevel  slog.Level
 	logFormat string
@@ -62,6 +63,7 @@ func parseServe(s streams, args []string) (*serveConfig, error) {
 	fs.StringVar(&c.listen, "listen", defaultListen, "`address` to listen on; loopback only, as there is no authorization yet")
 	fs.StringVar(&c.data, "data", defaultData, "`folder` of the log")
 	fs.BoolVar(&c.memory, "memory", false, "keep events in memory alone: nothing survives a restart")
+	fs.StringVar(&c.backupDir, "backup-dir", "", "`folder` in which POST /backup and spate log backup --url make backups of the log (default none are made)")
 	fs.BoolVar(&c.noSync, "no-sync", false, "acknowledge before the disk has it, which follows within a tenth of a second: faster, and a crash may take the last events")
 	fs.BoolVar(&c.immediate, "immediate", false, "deliver before the log has it: lower latency, and a crash may take back what was delivered")
 	fs.Var(&age, "retain-age", "drop events older than this `duration`, such as 12h or 7d (0: keep)")
@@ -72,9 +74,9 @@ func parseServe(s streams, args []string) (*serveConfig, error) {
 	fs.Var((*ageValue)(&c.heartbeat), "heartbeat", "longest silence, as `time`, on a connection before it gets a comment (0: never)")
 	fs.Var((*ageValue)(&c.retry), "retry", "`time` a client shall wait before it reconnects (0: its own choice)")
 	fs.IntVar(&c.maxConns, "max-connections", 0, "answer 503 beyond this `number` of streams (0: no limit but the system's)")
+	fs.StringVar(&c.userHeader, "user-header", "", "take who a user is from this `header`, which a proxy sets, rather than from the query")
 	fs.IntVar(&c.reserve, "descriptor-reserve", 0, "answer 503 to streams while fewer than this `number` of descriptors is left: for the log and for pushes (0: half of the limit, at most 600; with --memory an eighth)")
 	fs.Var((*ageValue)(&c.later), "later", "answer streams that cannot be taken now by an empty one that tells clients to come back after this `time`, instead of 503, for which browsers give up (0: 503)")
-	fs.StringVar(&c.userHeader, "user-header", "", "take who a user is from this `header`, which a proxy sets, rather than from the query")
 	fs.Var((*ageValue)(&c.stall), "stall-timeout", "close a connection that takes no byte for this `time` (0: never)")
 	fs.Var((*ageValue)(&c.drain), "drain", "`time` given to connections to take what waits for them when the hub ends")
 	fs.Var(&c.maxEvent, "max-event-size", "largest event's `size`")
@@ -122,6 +124,8 @@ func (c *serveConfig) validate(fs *flagSet) error {
 		return usagef("--memory and --data %s contradict each other: give one of them", c.data)
 	case c.memory && c.noSync && fs.contradicts("no-sync", "memory"):
 		return usagef("--memory and --no-sync contradict each other: a log in memory is never synced; leave --no-sync out")
+	case c.backupDir != "" && c.memory:
+		return usagef("--backup-dir and --memory contradict each other: only a log on disk can be backed up")
 	case c.logFormat != "text" && c.logFormat != "json":
 		return usagef("--log-format %q: give text or json", c.logFormat)
 	case c.heartbeat > 0 && c.heartbeat < 100*time.Millisecond:

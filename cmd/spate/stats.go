@@ -64,6 +64,14 @@ type logStats struct {
 	Sync      bool           `json:"sync"`
 	Retention retentionStats `json:"retention"`
 	Error     string         `json:"error,omitempty"`
+	LostTail  *lostTailStats `json:"lost_tail,omitempty"`
+}
+
+// lostTailStats tells of acknowledged events that were missing at the end of the log when the hub started.
+type lostTailStats struct {
+	From    string `json:"from"`
+	To      string `json:"to"`
+	Records int64  `json:"records_at_least"`
 }
 
 // retentionStats is the retention in force.
@@ -119,6 +127,9 @@ func (src *statsSource) reply() statsReply {
 	}
 	if l.Err != nil {
 		r.Log.Error = l.Err.Error()
+	}
+	if t := l.LostTail; t.To != 0 {
+		r.Log.LostTail = &lostTailStats{strconv.FormatUint(t.From, 10), strconv.FormatUint(t.To, 10), t.Records}
 	}
 	return r
 }
