@@ -93,6 +93,10 @@ bench-compare: ## Compare the benchmarks of BASE=<rev> with those of the working
 bench-peers: ## The same work on other Go SSE libraries, as tables into docs/benchmarks.md (SHORT=1, ARGS='-works flat')
 	cd bench/peers && $(GO) run . $(if $(SHORT),-short) $(ARGS)
 
+.PHONY: loadtest-picture
+loadtest-picture: ## Run loadtest against a hub and make the picture of its report that the README shows; needs a Chromium
+	GO=$(GO) scripts/loadtest-picture.sh
+
 .PHONY: torture
 torture: ## Long crash tests: ROUNDS (50) times kill -9 under load, power cuts, failing disks, resume under fire
 	SPATE_KILL_ROUNDS=$(ROUNDS) $(GO) test -race -count=1 -timeout 0 -v -run '^TestKill$$' ./cmd/spate
