@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/engine"
-	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/persist/pebblelog"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -42,7 +42,7 @@ func BenchmarkAppend(b *testing.B) {
 
 // appendTurns lets all append, one round each for every op.
 func appendTurns(b *testing.B, sync bool, batch int, push func(*engine.Hub) (uint64, []time.Duration)) {
-	l, err := persist.Open(b.TempDir(), persist.WithSync(sync))
+	l, err := pebblelog.Open(b.TempDir(), pebblelog.WithSync(sync))
 	if err != nil {
 		b.Fatal(err)
 	}

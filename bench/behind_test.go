@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/spatehub/spate/engine"
-	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/persist/pebblelog"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -24,7 +24,7 @@ func (full) Close(error)               {}
 // pushes behindEvents events beside them, with one client that reads.
 func BenchmarkBehind(b *testing.B) {
 	b.Run(fmt.Sprintf("stalled=100/events=%d", behindEvents), func(b *testing.B) {
-		l, err := persist.Open(b.TempDir(), persist.WithSync(false))
+		l, err := pebblelog.Open(b.TempDir(), pebblelog.WithSync(false))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -64,6 +64,6 @@ func pushMany(b *testing.B, hub *engine.Hub, n int) {
 			b.Fatal(err)
 		}
 	}
-	id := hub.Position()
+	id := hub.LastID()
 	await(b, func() bool { return hub.Stats().LastEventID >= id })
 }

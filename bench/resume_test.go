@@ -13,6 +13,7 @@ import (
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/persist/pebblelog"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -63,14 +64,14 @@ func BenchmarkResume(b *testing.B) {
 	fillLog(b, dir)
 	procs := runtime.GOMAXPROCS(1)
 	defer runtime.GOMAXPROCS(procs)
-	l, err := persist.Open(dir)
+	l, err := pebblelog.Open(dir)
 	if err != nil {
 		b.Fatal(err)
 	}
 	hub := engine.NewHub(quiet(), engine.WithLog(l), engine.WithEnableResendEvents())
 	defer hub.Close()
 	const clients, events = 1000, 2000
-	last := uint64(firstEvent + logEvents - 1)
+	last := firstEvent + uint64(logEvents) - 1
 	b.Run(fmt.Sprintf("clients=%d/ranges=same", clients), func(b *testing.B) {
 		resume(b, hub, clients, func(int) (uint64, string) { return last - events, denseTopic })
 	})
@@ -86,7 +87,7 @@ func BenchmarkResume(b *testing.B) {
 // fillLog makes a log of logEvents events.
 func fillLog(b *testing.B, dir string) {
 	b.Helper()
-	l, err := persist.Open(dir, persist.WithSync(false))
+	l, err := pebblelog.Open(dir, pebblelog.WithSync(false))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -167,13 +168,13 @@ func BenchmarkReopen(b *testing.B) {
 	fillLog(b, dir)
 	b.Run("log="+strconv.Itoa(logEvents), func(b *testing.B) {
 		for b.Loop() {
-			l, err := persist.Open(dir)
+			l, err := pebblelog.Open(dir)
 			if err != nil {
 				b.Fatal(err)
 			}
 			hub := engine.NewHub(quiet(), engine.WithLog(l))
-			if hub.Position() < firstEvent {
-				b.Fatalf("the hub continues at %d", hub.Position())
+			if hub.LastID() < firstEvent {
+				b.Fatalf("the hub continues at %d", hub.LastID())
 			}
 			b.StopTimer()
 			hub.Close()

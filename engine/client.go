@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"hash/maphash"
 	"sort"
 	"sync/atomic"
 
@@ -27,6 +28,7 @@ const (
 	attendHangup
 	attendPage
 	attendMore
+	attendExpire
 	attendClosed // set for good once closed, so that nothing is queued again
 )
 
@@ -45,7 +47,10 @@ type client struct {
 	state     clientState
 	policy    Policy
 	conflate  bool
-	blocked   bool // the sink is full; the shard waits for Writable
+	only      bool  // wants nothing that is for everybody
+	blocked   bool  // the sink is full; the shard waits for Writable
+	reads     uint8 // the lane of its request for history; under catchup's lock
+	placed    bool  // knows an ID to resume after: its own, or an event's
 
 	// flags collects what the shard shall look at. Whoever turns it from 0 puts
 	// node into the mailbox; the shard takes all bits with one Swap.
@@ -53,21 +58,27 @@ type client struct {
 
 	index    int32  // in shard.clients
 	stallFor uint32 // ticks without a byte taken after which it is closed; 0: never
+	form     Form
 	node     ringbuf.Node[*client]
 	shard    *shard
 	uid      string
+	source   uint64  // whom it shares its turns at the log with: a hash of Subscription.Source
 	next     *client // further connection of the same user in this shard
 	topics   []topicRef
 	lag      *lag
 
 	// rest is what must be sent before anything else: the remainder of a frame
 	// that was sent in part, a gap event, a disconnect event, a heartbeat.
-	rest    *bytebufferpool.ByteBuffer
-	restSeq uint64 // the event that counts when rest is sent; 0: none
+	rest *bytebufferpool.ByteBuffer
 
 	// pos: every event ≤ pos is sent, or accounted otherwise. Of no meaning
-	// while live, when the shard's own position holds.
-	pos uint64
+	// while live, when the shard's own position holds. While behind, it is the
+	// position that the client had in the window before, and id counts.
+	pos position
+
+	// id, while new or behind: every event with an ID ≤ id is sent, or accounted
+	// otherwise.
+	id eventID
 
 	// hangupErr is set at most once by the transport before it raises
 	// attendHangup, whose swap publishes it to the shard.
@@ -76,14 +87,14 @@ type client struct {
 
 // lag is the state of a client that is not live.
 type lag struct {
-	base uint64 // events ≤ base were pushed before the connection joined: resent, not delivered
-	seen uint64 // events ≤ seen are counted as pushed
+	base point // events ≤ base were pushed before the connection joined: resent, not delivered
+	seen point // events ≤ seen are counted as pushed
 
 	// fleeting: ephemeral events ≤ fleeting are not resent. A client that
 	// resumes may have had them, and could not tell.
 	//
 	// Invariant: fleeting ≤ base.
-	fleeting uint64
+	fleeting position
 
 	queued      int // events counted as pushed, but not yet as anything else
 	queuedBytes int
@@ -92,11 +103,13 @@ type lag struct {
 	stuck     bool   // a byte was offered since, and not taken: the time until now is the peer's
 	index     int32  // in shard.laggards
 
-	gapFrom, gapTo uint64 // history in (gapFrom, gapTo] is lost and not yet told
-	gapName        string // what the client sent where it is no ID at all
-	gap            bool
+	// restOf is the event that counts when the client's rest is sent.
+	restOf  point
+	restSet bool
 
-	resumes bool // came with a Last-Event-ID
+	gap gap // not yet told
+
+	resumes bool // reads history first
 	retry   retryState
 	history *history // reading the log
 	leave   leave    // while leaving
@@ -133,23 +146,11 @@ func (c *client) attend(flag uint32) bool {
 	}
 }
 
-// follows says whether the client subscribed to the topic.
-func (c *client) follows(name string) bool {
-	i := c.topicIndex(name)
-	return i < len(c.topics) && c.topics[i].topic.name == name
-}
+// fairUser tells the users of a source apart.
+func (c *client) fairUser() uint64 { return maphash.String(c.shard.hub.seed, c.uid) }
 
 // topicIndex returns the place of the topic among the client's, which are
 // sorted by name, or where it would be.
 func (c *client) topicIndex(name string) int {
 	return sort.Search(len(c.topics), func(i int) bool { return c.topics[i].topic.name >= name })
-}
-
-// wants is the one audience filter for ring entries. persist.Record.For is its
-// twin for records of the log.
-func (c *client) wants(e *entry) bool {
-	if e.private && (c.uid == "" || !e.forUser(c.uid)) {
-		return false
-	}
-	return e.topic == "" || c.follows(e.topic)
 }

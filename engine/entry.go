@@ -1,7 +1,7 @@
 package engine
 
 import (
-	"slices"
+	"math/bits"
 	"sync/atomic"
 
 	"github.com/spatehub/spate/wire"
@@ -13,13 +13,19 @@ import (
 // everybody else only reads, until the ring releases the slot. There is no
 // reference count: a reader that may still look at a slot holds it.
 type entry struct {
-	buf *bytebufferpool.ByteBuffer // frame with its ID; owned by the slot
-	off int                        // where the frame starts in buf
+	buf   *bytebufferpool.ByteBuffer // frame with its ID, as a chunk; owned by the slot
+	off   int                        // where the frame starts in buf
+	chunk int                        // where its chunk starts in buf; it ends with buf
+
+	id   eventID // 0: ephemeral, not for the log
+	prev eventID // the highest ID before this event
 
 	one   [1]string // the audience's only user
-	users []string  // the audience's users where there are several, sorted, without duplicates
+	crowd *crowd    // the audience where there are several
 	topic string
 	key   string
+
+	held int64 // bytes that the hub counts for the slot: see parcel.heldBy
 
 	mask uint64 // shards that may have receivers, by bit
 
@@ -27,10 +33,13 @@ type entry struct {
 	// the slot; atomic for Shutdown, which looks at slots it does not hold.
 	wait atomic.Pointer[commitWait]
 
-	private   bool // one or users is the audience
-	ephemeral bool // has no ID and is not logged
-	last      bool // last of its push: a journal batch ends only here
-	failed    bool // the log did not take it; set by the journal before it advances
+	private bool // one or crowd is the audience
+	last    bool // last of its push: a journal batch ends only here
+	failed  bool // the log did not take it; set by the journal before it advances
+
+	// lost is the copy for failure callbacks, where one was needed. A shard that
+	// holds the slot sets it; dead ones are replaced.
+	lost atomic.Pointer[lostEvent]
 
 	// tally collects, for an event that is not private, the verdict of the
 	// shards in mask: each subtracts one from the low half, and adds one to the
@@ -41,20 +50,44 @@ type entry struct {
 
 const tallyReceiver = 1 << 32
 
-// frame returns the event's bytes on the wire, valid while the slot is held.
-func (e *entry) frame() []byte { return e.buf.B[e.off:] }
+// ephemeral says whether the event has no ID and is not for the log.
+func (e *entry) ephemeral() bool { return e.id == 0 }
 
-// forUser says whether uid is in a private entry's audience.
-func (e *entry) forUser(uid string) bool {
-	if e.users == nil {
-		return e.one[0] == uid
+// upTo is the highest ID up to and with this event.
+func (e *entry) upTo() eventID { return max(e.id, e.prev) }
+
+// frame returns the event's plain frame, valid while the slot is held.
+func (e *entry) frame() []byte { return e.buf.B[e.off : len(e.buf.B)-len(wire.ChunkEnd)] }
+
+// in returns the event as a connection of the form gets it, valid while the
+// slot is held.
+func (e *entry) in(f Form) []byte {
+	if f == FormChunked {
+		return e.buf.B[e.chunk:]
 	}
-	for _, u := range e.users {
-		if u == uid {
-			return true
-		}
+	return e.frame()
+}
+
+// seal puts the event's ID, unless it has none, and the size of its chunk into
+// the room in front of its body.
+func (e *entry) seal() {
+	e.off = frameRoom
+	if !e.ephemeral() {
+		e.off = chunkRoom + wire.PutID(e.buf.B[chunkRoom:frameRoom], uint64(e.id))
 	}
-	return false
+	e.chunk = wire.PutChunk(e.buf.B, e.off, len(e.frame()))
+}
+
+// frameRoom is what is kept free in front of an event's body.
+const frameRoom = chunkRoom + wire.IDHeadroom
+
+// lookCost is what a look at whether the entry is for a client costs: in a crowd
+// the user is searched for.
+func (e *entry) lookCost() int {
+	if e.crowd == nil {
+		return lookCost
+	}
+	return lookCost + 16*bits.Len(uint(len(e.crowd.names)))
 }
 
 // audience returns the users as a log records them: nil for everyone.
@@ -62,28 +95,23 @@ func (e *entry) audience() []string {
 	if !e.private {
 		return nil
 	}
-	if e.users != nil {
-		return e.users
+	if e.crowd != nil {
+		return e.crowd.names
 	}
 	return e.one[:]
-}
-
-// event rebuilds the event from its frame, for a callback: the publisher's own
-// Event may have changed since.
-func (e *entry) event() *wire.Event {
-	ev := decodeFrame(e.frame())
-	// The audience lies in the slot, which the callback outlives.
-	ev.Topic, ev.Key, ev.Users, ev.Ephemeral = e.topic, e.key, slices.Clone(e.audience()), e.ephemeral
-	return ev
 }
 
 // release gives the slot's buffer back and lets go of everything it refers to.
 func (e *entry) release(pool *framePool) {
 	pool.put(e.buf)
-	e.buf, e.users = nil, nil
+	e.buf, e.crowd, e.held = nil, nil, 0
 	if e.wait.Load() != nil {
 		e.wait.Store(nil)
 	}
+	if e.lost.Load() != nil {
+		e.lost.Store(nil)
+	}
 	e.one[0], e.topic, e.key = "", "", ""
-	e.mask, e.private, e.ephemeral, e.last, e.failed = 0, false, false, false, false
+	e.id, e.prev, e.mask = 0, 0, 0
+	e.private, e.last, e.failed = false, false, false
 }

@@ -11,12 +11,14 @@ import (
 // to come back for more.
 
 // DisconnectEvent is the type of the event by which the hub says why it ends a
-// connection. Its data is a Disconnect as JSON; it has no ID, and is the last
-// event of its stream.
-const DisconnectEvent = "disconnect"
+// connection. Its data is a Disconnect as JSON; it is the last event of its stream.
+// It has no ID, but to a connection that began live and has got no event: that one
+// learns by it where the stream stands, to resume from there.
+const DisconnectEvent = wire.DisconnectType
 
 // Disconnect is the data of a disconnect event. Reason is "overflow" for
-// ErrOverflow, "history" for ErrHistory, "closed" for ErrClosed.
+// ErrOverflow, "history" for ErrHistory, "closed" for ErrClosed, "expired" for
+// ErrExpired.
 type Disconnect struct {
 	Reason string `json:"reason"`
 }
@@ -26,33 +28,72 @@ type Disconnect struct {
 // where it is shorter.
 const farewellTime = 5 * time.Second
 
-// farewells are the disconnect events. An ending without one is not told: the
-// peer is gone, or takes no bytes.
-var farewells = [endings][]byte{
-	endOverflow: farewell("overflow"),
-	endHistory:  farewell("history"),
-	endClosed:   farewell("closed"),
+// farewells are the disconnect events, which end their streams. An ending
+// without one is not told: the peer is gone, or takes no bytes.
+var farewells = [endings]word{
+	endOverflow: farewell(endOverflow, 0),
+	endHistory:  farewell(endHistory, 0),
+	endClosed:   farewell(endClosed, 0),
+	endExpired:  farewell(endExpired, 0),
 }
 
-func farewell(reason string) []byte {
-	frame, err := wire.AppendEvent(nil, &wire.Event{Event: DisconnectEvent, Data: Disconnect{Reason: reason}})
-	if err != nil {
-		panic("engine: disconnect event: " + err.Error()) // a constant
+// reasonTold is the reason as the client reads it.
+func reasonTold(as ending) string {
+	switch as {
+	case endOverflow:
+		return "overflow"
+	case endHistory:
+		return "history"
+	case endClosed:
+		return "closed"
+	default:
+		return "expired"
 	}
-	return frame
+}
+
+// farewell makes a disconnect event, with an ID unless it is 0.
+func farewell(as ending, id eventID) word {
+	e := wire.Event{Event: DisconnectEvent, Data: Disconnect{Reason: reasonTold(as)}}
+	if id != 0 {
+		e.ID = wire.FormatID(uint64(id))
+	}
+	frame, err := wire.AppendEvent(nil, &e)
+	if err != nil {
+		panic("engine: disconnect event: " + err.Error()) // a constant, but for the number
+	}
+	return lastWord(frame)
+}
+
+// farewellWord is the disconnect event with an ID that was told last: when a hub
+// closes, it is the same for all.
+type farewellWord struct {
+	as   ending
+	id   eventID
+	word word
+}
+
+func (s *shard) farewell(as ending, id eventID) word {
+	if id == 0 {
+		return farewells[as]
+	}
+	if w := &s.lastFarewell; w.id != id || w.as != as {
+		*w = farewellWord{as, id, farewell(as, id)}
+	}
+	return s.lastFarewell.word
 }
 
 // leave is the state of a client that is leaving.
 type leave struct {
 	reason error
-	until  uint32 // tick at which it is closed, whatever it has taken
-	told   bool   // the disconnect event is in rest, or sent
+	until  uint32  // tick at which it is closed, whatever it has taken
+	told   bool    // the disconnect event is in rest, or sent
+	id     eventID // to be told, up to which the client has got everything; 0: none
 }
 
 // end ends a connection, with a word to the client where it can act on the
 // reason. Not to be called within a sweep; see doom.
 func (s *shard) end(c *client, reason error) {
-	if farewells[endingOf(reason)] == nil {
+	if farewells[endingOf(reason)][c.form] == nil {
 		s.close(c, reason)
 		return
 	}
@@ -69,13 +110,17 @@ func (s *shard) dismiss(c *client, reason error) {
 	if c.state == stateLeaving || c.state == stateClosed {
 		return
 	}
+	var got eventID
 	if c.state == stateLive {
+		if !c.placed {
+			got = s.high.id
+		}
 		s.startLag(c, stateLagging)
 	}
 	l, onItsWay := c.lag, 0
-	if c.restSeq != 0 && before(l.base, c.restSeq) {
+	if l.restSet && !l.base.covers(l.restOf) {
 		onItsWay = 1
-		if c.state == stateBehind && before(l.seen, c.restSeq) {
+		if c.state == stateBehind && !l.seen.covers(l.restOf) {
 			s.n.pushed++
 			l.queued++
 		}
@@ -87,8 +132,8 @@ func (s *shard) dismiss(c *client, reason error) {
 	if c.stallFor > 0 {
 		patience = min(patience, c.stallFor)
 	}
-	*l = lag{base: l.base, seen: c.pos, queued: onItsWay, stallTick: l.stallTick, index: l.index,
-		leave: leave{reason: reason, until: s.tick + patience}}
+	*l = lag{base: l.base, seen: point{pos: c.pos}, restOf: l.restOf, restSet: l.restSet, queued: onItsWay, stallTick: l.stallTick, index: l.index,
+		leave: leave{reason: reason, until: s.tick + patience, id: got}}
 	c.state = stateLeaving
 	s.leaving++
 }
@@ -102,7 +147,7 @@ func (s *shard) takeLeave(c *client) {
 		return
 	}
 	l.told = true
-	s.keepRest(c, farewells[endingOf(l.reason)])
+	s.keepRest(c, s.farewell(endingOf(l.reason), l.id)[c.form])
 }
 
 // outcome returns what a leaving client that is closed for reason is counted

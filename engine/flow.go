@@ -12,17 +12,18 @@ import (
 // of the run, or failed.
 func (s *shard) stop(c *client, j *joined, n int, err error) {
 	took := j.taken(n)
-	s.n.pushed += uint64(len(j.parts))
+	s.n.pushed += uint64(j.len())
 	s.n.delivered += uint64(took)
 
+	c.placed = c.placed || took > 0
 	l := s.startLag(c, stateLagging)
-	l.queued = len(j.parts) - took
-	l.queuedBytes = len(j.data) - n
+	l.queued = j.len() - took
+	l.queuedBytes = len(j.bytes()) - n
 	if n > 0 {
 		c.wroteTick = s.tick
 	}
 	if err != nil {
-		c.pos = j.before(took)
+		c.reach(j.before(took))
 		s.doom(c, err)
 		return
 	}
@@ -33,14 +34,23 @@ func (s *shard) stop(c *client, j *joined, n int, err error) {
 // part is completed before anything else.
 func (s *shard) block(c *client, j *joined, n, took int) {
 	c.full()
-	c.pos = j.before(took)
-	if cut := j.start(took); n > cut {
-		s.keepRest(c, j.data[n:j.end(took)])
-		c.pos = j.parts[took].seq
-		c.restSeq = c.pos
+	c.reach(j.before(took))
+	if rest := j.rest(n, took); rest != nil {
+		s.keepRest(c, rest)
+		c.lag.restOf, c.lag.restSet = j.at(took), true
+		c.reach(c.lag.restOf)
 	}
-	if before(c.pos, s.lagLow) {
-		s.lagLow = c.pos
+	if c.state == stateLagging {
+		s.lags(c.pos)
+	}
+}
+
+// reach moves the client to a point of what it reads: the ring or the log.
+func (c *client) reach(p point) {
+	if c.state == stateBehind {
+		c.id = p.id
+	} else {
+		c.pos = p.pos
 	}
 }
 
@@ -62,7 +72,7 @@ func (s *shard) startLag(c *client, state clientState) *lag {
 		}
 	}
 	l := c.lag
-	l.base, l.stallTick = s.cursor(), s.tick
+	l.base, l.stallTick = s.at(s.cursor()), s.tick
 	l.index = int32(len(s.laggards))
 	s.laggards = append(s.laggards, c)
 	return l
@@ -100,11 +110,11 @@ func (s *shard) recover(c *client) {
 // are in the window behind pos.
 func (s *shard) enqueue(c *client, j *joined) {
 	l := c.lag
-	s.n.pushed += uint64(len(j.parts))
-	l.queued += len(j.parts)
-	l.queuedBytes += len(j.data)
+	s.n.pushed += uint64(j.len())
+	l.queued += j.len()
+	l.queuedBytes += len(j.bytes())
 	if l.queued > s.hub.cfg.queue() || l.queuedBytes > s.hub.cfg.queueBytes {
-		s.overflow(c, j.parts[0].seq)
+		s.overflow(c, j.at(0).pos)
 	}
 }
 
@@ -125,7 +135,7 @@ func (s *shard) proceed(c *client) {
 			s.takeLeave(c)
 			continue
 		}
-		if c.lag.gap {
+		if c.lag.gap.told {
 			s.tellGap(c)
 			continue
 		}
@@ -157,8 +167,8 @@ func (s *shard) flushRest(c *client) bool {
 		c.full()
 		return false
 	}
-	if c.restSeq != 0 {
-		s.sent(c, c.restSeq)
+	if l := c.lag; l.restSet {
+		s.sent(c, l.restOf)
 	}
 	c.dropRest(s)
 	return true
@@ -169,13 +179,13 @@ func (s *shard) flushRest(c *client) bool {
 // for its next turn.
 func (s *shard) flushWindow(c *client) bool {
 	l := c.lag
-	if l.retry.to != 0 && !before(c.pos+1, l.retry.from) {
-		s.lose(c, c.pos, l.retry.to)
+	if l.retry.to != 0 && !(c.pos + 1).before(l.retry.from) {
+		s.lose(c, s.idAt(c.pos), s.idAt(l.retry.to))
 		c.pos, l.retry = l.retry.to, retryState{}
 		return true
 	}
 	to := s.gatherWindow(c, &s.gather)
-	if len(s.gather.parts) > 0 && !s.send(c, &s.gather) {
+	if s.gather.len() > 0 && !s.send(c, &s.gather) {
 		s.leaveOut(c)
 		return false
 	}
@@ -193,19 +203,23 @@ func (s *shard) flushWindow(c *client) bool {
 }
 
 // gatherWindow joins events after pos that are for the client, up to a write's
-// bound, and returns the position that is reached when they are sent.
-func (s *shard) gatherWindow(c *client, j *joined) (reached uint64) {
+// bound of bytes or of looks, and returns the position that is reached when they
+// are sent.
+func (s *shard) gatherWindow(c *client, j *joined) (reached position) {
 	j.reset()
 	last := s.cursor()
-	if r := &c.lag.retry; r.to != 0 && before(r.from-1, last) {
+	if r := &c.lag.retry; r.to != 0 && (r.from - 1).before(last) {
 		last = r.from - 1
 	}
-	newest := s.newestKeys(c, last)
+	newest := s.newestKeys(c, c.pos, last)
 	s.skipped = s.skipped[:0]
 	reached = c.pos
-	for before(reached, last) && len(j.data) < sendBytes {
+	// Under conflation, which has looked at all of it already, only bytes count:
+	// every part would begin with that look again.
+	for end := s.cost + sendBytes; reached.before(last) && len(j.bytes()) < sendBytes && (s.cost < end || newest != nil); {
 		reached++
-		e := s.hub.ring.Slot(reached)
+		e := s.hub.slot(reached)
+		s.spend(e.lookCost())
 		if !c.awaits(reached, e) {
 			continue
 		}
@@ -213,33 +227,33 @@ func (s *shard) gatherWindow(c *client, j *joined) (reached uint64) {
 			s.skipped = append(s.skipped, reached)
 			continue
 		}
-		j.add(reached, e.frame())
+		j.add(point{pos: reached}, e.in(c.form))
 	}
 	return reached
 }
 
 // awaits says whether a client that is not live is to get the event of the
 // window.
-func (c *client) awaits(seq uint64, e *entry) bool {
-	return !e.failed && c.wants(e) && !(e.ephemeral && !before(c.lag.fleeting, seq))
+func (c *client) awaits(p position, e *entry) bool {
+	return !e.failed && c.wants(e) && !(e.ephemeral() && !c.lag.fleeting.before(p))
 }
 
 // send writes a run to a client that is not live. It returns whether all was
 // taken; if not, the client waits for its sink or is closed.
 func (s *shard) send(c *client, j *joined) bool {
-	n, err := s.write(c, j.data)
+	n, err := s.write(c, j.bytes())
 	took := j.taken(n)
 	for i := range took {
-		s.sent(c, j.parts[i].seq)
+		s.sent(c, j.at(i))
 	}
 	if n > 0 {
 		s.progress(c, n)
 	}
-	if err == nil && n == len(j.data) {
+	if err == nil && n == len(j.bytes()) {
 		return true
 	}
 	if err != nil {
-		c.pos = j.before(took)
+		c.reach(j.before(took))
 		s.close(c, err)
 		return false
 	}
@@ -260,13 +274,14 @@ func (s *shard) progress(c *client, n int) {
 }
 
 // sent counts one event that a client which is not live has got.
-func (s *shard) sent(c *client, seq uint64) {
+func (s *shard) sent(c *client, at point) {
+	c.placed = true
 	l := c.lag
 	switch {
-	case !before(l.base, seq):
+	case l.base.covers(at):
 		s.n.resent++
 		return
-	case c.state == stateBehind && before(l.seen, seq):
+	case c.state == stateBehind && !l.seen.covers(at):
 		s.n.pushed++
 	default:
 		l.queued--
@@ -288,7 +303,9 @@ func (c *client) dropRest(s *shard) {
 		s.hub.frames.put(c.rest)
 		c.rest = nil
 	}
-	c.restSeq = 0
+	if l := c.lag; l != nil {
+		l.restOf, l.restSet = point{}, false
+	}
 }
 
 // failQueued counts what waits for a client that goes away as failed, and
@@ -297,9 +314,15 @@ func (s *shard) failQueued(c *client) {
 	if c.lag == nil || c.lag.queued == 0 {
 		return
 	}
-	if c.restSeq != 0 && s.hub.cfg.failed != nil {
+	if l := c.lag; l.restSet && s.hub.cfg.failed != nil {
 		// By itself: what was given up may lie between it and pos.
-		s.eachWaiting(c, c.restSeq, c.restSeq, func(e *entry) { s.hub.tellFailed(c.uid, e) })
+		p := l.restOf.pos
+		if id := l.restOf.id; p == 0 && id > s.oldestID() && id <= s.high.id {
+			p = s.find(id) // a record that the window has too
+		}
+		if p != 0 {
+			s.eachWaiting(c, p, p, func(e *entry) { s.hub.tellFailed(c.uid, e) })
+		}
 	}
 	s.failWaiting(c)
 }
@@ -315,40 +338,33 @@ func (s *shard) failWaiting(c *client) {
 	if s.hub.cfg.failed == nil {
 		return
 	}
-	last := l.seen
+	last := l.seen.pos
 	if c.state == stateLagging {
-		last = s.high
+		last = s.high.pos
 	}
-	s.eachWaiting(c, c.pos+1, last, func(e *entry) { s.hub.tellFailed(c.uid, e) })
+	s.eachWaiting(c, s.placeOf(c)+1, last, func(e *entry) { s.hub.tellFailed(c.uid, e) })
 }
 
 // eachWaiting calls fn for the events from..to in the window that are for the
 // client and counted as pushed to it.
-func (s *shard) eachWaiting(c *client, from, to uint64, fn func(*entry)) {
-	if low := s.oldest(); before(from, low) {
+func (s *shard) eachWaiting(c *client, from, to position, fn func(*entry)) {
+	if low := s.oldest(); from.before(low) {
 		from = low
 	}
-	if first := c.lag.base + 1; before(from, first) {
+	if first := c.lag.base.pos + 1; from.before(first) {
 		from = first
 	}
 	r := c.lag.retry
-	for seq := from; !before(to, seq); seq++ {
-		if r.to != 0 && !before(seq, r.from) && !before(r.to, seq) {
+	for seq := from; !to.before(seq); seq++ {
+		if r.to != 0 && !seq.before(r.from) && !r.to.before(seq) {
 			continue // timed out before
 		}
-		if e := s.hub.ring.Slot(seq); !e.failed && c.wants(e) {
+		e := s.hub.slot(seq)
+		s.spend(e.lookCost())
+		if !e.failed && c.wants(e) {
 			fn(e)
 		}
 	}
-}
-
-// before returns the position of a client that has got the first i events of
-// the run.
-func (j *joined) before(i int) uint64 {
-	if i == 0 {
-		return j.parts[0].seq - 1
-	}
-	return j.parts[i-1].seq
 }
 
 // ticksOf converts a duration to ticks of the hub's clock, at least one, and at

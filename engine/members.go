@@ -9,8 +9,8 @@ func (s *shard) admit(c *client) {
 	if len(s.clients)+len(s.early) == 0 {
 		s.skipTo(c)
 	}
-	if before(s.cursor(), c.pos) {
-		s.early = append(s.early, c)
+	if s.cursor().before(c.pos) || s.high.id < c.id {
+		s.early = append(s.early, c) // it is not ready before the shard moves
 		return
 	}
 	s.enrol(c)
@@ -21,11 +21,11 @@ func (s *shard) admit(c *client) {
 // over what was pushed before its first one joined.
 func (s *shard) skipTo(c *client) {
 	pos := c.pos
-	if c.lag != nil {
+	if c.lag != nil && c.lag.resumes {
 		pos = c.lag.fleeting
 	}
-	for before(s.cursor(), pos) {
-		from, to, ok := s.reader.TryNext(int(min(pos-s.cursor(), maxBatch)))
+	for s.cursor().before(pos) {
+		from, to, ok := s.next(int(min(pos-s.cursor(), maxBatch)))
 		if !ok {
 			return
 		}
@@ -33,16 +33,26 @@ func (s *shard) skipTo(c *client) {
 	}
 }
 
-// admitEarly looks again at the clients that were ahead of the shard.
-func (s *shard) admitEarly() {
+// admitEarly looks again at the clients that were ahead of the shard, where it has
+// moved since. It returns whether some are left to be looked at.
+func (s *shard) admitEarly() (more bool) {
+	if len(s.early) == 0 || s.earlyAt == s.cursor() {
+		return false
+	}
 	waiting := s.early
-	s.early = s.early[:0]
-	for _, c := range waiting {
-		if c.state == stateNew {
+	s.early = nil
+	for end := s.cost + s.hub.cfg.sweep; len(waiting) > 0; waiting = waiting[1:] {
+		if s.cost >= end {
+			s.early = append(waiting, s.early...) // these are next
+			return true
+		}
+		s.spend(lookCost)
+		if c := waiting[0]; c.state == stateNew {
 			s.admit(c)
 		}
 	}
-	clear(waiting[len(s.early):])
+	s.earlyAt = s.cursor()
+	return false
 }
 
 // enrol enters the client into the books.
@@ -50,6 +60,10 @@ func (s *shard) enrol(c *client) {
 	c.index = int32(len(s.clients))
 	c.wroteTick = s.tick
 	s.clients = append(s.clients, c)
+	s.spend(writeCost + topicCost*len(c.topics))
+	if c.only {
+		s.only++
+	}
 	if c.uid != "" {
 		c.next = s.users[c.uid]
 		s.users[c.uid] = c
@@ -74,6 +88,10 @@ func (s *shard) strike(c *client) {
 	last.index = c.index
 	s.clients[len(s.clients)-1] = nil
 	s.clients = s.clients[:len(s.clients)-1]
+	s.spend(topicCost * len(c.topics))
+	if c.only {
+		s.only--
+	}
 
 	if c.uid != "" {
 		s.strikeUser(c)
@@ -161,6 +179,7 @@ func (s *shard) closeAs(c *client, as ending, reason error) {
 	c.dropRest(s)
 	c.state = stateClosed
 	c.flags.Or(attendClosed)
+	s.spend(writeCost)
 	c.sink.Close(reason)
 	c.sink = nil
 	s.hub.left()

@@ -22,7 +22,7 @@ const (
 
 	defaultRingBytes   = 64 << 20
 	defaultQueueBytes  = 1 << 20
-	defaultMaxEvent    = 1 << 20
+	defaultMaxEvent    = wire.DefaultMaxEventSize
 	defaultHeartbeat   = 15 * time.Second
 	defaultPushTimeout = 5 * time.Second
 	defaultPushTries   = 3
@@ -41,6 +41,7 @@ type config struct {
 	log        persist.Log
 	resend     bool
 	immediate  bool
+	assign     AssignFunc
 	failed     func(uid string, e *wire.Event)
 	buffer     int   // slots of the ring, a power of two
 	window     int   // slots of it kept as history and as the clients' queues
@@ -55,10 +56,11 @@ type config struct {
 	stall      time.Duration
 	drain      time.Duration
 	policy     Policy
+	sweep      int // what a look at many clients may cost in one go; sweepBudget but for tests
 }
 
 // WithStore keeps every event in s, so that clients can resume across
-// restarts. A persist.Log (persist.Open, persist.NewMemory) is used as such
+// restarts. A persist.Log (pebblelog.Open, persist.NewMemory) is used as such
 // and closed with the hub; a plain Store is called for each event.
 func WithStore(s persist.Store) HubOption { return func(c *config) { c.store = s } }
 
@@ -71,12 +73,12 @@ func WithEnableResendEvents() HubOption { return func(c *config) { c.resend = tr
 
 // WithImmediateDelivery delivers an event before the log has it. It trades the
 // promise that nothing is delivered which a crash could take back for latency.
-// IDs then continue after a restart at the current time in microseconds.
 func WithImmediateDelivery() HubOption { return func(c *config) { c.immediate = true } }
 
 // WithPushFailedHandleFn calls fn for each event that could not be delivered
 // to a user: no connection, overflow, time-out, write error, closed hub. fn
-// runs on the worker pool, possibly several at a time; the event is a copy.
+// runs on the worker pool, possibly several at a time. The event is fn's own, but
+// for its list of users, which the calls for one event share: not to be changed.
 func WithPushFailedHandleFn(fn func(uid string, e *wire.Event)) HubOption {
 	return func(c *config) { c.failed = fn }
 }
@@ -105,8 +107,9 @@ func WithLogger(l *slog.Logger) HubOption { return func(c *config) { c.logger = 
 // WithContext closes the hub when ctx ends.
 func WithContext(ctx context.Context) HubOption { return func(c *config) { c.ctx = ctx } }
 
-// WithMaxEventSize bounds an event's frame in bytes (default 1 MiB, at least
-// 1 KiB).
+// WithMaxEventSize bounds an event's data in bytes (default
+// wire.DefaultMaxEventSize, 1 MiB; at least 1 KiB). A frame is no larger than
+// wire.MaxFrameLen of it.
 func WithMaxEventSize(n int) HubOption { return func(c *config) { c.maxEvent = n } }
 
 // WithHeartbeat sets the longest silence on a connection before it gets a
@@ -138,7 +141,7 @@ func newConfig(opts []HubOption) *config {
 		buffer: defaultBuffer, ringBytes: defaultRingBytes, queueBytes: defaultQueueBytes, workers: defaultWorkers,
 		shards: min(4*runtime.GOMAXPROCS(0), maxShards), maxEvent: defaultMaxEvent,
 		heartbeat: defaultHeartbeat, timeout: defaultPushTimeout, tries: defaultPushTries,
-		stall: defaultStall, drain: defaultDrain,
+		stall: defaultStall, drain: defaultDrain, sweep: sweepBudget,
 	}
 	for _, o := range opts {
 		if o != nil {
@@ -166,6 +169,10 @@ func newConfig(opts []HubOption) *config {
 	c.tries = correct(c, "push tries", c.tries, 1, 100)
 	c.timeout = correct(c, "push time-out", c.timeout, time.Millisecond, time.Hour)
 	c.drain = correct(c, "drain time-out", c.drain, time.Millisecond, time.Hour)
+	if c.assign != nil && c.immediate {
+		c.logger.Warn("spate: a hub that follows delivers what its log has; immediate delivery is left out")
+		c.immediate = false
+	}
 	if c.heartbeat == 0 {
 		c.heartbeat = defaultHeartbeat
 	}

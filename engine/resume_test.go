@@ -11,10 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/persist/pebblelog"
 	"github.com/spatehub/spate/wire"
-	"github.com/stretchr/testify/require"
 )
 
 // seed returns the run's random seed, printed so that a failure can be
@@ -39,7 +41,7 @@ var logs = []struct {
 		return []engine.HubOption{engine.WithLog(persist.NewMemory())}
 	}},
 	{"pebble log", func(t testing.TB) []engine.HubOption {
-		log, err := persist.Open(t.TempDir(), persist.WithSync(false))
+		log, err := pebblelog.Open(t.TempDir(), pebblelog.WithSync(false))
 		require.NoError(t, err)
 		return []engine.HubOption{engine.WithStore(log)}
 	}},
@@ -96,7 +98,7 @@ func TestResumeUnderFire(t *testing.T) {
 func underFire(t *testing.T, h *engine.Hub, seed uint64, perPublisher, clients int) {
 	const publishers = 3
 	topics := []string{"", "a", "b"}
-	start := h.Position()
+	start := h.LastID()
 	type published struct {
 		id    uint64
 		user  string
@@ -207,7 +209,7 @@ func TestEphemeralEventsAreNotResent(t *testing.T) {
 		for _, conflate := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, conflate %v", history.name, conflate), func(t *testing.T) {
 				h := newHub(t, append(history.opts(), engine.WithEnableResendEvents())...)
-				start := wire.FormatID(h.Position())
+				start := wire.FormatID(h.LastID())
 				push := func(data string, ephemeral bool) {
 					e := message(data)
 					e.Ephemeral, e.Key = ephemeral, "k"

@@ -2,7 +2,7 @@ package engine
 
 import "time"
 
-var heartbeatComment = []byte(":\n\n")
+var heartbeat = newWord([]byte(":\n"))
 
 // The hub's clock ticks in this range; heartbeats, retries and stall time-outs
 // are counted in ticks, so that a delivery never reads a clock.
@@ -30,7 +30,8 @@ func (h *Hub) runClock() {
 	defer t.Stop()
 	for {
 		select {
-		case <-t.C:
+		case now := <-t.C:
+			h.pace.look(now)
 			for _, s := range h.shards {
 				s.ticks.Add(1)
 				s.wake()
@@ -41,24 +42,39 @@ func (h *Hub) runClock() {
 	}
 }
 
-// onTick does what time asks for: heartbeats for a share of the clients, and a
-// look at those in trouble.
+// onTick does what time asks for: heartbeats for a share of the clients, and that
+// those in trouble are looked at.
 func (s *shard) onTick(now uint32) {
 	if beat := s.hub.beatTicks; beat > 0 {
 		for s.tick != now {
 			s.tick++
 			s.heartbeats(beat)
 		}
+		s.closeDoomed() // before anything else is written to them
 	}
 	s.tick = now
-	for i := len(s.laggards) - 1; i >= 0; i-- {
-		if i < len(s.laggards) { // a look may end or heal several
-			s.tickLag(s.laggards[i], now)
+	if s.sweep == 0 {
+		s.sweep = len(s.laggards)
+	}
+}
+
+// sweepLaggards looks at the clients in trouble once for each tick, or as often as
+// it gets round, for a bounded cost. It returns whether some are left.
+func (s *shard) sweepLaggards() (more bool) {
+	if s.sweep == 0 {
+		return false
+	}
+	for end := s.cost + s.hub.cfg.sweep; s.sweep > 0; {
+		if s.cost >= end {
+			return true
+		}
+		if s.sweep--; s.sweep < len(s.laggards) { // a look may end or heal several
+			s.spend(lookCost)
+			s.tickLag(s.laggards[s.sweep], s.tick)
 		}
 	}
-	if len(s.laggards) > 0 {
-		s.showLaggards()
-	}
+	s.showLaggards()
+	return false
 }
 
 // tickLag retries, times out, or closes one client in trouble.
@@ -89,15 +105,16 @@ func (s *shard) heartbeats(interval uint32) {
 		if c.state != stateLive || s.tick-c.wroteTick+half <= interval {
 			continue
 		}
-		n, err := s.write(c, heartbeatComment)
+		beat := heartbeat[c.form]
+		n, err := s.write(c, beat)
 		s.n.heartbeats++
 		switch {
 		case err != nil:
 			s.doom(c, err)
-		case n < len(heartbeatComment):
+		case n < len(beat):
 			c.pos = s.cursor()
 			s.startLag(c, stateLagging).seen = s.high
-			s.keepRest(c, heartbeatComment[n:])
+			s.keepRest(c, beat[n:])
 			c.full()
 		default:
 			c.wroteTick = s.tick

@@ -9,16 +9,3 @@ type Clock interface {
 	// After returns a channel that gets a value once d has passed.
 	After(d time.Duration) <-chan time.Time
 }
-
-type systemClock struct{}
-
-func (systemClock) Now() time.Time                         { return time.Now() }
-func (systemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
-
-// noClock is for records whose time is not known.
-var noClock Clock = zeroClock{}
-
-type zeroClock struct{ systemClock }
-
-// Now returns the zero of Unix time.
-func (zeroClock) Now() time.Time { return time.UnixMilli(0) }

@@ -3,36 +3,16 @@ package persist_test
 import (
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/stretchr/testify/require"
-
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/persisttest"
 )
-
-func openPebble(t testing.TB, dir string, opts ...persist.Option) *persist.Pebble {
-	t.Helper()
-	l, err := persist.Open(dir, opts...)
-	require.NoError(t, err)
-	return l
-}
 
 func TestConformance(t *testing.T) {
 	t.Run("Memory", func(t *testing.T) {
 		persisttest.TestLog(t, func(*testing.T) persist.Log { return persist.NewMemory() })
 	})
-	t.Run("Pebble/sync", func(t *testing.T) {
-		persisttest.TestLog(t, func(t *testing.T) persist.Log { return openPebble(t, t.TempDir()) })
-	})
-	t.Run("Pebble/nosync", func(t *testing.T) {
-		persisttest.TestLog(t, func(t *testing.T) persist.Log {
-			return openPebble(t, t.TempDir(), persist.WithSync(false))
-		})
-	})
-	t.Run("Pebble/memfs", func(t *testing.T) {
-		persisttest.TestLog(t, func(t *testing.T) persist.Log {
-			return openPebble(t, "log", persist.WithFS(vfs.NewMem()))
-		})
+	t.Run("FromStore", func(t *testing.T) {
+		persisttest.TestLog(t, func(*testing.T) persist.Log { return persist.FromStore(new(mapStore)) })
 	})
 }
 
@@ -49,11 +29,4 @@ func TestStoreConformance(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { persisttest.TestStore(t, open) })
 	}
-	t.Run("Pebble", func(t *testing.T) {
-		persisttest.TestStore(t, func(t *testing.T) persist.Store {
-			l := openPebble(t, t.TempDir(), persist.WithSync(false))
-			t.Cleanup(func() { require.NoError(t, l.Close()) })
-			return l
-		})
-	})
 }

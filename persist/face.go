@@ -4,17 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spatehub/spate/wire"
 )
 
-// The logs of this package are Stores too, so that they can be used where a Store
-// is asked for, and so that a program can list what was sent.
+// The logs of this project are Stores too, so that they can be used where a Store
+// is asked for, and so that a program can list what was sent. What the two faces
+// have in common is here, for whoever writes a Log.
 
 // Save implements [Store]: it appends one event, whose ID must be decimal and
 // greater than the last one.
 func (m *Memory) Save(ctx context.Context, e *wire.Event) error {
-	r, err := recordOf(e, m.cfg.clock)
+	r, err := RecordOf(e, m.cfg.clock.Now())
 	if err != nil {
 		return err
 	}
@@ -25,11 +27,11 @@ func (m *Memory) Save(ctx context.Context, e *wire.Event) error {
 // beginning) of a type ("" is any), oldest first. next is the ID of the last event
 // returned if more follow, else "".
 func (m *Memory) ListByLastID(ctx context.Context, eventType, lastID string, pageSize int) ([]*wire.Event, string, error) {
-	return listByLastID(ctx, m, eventType, lastID, pageSize)
+	return ListByLastID(ctx, m, eventType, lastID, pageSize)
 }
 
-// recordOf encodes an event that has an ID.
-func recordOf(e *wire.Event, clock Clock) (Record, error) {
+// RecordOf encodes an event that has an ID, with the time at which it is appended.
+func RecordOf(e *wire.Event, at time.Time) (Record, error) {
 	if e == nil {
 		return Record{}, fmt.Errorf("%w: nil event", ErrRecord)
 	}
@@ -46,13 +48,14 @@ func recordOf(e *wire.Event, clock Clock) (Record, error) {
 		Users: e.Users,
 		Topic: e.Topic,
 		Key:   e.Key,
-		Time:  clock.Now().UnixMilli(),
+		Time:  at.UnixMilli(),
 		Frame: frame,
 	}, nil
 }
 
-// eventOf decodes a record. The type is as it was pushed, "" included.
-func eventOf(r *Record) (*wire.Event, error) {
+// EventOf decodes a record. The type is as it was pushed, "" included, Data a
+// string; Users are those of the record.
+func EventOf(r *Record) (*wire.Event, error) {
 	e := &wire.Event{ID: wire.FormatID(r.ID), Topic: r.Topic, Users: r.Users, Key: r.Key, Data: ""}
 	p := wire.Parser{MaxEventSize: len(r.Frame) + 1}
 	found := errors.New("found")
@@ -75,7 +78,10 @@ func sameType(e *wire.Event, want string) bool {
 	return e.Event == "" && want == wire.DefaultEventType
 }
 
-func listByLastID(ctx context.Context, l Log, eventType, lastID string, pageSize int) ([]*wire.Event, string, error) {
+// ListByLastID is [Store].ListByLastID on top of a Log: the events after lastID (""
+// is the beginning) of a type ("" is any), oldest first, at most pageSize (0 or less
+// is 1024). next is the ID of the last one if more follow, else "".
+func ListByLastID(ctx context.Context, l Log, eventType, lastID string, pageSize int) (events []*wire.Event, next string, err error) {
 	var after uint64
 	if lastID != "" {
 		id, err := wire.ParseID(lastID)
@@ -87,7 +93,6 @@ func listByLastID(ctx context.Context, l Log, eventType, lastID string, pageSize
 	if pageSize <= 0 {
 		pageSize = defaultPageRecords
 	}
-	var events []*wire.Event
 	for {
 		// One more than a page tells whether another page follows.
 		page, err := l.Read(ctx, after, Limit{Records: pageSize + 1})
@@ -99,7 +104,7 @@ func listByLastID(ctx context.Context, l Log, eventType, lastID string, pageSize
 		}
 		after = page.UpTo
 		for i := range page.Records {
-			e, err := eventOf(&page.Records[i])
+			e, err := EventOf(&page.Records[i])
 			if err != nil {
 				return nil, "", err
 			}
@@ -112,21 +117,4 @@ func listByLastID(ctx context.Context, l Log, eventType, lastID string, pageSize
 			events = append(events, e)
 		}
 	}
-}
-
-// Save implements [Store]: it appends one event, whose ID must be decimal and
-// greater than the last one.
-func (p *Pebble) Save(ctx context.Context, e *wire.Event) error {
-	r, err := recordOf(e, p.cfg.clock)
-	if err != nil {
-		return err
-	}
-	return p.Append(ctx, []Record{r})
-}
-
-// ListByLastID implements [Store]: it returns the events after lastID ("" is the
-// beginning) of a type ("" is any), oldest first. next is the ID of the last event
-// returned if more follow, else "".
-func (p *Pebble) ListByLastID(ctx context.Context, eventType, lastID string, pageSize int) ([]*wire.Event, string, error) {
-	return listByLastID(ctx, p, eventType, lastID, pageSize)
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spatehub/spate/wire"
 )
@@ -28,10 +29,7 @@ func (l *storeLog) Read(ctx context.Context, after uint64, lim Limit) (Page, err
 	l.mu.Lock()
 	closed, last, sure := l.mu.closed, l.mu.last, l.mu.sure
 	sees := storeView{l, l.boundLocked()}
-	types := make([]string, 0, len(l.mu.types))
-	for t := range l.mu.types {
-		types = append(types, t)
-	}
+	types := l.typesLocked()
 	l.mu.Unlock()
 	if closed {
 		return Page{}, ErrClosed
@@ -39,29 +37,29 @@ func (l *storeLog) Read(ctx context.Context, after uint64, lim Limit) (Page, err
 	if sure && after >= last {
 		return Page{UpTo: after}, nil
 	}
-	b := newPageBuilder(after, lim)
-	events, upTo, err := sees.merge(ctx, types, after, b.lim.Records)
+	b := NewPageBuilder(after, lim)
+	events, upTo, err := sees.merge(ctx, types, after, b.MaxRecords())
 	if err != nil {
 		return Page{}, readError(err)
 	}
 	for _, e := range events {
-		r, err := recordOf(e.Event, noClock)
+		r, err := RecordOf(e.Event, time.UnixMilli(0))
 		if err != nil {
 			return Page{}, readError(fmt.Errorf("event %s of the store: %w", e.ID, err))
 		}
-		if !b.fits(len(r.Frame)) {
-			return b.page, nil
+		if !b.Fits(len(r.Frame)) {
+			return b.Page, nil
 		}
-		b.addCopy(&r)
+		b.AddCopy(&r)
 	}
-	if n := len(b.page.Records); n > 0 {
-		l.saw(b.page.Records[n-1].ID, upTo == 0)
+	if n := len(b.Page.Records); n > 0 {
+		l.saw(b.Page.Records[n-1].ID, upTo == 0)
 	}
 	if upTo == 0 {
 		upTo = last
 	}
-	b.upTo(upTo)
-	return b.page, nil
+	b.Reach(upTo)
+	return b.Page, nil
 }
 
 // saw notes an ID that was read, and whether it was the newest in the Store.

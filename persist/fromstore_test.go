@@ -1,13 +1,16 @@
 package persist_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/persist/internal/logtest"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -41,23 +44,23 @@ func TestFromStorePartial(t *testing.T) {
 		return nil
 	}
 	l := persist.FromStore(s)
-	require.NoError(t, l.Append(ctx, recordsOf(1, 2, 3)))
+	require.NoError(t, l.Append(ctx, logtest.Records(1, 2, 3)))
 	broken = true
-	err := l.Append(ctx, recordsOf(4, 5, 6, 7, 8))
+	err := l.Append(ctx, logtest.Records(4, 5, 6, 7, 8))
 	var partial *persist.PartialError
 	require.ErrorAs(t, err, &partial)
 	require.Equal(t, 2, partial.Taken)
 	require.ErrorIs(t, err, errStore)
 	require.Equal(t, uint64(5), l.Last())
-	require.Equal(t, sequence(1, 5), idsOf(readAll(t, l, 0, 2)))
+	require.Equal(t, logtest.Sequence(1, 5), logtest.IDs(logtest.ReadAll(t, l, 0, 2)))
 
-	err = l.Append(ctx, recordsOf(6, 9))
+	err = l.Append(ctx, logtest.Records(6, 9))
 	require.ErrorIs(t, err, errStore)
 	require.False(t, errors.As(err, &partial), "nothing was taken")
 
 	broken = false
-	require.NoError(t, l.Append(ctx, recordsOf(10, 11)))
-	require.Equal(t, []uint64{1, 2, 3, 4, 5, 10, 11}, idsOf(readAll(t, l, 0, 2)))
+	require.NoError(t, l.Append(ctx, logtest.Records(10, 11)))
+	require.Equal(t, []uint64{1, 2, 3, 4, 5, 10, 11}, logtest.IDs(logtest.ReadAll(t, l, 0, 2)))
 	has, err := l.Has(ctx, 6)
 	require.NoError(t, err)
 	require.False(t, has)
@@ -68,33 +71,33 @@ func TestFromStoreRetry(t *testing.T) {
 	s := new(mapStore)
 	s.fail = func(*wire.Event) error { return errStore }
 	l := persist.FromStore(s)
-	require.ErrorIs(t, l.Append(ctx, recordsOf(1, 2, 3)), errStore)
+	require.ErrorIs(t, l.Append(ctx, logtest.Records(1, 2, 3)), errStore)
 	s.fail = nil
-	require.NoError(t, l.Append(ctx, recordsOf(2)))
-	require.Equal(t, []uint64{2}, idsOf(readAll(t, l, 0, 10)))
-	require.NoError(t, l.Append(ctx, recordsOf(3)))
-	require.Equal(t, []uint64{2, 3}, idsOf(readAll(t, l, 0, 10)))
+	require.NoError(t, l.Append(ctx, logtest.Records(2)))
+	require.Equal(t, []uint64{2}, logtest.IDs(logtest.ReadAll(t, l, 0, 10)))
+	require.NoError(t, l.Append(ctx, logtest.Records(3)))
+	require.Equal(t, []uint64{2, 3}, logtest.IDs(logtest.ReadAll(t, l, 0, 10)))
 }
 
 // TestFromStoreRefusesLeaks holds invariant 4: a Store that loses who an event is
 // for gets no such events, since on resend everyone would see them.
 func TestFromStoreRefusesLeaks(t *testing.T) {
 	l := persist.FromStore(new(forgetful))
-	require.NoError(t, l.Append(ctx, recordsOf(1)))
+	require.NoError(t, l.Append(ctx, logtest.Records(1)))
 	secret := func(id uint64) []persist.Record {
-		return []persist.Record{{ID: id, Users: []string{"u"}, Frame: frameOf(id, 1)}}
+		return []persist.Record{{ID: id, Users: []string{"u"}, Frame: logtest.Frame(id, 1)}}
 	}
 	require.ErrorIs(t, l.Append(ctx, secret(2)), persist.ErrStoreLoses)
 	require.ErrorIs(t, l.Append(ctx, secret(3)), persist.ErrStoreLoses)
-	require.NoError(t, l.Append(ctx, recordsOf(4)))
-	require.Equal(t, []uint64{1, 4}, idsOf(readAll(t, l, 0, 10)))
+	require.NoError(t, l.Append(ctx, logtest.Records(4)))
+	require.Equal(t, []uint64{1, 4}, logtest.IDs(logtest.ReadAll(t, l, 0, 10)))
 }
 
 // TestFromStoreUpToDateAsksNothing holds that live clients cost a Store nothing.
 func TestFromStoreUpToDateAsksNothing(t *testing.T) {
 	s := new(seedStore)
 	l := persist.FromStore(s)
-	require.NoError(t, l.Append(ctx, recordsOf(1, 2, 3)))
+	require.NoError(t, l.Append(ctx, logtest.Records(1, 2, 3)))
 	s.calls = 0
 	for _, after := range []uint64{3, 100} {
 		p, err := l.Read(ctx, after, persist.Limit{})
@@ -127,11 +130,11 @@ func TestFromStoreNextLife(t *testing.T) {
 	require.Equal(t, uint64(1), l.First())
 	p, err = l.Read(ctx, 3, persist.Limit{Records: 4})
 	require.NoError(t, err)
-	require.Equal(t, sequence(4, 7), idsOf(p.Records))
-	require.Equal(t, sequence(21, 30), idsOf(readAll(t, l, 20, 3)), "a reader that is further than others gets the rest too")
+	require.Equal(t, logtest.Sequence(4, 7), logtest.IDs(p.Records))
+	require.Equal(t, logtest.Sequence(21, 30), logtest.IDs(logtest.ReadAll(t, l, 20, 3)), "a reader that is further than others gets the rest too")
 	require.Equal(t, uint64(30), l.Last())
-	require.NoError(t, l.Append(ctx, recordsOf(31)))
-	require.Equal(t, sequence(29, 31), idsOf(readAll(t, l, 28, 10)))
+	require.NoError(t, l.Append(ctx, logtest.Records(31)))
+	require.Equal(t, logtest.Sequence(29, 31), logtest.IDs(logtest.ReadAll(t, l, 28, 10)))
 }
 
 // TestFromStoreReadError holds that errors of the Store come through.
@@ -160,4 +163,26 @@ type namingStore struct{ failingStore }
 
 func (namingStore) ListByLastID(context.Context, string, string, int) ([]*wire.Event, string, error) {
 	return []*wire.Event{{ID: "one", Data: "x"}}, "", nil
+}
+
+// TestFromStoreAheadOfTheClock holds that a Store with IDs ahead of the clock does not
+// refuse every push: it is found at the start, and new IDs follow it.
+func TestFromStoreAheadOfTheClock(t *testing.T) {
+	clock := logtest.NewClock()
+	now := uint64(clock.Now().UnixMicro()) * 4
+	for name, s := range map[string]persist.Store{"map": new(mapStore), "seed": new(seedStore)} {
+		t.Run(name, func(t *testing.T) {
+			for _, id := range []uint64{5, 6, now + 1_000_000, now + 1_000_001} {
+				require.NoError(t, s.Save(ctx, &wire.Event{ID: wire.FormatID(id), Event: "message", Data: "x"}))
+			}
+			var said bytes.Buffer
+			l := persist.FromStore(s, persist.WithClock(clock), persist.WithLogger(slog.New(slog.NewTextHandler(&said, nil))))
+			require.Equal(t, now+1_000_001, l.Last())
+			require.Contains(t, said.String(), "ahead of the clock")
+			require.ErrorIs(t, l.(persist.Runs).BeginRun(now), persist.ErrOrder)
+			require.NoError(t, l.(persist.Runs).BeginRun(now+1_000_002))
+			require.NoError(t, l.Append(ctx, logtest.Records(now+1_000_002)))
+			require.Equal(t, []uint64{5, 6, now + 1_000_000, now + 1_000_001, now + 1_000_002}, logtest.IDs(logtest.ReadAll(t, l, 0, 2)))
+		})
+	}
 }

@@ -22,8 +22,8 @@ var (
 	// error also wraps the cause. A later Append may succeed.
 	ErrFailed = errors.New("persist: log can't be written")
 
-	// ErrLocked is returned by Open when another process, or another log of this
-	// process, has the directory open.
+	// ErrLocked is returned where a log is opened whose directory another process,
+	// or another log of this process, has open.
 	ErrLocked = errors.New("persist: directory is in use")
 )
 
@@ -93,6 +93,18 @@ type Querier interface {
 	Query(ctx context.Context, q Query, after uint64, lim Limit) (Page, error)
 }
 
+// Dated is a [Log] that finds where a time begins.
+type Dated interface {
+	// After returns the ID after which to read for all records that were appended at
+	// t or later. It is Last where there are none, and 0, the beginning, where
+	// nothing older is kept and what was removed may have been of that time as well.
+	//
+	// It goes by [Record.Time], which came from a clock that may have been wrong for
+	// a while. Then the reader may get older records too, and never fewer. The time it
+	// takes does not grow with the records, or with the logarithm of their number.
+	After(ctx context.Context, t time.Time) (id uint64, err error)
+}
+
 // Pipeliner is a [Log] that can take the next batch while the previous one is
 // made durable.
 type Pipeliner interface {
@@ -120,10 +132,11 @@ type LogStats struct {
 	Last      uint64    // as Log.Last
 	Floor     uint64    // up to here retention has removed everything
 	Count     int64     // records kept; per-topic retention is counted when it is done
-	Bytes     int64     // frames and names of these records
+	Bytes     int64     // what MaxBytes bounds: frames and names of these records; for Memory, all it holds for them
 	DiskBytes int64     // disk space used; 0 for logs that use none
 	Sync      bool      // an acknowledged record survives a power cut
 	Retention Retention // in force
+	LostTail  LostTail  // acknowledged records that were missing when the log was opened
 	Err       error     // why the log can't be written at present, nil if it can
 }
 
@@ -133,7 +146,7 @@ type LogStats struct {
 type Retention struct {
 	MaxAge   time.Duration // by [Record.Time]
 	MaxCount int64         // records
-	MaxBytes int64         // bytes of frames and names
+	MaxBytes int64         // bytes of frames and names; for Memory, about all that they take
 
 	// Topics bounds the records of single topics, by name, beside the bounds of
 	// the whole. The entry "*" is for every topic that has none of its own. The
@@ -144,14 +157,14 @@ type Retention struct {
 // AnyTopic is the key of [Retention.Topics] for topics without an entry.
 const AnyTopic = "*"
 
-// forTopic returns the bounds of one topic, and whether it has any.
-func (r *Retention) forTopic(topic string) (Retention, bool) {
+// ForTopic returns the bounds of one topic, and whether it has any.
+func (r *Retention) ForTopic(topic string) (Retention, bool) {
 	t, ok := r.Topics[topic]
 	if !ok {
 		t, ok = r.Topics[AnyTopic]
 	}
-	return t, ok && t.bounded()
+	return t, ok && t.Bounded()
 }
 
-// bounded reports whether r sets a bound for the log as a whole.
-func (r *Retention) bounded() bool { return r.MaxAge > 0 || r.MaxCount > 0 || r.MaxBytes > 0 }
+// Bounded reports whether r sets a bound for the log as a whole.
+func (r *Retention) Bounded() bool { return r.MaxAge > 0 || r.MaxCount > 0 || r.MaxBytes > 0 }

@@ -1,6 +1,12 @@
 package persist
 
-import "context"
+import (
+	"context"
+	"fmt"
+
+	"github.com/spatehub/spate/persist/internal/merge"
+	"github.com/spatehub/spate/persist/internal/streams"
+)
 
 // Read implements [Log].
 func (m *Memory) Read(ctx context.Context, after uint64, lim Limit) (Page, error) {
@@ -13,7 +19,7 @@ func (m *Memory) Read(ctx context.Context, after uint64, lim Limit) (Page, error
 	if m.mu.closed {
 		return Page{}, ErrClosed
 	}
-	b := newPageBuilder(after, lim)
+	b := NewPageBuilder(after, lim)
 	for i := searchChunks(m.mu.chunks, after); i < len(m.mu.chunks); i++ {
 		c := m.mu.chunks[i]
 		for j := c.search(after); j < len(c.recs); j++ {
@@ -21,19 +27,19 @@ func (m *Memory) Read(ctx context.Context, after uint64, lim Limit) (Page, error
 			if r.dead {
 				continue
 			}
-			if !b.fits(len(r.Frame)) {
-				return b.page, nil
+			if !b.Fits(len(r.Frame)) {
+				return b.Page, nil
 			}
-			b.addCopy(&r.Record)
+			b.AddCopy(&r.Record)
 		}
 	}
-	b.upTo(m.mu.last)
-	return b.page, nil
+	b.Reach(m.mu.last)
+	return b.Page, nil
 }
 
 // Query implements [Querier].
 func (m *Memory) Query(ctx context.Context, q Query, after uint64, lim Limit) (Page, error) {
-	if q.everything() {
+	if q.Everything() {
 		return m.Read(ctx, after, lim)
 	}
 	if err := ctx.Err(); err != nil {
@@ -45,25 +51,32 @@ func (m *Memory) Query(ctx context.Context, q Query, after uint64, lim Limit) (P
 	if m.mu.closed {
 		return Page{}, ErrClosed
 	}
-	var cursors []*streamCursor
-	for _, name := range q.streamNames() {
-		if list := m.mu.streams[name]; list != nil {
-			cursors = append(cursors, &streamCursor{ids: list.after(after), done: true})
+	var cursors []*merge.Cursor
+	for _, name := range streams.Selected(q.Public, q.Topics, q.User) {
+		key := streamKey{}
+		if name != "" {
+			key = streamKey{name[:1], name[1:]}
+		}
+		if list := m.mu.streams.Get(key); list != nil {
+			cursors = append(cursors, &merge.Cursor{IDs: list.after(after), Done: true})
 		}
 	}
-	ids := newMerger(cursors, nil)
-	b := newPageBuilder(after, lim)
+	ids := merge.New(cursors, nil)
+	b := NewPageBuilder(after, lim)
 	for {
-		id, ok, _ := ids.next()
+		id, ok, _ := ids.Next()
 		if !ok {
-			b.upTo(m.mu.last)
-			return b.page, nil
+			b.Reach(m.mu.last)
+			return b.Page, nil
 		}
 		_, r := findRecord(m.mu.chunks, id)
-		if !b.fits(len(r.Frame)) {
-			return b.page, nil
+		if r == nil {
+			continue // removed out of the middle of a list
 		}
-		b.addCopy(&r.Record)
+		if !b.Fits(len(r.Frame)) {
+			return b.Page, nil
+		}
+		b.AddCopy(&r.Record)
 	}
 }
 
@@ -84,3 +97,5 @@ func (m *Memory) Has(ctx context.Context, id uint64) (bool, error) {
 	_, r := findRecord(m.mu.chunks, id)
 	return r != nil, nil
 }
+
+func readError(err error) error { return fmt.Errorf("persist: read: %w", err) }

@@ -3,21 +3,16 @@ package persist
 import (
 	"log/slog"
 	"maps"
-	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/spatehub/spate/persist/internal/clock"
 )
 
-// Option sets an option of [Open], [NewMemory] or [FromStore].
+// Option sets an option of [NewMemory] or [FromStore].
 type Option func(*config)
 
 type config struct {
-	sync         bool
 	retention    Retention
 	retentionSet bool
-	flushDelay   time.Duration
-	memTable     uint64
-	fs           vfs.FS
 	logger       *slog.Logger
 	clock        Clock
 	types        []string
@@ -25,12 +20,8 @@ type config struct {
 
 func newConfig(opts []Option) config {
 	c := config{
-		sync:       true,
-		flushDelay: flushDelay,
-		memTable:   memTableSize,
-		fs:         vfs.Default,
-		logger:     slog.New(slog.DiscardHandler),
-		clock:      systemClock{},
+		logger: slog.New(slog.DiscardHandler),
+		clock:  clock.System{},
 	}
 	for _, o := range opts {
 		o(&c)
@@ -38,14 +29,8 @@ func newConfig(opts []Option) config {
 	return c
 }
 
-// WithSync chooses whether an acknowledged record survives the end of the process
-// and a power cut in any case (true, the default), or is brought to the disk within
-// a tenth of a second, which a crash may forestall (false). It concerns [Open] only.
-func WithSync(sync bool) Option { return func(c *config) { c.sync = sync } }
-
-// WithRetention bounds what the log keeps. [Open] keeps everything by default,
-// [NewMemory] a number of records that fits into memory. [FromStore] has no
-// retention: that is the Store's own affair.
+// WithRetention bounds what [NewMemory] keeps, by default a number of records that
+// fits into memory. [FromStore] has no retention: that is the Store's own affair.
 func WithRetention(r Retention) Option {
 	return func(c *config) {
 		r.Topics = maps.Clone(r.Topics)
@@ -53,17 +38,8 @@ func WithRetention(r Retention) Option {
 	}
 }
 
-// WithFS sets the file system that [Open] uses.
-func WithFS(fs vfs.FS) Option {
-	return func(c *config) {
-		if fs != nil {
-			c.fs = fs
-		}
-	}
-}
-
-// WithLogger sets where the log reports what nobody waits for, such as failures
-// of retention. Nothing is reported by default.
+// WithLogger sets where the log reports what nobody waits for. Nothing is reported
+// by default.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) {
 		if l != nil {
@@ -72,7 +48,7 @@ func WithLogger(l *slog.Logger) Option {
 	}
 }
 
-// WithClock sets the clock that retention by age and its timer go by.
+// WithClock sets the clock that retention by age goes by.
 func WithClock(clock Clock) Option {
 	return func(c *config) {
 		if clock != nil {

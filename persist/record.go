@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/spatehub/spate/internal/audience"
 )
 
 // Record is one event as it is kept.
@@ -21,15 +23,24 @@ type Record struct {
 // which topic returns true, may receive r. It is the one filter of live delivery
 // and of resend. A nil topic is a connection without topics.
 func (r *Record) For(uid string, topic func(string) bool) bool {
-	if r.Topic != "" && (topic == nil || !topic(r.Topic)) {
-		return false
+	w, e := audience.Wish{User: uid}, audience.Event{Topic: r.Topic}
+	if topic != nil {
+		w.Topics = follows(topic)
 	}
-	return r.Users == nil || slices.Contains(r.Users, uid)
+	if r.Users != nil {
+		e.Users = (*audience.List)(&r.Users)
+	}
+	return w.Admits(e)
 }
 
-// size is what r counts against byte bounds: its payload and names, not the
+// follows is a function as audience.Topics.
+type follows func(topic string) bool
+
+func (f follows) Follows(topic string) bool { return f(topic) }
+
+// Size is what r counts against byte bounds: its payload and names, not the
 // overhead of the log that keeps it.
-func (r *Record) size() int {
+func (r *Record) Size() int {
 	n := len(r.Frame) + len(r.Topic) + len(r.Key)
 	for _, u := range r.Users {
 		n += len(u)
@@ -57,9 +68,9 @@ func (r *Record) check(after uint64) error {
 	return nil
 }
 
-// checkBatch checks every record of a batch that follows the ID last, before any
-// of it is taken.
-func checkBatch(recs []Record, last uint64) error {
+// CheckBatch refuses a batch that does not follow the ID last, or in which a record
+// could not be kept and found again. It is the first thing that an Append does.
+func CheckBatch(recs []Record, last uint64) error {
 	for i := range recs {
 		if err := recs[i].check(last); err != nil {
 			return err
@@ -77,13 +88,13 @@ type Query struct {
 	User   string   // records that name this user, whatever their topic; "" is none
 }
 
-// everything reports whether q is the zero Query.
-func (q *Query) everything() bool { return !q.Public && len(q.Topics) == 0 && q.User == "" }
+// Everything reports whether q is the zero Query.
+func (q *Query) Everything() bool { return !q.Public && len(q.Topics) == 0 && q.User == "" }
 
-// match reports whether q selects r.
-func (q *Query) match(r *Record) bool {
+// Selects reports whether q selects r.
+func (q *Query) Selects(r *Record) bool {
 	switch {
-	case q.everything():
+	case q.Everything():
 		return true
 	case r.Users != nil:
 		return q.User != "" && slices.Contains(r.Users, q.User)

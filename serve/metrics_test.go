@@ -18,16 +18,18 @@ import (
 )
 
 func TestMetrics(t *testing.T) {
-	s := newSite(t, modes[0], setup{})
-	st := s.open("")
-	s.online(1)
-	s.push("", "one", "two")
-	s.push("nobody", "three")
-	st.expect("one", "two")
-	require.Eventually(t, func() bool { return s.hub.Stats().NoReceiver == 1 }, patience, time.Millisecond)
+	hub := newHub(t)
+	_, err := hub.Subscribe(engine.Subscription{}, greedy{})
+	require.NoError(t, err)
+	require.NoError(t, hub.Push(nil, &wire.Event{Data: "one"}, &wire.Event{Data: "two"}))
+	require.NoError(t, hub.Push([]string{"nobody"}, &wire.Event{Data: "three"}))
+	require.Eventually(t, func() bool {
+		st := hub.Stats()
+		return st.NoReceiver == 1 && st.Delivered == 2
+	}, patience, time.Millisecond)
 
 	rec := httptest.NewRecorder()
-	serve.MetricsHandler(s.hub).ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	serve.MetricsHandler(hub).ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
 	require.Equal(t, 200, rec.Code)
 	text := rec.Body.String()
 	for _, line := range []string{
@@ -47,21 +49,23 @@ func TestMetrics(t *testing.T) {
 
 	// Consistent enough for a registry that checks everything.
 	pedantic := prometheus.NewPedanticRegistry()
-	require.NoError(t, pedantic.Register(serve.Collector(s.hub)))
-	_, err := pedantic.Gather()
+	require.NoError(t, pedantic.Register(serve.Collector(hub)))
+	_, err = pedantic.Gather()
 	require.NoError(t, err)
 }
 
 // The metrics tell what ended connections, and keep telling it at 0.
 func TestMetricsOfEnds(t *testing.T) {
-	s := newSite(t, modes[0], setup{})
-	s.open("").close()
-	st := s.open("")
-	require.Eventually(t, func() bool { return s.hub.Stats().Ends.Hangup == 1 }, patience, time.Millisecond)
-	s.hub.Close()
-	st.ended("closed")
+	hub := newHub(t)
+	gone, err := hub.Subscribe(engine.Subscription{}, greedy{})
+	require.NoError(t, err)
+	gone.Hangup(nil)
+	_, err = hub.Subscribe(engine.Subscription{}, greedy{})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return hub.Stats().Ends.Hangup == 1 }, patience, time.Millisecond)
+	hub.Close()
 	rec := httptest.NewRecorder()
-	serve.MetricsHandler(s.hub).ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	serve.MetricsHandler(hub).ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
 	text := rec.Body.String()
 	for _, line := range []string{
 		`spate_connections_ended_total{reason="hangup"} 1`,
@@ -127,6 +131,7 @@ func TestMetricsOfTheLog(t *testing.T) {
 		"spate_log_records":               2,
 		"spate_log_bytes":                 float64(stats.Bytes),
 		"spate_log_disk_bytes":            0,
+		"spate_log_lost_records":          0,
 		"spate_log_retention_age_seconds": 5400,
 		"spate_log_retention_records":     2,
 		"spate_log_retention_bytes":       1 << 20,
@@ -138,7 +143,7 @@ func TestMetricsOfTheLog(t *testing.T) {
 	want["spate_log_up"] = 0
 	require.Equal(t, want, scrape(t, hub, "spate_log_"))
 
-	require.Empty(t, scrape(t, newHub(t, engine.WithLog(sickLog{Log: persist.NewMemory()})), "spate_log_"), "a log that does not tell")
+	require.Empty(t, scrape(t, newHub(t, engine.WithLog(muteLog{persist.NewMemory()})), "spate_log_"), "a log that does not tell")
 	bare := engine.NewHub(engine.WithLogger(silent))
 	t.Cleanup(bare.Close)
 	require.Empty(t, scrape(t, bare, "spate_log_"), "no log")

@@ -196,27 +196,29 @@ func (nothingReader) Read([]byte) (int, error) { return 0, nil }
 
 func TestDecoderMaxEventSize(t *testing.T) {
 	const size = 20
+	const line = size + wire.LineRoom
 	x := func(n int) string { return strings.Repeat("x", n) }
 	for _, tc := range []struct {
 		name, stream string
 		events       int
 		tooLarge     bool
 	}{
-		{"just fits", "data: " + x(14) + "\n\n", 1, false},
-		{"one more", "data: " + x(15) + "\n\n", 0, true},
-		{"byte order mark is free", "\ufeffdata: " + x(14) + "\n\n", 1, false},
+		{"just fits", "data: " + x(20) + "\n\n", 1, false},
+		{"one more", "data: " + x(21) + "\n\n", 0, true},
+		{"byte order mark is free", "\ufeffdata: " + x(20) + "\n\n", 1, false},
 		{"half a byte order mark is free", "\xef\xbb", 0, false},
-		{"lines add up", "data: " + x(4) + "\ndata: " + x(4) + "\n\n", 1, false},
-		{"lines add up to more", "data: " + x(5) + "\ndata: " + x(4) + "\n\n", 0, true},
-		{"fields add up", "id: 123456\nevent: x\ndata: x\n\n", 0, true},
-		{"events do not", strings.Repeat("data: "+x(14)+"\n\n", 9), 9, false},
-		{"comments do not", strings.Repeat(": "+x(18)+"\n", 9) + "data: x\n\n", 1, false},
-		{"long comment", ": " + x(19) + "\n", 0, true},
-		{"line without end", "data: x\n\n" + x(21), 1, true},
-		{"line without end just fits", "data: x\n\n" + x(20), 1, false},
-		{"comment without end", ":" + x(20), 0, true},
-		{"rest of an event", "data: 789\n" + x(11), 0, false},
-		{"rest of an event too large", "data: 789\n" + x(12), 0, true},
+		{"data of line feeds", strings.Repeat("data: \n", 21) + "\n", 1, false},
+		{"one more line feed", strings.Repeat("data\n", 22) + "\n", 0, true},
+		{"lines add up", "data: " + x(10) + "\ndata: " + x(9) + "\n\n", 1, false},
+		{"lines add up to more", "data: " + x(10) + "\ndata: " + x(10) + "\n\n", 0, true},
+		{"other fields are beside the data", "id: 123456\nevent: " + x(99) + "\ndata: " + x(20) + "\n\n", 1, false},
+		{"other fields add up", "event: " + x(line/2) + "\nid: " + x(line/2) + "\ndata: x\n\n", 0, true},
+		{"events do not", strings.Repeat("data: "+x(20)+"\nid: "+x(900)+"\n\n", 9), 9, false},
+		{"comments do not", strings.Repeat(": "+x(line-2)+"\n", 9) + "data: x\n\n", 1, false},
+		{"long comment", ": " + x(line-1) + "\n", 0, true},
+		{"line without end", "data: x\n\n" + x(line+1), 1, true},
+		{"line without end just fits", "data: x\n\n" + x(line), 1, false},
+		{"comment without end", ":" + x(line), 0, true},
 		{"far too large", "data: x\n\ndata: " + x(5000), 1, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -234,8 +236,100 @@ func TestDecoderMaxEventSize(t *testing.T) {
 	}
 }
 
+// NextRaw tells the same as Next, and its slices hold until the next call.
+func TestDecoderNextRaw(t *testing.T) {
+	for _, tc := range streams {
+		for name, r := range map[string]io.Reader{
+			"whole":        strings.NewReader(tc.stream),
+			"byte by byte": iotest.OneByteReader(strings.NewReader(tc.stream)),
+		} {
+			d := wire.NewDecoder(r)
+			var got []wire.Event
+			for {
+				raw, err := d.NextRaw()
+				if err != nil {
+					require.ErrorIs(t, err, io.EOF)
+					break
+				}
+				got = append(got, d.Event(raw))
+			}
+			require.Equal(t, tc.want, got, "%s, %s", tc.name, name)
+		}
+	}
+}
+
+// Comments come in their place between the events.
+func TestDecoderWithComments(t *testing.T) {
+	const stream = ": one\n:two\ndata: a\n:  three\n\n:\n:four"
+	for name, r := range map[string]io.Reader{
+		"whole":        strings.NewReader(stream),
+		"byte by byte": iotest.OneByteReader(strings.NewReader(stream)),
+	} {
+		var got []string
+		d := wire.NewDecoder(r, wire.WithComments(func(text []byte) { got = append(got, string(text)) }))
+		_, err := d.Next()
+		require.NoError(t, err)
+		require.Equal(t, []string{"one", "two", " three"}, got, name)
+		_, err = d.Next()
+		require.ErrorIs(t, err, io.EOF)
+		require.Equal(t, []string{"one", "two", " three", ""}, got, name)
+	}
+}
+
+// A stream that ends in the middle of an event was cut; one that ends after a
+// blank line, or after what makes no event, was not.
+func TestDecoderPartial(t *testing.T) {
+	for stream, want := range map[string]bool{
+		"": false, "\xef\xbb": false, "\ufeff": false, "data: x\n\n": false, "data: x\r\r": false, ": c\n": false, "retry: 1\n": false,
+		"data: x\n\n:": true, "data": true, "data\n": true, "data: x\n": true, "id: 1\n": true, "event: x\n": true, "\ufeffd": true,
+	} {
+		d := wire.NewDecoder(strings.NewReader(stream))
+		for {
+			if _, err := d.Next(); err != nil {
+				break
+			}
+		}
+		require.Equal(t, want, d.Partial(), "%q", stream)
+	}
+}
+
+// Guard rail: the zero-copy mode allocates nothing in the steady state, whatever
+// the sizes of the reads.
+func TestDecoderNextRawAllocatesNothing(t *testing.T) {
+	for _, size := range []int{64 << 10, 1000, 77} {
+		d := wire.NewDecoder(&endless{stream: benchStream(320, "\n"), most: size})
+		next := func() {
+			if _, err := d.NextRaw(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 10_000 {
+			next()
+		}
+		requireNoAllocs(t, "NextRaw", next)
+	}
+}
+
+// The read buffer follows the stream: it grows under a flood, and is given back
+// when the flood is over.
+func TestDecoderBufferFollowsTheStream(t *testing.T) {
+	flood := &endless{stream: benchStream(320, "\n")}
+	d := wire.NewDecoder(flood)
+	next := func(n int) {
+		for range n {
+			_, err := d.NextRaw()
+			require.NoError(t, err)
+		}
+	}
+	next(1000)
+	require.Equal(t, 32<<10, d.BufferSize())
+	flood.most = 100
+	next(1000)
+	require.Equal(t, 1<<10, d.BufferSize())
+}
+
 func TestDecoderDefaultMaxEventSize(t *testing.T) {
-	fits := "data: " + strings.Repeat("x", wire.DefaultMaxEventSize-6)
+	fits := "data: " + strings.Repeat("x", wire.DefaultMaxEventSize)
 	for _, opts := range [][]wire.DecoderOption{nil, {wire.WithMaxEventSize(0)}, {wire.WithMaxEventSize(-1)}} {
 		require.Len(t, decode(t, strings.NewReader(fits+"\n\n"), opts...).Events, 1)
 		require.True(t, decode(t, strings.NewReader(fits+"x\n\n"), opts...).TooLarge)

@@ -7,30 +7,33 @@ import (
 )
 
 // field takes in one complete line that is not empty. It reports false, and
-// sets p.err, if the line makes its event too large.
+// sets p.err, if the line is too long or makes its event too large.
 func (p *Parser) field(line []byte) bool {
 	if !p.fits(line) {
 		return false
 	}
+	if len(line) >= len(dataPrefix) && string(line[:len(dataPrefix)]) == dataPrefix {
+		return p.addData(line[len(dataPrefix):]) // by far the most frequent spelling
+	}
 	if line[0] == ':' {
 		p.comments++
-		return true
-	}
-	p.cur.size += len(line)
-	if len(line) >= len(dataPrefix) && string(line[:len(dataPrefix)]) == dataPrefix {
-		p.addData(line[len(dataPrefix):]) // by far the most frequent spelling
+		if p.OnComment != nil {
+			p.OnComment(withoutSpace(line[1:]))
+		}
 		return true
 	}
 	name, value := line, []byte(nil)
 	if i := bytes.IndexByte(line, ':'); i >= 0 {
-		name, value = line[:i], line[i+1:]
-		if len(value) > 0 && value[0] == ' ' {
-			value = value[1:]
-		}
+		name, value = line[:i], withoutSpace(line[i+1:])
+	}
+	if string(name) == "data" {
+		return p.addData(value)
+	}
+	if p.cur.others += len(line); p.cur.others > p.maxLine() {
+		p.err = ErrEventTooLarge
+		return false
 	}
 	switch string(name) {
-	case "data":
-		p.addData(value)
 	case "event":
 		p.cur.event, p.cur.typeOwned = value, false
 	case "id":
@@ -46,13 +49,30 @@ func (p *Parser) field(line []byte) bool {
 	return true
 }
 
+// withoutSpace is value without the one space that may stand behind a colon.
+func withoutSpace(value []byte) []byte {
+	if len(value) > 0 && value[0] == ' ' {
+		return value[1:]
+	}
+	return value
+}
+
 // addData adds one line of data. The first is only pointed to; further ones
-// make a copy necessary.
-func (p *Parser) addData(value []byte) {
+// make a copy necessary. It reports false, and sets p.err, if the data is too
+// large.
+func (p *Parser) addData(value []byte) bool {
 	cur := &p.cur
+	size := len(value)
+	if cur.hasData {
+		size += len(cur.data) + 1
+	}
+	if size > p.maxSize() {
+		p.err = ErrEventTooLarge
+		return false
+	}
 	if !cur.hasData {
 		cur.data, cur.hasData = value, true
-		return
+		return true
 	}
 	if !cur.dataOwned {
 		p.ownData()
@@ -60,6 +80,7 @@ func (p *Parser) addData(value []byte) {
 	p.dataBuf = append(p.dataBuf, '\n')
 	p.dataBuf = append(p.dataBuf, value...)
 	cur.data = p.dataBuf
+	return true
 }
 
 // ownData copies the data so far to dataBuf.

@@ -6,9 +6,6 @@ import (
 	"time"
 )
 
-// DefaultMaxEventSize is the bound on an event's size where none is set: 1 MiB.
-const DefaultMaxEventSize = 1 << 20
-
 // ErrEventTooLarge is the error of a stream with an event, or a line without
 // end, that is larger than the parser's bound.
 var ErrEventTooLarge = errors.New("wire: event is larger than the parser's bound")
@@ -38,10 +35,16 @@ type RawEvent struct {
 //
 // The zero value is ready for use. A Parser is for one goroutine at a time.
 type Parser struct {
-	// MaxEventSize bounds the lines of one event together, without line ends,
-	// and the length of any line, comments included. 0 means
-	// DefaultMaxEventSize. Set it before the first Feed.
+	// MaxEventSize bounds the data of one event, its lines joined by LF: what a
+	// hub with the same bound takes is what a parser takes. Any line, comments
+	// included, and the event's other lines together may have LineRoom bytes
+	// more. 0 means DefaultMaxEventSize. Set it before the first Feed.
 	MaxEventSize int
+
+	// OnComment, if not nil, gets the text of each comment, without the colon and
+	// one space behind it, between the events that it stands between. The text is
+	// valid until OnComment returns. Set it before the first Feed.
+	OnComment func(text []byte)
 
 	// Chunk: bytes before pos are parsed. lf and cr are the first line feed and
 	// carriage return at or after pos if they are ≥ pos, len(chunk) for none, and
@@ -76,7 +79,7 @@ type Parser struct {
 type pendingEvent struct {
 	data, event, id      []byte
 	retry                time.Duration
-	size                 int // length of the lines, without line ends and comments
+	others               int // length of the lines other than data, without line ends and comments
 	hasData, hasID       bool
 	dataOwned, typeOwned bool // points to dataBuf, typeBuf
 	idOwned              bool // points to idBuf
@@ -104,10 +107,11 @@ func (p *Parser) Feed(chunk []byte, fn func(RawEvent) error) error {
 }
 
 // Reset makes the parser ready for a new stream: everything is forgotten but
-// MaxEventSize.
+// MaxEventSize and OnComment.
 func (p *Parser) Reset() {
 	*p = Parser{
 		MaxEventSize: p.MaxEventSize,
+		OnComment:    p.OnComment,
 		line:         p.line[:0],
 		dataBuf:      p.dataBuf[:0],
 		typeBuf:      p.typeBuf[:0],
@@ -125,6 +129,16 @@ func (p *Parser) LastID() []byte { return p.last }
 
 // Retry is the reconnection time the stream has told last, and whether it has.
 func (p *Parser) Retry() (time.Duration, bool) { return p.retry, p.hasRetry }
+
+// Partial reports whether an event, or a line, has begun that is not over yet:
+// where the stream ends there, it was cut.
+func (p *Parser) Partial() bool {
+	line := p.line
+	if !p.started {
+		line = line[bomLen(line):]
+	}
+	return len(line) > 0 || p.cur.hasData || p.cur.hasID || len(p.cur.event) > 0
+}
 
 func (p *Parser) setLastID(id string) {
 	p.lastBuf = append(p.lastBuf[:0], id...)
@@ -238,11 +252,11 @@ func (p *Parser) suspend() {
 }
 
 // carry adds part to the line whose end has not come yet. It reports false, and
-// sets p.err, if that makes the line or its event too large.
+// sets p.err, if that makes the line too long.
 func (p *Parser) carry(part []byte) bool {
 	// First roughly, so that a line far too long is not copied before it is
 	// refused.
-	if len(p.line)+len(part) > p.maxSize()+len(byteOrderMark) {
+	if len(p.line)+len(part) > p.maxLine()+len(byteOrderMark) {
 		p.err = ErrEventTooLarge
 		return false
 	}
@@ -255,19 +269,16 @@ func (p *Parser) carry(part []byte) bool {
 }
 
 // fits reports whether line, complete or not, is within the bound; if not it
-// sets p.err. Complete lines that are not comments are added to the size of
-// their event by field.
+// sets p.err. What the lines of an event are together is field's to see.
 func (p *Parser) fits(line []byte) bool {
-	size := len(line)
-	if size > 0 && line[0] != ':' {
-		size += p.cur.size
-	}
-	if size > p.maxSize() {
+	if len(line) > p.maxLine() {
 		p.err = ErrEventTooLarge
 		return false
 	}
 	return true
 }
+
+func (p *Parser) maxLine() int { return p.maxSize() + LineRoom }
 
 func (p *Parser) maxSize() int {
 	if p.MaxEventSize > 0 {

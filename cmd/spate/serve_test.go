@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/cmd/spate/internal/demo"
+	"github.com/spatehub/spate/persist/pebblelog"
 )
 
 const asJSON = "application/json"
@@ -69,7 +71,7 @@ func TestWebPagesOfOthersAreKeptOut(t *testing.T) {
 		{"a page of another port", "POST", "/push", 403, []string{"Content-Type", asJSON, "Origin", "http://127.0.0.1:1", "Sec-Fetch-Site", "same-site"}},
 		{"a form of another site", "POST", "/push", 403, []string{"Content-Type", "text/plain", "Sec-Fetch-Site", "cross-site"}},
 		{"a form's type", "POST", "/push", 415, []string{"Content-Type", "text/plain"}},
-		{"a tool that names no type", "POST", "/push", 200, nil},
+		{"a tool that names no type", "POST", "/push", 415, nil},
 		{"a page that names no type", "POST", "/push", 403, []string{"Origin", "http://evil.example"}},
 		{"a name bound to the loopback address", "GET", "/stats", 421, []string{"Host", "evil.example"}},
 		{"a name like a loopback address", "GET", "/", 421, []string{"Host", "127.0.0.1.evil.example:8080"}},
@@ -86,9 +88,9 @@ func TestWebPagesOfOthersAreKeptOut(t *testing.T) {
 			code, text := s.do(c.method, c.path, body, c.header...)
 			require.Equal(t, c.want, code, text)
 			if c.want >= 400 {
-				var e struct{ Error string }
+				var e struct{ Detail string }
 				require.NoError(t, json.Unmarshal([]byte(text), &e), text)
-				require.NotEmpty(t, e.Error)
+				require.NotEmpty(t, e.Detail)
 			}
 		})
 	}
@@ -126,7 +128,11 @@ func TestWhatHindersAStartIsToldWithARemedy(t *testing.T) {
 	}
 
 	require.ErrorContains(t, explainOpen("d", &os.PathError{Op: "mkdir", Path: "d", Err: syscall.EACCES}), "no permission to write to the folder d")
-	require.ErrorContains(t, explainOpen("d", &os.PathError{Op: "mkdir", Path: "d", Err: syscall.EROFS}), "no permission to write to the folder d")
+	require.ErrorContains(t, explainOpen("d", &os.PathError{Op: "mkdir", Path: "d", Err: syscall.EROFS}), "the folder d is on a read-only file system")
+	require.ErrorContains(t, explainOpen("d", fmt.Errorf("persist: open \"d\": %w: MANIFEST-000001 is missing", pebblelog.ErrDamaged)),
+		"the folder d: the log is damaged: MANIFEST-000001 is missing; nothing was changed: restore a backup, or")
+	require.ErrorContains(t, explainOpen("d", fmt.Errorf("persist: open \"d\": %w: no log, but a.txt", pebblelog.ErrForeign)), "not taken for a log")
+	require.ErrorContains(t, explainOpen("d", fmt.Errorf("persist: open \"d\": %w", pebblelog.ErrFormat)), "spate log export")
 	require.ErrorContains(t, explainOpen("d", &os.PathError{Op: "write", Path: "d", Err: syscall.ENOSPC}), "no space left")
 }
 

@@ -22,7 +22,8 @@ import (
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/persist/pebblelog"
+	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -38,7 +39,7 @@ func main() {
 }
 
 func run(ctx context.Context, listen, data string) error {
-	store, err := persist.Open(data, persist.WithRetention(persist.Retention{MaxAge: 7 * 24 * time.Hour}))
+	store, err := pebblelog.Open(data, pebblelog.WithRetention(persist.Retention{MaxAge: 7 * 24 * time.Hour}))
 	if err != nil {
 		return err
 	}
@@ -46,7 +47,7 @@ func run(ctx context.Context, listen, data string) error {
 	defer hub.Close()
 
 	mux := http.NewServeMux()
-	mux.Handle("GET /events", serve.Handler(hub, identify))
+	mux.Handle("GET /events", stream.Handler(hub, identify))
 	mux.HandleFunc("POST /order", func(w http.ResponseWriter, r *http.Request) { takeOrder(hub, w, r) })
 
 	listener, err := net.Listen("tcp", listen)

@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,10 +25,16 @@ type source struct {
 	file *ast.File
 }
 
-// room is the top folder of the file's package: "engine" for engine/x.go, "." for the root.
-func (s source) room() string {
-	top, _, _ := strings.Cut(s.dir, "/")
-	return top
+// room is where the file's package belongs: "engine" for engine/x.go, "." for the root.
+func (s source) room() string { return roomOf(s.dir) }
+
+// roomOf is the innermost folder on the way to dir that has an entry in rooms, or else the top one.
+func roomOf(dir string) string {
+	for d := dir; ; d = path.Dir(d) {
+		if _, known := rooms[d]; known || !strings.Contains(d, "/") {
+			return d
+		}
+	}
 }
 
 // at says where a node of the file stands.

@@ -15,7 +15,7 @@ import (
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/loadtest/stamp"
-	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/persist/pebblelog"
 	"github.com/spatehub/spate/serve"
 	"github.com/spatehub/spate/wire"
 )
@@ -34,7 +34,7 @@ func newSpate(Options) (Server, error) {
 
 // newSpateLog is spate with the log on, in sync.
 func newSpateLog(o Options) (Server, error) {
-	l, err := persist.Open(o.Dir)
+	l, err := pebblelog.Open(o.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
@@ -74,7 +74,7 @@ func (s *spate) Publish(kind stamp.Kind, index uint32, data []byte) error {
 }
 
 // Position implements [Positioner].
-func (s *spate) Position() string { return wire.FormatID(s.hub.Position()) }
+func (s *spate) Position() string { return wire.FormatID(s.hub.LastID()) }
 
 // Counters implements [Counter].
 func (s *spate) Counters() map[string]float64 {

@@ -1,0 +1,134 @@
+package pebblelog
+
+import (
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/spatehub/spate/persist"
+)
+
+// PebbleOptions returns the options a Pebble log opens its database with, on the
+// real file system and without the fence.
+func PebbleOptions() *pebble.Options {
+	p := &Log{cfg: newConfig(nil)}
+	f, err := newFence(vfs.Default, "/", func(error) {})
+	if err != nil {
+		panic(err)
+	}
+	opts := p.pebbleOptions(f)
+	opts.FS = vfs.Default
+	return opts
+}
+
+// Settle does what the keeper would do now, and returns when it is done.
+func (p *Log) Settle() { p.work() }
+
+// WithFlushDelay sets how long range deletes stay in memory.
+func WithFlushDelay(d time.Duration) Option { return func(c *config) { c.flushDelay = d } }
+
+// WithMemTable sets the size of a memtable, and with that of the write-ahead logs.
+func WithMemTable(n uint64) Option { return func(c *config) { c.memTable = n } }
+
+// Fence is the file system behind which a generation works.
+type Fence struct{ *fence }
+
+// NewFence returns a fence around base for a directory.
+func NewFence(base vfs.FS, dir string) (Fence, error) {
+	f, err := newFence(base, dir, func(error) {})
+	f.opened.Store(true)
+	return Fence{f}, err
+}
+
+func (f Fence) Err() error   { return f.err() }
+func (f Fence) Fail(e error) { f.fail(e) }
+func (f Fence) Drain()       { f.drain() }
+func (f Fence) BeginClose()  { f.beginClose() }
+
+// EncodeValue returns the value that a record is kept as.
+func EncodeValue(r *persist.Record) []byte {
+	v := appendValue(nil, r)
+	if len(v) != valueLen(r) {
+		panic("valueLen is wrong")
+	}
+	return v
+}
+
+// DecodeValue is the opposite of EncodeValue.
+func DecodeValue(id uint64, v []byte) (persist.Record, error) {
+	b := persist.NewPageBuilder(0, persist.Limit{})
+	if _, err := addValue(&b, id, v); err != nil {
+		return persist.Record{}, err
+	}
+	return b.Page.Records[0], nil
+}
+
+// AppendPosting decodes a list of the index.
+func AppendPosting(ids []uint64, last uint64, gaps []byte, from, upTo uint64) ([]uint64, error) {
+	return appendPosting(ids, last, gaps, from, upTo)
+}
+
+// TableEnd returns where a table has to end.
+func TableEnd(start []byte, floor uint64) []byte { return tableEnd(start, floor) }
+
+// CountKeys returns how many keys of a kind there are.
+func (p *Log) CountKeys(kind byte) (n int) {
+	l := loader{db: p.gen.db}
+	if err := l.scanKind(kind, func(_, _ []byte) error { n++; return nil }); err != nil {
+		panic(err)
+	}
+	return n
+}
+
+// ChunkRecords returns how many records the largest chunk has.
+func (p *Log) ChunkRecords() (n int) {
+	for i := range p.mu.chunks {
+		n = max(n, int(p.mu.chunks[i].count))
+	}
+	return n
+}
+
+// CountRuns returns how many runs are on disk.
+func (p *Log) CountRuns() (n int) {
+	l := loader{db: p.gen.db}
+	if err := l.scan(stateRun, []byte{keyState, 'R' + 1}, func(_, _ []byte) error { n++; return nil }); err != nil {
+		panic(err)
+	}
+	return n
+}
+
+// Table is the range of keys of a table on disk.
+type Table struct{ Smallest, Largest string }
+
+// Tables returns the tables of the database.
+func (p *Log) Tables() (tables []Table) {
+	levels, err := p.gen.db.SSTables()
+	if err != nil {
+		panic(err)
+	}
+	for _, level := range levels {
+		for _, t := range level {
+			tables = append(tables, Table{string(t.Smallest.UserKey), string(t.Largest.UserKey)})
+		}
+	}
+	return tables
+}
+
+// Quiet reports whether nothing is being flushed or compacted.
+func (p *Log) Quiet() bool {
+	m := p.metrics(p.gen)
+	return m.Flush.NumInProgress == 0 && m.Compact.NumInProgress == 0 && m.MemTable.Count <= 1
+}
+
+// Written returns how many bytes of tables flushes and compactions have written,
+// and how many were moved to another level as they were.
+func (p *Log) Written() (flushed, compacted, moved uint64) {
+	m := p.metrics(p.gen)
+	for _, l := range m.Levels {
+		flushed += l.TableBytesFlushed
+		compacted += l.TableBytesCompacted
+		moved += l.TableBytesMoved
+	}
+	return flushed, compacted, moved
+}

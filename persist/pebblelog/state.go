@@ -1,0 +1,217 @@
+package pebblelog
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/persist/internal/deadlines"
+	"github.com/spatehub/spate/persist/internal/floors"
+	"github.com/spatehub/spate/persist/internal/runs"
+	"github.com/spatehub/spate/persist/internal/shrink"
+)
+
+// state is what a Pebble log knows about its records without looking: the numbers
+// that retention goes by. It covers begun batches, acknowledged or not. It can be
+// built from disk (load), and is, after each failure.
+type state struct {
+	chunkList
+	retention *persist.Retention
+	clock     persist.Clock
+	grain     grain
+
+	first     uint64     // oldest record that is readable, 0 if none
+	floor     uint64     // up to here everything is gone
+	floorTime int64      // the newest time of what is
+	floors    floors.Set // of topics, raised by their retention
+	runs      runs.List  // those that retention has not passed
+
+	// topics has the topics with bounds that have records. inOpen are those with
+	// records in the open chunk, which their numbers on disk leave out; dueTopics
+	// are those known to be beyond their bounds.
+	topics    shrink.Map[string, *topicCount]
+	ages      deadlines.Heap // of those with a bound of age: when the oldest record may be too old
+	inOpen    []string
+	dueTopics []string
+
+	// recountTo is not 0 while the records up to it have still to be counted by
+	// topic: the set of topics with bounds has changed.
+	recountTo uint64
+}
+
+// topicCount is the sums over one topic.
+type topicCount struct {
+	deadlines.Entry      // its name
+	count, bytes         int64
+	openCount, openBytes int64 // of these in the open chunk
+	oldest               int64 // time of the oldest record, or earlier
+	due                  bool  // in dueTopics
+}
+
+func newState(c *config) state {
+	return state{retention: &c.retention, clock: c.clock, grain: newGrain(&c.retention)}
+}
+
+// raiseFloor notes that records of a topic are gone up to an ID.
+func (s *state) raiseFloor(b *pebble.Batch, topic string, id uint64) {
+	gone := func(topic string) { _ = b.Delete(topicKey(keyFloor, topic), nil) }
+	putID(b, topicKey(keyFloor, topic), id)
+	if s.floors.Raise(topic, id, gone) {
+		putID(b, stateCommon, s.floors.Common())
+	}
+}
+
+// setTopic adds a topic with bounds.
+func (s *state) setTopic(t *topicCount) {
+	s.topics.Set(t.Name, t)
+	s.setDeadline(t)
+}
+
+// setDeadline has a topic looked at when its oldest record may be too old. One that is
+// ahead of the clock is no older than now.
+func (s *state) setDeadline(t *topicCount) {
+	if r, _ := s.retention.ForTopic(t.Name); r.MaxAge > 0 {
+		s.ages.Set(&t.Entry, min(t.oldest, s.clock.Now().UnixMilli())+r.MaxAge.Milliseconds())
+	}
+}
+
+// forget takes out a topic that has no records.
+func (s *state) forget(t *topicCount) {
+	s.ages.Remove(&t.Entry)
+	s.topics.Delete(t.Name)
+}
+
+// countRecord counts a new record, and adds to b what that completes.
+func (s *state) countRecord(id uint64, topic string, at, size int64, b *pebble.Batch) {
+	if topic != "" && len(s.retention.Topics) > 0 {
+		s.countTopic(topic, at, size)
+	}
+	if c := s.add(&s.grain, id, at, size); c != nil {
+		s.closeChunk(c, b)
+	}
+}
+
+func (s *state) countTopic(topic string, at, size int64) {
+	r, bounded := s.retention.ForTopic(topic)
+	if !bounded {
+		return
+	}
+	t := s.topics.Get(topic)
+	if t == nil {
+		t = &topicCount{Entry: deadlines.Entry{Name: strings.Clone(topic)}, oldest: at}
+		s.setTopic(t)
+	}
+	if t.openCount == 0 {
+		s.inOpen = append(s.inOpen, t.Name)
+	}
+	t.count++
+	t.bytes += size
+	t.openCount++
+	t.openBytes += size
+	if at < t.oldest {
+		t.oldest = at
+		s.setDeadline(t)
+	}
+	if !t.due && t.wasteful(&r) {
+		s.markDue(t)
+	}
+}
+
+func (s *state) markDue(t *topicCount) {
+	t.due = true
+	s.dueTopics = append(s.dueTopics, t.Name)
+}
+
+// over reports whether the oldest record of the topic has to go.
+func (t *topicCount) over(r *persist.Retention, cutoff int64) bool {
+	return r.MaxCount > 0 && t.count > r.MaxCount ||
+		r.MaxBytes > 0 && t.bytes > r.MaxBytes ||
+		r.MaxAge > 0 && t.count > 0 && t.oldest < cutoff
+}
+
+// wasteful reports whether the topic is so far over its bounds that it is worth
+// the while to do something about it.
+func (t *topicCount) wasteful(r *persist.Retention) bool {
+	return r.MaxCount > 0 && t.count > r.MaxCount+r.MaxCount/chunksOfBound ||
+		r.MaxBytes > 0 && t.bytes > r.MaxBytes+r.MaxBytes/chunksOfBound
+}
+
+// closeChunk writes the numbers of a full chunk and of the topics in it.
+func (s *state) closeChunk(c *chunk, b *pebble.Batch) {
+	putChunk(b, c)
+	for _, topic := range s.inOpen {
+		if t := s.topics.Get(topic); t != nil {
+			t.openCount, t.openBytes = 0, 0
+			putTopic(b, t)
+		}
+	}
+	s.inOpen = s.inOpen[:0]
+}
+
+// due reports whether the log as a whole or a topic is beyond a bound other than
+// age.
+func (s *state) due() bool {
+	if len(s.dueTopics) > 0 || s.recountTo != 0 {
+		return true
+	}
+	if len(s.chunks) == 0 {
+		return false
+	}
+	c := &s.chunks[0]
+	return s.retention.MaxCount > 0 && s.count-c.count >= s.retention.MaxCount ||
+		s.retention.MaxBytes > 0 && s.bytes-c.bytes >= s.retention.MaxBytes
+}
+
+func putChunk(b *pebble.Batch, c *chunk) {
+	_ = b.Set(chunkKey(nil, c.first), c.append(nil), nil)
+}
+
+func putTopic(b *pebble.Batch, t *topicCount) {
+	key := topicKey(keyCounter, t.Name)
+	if t.count == t.openCount {
+		_ = b.Delete(key, nil)
+		return
+	}
+	v := binary.AppendVarint(nil, t.count-t.openCount)
+	v = binary.AppendVarint(v, t.bytes-t.openBytes)
+	_ = b.Set(key, binary.AppendVarint(v, t.oldest), nil)
+}
+
+func parseTopic(key, v []byte) (*topicCount, error) {
+	t := &topicCount{Entry: deadlines.Entry{Name: string(key[1:])}}
+	for _, field := range []*int64{&t.count, &t.bytes, &t.oldest} {
+		n := 0
+		if *field, n = binary.Varint(v); n <= 0 {
+			return nil, fmt.Errorf("%w: counters of topic %q", errValue, t.Name)
+		}
+		v = v[n:]
+	}
+	return t, nil
+}
+
+func putID(b *pebble.Batch, key []byte, id uint64) {
+	_ = b.Set(key, binary.BigEndian.AppendUint64(nil, id), nil)
+}
+
+func parseID(key, v []byte) (uint64, error) {
+	if len(v) != 8 {
+		return 0, fmt.Errorf("%w: state %q", errValue, key)
+	}
+	return binary.BigEndian.Uint64(v), nil
+}
+
+// signature names the topics that counters on disk are for.
+func (s *state) signature() []byte {
+	var names []string
+	for topic, r := range s.retention.Topics {
+		if r.Bounded() {
+			names = append(names, topic)
+		}
+	}
+	slices.Sort(names)
+	return []byte(strings.Join(names, "\x00"))
+}

@@ -1,0 +1,116 @@
+package stream
+
+import (
+	"net/http"
+
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/wire"
+)
+
+// Handler serves the hub's events to GET requests. identify says who the client
+// is and which topics it follows; its errors are answered as [Error] says. A nil
+// identify takes everyone as anonymous. HEAD gets the head alone.
+//
+// Where the socket can be taken over (plain HTTP/1 on Linux, and no wrapper
+// around the connection) the handler returns at once, and the stream goes on
+// without a goroutine; else it returns when the stream has ended. The server's
+// time-outs do not cut a stream, and [http.Server.Shutdown] does not end it:
+// register the hub's Close with RegisterOnShutdown, or close the hub first.
+func Handler(hub *engine.Hub, identify func(*http.Request) (uid string, topics []string, err error), opts ...Option) http.Handler {
+	c := newConfig(opts)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if refuseMethod(w, r, "GET, HEAD", http.MethodGet, http.MethodHead) {
+			return
+		}
+		var uid string
+		var topics []string
+		if identify != nil {
+			var err error
+			if uid, topics, err = identify(r); err != nil {
+				writeError(w, identityError(err))
+				return
+			}
+		}
+		c.serve(w, r, hub, uid, topics)
+	})
+}
+
+// Serve is [Handler] for a router of one's own: it answers one request, a GET or
+// HEAD, on behalf of user uid, "" for an anonymous client, and reports whether it
+// became a stream; if not, it has been refused.
+func Serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, uid string, opts ...Option) bool {
+	return !refuseMethod(w, r, "GET, HEAD", http.MethodGet, http.MethodHead) &&
+		newConfig(opts).serve(w, r, hub, uid, nil)
+}
+
+// serve answers one request and reports whether it became a stream.
+func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, uid string, topics []string) bool {
+	wishes, refusal := wishesOf(r)
+	var sub engine.Subscription
+	if refusal == nil {
+		sub, refusal = c.subscription(wishes, uid, topics)
+		sub.Source = c.source(r)
+	}
+	var seat *engine.Seat
+	if refusal == nil {
+		seat, refusal = c.admit(r, hub, wishes, sub)
+	}
+	if refusal != nil {
+		c.refuse(w, r, refusal)
+		return false
+	}
+	if r.Method == http.MethodHead {
+		c.setHead(w.Header())
+		w.WriteHeader(http.StatusOK)
+		return true
+	}
+	if !canFlush(w) {
+		writeError(w, &Error{Status: http.StatusInternalServerError, Message: "the response can't be streamed: its writer does not flush"})
+		return false
+	}
+	c.begin(w, r, hub, seat)
+	return true
+}
+
+// refuse answers with e. Where it may become true later, and WithLater is set, the
+// answer is a stream that ends at once.
+func (c *config) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
+	if e.Status != http.StatusServiceUnavailable || c.later <= 0 || r.Method != http.MethodGet {
+		writeError(w, e)
+		return
+	}
+	c.setHead(w.Header())
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(wire.AppendRetry(wire.AppendComment(nil, e.Message), c.later)) // the peer is gone: nobody to tell
+}
+
+// begin sends the head and streams, over the socket itself where it can.
+func (c *config) begin(w http.ResponseWriter, r *http.Request, hub *engine.Hub, seat *engine.Seat) {
+	rc := http.NewResponseController(w)
+	if c.sendHead(w, rc, r) != nil {
+		return // the peer is gone
+	}
+	if c.takesOver(w, r) {
+		if conn, _, err := rc.Hijack(); err == nil {
+			c.serveConn(conn, r, hub, seat)
+			return
+		}
+	}
+	c.serveResponse(w, rc, r, hub, seat)
+}
+
+// innermost follows Unwrap to the server's own ResponseWriter. Wrappers tend to
+// have every optional method, whether what they wrap has it or not.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		inner := u.Unwrap()
+		if inner == nil {
+			return w
+		}
+		w = inner
+	}
+}

@@ -1,0 +1,233 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/wire"
+)
+
+// PushOption sets up a push API.
+type PushOption func(*pushConfig)
+
+type pushConfig struct {
+	maxBody     int64
+	maxUsers    int
+	maxEvents   int
+	timeout     time.Duration
+	bodyTimeout time.Duration
+}
+
+const (
+	defaultPushBody        = 1 << 20
+	defaultPushUsers       = 10_000
+	defaultPushEvents      = 1000
+	defaultPushTimeout     = 10 * time.Second
+	defaultPushBodyTimeout = 30 * time.Second
+
+	// maxPushDeliveries bounds users × events of a request: each pair is work
+	// for the hub, and a small body can name very many.
+	maxPushDeliveries = 100_000
+)
+
+// WithPushBodyLimit bounds the body of a request in bytes (default 1 MiB).
+func WithPushBodyLimit(n int64) PushOption {
+	return func(c *pushConfig) { c.maxBody = n }
+}
+
+// WithPushUserLimit bounds the users of a request (default 10,000; 0 or less is
+// the default). Users × events are bounded by 100,000 besides.
+func WithPushUserLimit(n int) PushOption {
+	return func(c *pushConfig) { c.maxUsers = n }
+}
+
+// WithPushEventLimit bounds the events of a request (default 1000). The hub's
+// own bound, a quarter of its ring, holds besides.
+func WithPushEventLimit(n int) PushOption {
+	return func(c *pushConfig) { c.maxEvents = n }
+}
+
+// WithPushTimeout bounds the wait for the hub and its log (default 10 s).
+func WithPushTimeout(d time.Duration) PushOption {
+	return func(c *pushConfig) { c.timeout = d }
+}
+
+// WithPushBodyTimeout bounds how long the body of a request may take to arrive
+// (default 30 s; 0 or less is the default). A ReadTimeout of the server that is
+// shorter holds instead. Behind middleware whose ResponseWriter can't set
+// deadlines (no Unwrap), only the latter does.
+func WithPushBodyTimeout(d time.Duration) PushOption {
+	return func(c *pushConfig) { c.bodyTimeout = d }
+}
+
+func newPushConfig(opts []PushOption) *pushConfig {
+	c := &pushConfig{}
+	for _, o := range opts {
+		if o != nil {
+			o(c)
+		}
+	}
+	if c.maxBody <= 0 {
+		c.maxBody = defaultPushBody
+	}
+	if c.maxUsers <= 0 {
+		c.maxUsers = defaultPushUsers
+	}
+	if c.maxEvents <= 0 {
+		c.maxEvents = defaultPushEvents
+	}
+	if c.timeout <= 0 {
+		c.timeout = defaultPushTimeout
+	}
+	if c.bodyTimeout <= 0 {
+		c.bodyTimeout = defaultPushBodyTimeout
+	}
+	return c
+}
+
+// PushHandler publishes what is posted to it:
+//
+//	{"uids":["u001"],"events":[{"event":"message","data":"hello"}]}
+//
+// The body is application/json in UTF-8, without a content coding; anything else,
+// a body that does not say its type among it, is answered by 415.
+//
+// Without uids, or with null, the events are for everyone; an empty list is
+// refused. An event has data (any JSON but null: the text of a string, anything
+// else as compact JSON) and may have event, topic, key and ephemeral. Its id is
+// the hub's to give.
+//
+// The answer is {"ids":["1718000000000001"]}, one for each event, "" for an
+// ephemeral one. All events of a request are published or none; what is wrong
+// is answered by a 4xx as [Error] says, with the field's path such as
+// "events[1].data".
+//
+// It asks nobody for permission: put authorization in front of it.
+func PushHandler(hub *engine.Hub, opts ...PushOption) http.Handler {
+	c := newPushConfig(opts)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, hub) })
+}
+
+// Publish is [PushHandler] for a handler of one's own: it reads the request and
+// publishes what it asks for, but answers nothing. It returns the IDs, 0 for an
+// ephemeral event, or the answer that is due.
+func Publish(w http.ResponseWriter, r *http.Request, hub *engine.Hub, opts ...PushOption) ([]uint64, *Error) {
+	if r.Method != http.MethodPost {
+		return nil, &Error{Status: http.StatusMethodNotAllowed, Message: "only POST is allowed here"}
+	}
+	return newPushConfig(opts).publish(w, r, hub)
+}
+
+// serve answers one request.
+func (c *pushConfig) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub) {
+	if refuseMethod(w, r, "POST", http.MethodPost) {
+		return
+	}
+	ids, refusal := c.publish(w, r, hub)
+	if refusal != nil {
+		writeError(w, refusal)
+		return
+	}
+	answer := struct {
+		IDs []string `json:"ids"`
+	}{make([]string, len(ids))}
+	for i, id := range ids {
+		if id != 0 {
+			answer.IDs[i] = wire.FormatID(id)
+		}
+	}
+	writeJSON(w, http.StatusOK, answer)
+}
+
+func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine.Hub) ([]uint64, *Error) {
+	// Before anything is refused: the server reads on in a body that it answers
+	// early, and nothing else may bound that.
+	lift := c.limitBody(w, r)
+	if refusal := checkContent(r); refusal != nil {
+		return nil, refusal
+	}
+	body, refusal := c.read(w, r)
+	if refusal != nil {
+		return nil, refusal
+	}
+	lift()
+	push, refusal := decodePush(body, c.maxUsers, c.maxEvents)
+	if refusal != nil {
+		return nil, refusal
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), c.timeout)
+	defer cancel()
+	ids, err := hub.Publish(ctx, push.uids, push.events...)
+	if err != nil {
+		return nil, publishError(err)
+	}
+	return ids, nil
+}
+
+// limitBody sets the deadline of the body. lift takes it back once the body has
+// arrived: what the hub does then has its own time-out.
+func (c *pushConfig) limitBody(w http.ResponseWriter, r *http.Request) (lift func()) {
+	limit := c.bodyTimeout
+	if srv, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && srv.ReadTimeout > 0 {
+		limit = min(limit, srv.ReadTimeout)
+	}
+	rc := http.NewResponseController(w)
+	// Writers without deadlines have none to set; the server's time-outs hold.
+	_ = rc.SetReadDeadline(time.Now().Add(limit))
+	return func() { _ = rc.SetReadDeadline(time.Time{}) }
+}
+
+// read returns the body.
+func (c *pushConfig) read(w http.ResponseWriter, r *http.Request) ([]byte, *Error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, c.maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case err == nil:
+		return body, nil
+	case errors.As(err, &tooLarge):
+		return nil, &Error{Status: http.StatusRequestEntityTooLarge, Message: "the body is larger than this server takes"}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		if r.ProtoMajor == 1 { // the rest of the body is still to come; HTTP/2 resets its stream alone
+			w.Header().Set("Connection", "close")
+		}
+		return nil, &Error{Status: http.StatusRequestTimeout, Message: "the body took too long to arrive"}
+	}
+	return nil, badRequest("", "the body could not be read")
+}
+
+// checkContent takes JSON in UTF-8, as it is, and says so of anything else. What
+// says nothing of its type is refused too: a browser sends such a body for any
+// page without asking, and a push API on loopback may have no other guard.
+func checkContent(r *http.Request) *Error {
+	if codings := r.Header.Values("Content-Encoding"); len(codings) > 0 && !(len(codings) == 1 && strings.EqualFold(codings[0], "identity")) {
+		return unsupported("Content-Encoding", "is not taken: send the body as it is")
+	}
+	types := r.Header.Values("Content-Type")
+	if len(types) == 0 {
+		return unsupported("Content-Type", "is missing: it must be application/json")
+	}
+	if len(types) > 1 {
+		return unsupported("Content-Type", "is given twice: it must be application/json")
+	}
+	kind, params, err := mime.ParseMediaType(types[0])
+	if err != nil || kind != "application/json" {
+		return unsupported("Content-Type", "must be application/json")
+	}
+	if charset, given := params["charset"]; given && !strings.EqualFold(charset, "utf-8") {
+		return unsupported("Content-Type", "must be application/json in UTF-8: the charset "+strconv.Quote(shown(charset))+" is not taken")
+	}
+	return nil
+}
+
+// unsupported is the answer to a body in a form that is not taken.
+func unsupported(field, message string) *Error {
+	return &Error{Status: http.StatusUnsupportedMediaType, Message: message, Field: field}
+}

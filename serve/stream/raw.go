@@ -1,0 +1,151 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/valyala/bytebufferpool"
+
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/serve/stream/internal/rawsock"
+	"github.com/spatehub/spate/wire"
+)
+
+// rawSink is a taken-over socket as the hub sees it. One pointer: as an
+// interface it needs no memory of its own.
+type rawSink struct{ *rawsock.Conn }
+
+// Close implements [engine.Sink].
+func (s rawSink) Close(reason error) { s.Conn.Close(hopeless(reason)) }
+
+// hopeless reports whether what was sent last should be thrown away: the peer
+// takes no bytes, and an orderly end would keep them in the kernel for minutes.
+func hopeless(reason error) bool {
+	return errors.Is(reason, engine.ErrStalled) || errors.Is(reason, rawsock.ErrReset)
+}
+
+// leashedSink is a rawSink whose stream may end before its peer.
+type leashedSink struct {
+	rawSink
+	leash leash
+}
+
+// Close implements [engine.Sink].
+func (s *leashedSink) Close(reason error) {
+	s.leash.loose()
+	s.rawSink.Close(reason)
+}
+
+// takesOver reports whether to hijack the connection, whose head is sent. Over TLS
+// the bytes need the net.Conn, over HTTP/2 the connection is shared, and a body that
+// middleware codes, or holds back, has to go through it.
+func (c *config) takesOver(w http.ResponseWriter, r *http.Request) bool {
+	if c.portable || !rawsock.Supported() || r.ProtoMajor != 1 || r.TLS != nil || coded(w.Header()) {
+		return false
+	}
+	_, ok := innermost(w).(http.Hijacker)
+	return ok && headSent(w)
+}
+
+// formOf is how the body of a connection that was taken over is framed: as the
+// server said in the head that it would be.
+func formOf(r *http.Request) engine.Form {
+	if r.ProtoAtLeast(1, 1) {
+		return engine.FormChunked
+	}
+	return engine.FormPlain
+}
+
+// greetings lends the buffers that the beginnings of streams are built in.
+var greetings bytebufferpool.Pool
+
+// serveConn streams over a connection that was taken out of the server's hands
+// after the head.
+func (c *config) serveConn(conn net.Conn, r *http.Request, hub *engine.Hub, seat *engine.Seat) {
+	form := formOf(r)
+	seat.UseForm(form)
+	first := greetings.Get()
+	defer greetings.Put(first)
+	first.B = c.appendGreeting(first.B[:0])
+	if form == engine.FormChunked {
+		n := len(first.B)
+		first.B = wire.AppendChunk(first.B, first.B)[n:]
+	}
+	sock, err := rawsock.Take(conn, c.silence(hub))
+	if err != nil {
+		// A wrapped connection, or no descriptor left: it keeps its goroutine.
+		c.serveHijacked(conn, first.B, r, hub, seat)
+		return
+	}
+	err = writeFirst(conn, sock, first.B)
+	conn.Close()
+	if err != nil {
+		sock.Close(true)
+		return
+	}
+	var sink engine.Sink = rawSink{sock}
+	limit, leashed := c.limitOf(r), (*leashedSink)(nil)
+	if limit.set() {
+		leashed = &leashedSink{rawSink: rawSink{sock}}
+		sink = leashed
+	}
+	subscriber, err := seat.Take(sink)
+	if err != nil { // closed since admit; the client comes back
+		sock.Close(false)
+		return
+	}
+	sock.Watch(subscriber)
+	if leashed != nil {
+		leashed.leash.tie(limit, subscriber)
+	}
+}
+
+// silence is how long the peer of a connection may take no byte: the
+// connection's stall time-out, else the hub's. 0 or less: for ever.
+func (c *config) silence(hub *engine.Hub) time.Duration {
+	if c.stall != 0 {
+		return c.stall
+	}
+	return hub.StallTimeout()
+}
+
+// writeFirst writes what the body begins with; conn, unlike sock, can wait.
+func writeFirst(conn net.Conn, sock *rawsock.Conn, first []byte) error {
+	n, err := sock.Write(first)
+	if err != nil || n == len(first) {
+		return err
+	}
+	if err := conn.SetWriteDeadline(time.Now().Add(headTimeout)); err != nil {
+		return err
+	}
+	_, err = conn.Write(first[n:])
+	return err
+}
+
+// serveHijacked streams over a connection that is hijacked but can't be taken
+// over further. It returns when the stream has ended.
+func (c *config) serveHijacked(conn net.Conn, first []byte, r *http.Request, hub *engine.Hub, seat *engine.Seat) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer conn.Close() // also ends the reading below
+	// The server does not watch a hijacked connection for the peer's end.
+	go func() {
+		_, _ = io.Copy(io.Discard, conn)
+		cancel()
+	}()
+	c.pump(r.WithContext(ctx), connOutput{conn}, first, hub, seat)
+}
+
+// connOutput writes a stream to a hijacked connection.
+type connOutput struct{ net.Conn }
+
+func (o connOutput) send(p []byte) error {
+	_, err := o.Write(p)
+	return err
+}
+
+func (o connOutput) expire() { _ = o.SetWriteDeadline(time.Unix(1, 0)) }

@@ -1,0 +1,134 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/wire"
+)
+
+// wishes are what a client asks for beside users and topics.
+type wishes struct {
+	lastEventID string
+	since       time.Time
+	refuseGap   bool
+	conflate    bool
+}
+
+// wishesOf reads them from the request. For where to begin, the header wins: a
+// browser that reconnects sends it with the query of the first connection.
+func wishesOf(r *http.Request) (w wishes, err *Error) {
+	// In its canonical form, which Get need not make (and allocate) first.
+	ids := r.Header["Last-Event-Id"]
+	if len(ids) > 1 {
+		return w, badRequest("Last-Event-ID", fmt.Sprintf("is sent %d times: send it once", len(ids)))
+	}
+	if len(ids) == 1 {
+		w.lastEventID = ids[0]
+	}
+	if r.URL.RawQuery == "" {
+		return w, nil
+	}
+	query, err := parseQuery(r.URL.RawQuery)
+	if err == nil {
+		err = checkOurs(query)
+	}
+	if err != nil {
+		return w, err
+	}
+	return w, w.begin(query, time.Now())
+}
+
+// begin takes the wishes out of a query.
+func (w *wishes) begin(query url.Values, now time.Time) *Error {
+	id, since := query.Get(resumeQuery), query.Get(sinceQuery)
+	switch {
+	case id != "" && since != "":
+		return badRequest(sinceQuery, "contradicts "+resumeQuery+": give one of them")
+	case w.lastEventID != "":
+	case since != "":
+		at, ok := sinceOf(since, now)
+		if !ok {
+			return badRequest(sinceQuery, `must be a time such as "2006-01-02T15:04:05Z", or an age such as "15m" or "7d"`)
+		}
+		w.since = at
+	default:
+		w.lastEventID = id
+	}
+	switch query.Get(gapQuery) {
+	case "refuse":
+		w.refuseGap = true
+	case "", "tell":
+	default:
+		return badRequest(gapQuery, `must be "tell" or "refuse"`)
+	}
+	switch query.Get(conflateQuery) {
+	case "true", "1":
+		w.conflate = true
+	case "", "false", "0":
+	default:
+		return badRequest(conflateQuery, `must be "true" or "false"`)
+	}
+	return nil
+}
+
+// subscription returns what a request asks for on behalf of uid. Its strings hold
+// on to nothing of the request.
+func (c *config) subscription(w wishes, uid string, topics []string) (engine.Subscription, *Error) {
+	if n := len(c.topics) + len(topics); n > c.maxTopics {
+		return engine.Subscription{}, badRequest("topics", fmt.Sprintf("are %d, more than the %d that a connection may follow", n, c.maxTopics))
+	}
+	all := make([]string, 0, len(c.topics)+len(topics))
+	all = append(append(all, c.topics...), topics...)
+	return engine.Subscription{
+		UID:          strings.Clone(uid),
+		Topics:       all,
+		LastEventID:  w.lastEventID,
+		Since:        w.since,
+		Policy:       c.policy,
+		Conflate:     c.conflate || w.conflate,
+		StallTimeout: c.stall,
+	}, nil
+}
+
+// fieldError is a *wire.FieldError as an answer about field.
+func fieldError(field string, err error) *Error {
+	var fe *wire.FieldError
+	if errors.As(err, &fe) {
+		return badRequest(field, fe.Reason)
+	}
+	return badRequest(field, err.Error())
+}
+
+// admit decides whether the stream may begin, and where: before the client can
+// have seen anything, so that what is pushed from here on reaches it.
+func (c *config) admit(r *http.Request, hub *engine.Hub, w wishes, sub engine.Subscription) (*engine.Seat, *Error) {
+	if hub.Closed() {
+		return nil, unavailable("the hub is closed")
+	}
+	if c.maxConns > 0 && hub.OnlineClientsNum() >= c.maxConns {
+		return nil, unavailable("too many connections")
+	}
+	if !c.descriptorsLeft() {
+		return nil, scarce("too many connections: the rest of the descriptors is kept for the log and for pushes")
+	}
+	seat, err := hub.Seat(r.Context(), sub)
+	var wrong *wire.FieldError
+	switch {
+	case errors.As(err, &wrong):
+		return nil, badRequest(wrong.Field, wrong.Reason)
+	case errors.Is(err, engine.ErrClosed):
+		return nil, unavailable("the hub is closed")
+	case err != nil:
+		return nil, unavailable("history could not be read")
+	}
+	if _, lost := seat.Gap(); lost && (c.refuseGap || w.refuseGap) {
+		return nil, &Error{Status: http.StatusConflict, Field: "last_event_id", Message: "history does not reach back to this ID"}
+	}
+	return seat, nil
+}
