@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"hash/maphash"
 	"sort"
 	"sync/atomic"
 
@@ -46,8 +47,10 @@ type client struct {
 	state     clientState
 	policy    Policy
 	conflate  bool
-	only      bool // wants nothing that is for everybody
-	blocked   bool // the sink is full; the shard waits for Writable
+	only      bool  // wants nothing that is for everybody
+	blocked   bool  // the sink is full; the shard waits for Writable
+	reads     uint8 // the lane of its request for history; under catchup's lock
+	placed    bool  // knows an ID to resume after: its own, or an event's
 
 	// flags collects what the shard shall look at. Whoever turns it from 0 puts
 	// node into the mailbox; the shard takes all bits with one Swap.
@@ -59,6 +62,7 @@ type client struct {
 	node     ringbuf.Node[*client]
 	shard    *shard
 	uid      string
+	source   uint64  // whom it shares its turns at the log with: a hash of Subscription.Source
 	next     *client // further connection of the same user in this shard
 	topics   []topicRef
 	lag      *lag
@@ -141,6 +145,9 @@ func (c *client) attend(flag uint32) bool {
 		return true
 	}
 }
+
+// fairUser tells the users of a source apart.
+func (c *client) fairUser() uint64 { return maphash.String(c.shard.hub.seed, c.uid) }
 
 // topicIndex returns the place of the topic among the client's, which are
 // sorted by name, or where it would be.

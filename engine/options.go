@@ -56,6 +56,7 @@ type config struct {
 	stall      time.Duration
 	drain      time.Duration
 	policy     Policy
+	sweep      int // what a look at many clients may cost in one go; sweepBudget but for tests
 }
 
 // WithStore keeps every event in s, so that clients can resume across
@@ -140,7 +141,7 @@ func newConfig(opts []HubOption) *config {
 		buffer: defaultBuffer, ringBytes: defaultRingBytes, queueBytes: defaultQueueBytes, workers: defaultWorkers,
 		shards: min(4*runtime.GOMAXPROCS(0), maxShards), maxEvent: defaultMaxEvent,
 		heartbeat: defaultHeartbeat, timeout: defaultPushTimeout, tries: defaultPushTries,
-		stall: defaultStall, drain: defaultDrain,
+		stall: defaultStall, drain: defaultDrain, sweep: sweepBudget,
 	}
 	for _, o := range opts {
 		if o != nil {

@@ -21,6 +21,8 @@ type Error struct {
 	Status  int    // 204 or 400 to 599; anything else counts as 403
 	Message string // what is wrong, for the client
 	Field   string // which part of the request, such as "topic" or "events[1].data"
+
+	hangUp bool // the connection is not kept for another request: there are too many
 }
 
 // Error returns the message, after the field where there is one.
@@ -49,6 +51,13 @@ func tooMany(field, message string) *Error {
 // unavailable is the answer while the hub can't do what was asked.
 func unavailable(message string) *Error {
 	return &Error{Status: http.StatusServiceUnavailable, Message: message}
+}
+
+// scarce is unavailable where the connection itself is what there is too much of.
+func scarce(message string) *Error {
+	e := unavailable(message)
+	e.hangUp = true
+	return e
 }
 
 // identityError is the answer to an identify function's error.
@@ -103,6 +112,9 @@ func writeError(w http.ResponseWriter, e *Error) {
 	if e.Status == http.StatusNoContent {
 		w.WriteHeader(e.Status)
 		return
+	}
+	if e.hangUp {
+		h.Set("Connection", "close")
 	}
 	if e.Status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", strconv.Itoa(retryAfter))

@@ -49,6 +49,7 @@ func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 	var sub engine.Subscription
 	if refusal == nil {
 		sub, refusal = c.subscription(wishes, uid, topics)
+		sub.Source = c.source(r)
 	}
 	var seat *engine.Seat
 	if refusal == nil {
@@ -59,7 +60,7 @@ func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 		return false
 	}
 	if r.Method == http.MethodHead {
-		c.setHead(w.Header(), r)
+		c.setHead(w.Header())
 		w.WriteHeader(http.StatusOK)
 		return true
 	}
@@ -78,7 +79,7 @@ func (c *config) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 		writeError(w, e)
 		return
 	}
-	c.setHead(w.Header(), r)
+	c.setHead(w.Header())
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(wire.AppendRetry(wire.AppendComment(nil, e.Message), c.later)) // the peer is gone: nobody to tell
 }
