@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/spatehub/spate/loadtest/internal/http1"
+	"github.com/spatehub/spate/loadtest/http1"
 )
 
 func TestParseHead(t *testing.T) {

@@ -1,19 +1,24 @@
-package stamp
+// Package plan says which event of a benchmark goes to whom.
+package plan
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+
+	"github.com/spatehub/spate/loadtest/stamp"
+)
 
 // Plan says which event goes to whom: the publisher and the reader follow the same one, so the reader knows how many
 // events each index must have got after any number of them. Users and topics take turns in a drawn order, so that
 // neighbours in memory are not neighbours in time.
 type Plan struct {
-	Kind  Kind
+	Kind  stamp.Kind
 	order []uint32 // whose turn it is
 	turn  []uint32 // the reverse: at which place of a round an index has its turn
 }
 
-// NewPlan returns the plan for n users or topics; for a Broadcast n does not matter.
-func NewPlan(kind Kind, n int) *Plan {
-	if kind == Broadcast {
+// New returns the plan for n users or topics; for a Broadcast n does not matter.
+func New(kind stamp.Kind, n int) *Plan {
+	if kind == stamp.Broadcast {
 		n = 1
 	}
 	p := &Plan{Kind: kind, order: make([]uint32, n), turn: make([]uint32, n)}

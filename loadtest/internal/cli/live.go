@@ -1,6 +1,4 @@
-// Package live shows a run while it goes on: a few lines that are drawn over on
-// a terminal, a line for each interval elsewhere.
-package live
+package cli
 
 import (
 	"fmt"
@@ -17,11 +15,12 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/stats"
 )
 
-// width is the number of intervals that a sparkline shows.
-const width = 60
+// sparkWidth is the number of intervals that a sparkline shows.
+const sparkWidth = 60
 
-// View shows one run. It is for one goroutine at a time.
-type View struct {
+// view shows one run while it goes on: a few lines that are drawn over on a terminal,
+// a line for each interval elsewhere. It is for one goroutine at a time.
+type view struct {
 	w     io.Writer
 	cfg   *config.Config
 	tty   bool
@@ -32,9 +31,9 @@ type View struct {
 	since time.Time // publishing began
 }
 
-// New returns a view on w, which is drawn over if it is a terminal.
-func New(w io.Writer, c *config.Config) *View {
-	v := &View{w: w, cfg: c}
+// newView returns a view on w, which is drawn over if it is a terminal.
+func newView(w io.Writer, c *config.Config) *view {
+	v := &view{w: w, cfg: c}
 	if f, ok := w.(*os.File); ok {
 		v.tty = isatty.IsTerminal(f.Fd()) && os.Getenv("TERM") != "dumb"
 	}
@@ -42,8 +41,8 @@ func New(w io.Writer, c *config.Config) *View {
 	return v
 }
 
-// Point shows one interval.
-func (v *View) Point(p report.Point, s *stats.Stats) {
+// point shows one interval.
+func (v *view) point(p report.Point, s *stats.Stats) {
 	rate := float64(p.Deliveries) / p.Span
 	if p.Phase == "publish" && v.since.IsZero() {
 		v.since = time.Now().Add(-time.Duration(p.Span * float64(time.Second)))
@@ -57,12 +56,20 @@ func (v *View) Point(p report.Point, s *stats.Stats) {
 	}
 }
 
-func keep(list []float64) []float64 { return list[max(0, len(list)-width):] }
+func keep(list []float64) []float64 { return list[max(0, len(list)-sparkWidth):] }
 
 // line writes one interval as a line.
-func (v *View) line(p report.Point, s *stats.Stats, rate float64) {
+func (v *view) line(p report.Point, s *stats.Stats, rate float64) {
 	fmt.Fprintf(v.w, "%7.1fs %-7s open %d, published %.0f/s, received %.0f/s, p50 %s, p99 %s, max %s%s%s\n",
-		p.At, p.Phase, p.Open, float64(p.Published)/p.Span, rate, hist.Show(p.P50), hist.Show(p.P99), hist.Show(p.Max), faults(s), server(p))
+		p.At, p.Phase, p.Open, float64(p.Published)/p.Span, rate, delay(p.P50), delay(p.P99), delay(p.Max), faults(s), serverNow(p))
+}
+
+// delay writes a delay; nothing is delivered in no time, so 0 was not measured.
+func delay(ns int64) string {
+	if ns == 0 {
+		return "–"
+	}
+	return hist.Show(ns)
 }
 
 func faults(s *stats.Stats) string {
@@ -83,7 +90,7 @@ func faults(s *stats.Stats) string {
 	return b.String()
 }
 
-func server(p report.Point) string {
+func serverNow(p report.Point) string {
 	if p.ServerRSS == 0 {
 		return ""
 	}
@@ -91,15 +98,15 @@ func server(p report.Point) string {
 }
 
 // draw replaces the lines drawn before.
-func (v *View) draw(p report.Point, s *stats.Stats, rate float64) {
+func (v *view) draw(p report.Point, s *stats.Stats, rate float64) {
 	lines := []string{
 		fmt.Sprintf("%s %s", v.paint("1", fmt.Sprintf("%-8s", p.Phase)), v.progress(p)),
-		fmt.Sprintf("streams  %d of %d open, %d connects, %d resumed, tester %.2f cpu%s", p.Open, v.cfg.Streams, s.Connects, s.Resumed, p.TesterCPU, server(p)),
+		fmt.Sprintf("streams  %d of %d open, %d connects, %d resumed, tester %.2f cpu%s", p.Open, v.cfg.Streams, s.Connects, s.Resumed, p.TesterCPU, serverNow(p)),
 		fmt.Sprintf("rates    published %.0f/s, received %.0f/s, %.1f MiB/s", float64(p.Published)/p.Span, rate, float64(p.Bytes)/p.Span/(1<<20)),
-		fmt.Sprintf("now      p50 %s  p99 %s  max %s", hist.Show(p.P50), hist.Show(p.P99), hist.Show(p.Max)),
-		fmt.Sprintf("so far   p50 %s  p99 %s  p99.9 %s  max %s", hist.Show(s.Latency.Quantile(.5)), hist.Show(s.Latency.Quantile(.99)), hist.Show(s.Latency.Quantile(.999)), hist.Show(s.Latency.Max())),
-		"received " + v.paint("36", Sparkline(v.rates)),
-		"p99      " + v.paint("33", Sparkline(v.p99s)),
+		fmt.Sprintf("now      p50 %s  p99 %s  max %s", delay(p.P50), delay(p.P99), delay(p.Max)),
+		fmt.Sprintf("so far   p50 %s  p99 %s  p99.9 %s  max %s", delay(s.Latency.Quantile(.5)), delay(s.Latency.Quantile(.99)), delay(s.Latency.Quantile(.999)), delay(s.Latency.Max())),
+		"received " + v.paint("36", sparkline(v.rates)),
+		"p99      " + v.paint("33", sparkline(v.p99s)),
 	}
 	if f := faults(s); f != "" {
 		lines = append(lines, v.paint("31", "faults   "+strings.TrimPrefix(f, ", ")))
@@ -116,7 +123,7 @@ func (v *View) draw(p report.Point, s *stats.Stats, rate float64) {
 	fmt.Fprint(v.w, b.String())
 }
 
-func (v *View) paint(code, text string) string {
+func (v *view) paint(code, text string) string {
 	if !v.color {
 		return text
 	}
@@ -124,7 +131,7 @@ func (v *View) paint(code, text string) string {
 }
 
 // progress is a bar for the part of the phase that is over.
-func (v *View) progress(p report.Point) string {
+func (v *view) progress(p report.Point) string {
 	const cells = 40
 	done, text := 0.0, ""
 	switch p.Phase {
@@ -142,8 +149,8 @@ func (v *View) progress(p report.Point) string {
 	return "[" + strings.Repeat("█", n) + strings.Repeat("·", cells-n) + "] " + text
 }
 
-// Sparkline draws values as a row of small bars from 0 to the highest.
-func Sparkline(values []float64) string {
+// sparkline draws values as a row of small bars from 0 to the highest.
+func sparkline(values []float64) string {
 	bars := []rune("▁▂▃▄▅▆▇█")
 	top := 0.0
 	for _, x := range values {
