@@ -19,13 +19,13 @@ const memoryFactor = 4
 func (p *framePool) reserve(ctx context.Context, h *Hub, n int64) error {
 	bound := memoryFactor * h.cfg.ringBytes
 	for {
-		held := p.held.Load()
-		if held+n <= bound || held <= h.cfg.ringBytes {
-			if p.held.CompareAndSwap(held, held+n) {
-				return nil
-			}
-			continue
+		// Added first, which is cheaper than to look and swap. Where it is too much
+		// it is taken back; who came meanwhile waits for a round too much at worst.
+		held := p.held.Add(n)
+		if held <= bound || held-n <= h.cfg.ringBytes {
+			return nil
 		}
+		p.held.Add(-n)
 		h.wakeMask(h.all)
 		select {
 		case <-ctx.Done():

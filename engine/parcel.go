@@ -39,9 +39,7 @@ func (h *Hub) pack(p *parcel, bufs []*bytebufferpool.ByteBuffer, uids []string, 
 			}
 			p.each[i] = h.audienceOf(e.Users)
 		}
-	}
-	for i, e := range events {
-		p.held += p.heldBy(bufs[i], e, i, len(events))
+		p.held += p.heldBy(b, e, i, len(events))
 	}
 	return bufs, nil
 }
@@ -78,7 +76,10 @@ func (p *parcel) heldBy(b *bytebufferpool.ByteBuffer, e *wire.Event, i, n int) i
 func (h *Hub) fillSlots(first position, ids *numbering, p *parcel, bufs []*bytebufferpool.ByteBuffer, events []*wire.Event, wait *commitWait) (mask uint64) {
 	for i, ev := range events {
 		e := h.slot(first + position(i))
-		e.held = p.heldBy(bufs[i], ev, i, len(events))
+		e.held = p.held
+		if len(events) > 1 {
+			e.held = p.heldBy(bufs[i], ev, i, len(events))
+		}
 		e.buf = bufs[i]
 		e.id, e.prev = ids.next(i, ev.Ephemeral)
 		e.seal()

@@ -252,9 +252,10 @@ func (h *Hub) checkPush(uids []string, events []*wire.Event) error {
 // its chunk, and the chunk's end behind.
 func (h *Hub) encode(e *wire.Event) (*bytebufferpool.ByteBuffer, error) {
 	b := h.frames.get()
-	b.Reset()
-	var room [frameRoom]byte
-	b.B = append(b.B, room[:]...)
+	if cap(b.B) < frameRoom {
+		b.B = make([]byte, frameRoom, 4*frameRoom)
+	}
+	b.B = b.B[:frameRoom] // what is in it does not matter
 	body, err := wire.AppendBodyMax(b.B, e, h.cfg.maxEvent)
 	if errors.Is(err, wire.ErrDataTooLarge) {
 		err = fmt.Errorf("%w: %w", ErrTooLarge, err)

@@ -47,15 +47,24 @@ func PutID(b []byte, id uint64) (off int) {
 	_ = b[IDHeadroom-1]
 	i := IDHeadroom - 1
 	b[i] = '\n'
-	for {
+	for id >= 100 {
+		pair := id % 100 * 2
+		id /= 100
+		i -= 2
+		b[i], b[i+1] = digitPairs[pair], digitPairs[pair+1]
+	}
+	i--
+	b[i] = digitPairs[2*id+1]
+	if id >= 10 {
 		i--
-		b[i] = byte('0' + id%10)
-		id /= 10
-		if id == 0 {
-			break
-		}
+		b[i] = digitPairs[2*id]
 	}
 	i -= len(idPrefix)
 	copy(b[i:], idPrefix)
 	return i
 }
+
+// digitPairs are the two digits of each number below 100: half as many divisions
+// as a digit at a time.
+const digitPairs = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849" +
+	"5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899"
