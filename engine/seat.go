@@ -47,10 +47,7 @@ func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
 			c.lag.fleeting = b.now
 		}
 	}
-	s := &Seat{hub: h, c: c, stand: b.at.id}
-	if s.stand == h.origin.id && h.began != 0 {
-		s.stand = h.began // an ID that counts as issued, also if the run gets no record
-	}
+	s := &Seat{hub: h, c: c, stand: h.told(b.at.id)}
 	if s.lost = b.gap.told || b.short != 0; s.lost {
 		g := b.gap
 		g.to = max(g.to, b.short)
@@ -65,6 +62,15 @@ func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
 // ID is where the connection stands when it begins: it gets the events after
 // this ID. 0 is before all events.
 func (s *Seat) ID() uint64 { return uint64(s.stand) }
+
+// told returns the ID by which a client is told that it has everything up to id: one
+// that counts as issued, also if the run gets no record.
+func (h *Hub) told(id eventID) eventID {
+	if id == h.origin.id && h.began != 0 {
+		return h.began
+	}
+	return id
+}
 
 // Gap returns what the connection misses of what it asked for, as the gap event
 // will say it; ok is false where nothing is missing. Retention may take more
