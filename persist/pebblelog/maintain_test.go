@@ -125,6 +125,39 @@ func TestBackup(t *testing.T) {
 	require.ErrorIs(t, l.Backup(ctx, filepath.Join(dir, "z")), persist.ErrClosed)
 }
 
+// TestNothingIsOverwrittenOnTheWay holds that backup, restore and repair remove no folder
+// but what an interrupted attempt has left: not the log, or the backup, that they read, and
+// nobody else's files.
+func TestNothingIsOverwrittenOnTheWay(t *testing.T) {
+	parent := t.TempDir()
+	name := filepath.Join(parent, "log")
+	l := openPebble(t, name+".partial")
+	require.NoError(t, l.Append(ctx, logtest.Records(1, 2, 3)))
+	require.ErrorContains(t, l.Backup(ctx, name), "another name")
+	require.ErrorContains(t, l.Backup(ctx, filepath.Join(parent, "b.partial")), "not whole")
+	require.NoError(t, l.Close())
+	_, err := pebblelog.Restore(ctx, name+".partial", name)
+	require.ErrorContains(t, err, "another name")
+	_, err = pebblelog.Repair(ctx, name+".partial", name)
+	require.ErrorContains(t, err, "another name")
+	r, err := pebblelog.Check(ctx, name+".partial")
+	require.NoError(t, err)
+	require.EqualValues(t, 3, r.Records)
+
+	target := filepath.Join(parent, "new")
+	for _, work := range []string{target + ".partial", target + ".salvage"} {
+		require.NoError(t, os.Mkdir(work, 0o755))
+		diary := filepath.Join(work, "diary")
+		require.NoError(t, os.WriteFile(diary, nil, 0o644))
+		_, err = pebblelog.Repair(ctx, name+".partial", target)
+		require.ErrorIs(t, err, pebblelog.ErrForeign)
+		require.FileExists(t, diary)
+		require.NoError(t, os.RemoveAll(work))
+	}
+	_, err = pebblelog.Repair(ctx, name+".partial", target)
+	require.NoError(t, err)
+}
+
 // TestBackupToAFullDisk holds that an error of the target is the backup's alone: the log
 // goes on, and nothing is left that looks like a backup.
 func TestBackupToAFullDisk(t *testing.T) {

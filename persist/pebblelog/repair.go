@@ -41,6 +41,10 @@ func repair(ctx context.Context, cfg *config, dir, target string) (r Report, err
 	if inside(target, dir) || inside(dir, target) {
 		return r, errors.New("one folder lies in the other")
 	}
+	heap := target + ".salvage"
+	if inside(dir, target+partial) || inside(dir, heap) {
+		return r, errInWork(dir)
+	}
 	if err := requireLog(cfg.fs, dir); err != nil {
 		return r, err
 	}
@@ -57,8 +61,7 @@ func repair(ctx context.Context, cfg *config, dir, target string) (r Report, err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 
-	heap := target + ".salvage"
-	if err := cfg.fs.RemoveAll(heap); err != nil {
+	if err := removeWork(cfg.fs, heap); err != nil {
 		return r, err
 	}
 	s := salvager{cfg: cfg, dir: dir, floors: make(map[string]uint64), report: &r}
@@ -292,6 +295,14 @@ func (s *salvager) put(key, value []byte, seq uint64, set bool) error {
 		}
 		return nil
 	case keyState, keyRecord:
+		if bytes.Equal(key, stateFloor) {
+			// It only rises. The newest version may have lost its number by now, and an older
+			// one have it, in a table that is not needed any more.
+			if id, err := parseID(key, value); err == nil && set {
+				s.floor = max(s.floor, id)
+			}
+			return nil
+		}
 	default:
 		return nil
 	}
@@ -318,8 +329,6 @@ func (s *salvager) loadState() error {
 		}
 		v = v[9:]
 		switch {
-		case bytes.Equal(key, stateFloor):
-			s.floor, _ = parseID(key, v)
 		case bytes.Equal(key, stateLast):
 			s.last, _ = parseID(key, v)
 		case bytes.HasPrefix(key, stateRun):
@@ -337,7 +346,7 @@ func (s *salvager) rebuild(ctx context.Context, target string) error {
 		return err
 	}
 	work := target + partial
-	if err := s.cfg.fs.RemoveAll(work); err != nil {
+	if err := removeWork(s.cfg.fs, work); err != nil {
 		return err
 	}
 	l, err := Open(work, WithFS(s.cfg.fs), WithSync(false))
