@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -277,36 +278,24 @@ func gapName(id string) string {
 var errNoTimes = &wire.FieldError{Field: "since", Reason: "needs a log that keeps the times of its records"}
 
 // beginSince begins with the first record that was appended at the time or later.
-// Records are in the order of their times but for jumps of the clock, so it is
-// searched for by halves.
 func (h *Hub) beginSince(ctx context.Context, sub *Subscription, b beginning) (beginning, error) {
 	if sub.LastEventID != "" {
 		return b, &wire.FieldError{Field: "since", Reason: "contradicts a last event ID"}
 	}
-	if h.log == nil || !h.cfg.resend {
+	dated, ok := h.log.(persist.Dated)
+	if !ok || !h.cfg.resend {
 		return b, errNoTimes
 	}
-	since := sub.Since.UnixMilli()
-	floor := eventID(h.log.Floor(slices.Clone(sub.Topics)))
-	low, high := floor, max(floor, eventID(h.log.Last()))
-	// Every record ≤ low is older, every one > high is not.
-	for mid := low; low < high; mid = low + (high-low)/2 {
-		r, found, err := h.recordAfter(ctx, mid)
-		switch {
-		case err != nil:
-			return b, err
-		case found && r.Time == 0:
-			return b, errNoTimes
-		case found && r.Time < since:
-			low = eventID(r.ID)
-		default:
-			high = mid
-		}
+	id, err := h.after(ctx, dated, sub.Since)
+	if err != nil {
+		return b, err
 	}
-	b.at, b.resumes = point{h.origin.pos, low}, true
-	if low == floor && floor != 0 { // what was removed may have been of that time
+	// What was removed may have been of that time.
+	if floor := eventID(h.log.Floor(slices.Clone(sub.Topics))); id < floor {
 		b.gap = gap{told: true, to: floor}
+		id = floor
 	}
+	b.at, b.resumes = point{h.origin.pos, id}, true
 	return b, nil
 }
 
