@@ -2,6 +2,7 @@ package pebblelog_test
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -156,6 +157,33 @@ func TestNothingIsOverwrittenOnTheWay(t *testing.T) {
 	}
 	_, err = pebblelog.Repair(ctx, name+".partial", target)
 	require.NoError(t, err)
+}
+
+// TestRepairKeepsTheFloorsOfTopics holds that a repaired log tells of the same gaps, also for
+// topics whose floors were merged into the one that they have in common.
+func TestRepairKeepsTheFloorsOfTopics(t *testing.T) {
+	dir := t.TempDir()
+	opts := []pebblelog.Option{pebblelog.WithMaxFloors(4), pebblelog.WithRetention(persist.Retention{
+		Topics: map[string]persist.Retention{persist.AnyTopic: {MaxCount: 1}}})}
+	l := openPebble(t, filepath.Join(dir, "log"), opts...)
+	floors := func(l *pebblelog.Log) (ids []uint64) {
+		for i := range 10 {
+			ids = append(ids, l.Floor([]string{fmt.Sprint("t", i)}))
+		}
+		return ids
+	}
+	for id := uint64(1); id <= 50; id++ {
+		require.NoError(t, l.Append(ctx, []persist.Record{{ID: id, Time: 1, Topic: fmt.Sprint("t", id%10), Frame: logtest.Frame(id, 10)}}))
+	}
+	require.Eventually(t, func() bool { return l.LogStats().Count == 10 }, time.Minute, time.Millisecond)
+	want := floors(l)
+	require.NotContains(t, want, uint64(0))
+	require.NoError(t, l.Close())
+	_, err := pebblelog.Repair(ctx, filepath.Join(dir, "log"), filepath.Join(dir, "new"))
+	require.NoError(t, err)
+	l = openPebble(t, filepath.Join(dir, "new"), opts...)
+	require.Equal(t, want, floors(l))
+	require.NoError(t, l.Close())
 }
 
 // TestBackupToAFullDisk holds that an error of the target is the backup's alone: the log

@@ -85,6 +85,7 @@ type salvager struct {
 	report *Report
 
 	floor, last uint64
+	common      uint64 // floor of topics that have none by name
 	floors      map[string]uint64
 	runs        runs.List
 	doubt       uint64 // up to this ID records may be missing in the middle
@@ -295,13 +296,18 @@ func (s *salvager) put(key, value []byte, seq uint64, set bool) error {
 		}
 		return nil
 	case keyState, keyRecord:
-		if bytes.Equal(key, stateFloor) {
-			// It only rises. The newest version may have lost its number by now, and an older
-			// one have it, in a table that is not needed any more.
-			if id, err := parseID(key, value); err == nil && set {
-				s.floor = max(s.floor, id)
+		// Floors only rise. The newest version may have lost its number by now, and an older
+		// one have it, in a table that is not needed any more.
+		for _, f := range []struct {
+			key []byte
+			id  *uint64
+		}{{stateFloor, &s.floor}, {stateCommon, &s.common}} {
+			if bytes.Equal(key, f.key) {
+				if id, err := parseID(key, value); err == nil && set {
+					*f.id = max(*f.id, id)
+				}
+				return nil
 			}
-			return nil
 		}
 	default:
 		return nil
@@ -374,7 +380,7 @@ func (s *salvager) rebuild(ctx context.Context, target string) error {
 
 // fill appends the records in order.
 func (s *salvager) fill(ctx context.Context, l *Log) error {
-	if err := l.setFloors(s.floor, s.floors); err != nil {
+	if err := l.setFloors(s.floor, s.common, s.floors); err != nil {
 		return err
 	}
 	const batch, bytes = 1000, 4 << 20
