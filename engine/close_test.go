@@ -226,6 +226,27 @@ func TestContextClosesTheHub(t *testing.T) {
 	})
 }
 
+// Invariant 5: connections that come and go while the log hangs leave nothing behind.
+func TestConnectionsThatComeAndGoBesideALogThatHangs(t *testing.T) {
+	f := &faultyLog{Log: persist.NewMemory()}
+	h := newHub(t, engine.WithLog(f), engine.WithShards(1))
+	release := f.hold()
+	pushed, err := h.PushAsync(nil, message("x"))
+	require.NoError(t, err)
+	stays := join(t, h, engine.Subscription{}, -1)
+	for range 200 {
+		s := join(t, h, engine.Subscription{}, -1)
+		s.sub.Hangup(nil)
+		s.awaitClosed()
+	}
+	require.LessOrEqual(t, engine.Early(h), 4)
+	release()
+	_, err = pushed.Wait(context.Background())
+	require.NoError(t, err)
+	require.NoError(t, h.Push(nil, message("y")))
+	stays.awaitText("data: y\n")
+}
+
 // A log that hangs holds up neither Close, beyond its deadline, nor the pushes
 // that wait for it or for room in the ring.
 func TestCloseBesideALogThatHangs(t *testing.T) {

@@ -29,6 +29,23 @@ func AtRest(h *Hub) bool {
 	return rest
 }
 
+// Idle reports whether no shard has anything to do until it is woken.
+func Idle(h *Hub) bool {
+	for _, s := range h.shards {
+		if s.state.Load() != shardIdle {
+			return false
+		}
+	}
+	return true
+}
+
+// Early returns how many connections wait for a shard to reach where they begin,
+// closed ones that are not forgotten yet among them.
+func Early(h *Hub) (n int) {
+	inside(h, func(s *shard) { n += len(s.early) })
+	return n
+}
+
 // Lent returns how many frame buffers are out of the pool; checked builds only.
 func Lent(h *Hub) (n int64, counted bool) { return h.frames.lent.Load(), checked }
 

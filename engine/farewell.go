@@ -113,7 +113,7 @@ func (s *shard) dismiss(c *client, reason error) {
 	var got eventID
 	if c.state == stateLive {
 		if !c.placed {
-			got = s.high.id
+			got = s.hub.told(s.high.id)
 		}
 		s.startLag(c, stateLagging)
 	}

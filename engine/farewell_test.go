@@ -345,6 +345,30 @@ func TestToldToGoWithAPosition(t *testing.T) {
 	require.Zero(t, s.gaps(t))
 }
 
+// Who was told to go by a hub that never had an event is told an ID that the next
+// hub knows, and misses nothing.
+func TestToldToGoByAHubWithoutEvents(t *testing.T) {
+	opts := []engine.HubOption{engine.WithLog(keptOpen{persist.NewMemory()}), engine.WithEnableResendEvents()}
+	before := newHub(t, opts...)
+	pushN(t, before, 3)
+	before.Close()
+
+	h := newHub(t, opts...)
+	quiet := join(t, h, engine.Subscription{}, -1)
+	settled(h)
+	h.Close()
+	require.ErrorIs(t, quiet.awaitClosed(), engine.ErrClosed)
+	events := quiet.events(t)
+	require.Len(t, events, 1)
+
+	again := newHub(t, opts...)
+	missed := pushN(t, again, 2)
+	s := join(t, again, engine.Subscription{LastEventID: events[0].ID}, -1)
+	settled(again)
+	require.Equal(t, missed, s.ids(t))
+	require.Zero(t, s.gaps(t))
+}
+
 // keptOpen is a log that the next hub uses again.
 type keptOpen struct{ *persist.Memory }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"github.com/spatehub/spate/persist"
 )
@@ -58,4 +59,17 @@ func (h *Hub) recordAfter(ctx context.Context, id eventID) (r persist.Record, fo
 		return r, false, nil
 	}
 	return page.Records[0], true, nil
+}
+
+// after returns the ID after which to read for what was appended at a time or later.
+func (h *Hub) after(ctx context.Context, log persist.Dated, t time.Time) (eventID, error) {
+	if err := h.looks.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer h.looks.leave()
+	id, err := log.After(ctx, t)
+	if err != nil {
+		return 0, historyError(ctx, err)
+	}
+	return eventID(id), nil
 }

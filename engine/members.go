@@ -1,5 +1,7 @@
 package engine
 
+import "slices"
+
 // This file keeps a shard's books of who is connected.
 
 // admit takes a new client in, at once or when the shard has reached the
@@ -53,6 +55,15 @@ func (s *shard) admitEarly() (more bool) {
 	}
 	s.earlyAt = s.cursor()
 	return false
+}
+
+// leftEarly notes that an early client is closed. Those who come and go while the
+// shard stands still, behind a log that hangs, are let go of once they are the most.
+func (s *shard) leftEarly() {
+	if s.goneEarly++; 2*s.goneEarly > len(s.early) {
+		s.early = slices.DeleteFunc(s.early, func(c *client) bool { return c.state == stateClosed })
+		s.goneEarly = 0
+	}
 }
 
 // enrol enters the client into the books.
@@ -177,7 +188,11 @@ func (s *shard) closeAs(c *client, as ending, reason error) {
 		s.forget(c)
 	}
 	c.dropRest(s)
+	early := c.state == stateNew
 	c.state = stateClosed
+	if early {
+		s.leftEarly()
+	}
 	c.flags.Or(attendClosed)
 	s.spend(writeCost)
 	c.sink.Close(reason)

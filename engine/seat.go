@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -47,10 +48,7 @@ func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
 			c.lag.fleeting = b.now
 		}
 	}
-	s := &Seat{hub: h, c: c, stand: b.at.id}
-	if s.stand == h.origin.id && h.began != 0 {
-		s.stand = h.began // an ID that counts as issued, also if the run gets no record
-	}
+	s := &Seat{hub: h, c: c, stand: h.told(b.at.id)}
 	if s.lost = b.gap.told || b.short != 0; s.lost {
 		g := b.gap
 		g.to = max(g.to, b.short)
@@ -65,6 +63,15 @@ func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
 // ID is where the connection stands when it begins: it gets the events after
 // this ID. 0 is before all events.
 func (s *Seat) ID() uint64 { return uint64(s.stand) }
+
+// told returns the ID by which a client is told that it has everything up to id: one
+// that counts as issued, also if the run gets no record.
+func (h *Hub) told(id eventID) eventID {
+	if id == h.origin.id && h.began != 0 {
+		return h.began
+	}
+	return id
+}
 
 // Gap returns what the connection misses of what it asked for, as the gap event
 // will say it; ok is false where nothing is missing. Retention may take more
@@ -271,36 +278,24 @@ func gapName(id string) string {
 var errNoTimes = &wire.FieldError{Field: "since", Reason: "needs a log that keeps the times of its records"}
 
 // beginSince begins with the first record that was appended at the time or later.
-// Records are in the order of their times but for jumps of the clock, so it is
-// searched for by halves.
 func (h *Hub) beginSince(ctx context.Context, sub *Subscription, b beginning) (beginning, error) {
 	if sub.LastEventID != "" {
 		return b, &wire.FieldError{Field: "since", Reason: "contradicts a last event ID"}
 	}
-	if h.log == nil || !h.cfg.resend {
+	dated, ok := h.log.(persist.Dated)
+	if !ok || !h.cfg.resend {
 		return b, errNoTimes
 	}
-	since := sub.Since.UnixMilli()
-	floor := eventID(h.log.Floor(slices.Clone(sub.Topics)))
-	low, high := floor, max(floor, eventID(h.log.Last()))
-	// Every record ≤ low is older, every one > high is not.
-	for mid := low; low < high; mid = low + (high-low)/2 {
-		r, found, err := h.recordAfter(ctx, mid)
-		switch {
-		case err != nil:
-			return b, err
-		case found && r.Time == 0:
-			return b, errNoTimes
-		case found && r.Time < since:
-			low = eventID(r.ID)
-		default:
-			high = mid
-		}
+	id, err := h.after(ctx, dated, sub.Since)
+	if err != nil {
+		return b, err
 	}
-	b.at, b.resumes = point{h.origin.pos, low}, true
-	if low == floor && floor != 0 { // what was removed may have been of that time
+	// What was removed may have been of that time.
+	if floor := eventID(h.log.Floor(slices.Clone(sub.Topics))); id < floor {
 		b.gap = gap{told: true, to: floor}
+		id = floor
 	}
+	b.at, b.resumes = point{h.origin.pos, id}, true
 	return b, nil
 }
 

@@ -171,6 +171,22 @@ func TestDirectlyBeforeTheFirstRecordIsNoGap(t *testing.T) {
 	require.Equal(t, ids, s.ids(t))
 }
 
+// What was pushed at a time or later comes, also where the clock was set back after it.
+func TestSinceWhereTheClockWasSetBack(t *testing.T) {
+	log := persist.NewMemory()
+	begin := time.Now().Add(-time.Hour)
+	for i, minute := range []int{10, 40, 5, 6, 7, 8, 9, 50} {
+		r, err := persist.RecordOf(&wire.Event{ID: wire.FormatID(uint64(i + 1)), Data: "x"}, begin.Add(time.Duration(minute)*time.Minute))
+		require.NoError(t, err)
+		require.NoError(t, log.Append(context.Background(), []persist.Record{r}))
+	}
+	h := newHub(t, engine.WithLog(log), engine.WithEnableResendEvents())
+	s := join(t, h, engine.Subscription{Since: begin.Add(30 * time.Minute)}, -1)
+	settled(h)
+	require.Equal(t, []uint64{2, 3, 4, 5, 6, 7, 8}, s.ids(t))
+	require.Zero(t, s.gaps(t))
+}
+
 // Since begins with the first record of a time, for any distance of the records.
 func TestSince(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

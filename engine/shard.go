@@ -71,6 +71,8 @@ type shard struct {
 	window   int      // as the reader has it
 	earlyAt  position // where the shard was when it looked at the early ones
 
+	goneEarly int // early ones that were closed, about
+
 	high    point    // events ≤ high are counted as pushed to this shard's clients
 	lagLow  position // no lagging client's pos is below
 	tick    uint32
@@ -186,6 +188,9 @@ func (s *shard) keepFrom(low, to position) {
 		if !s.trim(low, to-s.lagLow >= most) {
 			low, window = s.lagLow+1, max(window, int(to-s.lagLow))
 		}
+	}
+	if len(s.laggards) == 0 {
+		s.trims.left = 0 // those still to be looked at have gone
 	}
 	if window != s.window {
 		s.window = window

@@ -33,8 +33,8 @@ type Subscription struct {
 	LastEventID string
 
 	// Since begins with the first event that the log took at that time or later.
-	// It needs a log that keeps times, and contradicts a LastEventID. Where the
-	// clock jumped, some older events may come too, or newer ones not.
+	// It needs a log that is persist.Dated, and contradicts a LastEventID. Where the
+	// clock jumped, some older events may come too.
 	Since time.Time
 
 	// Source says where the connection comes from, such as its peer's address.

@@ -12,8 +12,9 @@ import "context"
 type Runs interface {
 	// BeginRun begins a run whose IDs are ≥ first. It is durable when BeginRun
 	// returns, and takes the place of a run before it that has no record. first must
-	// be greater than HighWater, else the error is ErrOrder. Called once, before the
-	// first Append of a hub.
+	// be greater than Last, else the error is ErrOrder. Who gives IDs begins above
+	// HighWater; who takes them from elsewhere may begin with what was lost. Called
+	// once, before the first Append of a hub.
 	BeginRun(first uint64) error
 
 	// Issued reports whether id lies in a run: it was given out by this history,

@@ -42,6 +42,9 @@ func (p *Log) backup(ctx context.Context, target string) error {
 	if inside(target, p.dir) {
 		return fmt.Errorf("the target lies in the folder of the log %q", p.dir)
 	}
+	if inside(p.dir, target+partial) {
+		return errInWork(p.dir)
+	}
 	if err := requireNew(fsys, target); err != nil {
 		return err
 	}
@@ -54,7 +57,7 @@ func (p *Log) backup(ctx context.Context, target string) error {
 		return failure(err)
 	}
 	work := target + partial
-	if err := fsys.RemoveAll(work); err != nil {
+	if err := removeWork(fsys, work); err != nil {
 		return err
 	}
 	if err := p.gen.db.Checkpoint(work, pebble.WithFlushedWAL()); err != nil {
@@ -69,6 +72,26 @@ func inside(path, dir string) bool {
 	return path == dir || strings.HasPrefix(path, dir+string(filepath.Separator))
 }
 
+// errInWork refuses a log whose folder has the name of one that is removed and made
+// anew on the way.
+func errInWork(dir string) error {
+	return fmt.Errorf("%q would be overwritten on the way: give it, or the target, another name", dir)
+}
+
+// removeWork removes what an interrupted attempt has left, and nothing else.
+func removeWork(fsys vfs.FS, work string) error {
+	switch _, err := fsys.Stat(work); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	if err := requireOurs(fsys, work); err != nil {
+		return fmt.Errorf("%q is in the way: %w", work, err)
+	}
+	return fsys.RemoveAll(work)
+}
+
 func absolute(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		return abs
@@ -76,8 +99,12 @@ func absolute(path string) string {
 	return filepath.Clean(path)
 }
 
-// requireNew refuses a path that exists.
+// requireNew refuses a path that exists, and a name that the next attempt at another
+// would remove.
 func requireNew(fsys vfs.FS, path string) error {
+	if strings.HasSuffix(path, partial) {
+		return &fs.PathError{Op: "create", Path: path, Err: errors.New("names that end with " + partial + " are of what is not whole")}
+	}
 	switch _, err := fsys.Stat(path); {
 	case err == nil:
 		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
@@ -116,6 +143,9 @@ func restore(ctx context.Context, cfg *config, backup, dir string) (Report, erro
 	if inside(dir, backup) || inside(backup, dir) {
 		return Report{}, errors.New("one folder lies in the other")
 	}
+	if inside(backup, dir+partial) {
+		return Report{}, errInWork(backup)
+	}
 	if err := requireLog(cfg.fs, backup); err != nil {
 		return Report{}, err
 	}
@@ -129,7 +159,7 @@ func restore(ctx context.Context, cfg *config, backup, dir string) (Report, erro
 	work := dir + partial
 	if exists {
 		work = dir // it may be a mount point, which can't be replaced
-	} else if err := cfg.fs.RemoveAll(work); err != nil {
+	} else if err := removeWork(cfg.fs, work); err != nil {
 		return Report{}, err
 	}
 	if err := mkdirAll(cfg.fs, work); err != nil {

@@ -2,6 +2,7 @@ package pebblelog_test
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -124,6 +125,66 @@ func TestBackup(t *testing.T) {
 	require.ErrorContains(t, l.Backup(ctx, filepath.Join(dir, "log", "x")), "lies in the folder of the log")
 	require.NoError(t, l.Close())
 	require.ErrorIs(t, l.Backup(ctx, filepath.Join(dir, "z")), persist.ErrClosed)
+}
+
+// TestNothingIsOverwrittenOnTheWay holds that backup, restore and repair remove no folder
+// but what an interrupted attempt has left: not the log, or the backup, that they read, and
+// nobody else's files.
+func TestNothingIsOverwrittenOnTheWay(t *testing.T) {
+	parent := t.TempDir()
+	name := filepath.Join(parent, "log")
+	l := openPebble(t, name+".partial")
+	require.NoError(t, l.Append(ctx, logtest.Records(1, 2, 3)))
+	require.ErrorContains(t, l.Backup(ctx, name), "another name")
+	require.ErrorContains(t, l.Backup(ctx, filepath.Join(parent, "b.partial")), "not whole")
+	require.NoError(t, l.Close())
+	_, err := pebblelog.Restore(ctx, name+".partial", name)
+	require.ErrorContains(t, err, "another name")
+	_, err = pebblelog.Repair(ctx, name+".partial", name)
+	require.ErrorContains(t, err, "another name")
+	r, err := pebblelog.Check(ctx, name+".partial")
+	require.NoError(t, err)
+	require.EqualValues(t, 3, r.Records)
+
+	target := filepath.Join(parent, "new")
+	for _, work := range []string{target + ".partial", target + ".salvage"} {
+		require.NoError(t, os.Mkdir(work, 0o755))
+		diary := filepath.Join(work, "diary")
+		require.NoError(t, os.WriteFile(diary, nil, 0o644))
+		_, err = pebblelog.Repair(ctx, name+".partial", target)
+		require.ErrorIs(t, err, pebblelog.ErrForeign)
+		require.FileExists(t, diary)
+		require.NoError(t, os.RemoveAll(work))
+	}
+	_, err = pebblelog.Repair(ctx, name+".partial", target)
+	require.NoError(t, err)
+}
+
+// TestRepairKeepsTheFloorsOfTopics holds that a repaired log tells of the same gaps, also for
+// topics whose floors were merged into the one that they have in common.
+func TestRepairKeepsTheFloorsOfTopics(t *testing.T) {
+	dir := t.TempDir()
+	opts := []pebblelog.Option{pebblelog.WithMaxFloors(4), pebblelog.WithRetention(persist.Retention{
+		Topics: map[string]persist.Retention{persist.AnyTopic: {MaxCount: 1}}})}
+	l := openPebble(t, filepath.Join(dir, "log"), opts...)
+	floors := func(l *pebblelog.Log) (ids []uint64) {
+		for i := range 10 {
+			ids = append(ids, l.Floor([]string{fmt.Sprint("t", i)}))
+		}
+		return ids
+	}
+	for id := uint64(1); id <= 50; id++ {
+		require.NoError(t, l.Append(ctx, []persist.Record{{ID: id, Time: 1, Topic: fmt.Sprint("t", id%10), Frame: logtest.Frame(id, 10)}}))
+	}
+	require.Eventually(t, func() bool { return l.LogStats().Count == 10 }, time.Minute, time.Millisecond)
+	want := floors(l)
+	require.NotContains(t, want, uint64(0))
+	require.NoError(t, l.Close())
+	_, err := pebblelog.Repair(ctx, filepath.Join(dir, "log"), filepath.Join(dir, "new"))
+	require.NoError(t, err)
+	l = openPebble(t, filepath.Join(dir, "new"), opts...)
+	require.Equal(t, want, floors(l))
+	require.NoError(t, l.Close())
 }
 
 // TestBackupToAFullDisk holds that an error of the target is the backup's alone: the log

@@ -41,6 +41,10 @@ func repair(ctx context.Context, cfg *config, dir, target string) (r Report, err
 	if inside(target, dir) || inside(dir, target) {
 		return r, errors.New("one folder lies in the other")
 	}
+	heap := target + ".salvage"
+	if inside(dir, target+partial) || inside(dir, heap) {
+		return r, errInWork(dir)
+	}
 	if err := requireLog(cfg.fs, dir); err != nil {
 		return r, err
 	}
@@ -57,8 +61,7 @@ func repair(ctx context.Context, cfg *config, dir, target string) (r Report, err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 
-	heap := target + ".salvage"
-	if err := cfg.fs.RemoveAll(heap); err != nil {
+	if err := removeWork(cfg.fs, heap); err != nil {
 		return r, err
 	}
 	s := salvager{cfg: cfg, dir: dir, floors: make(map[string]uint64), report: &r}
@@ -82,6 +85,7 @@ type salvager struct {
 	report *Report
 
 	floor, last uint64
+	common      uint64 // floor of topics that have none by name
 	floors      map[string]uint64
 	runs        runs.List
 	doubt       uint64 // up to this ID records may be missing in the middle
@@ -292,6 +296,19 @@ func (s *salvager) put(key, value []byte, seq uint64, set bool) error {
 		}
 		return nil
 	case keyState, keyRecord:
+		// Floors only rise. The newest version may have lost its number by now, and an older
+		// one have it, in a table that is not needed any more.
+		for _, f := range []struct {
+			key []byte
+			id  *uint64
+		}{{stateFloor, &s.floor}, {stateCommon, &s.common}} {
+			if bytes.Equal(key, f.key) {
+				if id, err := parseID(key, value); err == nil && set {
+					*f.id = max(*f.id, id)
+				}
+				return nil
+			}
+		}
 	default:
 		return nil
 	}
@@ -318,8 +335,6 @@ func (s *salvager) loadState() error {
 		}
 		v = v[9:]
 		switch {
-		case bytes.Equal(key, stateFloor):
-			s.floor, _ = parseID(key, v)
 		case bytes.Equal(key, stateLast):
 			s.last, _ = parseID(key, v)
 		case bytes.HasPrefix(key, stateRun):
@@ -337,7 +352,7 @@ func (s *salvager) rebuild(ctx context.Context, target string) error {
 		return err
 	}
 	work := target + partial
-	if err := s.cfg.fs.RemoveAll(work); err != nil {
+	if err := removeWork(s.cfg.fs, work); err != nil {
 		return err
 	}
 	l, err := Open(work, WithFS(s.cfg.fs), WithSync(false))
@@ -365,7 +380,7 @@ func (s *salvager) rebuild(ctx context.Context, target string) error {
 
 // fill appends the records in order.
 func (s *salvager) fill(ctx context.Context, l *Log) error {
-	if err := l.setFloors(s.floor, s.floors); err != nil {
+	if err := l.setFloors(s.floor, s.common, s.floors); err != nil {
 		return err
 	}
 	const batch, bytes = 1000, 4 << 20

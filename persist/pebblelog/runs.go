@@ -38,11 +38,12 @@ func (p *Log) BeginRun(first uint64) error {
 		return err
 	}
 	defer p.appending.Unlock()
-	if high := p.HighWater(); first <= high {
-		return fmt.Errorf("%w: run from %d after %d", persist.ErrOrder, first, high)
+	last := p.acked.Load()
+	if first <= last {
+		return fmt.Errorf("%w: run from %d after %d", persist.ErrOrder, first, last)
 	}
 	p.mu.Lock()
-	list, ended, gone := p.mu.runs.Begin(first, p.acked.Load())
+	list, ended, gone := p.mu.runs.Begin(first, last)
 	p.mu.Unlock()
 	b := g.db.NewBatch()
 	defer func() { _ = b.Close() }()

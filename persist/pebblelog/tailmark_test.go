@@ -75,7 +75,7 @@ func TestLostTailIsFound(t *testing.T) {
 			require.Equal(t, 1, strings.Count(said.String(), "\n"), said.String())
 			require.Contains(t, said.String(), "the end of the log is lost")
 			require.Equal(t, uint64(1099), l.HighWater())
-			require.ErrorIs(t, l.BeginRun(1099), persist.ErrOrder)
+			require.ErrorIs(t, l.BeginRun(last), persist.ErrOrder)
 			requireIssued(t, l, false, last+1, 1099)
 
 			require.NoError(t, l.BeginRun(1100))
@@ -86,6 +86,38 @@ func TestLostTailIsFound(t *testing.T) {
 			requireIssued(t, l, false, last+1, 1099)
 			require.NoError(t, l.Close())
 		})
+	}
+}
+
+// TestLostTailComesAgain holds that a hub which follows, and to which those who give IDs
+// bring again what its log has lost, goes on where that ends: lost records, and those that
+// a log without sync had not written, lie below the high-water mark.
+func TestLostTailComesAgain(t *testing.T) {
+	for _, sync := range []bool{true, false} {
+		fs := vfs.NewCrashableMem()
+		opts := []pebblelog.Option{pebblelog.WithSync(sync), pebblelog.WithClock(logtest.NewClock())}
+		l := openPebble(t, "log", append(opts, pebblelog.WithFS(fs))...)
+		require.NoError(t, l.BeginRun(1000))
+		for id := uint64(1000); id < 1100; id++ {
+			require.NoError(t, l.Append(ctx, logtest.Records(id)))
+		}
+		fs = killed(t, fs, l)
+		if sync {
+			rewrite(t, fs, walOf(t, fs), func(b []byte) []byte { return b[:len(b)*3/4] })
+		}
+
+		l = openPebble(t, "log", append(opts, pebblelog.WithFS(fs))...)
+		last := l.Last()
+		require.Less(t, last, uint64(1099))
+		require.GreaterOrEqual(t, l.HighWater(), uint64(1099))
+		require.NoError(t, l.BeginRun(last+1))
+		require.NoError(t, l.Append(ctx, logtest.Records(logtest.Sequence(last+1, 1105)...)))
+		requireIssued(t, l, true, last+1, 1099, 1105)
+		require.NoError(t, l.Close())
+		l = openPebble(t, "log", append(opts, pebblelog.WithFS(fs))...)
+		require.Equal(t, uint64(1105), l.Last())
+		require.Zero(t, l.LogStats().LostTail)
+		require.NoError(t, l.Close())
 	}
 }
 

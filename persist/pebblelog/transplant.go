@@ -9,7 +9,7 @@ import (
 )
 
 // setFloors gives a new log the floors of another, before the first append.
-func (p *Log) setFloors(floor uint64, topics map[string]uint64) error {
+func (p *Log) setFloors(floor, common uint64, topics map[string]uint64) error {
 	p.appending.Lock()
 	defer p.appending.Unlock()
 	b := p.gen.db.NewBatch()
@@ -18,8 +18,10 @@ func (p *Log) setFloors(floor uint64, topics map[string]uint64) error {
 	p.mu.floor = floor
 	p.floor.Store(floor)
 	putID(b, stateFloor, floor)
+	p.mu.floors.SetCommon(common)
+	putID(b, stateCommon, common)
 	for topic, id := range topics {
-		if id > floor {
+		if id > max(floor, common) {
 			p.mu.raiseFloor(b, topic, id)
 		}
 	}
