@@ -80,6 +80,9 @@ func (c *config) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 		return
 	}
 	c.setHead(w.Header())
+	if e.hangUp {
+		w.Header().Set("Connection", "close")
+	}
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(wire.AppendRetry(wire.AppendComment(nil, e.Message), c.later)) // the peer is gone: nobody to tell
 }

@@ -149,6 +149,9 @@ func sortedKeys(query url.Values) []string {
 // sinceOf reads a time or an age.
 func sinceOf(text string, now time.Time) (time.Time, bool) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		if at.IsZero() {
+			at = at.Add(1) // the zero time stands for none; nothing is as old
+		}
 		return at, true
 	}
 	const days = int64(1<<63-1) / int64(24*time.Hour)

@@ -47,18 +47,18 @@ func wishesOf(r *http.Request) (w wishes, err *Error) {
 // begin takes the wishes out of a query.
 func (w *wishes) begin(query url.Values, now time.Time) *Error {
 	id, since := query.Get(resumeQuery), query.Get(sinceQuery)
+	var at time.Time
+	if since != "" {
+		var ok bool
+		if at, ok = sinceOf(since, now); !ok {
+			return badRequest(sinceQuery, `must be a time such as "2006-01-02T15:04:05Z", or an age such as "15m" or "7d"`)
+		}
+	}
 	switch {
 	case id != "" && since != "":
 		return badRequest(sinceQuery, "contradicts "+resumeQuery+": give one of them")
-	case w.lastEventID != "":
-	case since != "":
-		at, ok := sinceOf(since, now)
-		if !ok {
-			return badRequest(sinceQuery, `must be a time such as "2006-01-02T15:04:05Z", or an age such as "15m" or "7d"`)
-		}
-		w.since = at
-	default:
-		w.lastEventID = id
+	case w.lastEventID == "":
+		w.lastEventID, w.since = id, at
 	}
 	switch query.Get(gapQuery) {
 	case "refuse":
