@@ -222,7 +222,7 @@ func checkContent(r *http.Request) *Error {
 		return unsupported("Content-Type", "must be application/json")
 	}
 	if charset, given := params["charset"]; given && !strings.EqualFold(charset, "utf-8") {
-		return unsupported("Content-Type", "must be application/json in UTF-8: the charset "+strconv.Quote(shown(charset))+" is not taken")
+		return unsupported("Content-Type", "must be application/json in UTF-8: the charset "+strconv.Quote(shortName(charset))+" is not taken")
 	}
 	return nil
 }

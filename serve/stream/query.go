@@ -129,6 +129,7 @@ func oneEdit(a, b string) bool {
 // maxShown bounds what of a client's text goes back to it in an error.
 const maxShown = 64
 
+// shortName bounds how much of a name that means nothing is sent back.
 func shortName(name string) string {
 	name = strings.ToValidUTF8(name, "\uFFFD")
 	if len(name) > maxShown {
