@@ -46,6 +46,9 @@ func Serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, uid string, 
 // serve answers one request and reports whether it became a stream.
 func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, uid string, topics []string) bool {
 	wishes, refusal := wishesOf(r)
+	if refusal == nil {
+		refusal = passBody(w, r)
+	}
 	var sub engine.Subscription
 	if refusal == nil {
 		sub, refusal = c.subscription(wishes, uid, topics)
