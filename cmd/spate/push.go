@@ -206,7 +206,7 @@ func hubURL(text string) (string, error) {
 		return "", usagef("--url %q: give the hub's address, such as %s", text, defaultURL)
 	}
 	if u.RawQuery != "" {
-		return "", usagef("--url %q: it has a query; give users and topics by --uid and --topic", text)
+		return "", usagef("--url %q: it has a query; give the address of the hub alone", text)
 	}
 	u.ForceQuery, u.Fragment = false, ""
 	return strings.TrimSuffix(u.String(), "/"), nil

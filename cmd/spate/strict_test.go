@@ -62,8 +62,8 @@ func TestContradictionsAndMistakesAreExplained(t *testing.T) {
 		"serve --retain-age 1d12":                     "1d12h",
 		"serve --descriptor-reserve -1":               "positive",
 		"serve --user-header Host":                    "X-Spate-User",
-		"tail --url http://127.0.0.1:1/?uid=u1":       "--uid",
-		"push --url http://127.0.0.1:1/?uid=u1 hello": "--uid",
+		"tail --url http://127.0.0.1:1/?uid=u1":       "has a query",
+		"push --url http://127.0.0.1:1/?uid=u1 hello": "has a query",
 		"push hello --url http://127.0.0.1:1":         "flags come first",
 		"push hello world":                            "quotes",
 	} {
