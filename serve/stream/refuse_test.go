@@ -204,7 +204,7 @@ func TestABodyHoldsNoStream(t *testing.T) {
 				"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n":  200,
 				"Content-Length: 500\r\n\r\nhello":                           408,
 				"Transfer-Encoding: chunked\r\n\r\n5\r\nhe":                  408,
-				"Content-Length: 70000\r\n\r\n" + strings.Repeat("x", 70000): 413,
+				"Content-Length: 65537\r\n\r\n" + strings.Repeat("x", 65537): 413,
 			} {
 				addr := s.server.Listener.Addr()
 				c, err := net.Dial(addr.Network(), addr.String())
