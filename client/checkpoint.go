@@ -10,7 +10,7 @@ import (
 // goroutines.
 type Checkpoint interface {
 	// Load returns the ID that was saved last, "" if there is none. It is called
-	// once, before the first connection.
+	// before the first connection, at each Connect that makes no connection again.
 	Load(ctx context.Context) (id string, err error)
 	// Save stores id in place of what was stored before. After a crash either of
 	// them is there. id can be "", where the server has taken its IDs back. ctx

@@ -110,7 +110,7 @@ func TestDisconnectInCallback(t *testing.T) {
 	})
 }
 
-func TestDisconnectInOnConnect(t *testing.T) {
+func TestDisconnectInOnOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newServer(t, streamAndStay("data: 1\n\n")).newClient(t)
 		c.OnOpen(func(http.Header) { c.Disconnect() })

@@ -58,7 +58,9 @@ func newConfig(opts []Option) *config {
 		logger:       slog.New(slog.DiscardHandler),
 	}
 	for _, opt := range opts {
-		opt(c)
+		if opt != nil {
+			opt(c)
+		}
 	}
 	if c.keep.mode == AtMostOnce && c.keep.store != nil && c.keep.intervalSet {
 		c.fault("WithCheckpointInterval", "has no meaning with AtMostOnce, which saves before each event")

@@ -73,7 +73,7 @@ func TestDoRefusesOptionsOfAClient(t *testing.T) {
 // Zero and nil mean the default where the option says so.
 func TestOptionsOfDefaults(t *testing.T) {
 	c := client.NewClient("http://127.0.0.1:1/", client.WithIdleTimeout(0), client.WithLogger(nil),
-		client.WithHTTPClient(nil), client.WithHeaders(nil), client.WithLastEventID(""))
+		client.WithHTTPClient(nil), client.WithHeaders(nil), client.WithLastEventID(""), nil)
 	require.ErrorContains(t, c.Connect(), "connection refused")
 	c.Disconnect()
 }

@@ -71,6 +71,9 @@ func WithDescriptorReserve(n int) ServeOption { return stream.WithDescriptorRese
 // DescriptorStats is [stream.DescriptorStats].
 func DescriptorStats() stream.Descriptors { return stream.DescriptorStats() }
 
+// WithSource is [stream.WithSource].
+func WithSource(source func(*http.Request) string) ServeOption { return stream.WithSource(source) }
+
 // WithLater is [stream.WithLater].
 func WithLater(d time.Duration) ServeOption { return stream.WithLater(d) }
 

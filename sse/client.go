@@ -84,6 +84,9 @@ func (c *SSEClient) OnEvent(eventType string, callback EventCallback) {
 // connect later on is told by Err once Wait's channel is closed.
 func (c *SSEClient) Connect() error {
 	if !c.started.CompareAndSwap(false, true) {
+		if c.client.State() == client.StateEnded {
+			return client.ErrDisconnected
+		}
 		return client.ErrConnected
 	}
 	go func() {

@@ -1,8 +1,10 @@
 package sse_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,9 +33,13 @@ func TestClose(t *testing.T) {
 
 func TestCloseThatLetsReconnect(t *testing.T) {
 	hub, url := newSite(t)
-	c, _ := follow(t, hub, url, "u1")
+	var attempts atomic.Int64
+	c, _ := follow(t, hub, url, "u1", sse.WithClient(client.WithHeaderFunc(func(context.Context, http.Header) error {
+		attempts.Add(1)
+		return nil
+	})))
 	hub.Close(false)
-	require.Eventually(t, func() bool { return !c.GetConnectStatus() }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return attempts.Load() > 1 }, patience, time.Millisecond, "it comes back")
 	select {
 	case <-c.Wait():
 		require.Fail(t, "the client has ended", "%v", c.Err())
@@ -62,11 +68,12 @@ func TestConnectBeforeTheServer(t *testing.T) {
 		}
 	})
 	require.NoError(t, c.Connect())
-	require.Error(t, c.Connect(), "once is enough")
+	require.ErrorIs(t, c.Connect(), client.ErrConnected, "once is enough")
 	require.Equal(t, "hello", next(t, got).Data)
 	c.Disconnect()
 	c.Disconnect()
 	<-c.Wait()
+	require.ErrorIs(t, c.Connect(), client.ErrDisconnected)
 }
 
 // A server that does not want the client is not asked again, and Err says why.

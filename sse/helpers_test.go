@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/serve"
 	"github.com/spatehub/spate/sse"
 )
 
@@ -23,7 +24,8 @@ func newSite(t *testing.T, opts ...sse.HubOption) (*sse.Hub, string) {
 	hub := sse.NewHub(append([]sse.HubOption{sse.WithLogger(silent)}, opts...)...)
 	r := gin.New()
 	r.GET("/events", func(c *gin.Context) {
-		hub.Serve(c, c.Query("uid"), sse.WithServeExtraHeaders(map[string]string{"X-Test": "yes"}))
+		hub.Serve(c, c.Query("uid"), sse.WithServeExtraHeaders(map[string]string{"X-Test": "yes"}),
+			serve.WithRetry(time.Millisecond))
 	})
 	r.POST("/push", hub.PushEventHandler())
 	server := httptest.NewServer(r)

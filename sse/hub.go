@@ -42,12 +42,16 @@ func (h *Hub) Engine() *engine.Hub { return h.hub }
 // All events of one push are accepted or none. An empty list that is not nil is
 // [engine.ErrNoUsers]: it must never become a broadcast.
 func (h *Hub) Push(uids []string, events ...*Event) error {
+	list := make([]*wire.Event, len(events))
 	for i, e := range events {
 		if err := e.CheckValid(); err != nil {
 			return fmt.Errorf("events[%d]: %w", i, err)
 		}
+		own := wire.Event(*e)
+		own.ID = "" // whatever it is, the hub gives another
+		list[i] = &own
 	}
-	ids, err := h.hub.Publish(context.Background(), uids, wireEvents(events)...)
+	ids, err := h.hub.Publish(context.Background(), uids, list...)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func TestPushToUsers(t *testing.T) {
 	_, second := follow(t, hub, url, "u1")
 	_, other := follow(t, hub, url, "u2")
 
-	mine := &sse.Event{ID: "mine", Event: sse.DefaultEventType, Data: map[string]int{"n": 1}}
+	mine := &sse.Event{ID: "mine\n", Event: sse.DefaultEventType, Data: map[string]int{"n": 1}}
 	require.NoError(t, hub.Push([]string{"u1"}, mine))
 	all := &sse.Event{Event: sse.DefaultEventType, Data: "all"}
 	require.NoError(t, hub.Push(nil, all))

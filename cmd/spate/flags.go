@@ -56,7 +56,7 @@ func (fs *flagSet) parse(s streams, args []string) error {
 			set = list.setEnv
 		}
 		if cause := set(text); cause != nil {
-			err = usagef("%s=%q in the environment: %s", name, text, reason(cause))
+			err = usagef("%s=%q in the environment: %s", name, text, reason(cause, f.Value))
 		}
 	})
 	if err != nil {
@@ -68,8 +68,13 @@ func (fs *flagSet) parse(s streams, args []string) error {
 		return err
 	}
 	if err != nil {
-		text := strings.Replace(err.Error(), ": parse error", ": give a whole number, such as 1000000", 1)
-		text = strings.Replace(text, " for flag -", " for flag --", 1) // as the help text writes it
+		taken := wholeNumber
+		if strings.HasPrefix(err.Error(), "invalid boolean value") {
+			taken = trueOrFalse
+		}
+		text := strings.Replace(err.Error(), ": parse error", ": "+taken, 1)
+		text = strings.Replace(text, " for flag -", " for -", 1)
+		text = strings.Replace(text, " for -", " for flag --", 1) // as the help text writes it
 		return usagef("%s", strings.Replace(text, "not defined: -", "not defined: --", 1))
 	}
 	fs.Visit(func(f *flag.Flag) { fs.set[f.Name] = byFlag })
@@ -94,12 +99,21 @@ func envName(name string) string {
 	return "SPATE_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
-// reason is an error's text; package flag has a bare word for numbers that are none.
-func reason(err error) string {
+// What is taken where package flag says no more than "parse error".
+const (
+	wholeNumber = "give a whole number, such as 1000000"
+	trueOrFalse = "give true or false"
+)
+
+// reason is an error's text; package flag has a bare word for numbers and switches that are none.
+func reason(err error, v flag.Value) string {
 	if text := err.Error(); text != "parse error" {
 		return text
 	}
-	return "give a whole number, such as 1000000"
+	if b, ok := v.(interface{ IsBoolFlag() bool }); ok && b.IsBoolFlag() {
+		return trueOrFalse
+	}
+	return wholeNumber
 }
 
 // envSetter is a flag that the environment sets in another form than the command line.
@@ -156,7 +170,7 @@ func (v *countValue) Set(text string) error {
 		n, err = int64(f), nil
 	}
 	if err != nil || n < 0 {
-		return errors.New("give a whole number, such as 1000000")
+		return errors.New(wholeNumber)
 	}
 	*v = countValue(n)
 	return nil

@@ -98,6 +98,8 @@ func TestWrongUsageIsToldInOneLineAndExits2(t *testing.T) {
 		{[]string{"serve", "--retain-count", "-1"}, "--retain-count"},
 		{[]string{"serve", "--retain-age", "-1h"}, "give a duration"},
 		{[]string{"serve", "--retain-bytes", "-1"}, "give a size"},
+		{[]string{"serve", "--demo=yes"}, `invalid boolean value "yes" for flag --demo: give true or false`},
+		{[]string{"tail", "--last-event-id", "1\n2"}, "--last-event-id"},
 		{[]string{"serve", "--log-level", "loud"}, "log-level"},
 		{[]string{"serve", "--log-format", "xml"}, "give text or json"},
 		{[]string{"push", "--url", "localhost:8080", "x"}, "give the hub's address"},
@@ -116,6 +118,8 @@ func TestWrongUsageIsToldInOneLineAndExits2(t *testing.T) {
 	}
 	_, err := parseWith(environment("SPATE_BUFFER", "many"))
 	require.ErrorContains(t, err, `SPATE_BUFFER="many" in the environment`)
+	_, err = parseWith(environment("SPATE_DEMO", "yes"))
+	require.ErrorContains(t, err, `SPATE_DEMO="yes" in the environment: give true or false`)
 }
 
 func TestSizesAndAges(t *testing.T) {

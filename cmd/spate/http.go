@@ -36,11 +36,11 @@ const maxHeader = 320 << 10
 func routes(c *serveConfig, hub *engine.Hub, stats *statsSource) http.Handler {
 	page := dashboard.Handler()
 	mux := http.NewServeMux()
-	mux.Handle("/{$}", page)
-	mux.Handle("/ui/", page)
+	mux.Handle("GET /{$}", page)
+	mux.Handle("GET /ui/", page)
 	mux.Handle("GET /events", serve.Handler(hub, c.identify(), serve.WithRetry(c.retry), serve.WithMaxConns(c.maxConns),
 		serve.WithDescriptorReserve(c.descriptors()), serve.WithLater(c.later)))
-	mux.Handle("POST /push", serve.PushHandler(hub, serve.WithPushBodyLimit(bodyLimit(c.maxEvent))))
+	mux.Handle("POST /push", withoutQuery(serve.PushHandler(hub, serve.WithPushBodyLimit(bodyLimit(c.maxEvent)))))
 	mux.HandleFunc("GET /stats", stats.serveStats)
 	mux.Handle("GET /metrics", serve.MetricsHandler(hub))
 	mux.HandleFunc("GET /healthz", stats.serveHealth)
@@ -48,6 +48,17 @@ func routes(c *serveConfig, hub *engine.Hub, stats *statsSource) http.Handler {
 		mux.HandleFunc("POST /backup", (&backups{dir: c.backupDir, log: l}).serveBackup)
 	}
 	return problems(mux)
+}
+
+// withoutQuery refuses parameters of a push: a user who is named there would be passed over, and everyone get the event.
+func withoutQuery(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery != "" {
+			refuse(w, http.StatusBadRequest, "query", "a push takes no parameters: uids stand in the body, and topics in its events")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // problems answers what no route is for, or not with that method, in the form of all other errors.

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/persist/pebblelog"
 )
 
 // A body that does not arrive is not waited for, on routes that want none either: the server reads what it has not
@@ -23,15 +24,18 @@ func TestABodyThatNeverEndsHoldsNoConnection(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	hub := engine.NewHub(engine.WithLogger(log))
 	defer hub.Close()
-	server := newServer(&serveConfig{}, hub, &statsSource{hub: hub}, log)
+	l, err := pebblelog.Open(t.TempDir(), pebblelog.WithLogger(log))
+	require.NoError(t, err)
+	defer l.Close()
+	server := newServer(&serveConfig{backupDir: t.TempDir()}, hub, &statsSource{hub: hub, log: l}, log)
 	require.Equal(t, readTimeout, server.ReadTimeout)
 	server.ReadTimeout = 50 * time.Millisecond // sooner
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
-	for _, request := range []string{"POST /push", "POST /stats", "GET /stats", "PUT /nowhere"} {
-		c, err := net.Dial("tcp", l.Addr().String())
+	go func() { served <- server.Serve(listener) }()
+	for _, request := range []string{"POST /push", "POST /stats", "GET /stats", "PUT /nowhere", "GET /events", "POST /backup"} {
+		c, err := net.Dial("tcp", listener.Addr().String())
 		require.NoError(t, err)
 		require.NoError(t, c.SetDeadline(time.Now().Add(patience)))
 		_, err = fmt.Fprintf(c, "%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", request)
@@ -65,6 +69,9 @@ func TestErrorsHaveOneForm(t *testing.T) {
 		{"PUT", "/push", 405, "", "POST"},
 		{"POST", "/events", 405, "", "GET"},
 		{"POST", "/push", 415, "Content-Type", "application/json"},
+		{"POST", "/push?uid=a", 400, "query", "uids"},
+		{"PUT", "/", 405, "", "GET"},
+		{"GET", "/ui/nothing.js", 404, "", "nothing"},
 		{"GET", "/events?topics=cpu", 400, "topics", "topic"},
 		{"GET", "/events?uid=a&uid=b", 400, "uid", "once"},
 		{"GET", "/events?last_event_id=ID%25%", 400, "last_event_id", "%25"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"strings"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -50,9 +51,9 @@ func byHeader(name string) identifier {
 	}
 }
 
-// checkUserHeader refuses what can be no header of a proxy's own.
+// checkUserHeader refuses what can be no header of a proxy's own. Host is none of the header's to net/http.
 func checkUserHeader(name string) error {
-	if name != "" && !httpguts.ValidHeaderFieldName(name) {
+	if name != "" && !httpguts.ValidHeaderFieldName(name) || strings.EqualFold(name, "Host") {
 		return usagef("--user-header %q: give a header's name, such as X-Spate-User", name)
 	}
 	return nil

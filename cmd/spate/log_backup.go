@@ -62,7 +62,6 @@ func (b *backups) serveBackup(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer b.one.Unlock()
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a copy to another file system takes its time
 	folder := filepath.Join(b.dir, name)
 	switch err := b.log.Backup(r.Context(), folder); {
 	case errors.Is(err, fs.ErrExist):

@@ -205,7 +205,10 @@ func hubURL(text string) (string, error) {
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return "", usagef("--url %q: give the hub's address, such as %s", text, defaultURL)
 	}
-	u.RawQuery, u.Fragment = "", ""
+	if u.RawQuery != "" {
+		return "", usagef("--url %q: it has a query; give the address of the hub alone", text)
+	}
+	u.ForceQuery, u.Fragment = false, ""
 	return strings.TrimSuffix(u.String(), "/"), nil
 }
 

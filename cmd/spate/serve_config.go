@@ -117,6 +117,7 @@ func (c *serveConfig) validate(fs *flagSet) error {
 	if err := checkUserHeader(c.userHeader); err != nil {
 		return err
 	}
+	limit := serve.DescriptorStats().Limit
 	switch {
 	case c.data == "" && !c.memory:
 		return usagef("--data must name a folder (or use --memory)")
@@ -133,7 +134,9 @@ func (c *serveConfig) validate(fs *flagSet) error {
 	case c.maxConns < 0:
 		return usagef("--max-connections %d: give a positive number, or 0 for no limit", c.maxConns)
 	case c.reserve < 0:
-		return usagef("--descriptor-reserve %d: give a positive number, or 0 for an eighth of the limit", c.reserve)
+		return usagef("--descriptor-reserve %d: give a positive number, or 0 for the default", c.reserve)
+	case limit > 0 && c.reserve >= limit:
+		return usagef("--descriptor-reserve %d: the process may have %d descriptors (ulimit -n), which leaves none for streams; give less", c.reserve, limit)
 	case c.drain == 0:
 		return usagef("--drain %v: give a positive duration", c.drain)
 	case c.maxEvent < 1<<10 || c.maxEvent > 1<<30:

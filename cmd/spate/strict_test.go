@@ -3,11 +3,14 @@ package main
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/spatehub/spate/serve"
 )
 
 // The variables that are known are those of the flags, no more and no less.
@@ -46,25 +49,33 @@ func TestUnknownVariablesAreRefused(t *testing.T) {
 // exits as wrong usage.
 func TestContradictionsAndMistakesAreExplained(t *testing.T) {
 	for line, want := range map[string]string{
-		"serve --memory --data X":             "contradict",
-		"serve --memory --no-sync":            "contradict",
-		"serve --retain-count 1.5":            "whole number",
-		"serve --max-connections many":        "whole number",
-		"serve --retain-topic prices=count":   "write it as count:1000",
-		"serve --retain-topic prices=count:x": "positive number",
-		"serve --log-level foo":               "debug, info, warn or error",
-		"serve --listen 127.0.0.1:99999":      "65535",
-		"serve --listen 127.0.0.1:none":       "no port",
-		"serve --retain-bytes 10Gigs":         "GiB",
-		"serve --retain-age 1d12":             "1d12h",
-		"serve --descriptor-reserve -1":       "positive",
-		"push hello --url http://127.0.0.1:1": "flags come first",
-		"push hello world":                    "quotes",
+		"serve --memory --data X":                     "contradict",
+		"serve --memory --no-sync":                    "contradict",
+		"serve --retain-count 1.5":                    "whole number",
+		"serve --max-connections many":                "whole number",
+		"serve --retain-topic prices=count":           "write it as count:1000",
+		"serve --retain-topic prices=count:x":         "positive number",
+		"serve --log-level foo":                       "debug, info, warn or error",
+		"serve --listen 127.0.0.1:99999":              "65535",
+		"serve --listen 127.0.0.1:none":               "no port",
+		"serve --retain-bytes 10Gigs":                 "GiB",
+		"serve --retain-age 1d12":                     "1d12h",
+		"serve --descriptor-reserve -1":               "positive",
+		"serve --user-header Host":                    "X-Spate-User",
+		"tail --url http://127.0.0.1:1/?uid=u1":       "has a query",
+		"push --url http://127.0.0.1:1/?uid=u1 hello": "has a query",
+		"push hello --url http://127.0.0.1:1":         "flags come first",
+		"push hello world":                            "quotes",
 	} {
 		got := runToEnd(t, "", strings.Fields(line)...)
 		require.Equal(t, exitUsage, got.code, "%s: %s", line, got.err)
 		require.Contains(t, got.err, want, line)
 		require.NotContains(t, got.err, "parse error", line)
+	}
+	if limit := serve.DescriptorStats().Limit; limit > 0 {
+		got := runToEnd(t, "", "serve", "--descriptor-reserve", strconv.Itoa(limit))
+		require.Equal(t, exitUsage, got.code, got.err)
+		require.Contains(t, got.err, "ulimit -n")
 	}
 	_, err := parseWith(environment("SPATE_DATA", "X"), "--memory")
 	require.NoError(t, err, "a flag wins over the environment")

@@ -59,6 +59,9 @@ func parseTail(s streams, args []string) (*tailConfig, error) {
 	if fs.NArg() > 0 {
 		return nil, usagef("unexpected argument %q", fs.Arg(0))
 	}
+	if strings.ContainsFunc(c.lastID, unicode.IsControl) {
+		return nil, usagef("--last-event-id %q: is no ID: it has a control character", c.lastID)
+	}
 	if c.count < 0 {
 		return nil, usagef("--count %d: give a positive number, or 0 for no end", c.count)
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -58,5 +59,12 @@ func TestStreamsLeaveDescriptors(t *testing.T) {
 	require.Equal(t, 200, ask(stream.WithDescriptorReserve(5)).Code)
 	require.Equal(t, 200, ask(stream.WithDescriptorReserve(-1)).Code)
 	require.Equal(t, before+2, stream.DescriptorStats().Refused)
+
+	// The connection that is refused is one of those that there are too many of: it goes, in whatever form that is said.
+	for _, opts := range [][]stream.Option{nil, {stream.WithLater(time.Second)}} {
+		rec := httptest.NewRecorder()
+		stream.Handler(hub, nil, opts...).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/events", nil))
+		require.Equal(t, "close", rec.Header().Get("Connection"))
+	}
 	accepted(t, post(stream.PushHandler(hub), `{"events":[{"data":"x"}]}`))
 }

@@ -46,6 +46,9 @@ func Serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, uid string, 
 // serve answers one request and reports whether it became a stream.
 func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, uid string, topics []string) bool {
 	wishes, refusal := wishesOf(r)
+	if refusal == nil {
+		refusal = passBody(w, r)
+	}
 	var sub engine.Subscription
 	if refusal == nil {
 		sub, refusal = c.subscription(wishes, uid, topics)
@@ -80,6 +83,9 @@ func (c *config) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 		return
 	}
 	c.setHead(w.Header())
+	if e.hangUp {
+		w.Header().Set("Connection", "close")
+	}
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(wire.AppendRetry(wire.AppendComment(nil, e.Message), c.later)) // the peer is gone: nobody to tell
 }

@@ -150,7 +150,7 @@ func (c *pushConfig) serve(w http.ResponseWriter, r *http.Request, hub *engine.H
 func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine.Hub) ([]uint64, *Error) {
 	// Before anything is refused: the server reads on in a body that it answers
 	// early, and nothing else may bound that.
-	lift := c.limitBody(w, r)
+	lift := limitBody(w, r, c.bodyTimeout)
 	if refusal := checkContent(r); refusal != nil {
 		return nil, refusal
 	}
@@ -174,8 +174,7 @@ func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine
 
 // limitBody sets the deadline of the body. lift takes it back once the body has
 // arrived: what the hub does then has its own time-out.
-func (c *pushConfig) limitBody(w http.ResponseWriter, r *http.Request) (lift func()) {
-	limit := c.bodyTimeout
+func limitBody(w http.ResponseWriter, r *http.Request, limit time.Duration) (lift func()) {
 	if srv, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && srv.ReadTimeout > 0 {
 		limit = min(limit, srv.ReadTimeout)
 	}
@@ -188,19 +187,25 @@ func (c *pushConfig) limitBody(w http.ResponseWriter, r *http.Request) (lift fun
 // read returns the body.
 func (c *pushConfig) read(w http.ResponseWriter, r *http.Request) ([]byte, *Error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, c.maxBody))
+	if err != nil {
+		return nil, readError(w, r, err)
+	}
+	return body, nil
+}
+
+// readError is the answer to an error of reading a body.
+func readError(w http.ResponseWriter, r *http.Request, err error) *Error {
 	var tooLarge *http.MaxBytesError
 	switch {
-	case err == nil:
-		return body, nil
 	case errors.As(err, &tooLarge):
-		return nil, &Error{Status: http.StatusRequestEntityTooLarge, Message: "the body is larger than this server takes"}
+		return &Error{Status: http.StatusRequestEntityTooLarge, Message: "the body is larger than this server takes"}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		if r.ProtoMajor == 1 { // the rest of the body is still to come; HTTP/2 resets its stream alone
 			w.Header().Set("Connection", "close")
 		}
-		return nil, &Error{Status: http.StatusRequestTimeout, Message: "the body took too long to arrive"}
+		return &Error{Status: http.StatusRequestTimeout, Message: "the body took too long to arrive"}
 	}
-	return nil, badRequest("", "the body could not be read")
+	return badRequest("", "the body could not be read")
 }
 
 // checkContent takes JSON in UTF-8, as it is, and says so of anything else. What
@@ -222,7 +227,7 @@ func checkContent(r *http.Request) *Error {
 		return unsupported("Content-Type", "must be application/json")
 	}
 	if charset, given := params["charset"]; given && !strings.EqualFold(charset, "utf-8") {
-		return unsupported("Content-Type", "must be application/json in UTF-8: the charset "+strconv.Quote(shown(charset))+" is not taken")
+		return unsupported("Content-Type", "must be application/json in UTF-8: the charset "+strconv.Quote(shortName(charset))+" is not taken")
 	}
 	return nil
 }

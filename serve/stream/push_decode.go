@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/spatehub/spate/wire"
@@ -36,7 +35,7 @@ func decodePush(body []byte, maxUsers, maxEvents int) (*push, *Error) {
 		case "events":
 			return d.events(p)
 		}
-		return badRequest(shown(name), "is not known here")
+		return badRequest(shortName(name), "is not known here")
 	})
 	if err == nil {
 		err = d.end()
@@ -88,7 +87,7 @@ func (d *pushDecoder) object(at string, member func(name string) error) error {
 		}
 		name := token.(string) // the decoder takes nothing else there
 		if _, twice := seen[name]; twice {
-			return badRequest(join(at, shown(name)), "is given twice")
+			return badRequest(join(at, shortName(name)), "is given twice")
 		}
 		seen[name] = struct{}{}
 		if err := member(name); err != nil {
@@ -190,7 +189,7 @@ func (d *pushDecoder) event(at string) (*wire.Event, error) {
 				err = badRequest(here, "is given by the hub")
 			}
 		default:
-			err = badRequest(join(at, shown(name)), "is not known here")
+			err = badRequest(join(at, shortName(name)), "is not known here")
 		}
 		return err
 	})
@@ -271,15 +270,6 @@ func (d *pushDecoder) end() error {
 		return err
 	}
 	return nil
-}
-
-// shown bounds how much of a name that means nothing is sent back.
-func shown(name string) string {
-	const most = 64
-	if len(name) > most {
-		return strings.ToValidUTF8(name[:most], "") + "..."
-	}
-	return name
 }
 
 func join(at, name string) string {

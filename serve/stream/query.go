@@ -129,6 +129,7 @@ func oneEdit(a, b string) bool {
 // maxShown bounds what of a client's text goes back to it in an error.
 const maxShown = 64
 
+// shortName bounds how much of a name that means nothing is sent back.
 func shortName(name string) string {
 	name = strings.ToValidUTF8(name, "\uFFFD")
 	if len(name) > maxShown {
@@ -149,6 +150,9 @@ func sortedKeys(query url.Values) []string {
 // sinceOf reads a time or an age.
 func sinceOf(text string, now time.Time) (time.Time, bool) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		if at.IsZero() {
+			at = at.Add(1) // the zero time stands for none; nothing is as old
+		}
 		return at, true
 	}
 	const days = int64(1<<63-1) / int64(24*time.Hour)

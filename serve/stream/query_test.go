@@ -14,6 +14,7 @@ import (
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/serve/stream"
+	"github.com/spatehub/spate/wire"
 )
 
 // wrongQueries are refused by every handler, with the name of what is wrong.
@@ -53,11 +54,23 @@ func TestQueriesAreStrict(t *testing.T) {
 		refused(t, ask(c.query), 400, c.field)
 	}
 	refused(t, ask("", "1", "2"), 400, "Last-Event-ID")
+	refused(t, ask("since=yesterday", "7"), 400, "since")
 	for _, query := range []string{"", "&", "uid=a&uid=b", "token=x&topic=a&topic=b&map=1", "on_gap=&conflate=", "since=15m", "since=7d",
 		"since=2026-11-27T10:00:00Z", "last_event_id=earliest", "last_event_id=no+number"} {
 		require.Equal(t, 200, ask(query).Code, query)
 	}
 	require.Equal(t, 200, ask("since=1h", "7").Code, "the header wins over what the first connection asked for")
+}
+
+// The first instant that can be written is a time like others: what is kept comes, from the beginning.
+func TestSinceTheFirstInstant(t *testing.T) {
+	s := newSite(t, modes[0], setup{hub: []engine.HubOption{engine.WithLog(persist.NewMemory())}})
+	require.NoError(t, s.hub.Push(nil, &wire.Event{Data: "kept"}))
+	for _, first := range []string{"0001-01-01T00:00:00Z", "0001-01-01T00:00:01Z"} {
+		e, err := s.open("since=" + first).events.Next()
+		require.NoError(t, err)
+		require.Equal(t, "kept", e.Data)
+	}
 }
 
 // ParseQuery takes nothing but what it is told of, and what is ours.

@@ -1,14 +1,17 @@
 package stream_test
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -187,4 +190,33 @@ func TestNilIdentifyIsAnonymous(t *testing.T) {
 	_, told := st.events.Retry()
 	require.False(t, told, "WithRetry(0) leaves the field out")
 	hub.Close()
+}
+
+// Invariant 9: a request's body holds no handler. What has come is passed over; what does not come, or has no end, is
+// refused before there is a stream, whose server has no time-outs.
+func TestABodyHoldsNoStream(t *testing.T) {
+	with := setup{server: func(s *http.Server) { s.ReadTimeout = 50 * time.Millisecond }}
+	for _, m := range modes[:4] { // HTTP/1 by hand
+		t.Run(m.name, func(t *testing.T) {
+			s := newSite(t, m, with)
+			for body, want := range map[string]int{
+				"Content-Length: 5\r\n\r\nhello":                             200,
+				"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n":  200,
+				"Content-Length: 500\r\n\r\nhello":                           408,
+				"Transfer-Encoding: chunked\r\n\r\n5\r\nhe":                  408,
+				"Content-Length: 65537\r\n\r\n" + strings.Repeat("x", 65537): 413,
+			} {
+				addr := s.server.Listener.Addr()
+				c, err := net.Dial(addr.Network(), addr.String())
+				require.NoError(t, err)
+				require.NoError(t, c.SetDeadline(time.Now().Add(patience)))
+				_, err = io.WriteString(c, "GET /events HTTP/1.1\r\nHost: x\r\n"+body)
+				require.NoError(t, err)
+				resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+				require.NoError(t, err, "%.40q", body)
+				require.Equal(t, want, resp.StatusCode, "%.40q", body)
+				c.Close()
+			}
+		})
+	}
 }

@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -44,21 +45,38 @@ func wishesOf(r *http.Request) (w wishes, err *Error) {
 	return w, w.begin(query, time.Now())
 }
 
+// maxStreamBody is what the body of a stream's request may have, which nobody reads.
+const maxStreamBody = 64 << 10
+
+// passBody reads a body, which a stream has no use for, before the head: net/http
+// would, without a deadline as streams have none, and over HTTP/1 the head waits
+// for it. A body that never comes would hold the handler for ever.
+func passBody(w http.ResponseWriter, r *http.Request) *Error {
+	if r.ProtoMajor != 1 || r.Body == nil || r.Body == http.NoBody {
+		return nil
+	}
+	limitBody(w, r, headTimeout) // which sendHead lifts
+	if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxStreamBody)); err != nil {
+		return readError(w, r, err)
+	}
+	return nil
+}
+
 // begin takes the wishes out of a query.
 func (w *wishes) begin(query url.Values, now time.Time) *Error {
 	id, since := query.Get(resumeQuery), query.Get(sinceQuery)
+	var at time.Time
+	if since != "" {
+		var ok bool
+		if at, ok = sinceOf(since, now); !ok {
+			return badRequest(sinceQuery, `must be a time such as "2006-01-02T15:04:05Z", or an age such as "15m" or "7d"`)
+		}
+	}
 	switch {
 	case id != "" && since != "":
 		return badRequest(sinceQuery, "contradicts "+resumeQuery+": give one of them")
-	case w.lastEventID != "":
-	case since != "":
-		at, ok := sinceOf(since, now)
-		if !ok {
-			return badRequest(sinceQuery, `must be a time such as "2006-01-02T15:04:05Z", or an age such as "15m" or "7d"`)
-		}
-		w.since = at
-	default:
-		w.lastEventID = id
+	case w.lastEventID == "":
+		w.lastEventID, w.since = id, at
 	}
 	switch query.Get(gapQuery) {
 	case "refuse":

@@ -12,6 +12,8 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+
+	"github.com/spatehub/spate/serve/stream"
 )
 
 //go:embed ui
@@ -29,7 +31,8 @@ type asset struct {
 	etag string
 }
 
-// Handler serves the page at / and its files below /ui/. It answers GET and HEAD alone, and 404 for any other path.
+// Handler serves the page at / and its files below /ui/ to GET and HEAD, which its routes have to see to, and answers 404
+// for any other path.
 func Handler() http.Handler {
 	assets := load()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -39,12 +42,7 @@ func Handler() http.Handler {
 		}
 		a, ok := assets[name]
 		if !ok {
-			http.NotFound(w, r)
-			return
-		}
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+			stream.WriteError(w, &stream.Error{Status: http.StatusNotFound, Message: "the dashboard has nothing here"})
 			return
 		}
 		h := w.Header()
