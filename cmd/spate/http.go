@@ -40,7 +40,7 @@ func routes(c *serveConfig, hub *engine.Hub, stats *statsSource) http.Handler {
 	mux.Handle("/ui/", page)
 	mux.Handle("GET /events", serve.Handler(hub, c.identify(), serve.WithRetry(c.retry), serve.WithMaxConns(c.maxConns),
 		serve.WithDescriptorReserve(c.descriptors()), serve.WithLater(c.later)))
-	mux.Handle("POST /push", serve.PushHandler(hub, serve.WithPushBodyLimit(bodyLimit(c.maxEvent))))
+	mux.Handle("POST /push", withoutQuery(serve.PushHandler(hub, serve.WithPushBodyLimit(bodyLimit(c.maxEvent)))))
 	mux.HandleFunc("GET /stats", stats.serveStats)
 	mux.Handle("GET /metrics", serve.MetricsHandler(hub))
 	mux.HandleFunc("GET /healthz", stats.serveHealth)
@@ -48,6 +48,18 @@ func routes(c *serveConfig, hub *engine.Hub, stats *statsSource) http.Handler {
 		mux.HandleFunc("POST /backup", (&backups{dir: c.backupDir, log: l}).serveBackup)
 	}
 	return problems(mux)
+}
+
+// withoutQuery refuses a query: what a push says is in its body, and one for the user of a query would go to everybody.
+func withoutQuery(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery != "" {
+			serve.WriteError(w, &serve.Error{Status: http.StatusBadRequest, Field: "query",
+				Message: "is not taken: users, topics and all else of a push are in its body"})
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // problems answers what no route is for, or not with that method, in the form of all other errors.
@@ -80,5 +92,6 @@ func (s *statusOnly) Header() http.Header         { return s.header }
 func (s *statusOnly) Write(p []byte) (int, error) { return len(p), nil }
 func (s *statusOnly) WriteHeader(status int)      { s.status = status }
 
-// bodyLimit leaves room for a largest event whose every other byte is escaped in JSON, and for a batch of small ones.
-func bodyLimit(maxEvent sizeValue) int64 { return max(1<<20, 2*int64(maxEvent)) }
+// bodyLimit leaves room for a largest event whose every byte is escaped in JSON (six bytes for one), with the fields
+// around it, and for a batch of small ones.
+func bodyLimit(maxEvent sizeValue) int64 { return 1<<20 + 6*int64(maxEvent) }

@@ -65,6 +65,7 @@ func TestErrorsHaveOneForm(t *testing.T) {
 		{"PUT", "/push", 405, "", "POST"},
 		{"POST", "/events", 405, "", "GET"},
 		{"POST", "/push", 415, "Content-Type", "application/json"},
+		{"POST", "/push?uid=tom", 400, "query", "body"},
 		{"GET", "/events?topics=cpu", 400, "topics", "topic"},
 		{"GET", "/events?uid=a&uid=b", 400, "uid", "once"},
 		{"GET", "/events?last_event_id=ID%25%", 400, "last_event_id", "%25"},
@@ -101,4 +102,28 @@ func TestTheHeadTakesWhatIsPromised(t *testing.T) {
 	require.NoError(t, err)
 	res.Body.Close()
 	require.Equal(t, 200, res.StatusCode)
+}
+
+// The bound is on an event's data, whatever its text takes in JSON; what is beyond that of the body is told with the bound.
+func TestTheBodyTakesTheLargestEvent(t *testing.T) {
+	s := startServe(t, "--memory", "--max-event-size", "256KiB")
+	push := func(one string, n int) (int, string) {
+		body := `{"events":[{"data":"` + strings.Repeat(one, n) + `"}]}`
+		res, err := http.Post(s.base+"/push", "application/json", strings.NewReader(body))
+		require.NoError(t, err)
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		return res.StatusCode, string(text)
+	}
+	for _, one := range []string{`\n`, `\"`, `\u0001`} {
+		status, text := push(one, 256<<10)
+		require.Equal(t, 200, status, "%s: %s", one, text)
+	}
+	status, text := push(`\u0001`, 256<<10+1)
+	require.Equal(t, 413, status)
+	require.Contains(t, text, "events[0].data")
+	status, text = push("x", 256<<10*6+1<<20)
+	require.Equal(t, 413, status)
+	require.Contains(t, text, "2621440 bytes")
 }

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -193,7 +194,7 @@ func (c *pushConfig) read(w http.ResponseWriter, r *http.Request) ([]byte, *Erro
 	case err == nil:
 		return body, nil
 	case errors.As(err, &tooLarge):
-		return nil, &Error{Status: http.StatusRequestEntityTooLarge, Message: "the body is larger than this server takes"}
+		return nil, &Error{Status: http.StatusRequestEntityTooLarge, Message: fmt.Sprintf("the body is larger than the %d bytes that are taken", c.maxBody)}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		if r.ProtoMajor == 1 { // the rest of the body is still to come; HTTP/2 resets its stream alone
 			w.Header().Set("Connection", "close")
