@@ -149,6 +149,9 @@ func sortedKeys(query url.Values) []string {
 // sinceOf reads a time or an age.
 func sinceOf(text string, now time.Time) (time.Time, bool) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		if oldest := time.Unix(0, 0); at.Before(oldest) { // the year 1 is Go's zero time, which asks for nothing
+			at = oldest
+		}
 		return at, true
 	}
 	const days = int64(1<<63-1) / int64(24*time.Hour)
