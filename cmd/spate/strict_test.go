@@ -58,6 +58,7 @@ func TestContradictionsAndMistakesAreExplained(t *testing.T) {
 		"serve --retain-bytes 10Gigs":         "GiB",
 		"serve --retain-age 1d12":             "1d12h",
 		"serve --descriptor-reserve -1":       "positive",
+		"serve --user-header=":                "empty",
 		"push hello --url http://127.0.0.1:1": "flags come first",
 		"push hello world":                    "quotes",
 	} {
@@ -68,6 +69,8 @@ func TestContradictionsAndMistakesAreExplained(t *testing.T) {
 	}
 	_, err := parseWith(environment("SPATE_DATA", "X"), "--memory")
 	require.NoError(t, err, "a flag wins over the environment")
+	_, err = parseWith(environment("SPATE_USER_HEADER", ""))
+	require.ErrorContains(t, err, "--user-header is empty", "the query would name users again")
 	_, err = parseWith(environment("SPATE_DATA", "X", "SPATE_MEMORY", "true"))
 	require.ErrorContains(t, err, "contradict")
 }
