@@ -56,7 +56,11 @@ func (fs *flagSet) parse(s streams, args []string) error {
 			set = list.setEnv
 		}
 		if cause := set(text); cause != nil {
-			err = usagef("%s=%q in the environment: %s", name, text, reason(cause))
+			why := reason(cause)
+			if b, ok := f.Value.(interface{ IsBoolFlag() bool }); ok && b.IsBoolFlag() {
+				why = trueOrFalse
+			}
+			err = usagef("%s=%q in the environment: %s", name, text, why)
 		}
 	})
 	if err != nil {
@@ -68,7 +72,12 @@ func (fs *flagSet) parse(s streams, args []string) error {
 		return err
 	}
 	if err != nil {
-		text := strings.Replace(err.Error(), ": parse error", ": give a whole number, such as 1000000", 1)
+		text := err.Error()
+		if strings.HasPrefix(text, "invalid boolean value") {
+			text = strings.Replace(strings.Replace(text, "boolean ", "", 1), " for -", " for flag -", 1)
+			text = strings.Replace(text, ": parse error", ": "+trueOrFalse, 1)
+		}
+		text = strings.Replace(text, ": parse error", ": give a whole number, such as 1000000", 1)
 		text = strings.Replace(text, " for flag -", " for flag --", 1) // as the help text writes it
 		return usagef("%s", strings.Replace(text, "not defined: -", "not defined: --", 1))
 	}
@@ -93,6 +102,8 @@ func (fs *flagSet) help(w io.Writer) {
 func envName(name string) string {
 	return "SPATE_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
+
+const trueOrFalse = "give true or false"
 
 // reason is an error's text; package flag has a bare word for numbers that are none.
 func reason(err error) string {

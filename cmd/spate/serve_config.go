@@ -136,7 +136,9 @@ func (c *serveConfig) validate(fs *flagSet) error {
 	case c.maxConns < 0:
 		return usagef("--max-connections %d: give a positive number, or 0 for no limit", c.maxConns)
 	case c.reserve < 0:
-		return usagef("--descriptor-reserve %d: give a positive number, or 0 for an eighth of the limit", c.reserve)
+		return usagef("--descriptor-reserve %d: give a positive number, or 0 for half of the limit (an eighth with --memory)", c.reserve)
+	case c.reserve > 0 && c.reserve >= serve.DescriptorStats().Limit && serve.DescriptorStats().Limit > 0:
+		return usagef("--descriptor-reserve %d: the process may have %d descriptors, so none would be left for streams; give fewer", c.reserve, serve.DescriptorStats().Limit)
 	case c.drain == 0:
 		return usagef("--drain %v: give a positive duration", c.drain)
 	case c.maxEvent < 1<<10 || c.maxEvent > 1<<30:

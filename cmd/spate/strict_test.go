@@ -46,21 +46,23 @@ func TestUnknownVariablesAreRefused(t *testing.T) {
 // exits as wrong usage.
 func TestContradictionsAndMistakesAreExplained(t *testing.T) {
 	for line, want := range map[string]string{
-		"serve --memory --data X":             "contradict",
-		"serve --memory --no-sync":            "contradict",
-		"serve --retain-count 1.5":            "whole number",
-		"serve --max-connections many":        "whole number",
-		"serve --retain-topic prices=count":   "write it as count:1000",
-		"serve --retain-topic prices=count:x": "positive number",
-		"serve --log-level foo":               "debug, info, warn or error",
-		"serve --listen 127.0.0.1:99999":      "65535",
-		"serve --listen 127.0.0.1:none":       "no port",
-		"serve --retain-bytes 10Gigs":         "GiB",
-		"serve --retain-age 1d12":             "1d12h",
-		"serve --descriptor-reserve -1":       "positive",
-		"serve --user-header=":                "empty",
-		"push hello --url http://127.0.0.1:1": "flags come first",
-		"push hello world":                    "quotes",
+		"serve --memory --data X":               "contradict",
+		"serve --memory --no-sync":              "contradict",
+		"serve --retain-count 1.5":              "whole number",
+		"serve --max-connections many":          "whole number",
+		"serve --retain-topic prices=count":     "write it as count:1000",
+		"serve --retain-topic prices=count:x":   "positive number",
+		"serve --log-level foo":                 "debug, info, warn or error",
+		"serve --listen 127.0.0.1:99999":        "65535",
+		"serve --listen 127.0.0.1:none":         "no port",
+		"serve --retain-bytes 10Gigs":           "GiB",
+		"serve --retain-age 1d12":               "1d12h",
+		"serve --descriptor-reserve -1":         "positive",
+		"serve --memory=yes":                    "invalid value \"yes\" for flag --memory: give true or false",
+		"serve --descriptor-reserve 9999999999": "none would be left",
+		"serve --user-header=":                  "empty",
+		"push hello --url http://127.0.0.1:1":   "flags come first",
+		"push hello world":                      "quotes",
 	} {
 		got := runToEnd(t, "", strings.Fields(line)...)
 		require.Equal(t, exitUsage, got.code, "%s: %s", line, got.err)
@@ -69,6 +71,8 @@ func TestContradictionsAndMistakesAreExplained(t *testing.T) {
 	}
 	_, err := parseWith(environment("SPATE_DATA", "X"), "--memory")
 	require.NoError(t, err, "a flag wins over the environment")
+	_, err = parseWith(environment("SPATE_MEMORY", "yes"))
+	require.ErrorContains(t, err, "give true or false")
 	_, err = parseWith(environment("SPATE_USER_HEADER", ""))
 	require.ErrorContains(t, err, "--user-header is empty", "the query would name users again")
 	_, err = parseWith(environment("SPATE_DATA", "X", "SPATE_MEMORY", "true"))
