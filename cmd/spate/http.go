@@ -91,5 +91,6 @@ func (s *statusOnly) Header() http.Header         { return s.header }
 func (s *statusOnly) Write(p []byte) (int, error) { return len(p), nil }
 func (s *statusOnly) WriteHeader(status int)      { s.status = status }
 
-// bodyLimit leaves room for a largest event whose every other byte is escaped in JSON, and for a batch of small ones.
-func bodyLimit(maxEvent sizeValue) int64 { return max(1<<20, 2*int64(maxEvent)) }
+// bodyLimit leaves room for a largest event whose every byte is escaped in JSON (six bytes for one), with the fields
+// around it, and for a batch of small ones.
+func bodyLimit(maxEvent sizeValue) int64 { return 1<<20 + 6*int64(maxEvent) }

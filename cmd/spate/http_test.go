@@ -109,3 +109,27 @@ func TestTheHeadTakesWhatIsPromised(t *testing.T) {
 	res.Body.Close()
 	require.Equal(t, 200, res.StatusCode)
 }
+
+// The bound is on an event's data, whatever its text takes in JSON; what is beyond that of the body is told with the bound.
+func TestTheBodyTakesTheLargestEvent(t *testing.T) {
+	s := startServe(t, "--memory", "--max-event-size", "256KiB")
+	push := func(one string, n int) (int, string) {
+		body := `{"events":[{"data":"` + strings.Repeat(one, n) + `"}]}`
+		res, err := http.Post(s.base+"/push", "application/json", strings.NewReader(body))
+		require.NoError(t, err)
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		return res.StatusCode, string(text)
+	}
+	for _, one := range []string{`\n`, `\"`, `\u0001`} {
+		status, text := push(one, 256<<10)
+		require.Equal(t, 200, status, "%s: %s", one, text)
+	}
+	status, text := push(`\u0001`, 256<<10+1)
+	require.Equal(t, 413, status)
+	require.Contains(t, text, "events[0].data")
+	status, text = push("x", 256<<10*6+1<<20)
+	require.Equal(t, 413, status)
+	require.Contains(t, text, "2621440 bytes")
+}

@@ -114,6 +114,9 @@ func (c *serveConfig) validate(fs *flagSet) error {
 	if err := checkLoopback(c.listen); err != nil {
 		return err
 	}
+	if c.userHeader == "" && fs.set["user-header"] != byDefault { // a variable that is not set: users would be the query's again
+		return usagef("--user-header is empty: give a header's name, such as X-Spate-User, or leave it out")
+	}
 	if err := checkUserHeader(c.userHeader); err != nil {
 		return err
 	}

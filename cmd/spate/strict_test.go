@@ -62,6 +62,8 @@ func TestContradictionsAndMistakesAreExplained(t *testing.T) {
 		"serve --retain-age 1d12":                     "1d12h",
 		"serve --descriptor-reserve -1":               "positive",
 		"serve --user-header Host":                    "X-Spate-User",
+		"serve --user-header=":                        "empty",
+		"serve --memory=yes":                          "give true or false",
 		"tail --url http://127.0.0.1:1/?uid=u1":       "has a query",
 		"push --url http://127.0.0.1:1/?uid=u1 hello": "has a query",
 		"push hello --url http://127.0.0.1:1":         "flags come first",
@@ -79,6 +81,10 @@ func TestContradictionsAndMistakesAreExplained(t *testing.T) {
 	}
 	_, err := parseWith(environment("SPATE_DATA", "X"), "--memory")
 	require.NoError(t, err, "a flag wins over the environment")
+	_, err = parseWith(environment("SPATE_MEMORY", "yes"))
+	require.ErrorContains(t, err, "give true or false")
+	_, err = parseWith(environment("SPATE_USER_HEADER", ""))
+	require.ErrorContains(t, err, "--user-header is empty", "the query would name users again")
 	_, err = parseWith(environment("SPATE_DATA", "X", "SPATE_MEMORY", "true"))
 	require.ErrorContains(t, err, "contradict")
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/wire"
@@ -101,12 +102,10 @@ func (l *line) record() (persist.Record, error) {
 func Import(ctx context.Context, l persist.Log, in io.Reader) (n int64, err error) {
 	const batch, size = 1000, 4 << 20
 	dec := json.NewDecoder(&boundedReader{r: bufio.NewReaderSize(in, 64<<10)})
-	dec.DisallowUnknownFields()
 	var recs []persist.Record
 	bytes := 0
 	for {
-		var one line
-		err := dec.Decode(&one)
+		one, err := nextLine(dec)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return n, fmt.Errorf("persist: import: line %d: %w", n+int64(len(recs))+1, err)
 		}
@@ -135,6 +134,21 @@ func Import(ctx context.Context, l persist.Log, in io.Reader) (n int64, err erro
 			return n, nil
 		}
 	}
+}
+
+// nextLine reads a line. Bytes that are no text are refused: encoding/json would put
+// U+FFFD in their place.
+func nextLine(dec *json.Decoder) (one line, err error) {
+	var raw json.RawMessage
+	if err := dec.Decode(&raw); err != nil {
+		return one, err
+	}
+	if !utf8.Valid(raw) {
+		return one, errors.New("not valid UTF-8")
+	}
+	strict := json.NewDecoder(bytes.NewReader(raw))
+	strict.DisallowUnknownFields()
+	return one, strict.Decode(&one)
 }
 
 func beginRun(l persist.Log, first uint64) error {

@@ -72,6 +72,8 @@ func TestImportRefuses(t *testing.T) {
 		`{"id":"2","time":"2026-01-01T00:00:00Z","data":"x","frame":"AAAA"}`,
 		`{"id":"2","time":"2026-01-01T00:00:00Z","data":"x","retry":"soon"}`,
 		`{"id":"2"`,
+		`{"id":"2","time":"2026-01-01T00:00:00Z","data":"` + "\xff" + `"}`,
+		`{"id":"2","time":"2026-01-01T00:00:00Z","users":["` + "\xed\xa0\x80" + `"],"data":"x"}`,
 		`[]`,
 	} {
 		l := persist.NewMemory()

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -198,7 +199,7 @@ func readError(w http.ResponseWriter, r *http.Request, err error) *Error {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return &Error{Status: http.StatusRequestEntityTooLarge, Message: "the body is larger than this server takes"}
+		return &Error{Status: http.StatusRequestEntityTooLarge, Message: fmt.Sprintf("the body is larger than the %d bytes that are taken", tooLarge.Limit)}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		if r.ProtoMajor == 1 { // the rest of the body is still to come; HTTP/2 resets its stream alone
 			w.Header().Set("Connection", "close")

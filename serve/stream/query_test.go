@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -116,6 +117,27 @@ func FuzzQuery(f *testing.F) {
 		require.True(t, utf8.ValidString(e.Field))
 		require.LessOrEqual(t, len(e.Field), 70)
 	})
+}
+
+// The year 1 is a time like any other, though it is Go's zero time.
+func TestSinceTheBeginningOfTime(t *testing.T) {
+	hub := newHub(t, engine.WithLog(persist.NewMemory()))
+	require.NoError(t, hub.Push(nil, &wire.Event{Data: "kept"}))
+	site := httptest.NewServer(stream.Handler(hub, nil))
+	defer site.Close()
+	defer hub.Close()
+	for _, at := range []string{"0001-01-01T00:00:00Z", "0000-01-01T00:00:00Z", "1960-01-01T00:00:00Z"} {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, site.URL+"?since="+at, nil)
+		require.NoError(t, err)
+		res, err := site.Client().Do(r)
+		require.NoError(t, err)
+		e, err := wire.NewDecoder(res.Body).Next()
+		require.NoError(t, err, at)
+		require.Equal(t, "kept", e.Data)
+		cancel()
+		res.Body.Close()
+	}
 }
 
 // A client that can't be taken now gets a stream that ends at once and says when to
