@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/wire"
@@ -16,11 +17,16 @@ import (
 // since its text may be meant for the log only.
 //
 // The body is JSON: {"error":Message,"field":Field}, the latter where there is
-// one. Status 204 has no body: it tells browsers to stop reconnecting.
+// one. Status 204 has no body: it tells browsers to stop reconnecting. 401 says
+// that a bearer token is wanted, unless WWW-Authenticate is already set.
 type Error struct {
 	Status  int    // 204 or 400 to 599; anything else counts as 403
 	Message string // what is wrong, for the client
 	Field   string // which part of the request, such as "topic" or "events[1].data"
+
+	// RetryAfter says when to try again, in whole seconds, rounded up; 0 says
+	// nothing, but for a 503, which says two seconds then.
+	RetryAfter time.Duration
 }
 
 // Error returns the message, after the field where there is one.
@@ -31,9 +37,25 @@ func (e *Error) Error() string {
 	return e.Field + ": " + e.Message
 }
 
-// retryAfter is told with every 503, in seconds: a hub that closes is mostly
-// one that restarts.
-const retryAfter = 2
+// retrySoon is told with every 503 that says nothing else: a hub that closes is
+// mostly one that restarts.
+const retrySoon = 2 * time.Second
+
+// retryAfter is the Retry-After of the answer, in seconds; 0 is none.
+func (e *Error) retryAfter() int64 {
+	d := e.RetryAfter
+	if d <= 0 && e.Status == http.StatusServiceUnavailable {
+		d = retrySoon
+	}
+	return int64((max(d, 0) + time.Second - 1) / time.Second)
+}
+
+// WriteError answers with e, in the form of the handlers of this package. The
+// response must not have begun.
+func WriteError(w http.ResponseWriter, e *Error) { writeError(w, e) }
+
+// AuthorizerError is the answer to an error of an [Authorizer].
+func AuthorizerError(err error) *Error { return identityError(err) }
 
 // badRequest is the answer to a wrong part of a request.
 func badRequest(field, message string) *Error {
@@ -97,8 +119,11 @@ func writeError(w http.ResponseWriter, e *Error) {
 		w.WriteHeader(e.Status)
 		return
 	}
-	if e.Status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", strconv.Itoa(retryAfter))
+	if after := e.retryAfter(); after > 0 {
+		h.Set("Retry-After", strconv.FormatInt(after, 10))
+	}
+	if e.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "" {
+		h.Set("WWW-Authenticate", "Bearer")
 	}
 	body := struct {
 		Error string `json:"error"`
