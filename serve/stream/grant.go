@@ -35,6 +35,10 @@ type Grant struct {
 	// Push is what may be published.
 	Push PushRights
 
+	// Issued is when it was given; the zero time is not known. Revoking all grants
+	// of a user leaves those that are given afterwards.
+	Issued time.Time
+
 	// Expires is when the grant ends, and with it the streams that it allowed. The
 	// zero time is never.
 	Expires time.Time
