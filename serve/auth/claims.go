@@ -2,8 +2,10 @@ package auth
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -19,29 +21,16 @@ type claimSet struct {
 }
 
 // UnmarshalJSON implements [json.Unmarshaler].
-func (c *claimSet) UnmarshalJSON(text []byte) error {
-	if err := json.Unmarshal(text, &c.all); err != nil {
+func (c *claimSet) UnmarshalJSON(b []byte) error {
+	if err := json.Unmarshal(b, &c.all); err != nil {
 		return err
 	}
 	if len(c.all) > maxClaims {
 		return fmt.Errorf("there are more than %d claims", maxClaims)
 	}
-	for name, read := range map[string]func(json.RawMessage) error{
-		"exp": func(v json.RawMessage) (err error) { c.exp, err = numericDate(v); return err },
-		"iat": func(v json.RawMessage) (err error) { c.iat, err = numericDate(v); return err },
-		"nbf": func(v json.RawMessage) (err error) { c.nbf, err = numericDate(v); return err },
-		"iss": func(v json.RawMessage) error { return json.Unmarshal(v, &c.iss) },
-		"sub": func(v json.RawMessage) error { return json.Unmarshal(v, &c.sub) },
-		"jti": func(v json.RawMessage) error { return json.Unmarshal(v, &c.jti) },
-		"aud": func(v json.RawMessage) error { return json.Unmarshal(v, &c.aud) },
-	} {
-		if v, has := c.all[name]; has {
-			if string(v) == "null" {
-				return fmt.Errorf("%s is null", name)
-			}
-			if err := read(v); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
+	for name, v := range c.all {
+		if err := c.read(name, v); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	if len(c.jti) > maxKid {
@@ -50,10 +39,44 @@ func (c *claimSet) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
+// read takes a claim in that counts for whether the token is good.
+func (c *claimSet) read(name string, v json.RawMessage) (err error) {
+	switch name {
+	case "exp":
+		c.exp, err = numericDate(v)
+	case "iat":
+		c.iat, err = numericDate(v)
+	case "nbf":
+		c.nbf, err = numericDate(v)
+	case "iss":
+		err = text(v, &c.iss)
+	case "sub":
+		err = text(v, &c.sub)
+	case "jti":
+		err = text(v, &c.jti)
+	case "aud":
+		if string(v) == "null" {
+			return errNull
+		}
+		err = json.Unmarshal(v, &c.aud)
+	}
+	return err
+}
+
+var errNull = errors.New("is null")
+
+// text reads a claim that is a text.
+func text(v json.RawMessage, to *string) error {
+	if string(v) == "null" {
+		return errNull
+	}
+	return json.Unmarshal(v, to)
+}
+
 // numericDate reads seconds since 1970: a number, and one that is a time.
 func numericDate(v json.RawMessage) (*jwt.NumericDate, error) {
-	var f float64
-	if err := json.Unmarshal(v, &f); err != nil {
+	f, err := strconv.ParseFloat(string(v), 64) // takes more than JSON's numbers, but v is JSON
+	if err != nil {
 		return nil, err
 	}
 	const latest = 253_402_300_799 // the year 9999

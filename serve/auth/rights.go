@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/spatehub/spate/serve/stream"
@@ -29,52 +30,67 @@ const (
 // server's. A name that is not known, or in other letters, is an error: no right
 // or limit is lost by a misspelling. See [stream.PushRights] and [stream.Limits].
 func ParseRights(text []byte, g *stream.Grant) error {
-	return object("", text, map[string]func(string, json.RawMessage) error{
-		"read": func(at string, v json.RawMessage) (err error) {
+	return object("", text, func(name, at string, v json.RawMessage) (err error) {
+		switch name {
+		case "read":
 			g.Read, err = patterns(at, v)
 			return err
-		},
-		"push":   func(at string, v json.RawMessage) error { return parsePush(at, v, &g.Push) },
-		"limits": func(at string, v json.RawMessage) error { return parseLimits(at, v, &g.Limits) },
+		case "push":
+			return parsePush(at, v, &g.Push)
+		case "limits":
+			return parseLimits(at, v, &g.Limits)
+		}
+		return errUnknown
 	})
 }
 
 func parsePush(at string, v json.RawMessage, p *stream.PushRights) error {
-	return object(at, v, map[string]func(string, json.RawMessage) error{
-		"topics": func(at string, v json.RawMessage) (err error) {
+	return object(at, v, func(name, at string, v json.RawMessage) (err error) {
+		switch name {
+		case "topics":
 			p.Topics, err = patterns(at, v)
 			return err
-		},
-		"users":    func(at string, v json.RawMessage) error { return parseUsers(at, v, &p.Users) },
-		"any_user": func(at string, v json.RawMessage) error { return decode(at, v, &p.AnyUser, "true or false") },
-		"everyone": func(at string, v json.RawMessage) error { return decode(at, v, &p.Everyone, "true or false") },
+		case "users":
+			return parseUsers(at, v, &p.Users)
+		case "any_user":
+			return decode(at, v, &p.AnyUser, "true or false")
+		case "everyone":
+			return decode(at, v, &p.Everyone, "true or false")
+		}
+		return errUnknown
 	})
 }
 
 func parseLimits(at string, v json.RawMessage, l *stream.Limits) error {
-	whole := func(to *int) func(string, json.RawMessage) error {
-		return func(at string, v json.RawMessage) error {
-			if err := decode(at, v, to, "a whole number"); err != nil {
-				return err
-			}
-			return positive(at, float64(*to))
+	return object(at, v, func(name, at string, v json.RawMessage) error {
+		switch name {
+		case "connections":
+			return whole(at, v, &l.Connections)
+		case "topics":
+			return whole(at, v, &l.Topics)
+		case "push_events":
+			return rate(at, v, &l.PushEvents)
+		case "push_bytes":
+			return rate(at, v, &l.PushBytes)
+		case "catch_up_bytes":
+			return whole(at, v, &l.CatchUpBytes)
 		}
-	}
-	rate := func(to *float64) func(string, json.RawMessage) error {
-		return func(at string, v json.RawMessage) error {
-			if err := decode(at, v, to, "a number"); err != nil {
-				return err
-			}
-			return positive(at, *to)
-		}
-	}
-	return object(at, v, map[string]func(string, json.RawMessage) error{
-		"connections":    whole(&l.Connections),
-		"topics":         whole(&l.Topics),
-		"push_events":    rate(&l.PushEvents),
-		"push_bytes":     rate(&l.PushBytes),
-		"catch_up_bytes": whole(&l.CatchUpBytes),
+		return errUnknown
 	})
+}
+
+func whole(at string, v json.RawMessage, to *int) error {
+	if err := decode(at, v, to, "a whole number"); err != nil {
+		return err
+	}
+	return positive(at, float64(*to))
+}
+
+func rate(at string, v json.RawMessage, to *float64) error {
+	if err := decode(at, v, to, "a number"); err != nil {
+		return err
+	}
+	return positive(at, *to)
 }
 
 // positive refuses a limit of 0, which would mean none.
@@ -136,37 +152,28 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// object reads a JSON object whose members are all known, by their exact names:
-// encoding/json would take other letters for the same name.
-func object(at string, text []byte, members map[string]func(at string, v json.RawMessage) error) error {
+// errUnknown is what a member's reader says of a name that it does not know.
+var errUnknown = errors.New("is not known here")
+
+// object reads a JSON object, whose members all have to be known by their exact
+// names: encoding/json would take other letters for the same name.
+func object(at string, text []byte, member func(name, at string, v json.RawMessage) error) error {
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(text, &all); err != nil || all == nil {
 		return fmt.Errorf("%s: must be an object", shown(at))
 	}
-	for _, name := range sortedNames(all) {
+	for _, name := range slices.Sorted(maps.Keys(all)) { // so that the error is the same each time
 		path := name
 		if at != "" {
 			path = at + "." + name
 		}
-		read, known := members[name]
-		if !known {
-			return fmt.Errorf("%.100q: is not known here", path)
-		}
-		if err := read(path, all[name]); err != nil {
+		if err := member(name, path, all[name]); err == errUnknown {
+			return fmt.Errorf("%.100q: %w", path, err)
+		} else if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// sortedNames makes errors the same each time.
-func sortedNames(all map[string]json.RawMessage) []string {
-	names := make([]string, 0, len(all))
-	for name := range all {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // decode reads one value; null is none.

@@ -112,8 +112,11 @@ func parseTokenFile(text []byte) (*tokenFile, error) {
 	f := &tokenFile{tokens: map[[32]byte]staticToken{}}
 	rand.Read(f.key[:])
 	var list []json.RawMessage
-	err := object("", text, map[string]func(string, json.RawMessage) error{
-		"tokens": func(at string, v json.RawMessage) error { return decode(at, v, &list, "a list") },
+	err := object("", text, func(name, at string, v json.RawMessage) error {
+		if name == "tokens" {
+			return decode(at, v, &list, "a list")
+		}
+		return errUnknown
 	})
 	if err != nil {
 		return nil, err
@@ -144,26 +147,21 @@ func parseTokenFile(text []byte) (*tokenFile, error) {
 func parseToken(at string, raw json.RawMessage) (t staticToken, err error) {
 	var hash string
 	rights := map[string]json.RawMessage{}
-	keep := func(path string, v json.RawMessage) error {
-		rights[strings.TrimPrefix(path, at+".")] = v
-		return nil
-	}
-	err = object(at, raw, map[string]func(string, json.RawMessage) error{
-		"hash": func(at string, v json.RawMessage) error { return decode(at, v, &hash, "a text") },
-		"id":   func(at string, v json.RawMessage) error { return decode(at, v, &t.grant.ID, "a text") },
-		"user": func(at string, v json.RawMessage) error {
-			if err := decode(at, v, &t.grant.User, "a text"); err != nil {
-				return err
-			}
-			if err := checkUser(t.grant.User); err != nil {
-				return fmt.Errorf("%s: %w", at, err)
-			}
-			return nil
-		},
-		"expires": func(at string, v json.RawMessage) error {
+	err = object(at, raw, func(name, at string, v json.RawMessage) error {
+		switch name {
+		case "hash":
+			return decode(at, v, &hash, "a text")
+		case "id":
+			return decode(at, v, &t.grant.ID, "a text")
+		case "user":
+			return parseUser(at, v, &t.grant.User)
+		case "expires":
 			return decode(at, v, &t.grant.Expires, "a time such as 2027-01-31T00:00:00Z")
-		},
-		"read": keep, "push": keep, "limits": keep,
+		case "read", "push", "limits":
+			rights[name] = v
+			return nil
+		}
+		return errUnknown
 	})
 	if err != nil {
 		return t, err
@@ -177,12 +175,22 @@ func parseToken(at string, raw json.RawMessage) (t staticToken, err error) {
 	if t.grant.ID == "" || len(t.grant.ID) > maxKid {
 		return t, fmt.Errorf("%s.id: must be a name of 1 to %d bytes, to revoke the token by", at, maxKid)
 	}
-	text, err := json.Marshal(rights)
+	doc, err := json.Marshal(rights)
 	if err != nil {
 		return t, fmt.Errorf("%s: %w", at, err)
 	}
-	if err := ParseRights(text, &t.grant); err != nil {
+	if err := ParseRights(doc, &t.grant); err != nil {
 		return t, fmt.Errorf("%s.%w", at, err)
 	}
 	return t, nil
+}
+
+func parseUser(at string, v json.RawMessage, to *string) error {
+	if err := decode(at, v, to, "a text"); err != nil {
+		return err
+	}
+	if err := checkUser(*to); err != nil {
+		return fmt.Errorf("%s: %w", at, err)
+	}
+	return nil
 }
