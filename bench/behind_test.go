@@ -64,6 +64,6 @@ func pushMany(b *testing.B, hub *engine.Hub, n int) {
 			b.Fatal(err)
 		}
 	}
-	id := hub.Position()
+	id := hub.LastID()
 	await(b, func() bool { return hub.Stats().LastEventID >= id })
 }

@@ -75,7 +75,7 @@ func pushSingle(b *testing.B, hub *engine.Hub, n int, size float64) {
 		if err := hub.Push(nil, e); err != nil {
 			b.Fatal(err)
 		}
-		for id := hub.Position(); hub.Stats().LastEventID < id; {
+		for id := hub.LastID(); hub.Stats().LastEventID < id; {
 			if n <= 1000 { // sooner done than the timer ticks; the shards are on the other processor
 				runtime.Gosched()
 			} else if _, err := timer.Wait(); err != nil {
@@ -97,7 +97,7 @@ func pushStream(b *testing.B, hub *engine.Hub, n int) {
 			b.Fatal(err)
 		}
 	}
-	id := hub.Position()
+	id := hub.LastID()
 	await(b, func() bool { return hub.Stats().LastEventID >= id })
 	reportDeliveries(b, n)
 }

@@ -173,8 +173,8 @@ func BenchmarkReopen(b *testing.B) {
 				b.Fatal(err)
 			}
 			hub := engine.NewHub(quiet(), engine.WithLog(l))
-			if hub.Position() < firstEvent {
-				b.Fatalf("the hub continues at %d", hub.Position())
+			if hub.LastID() < firstEvent {
+				b.Fatalf("the hub continues at %d", hub.LastID())
 			}
 			b.StopTimer()
 			hub.Close()

@@ -145,7 +145,7 @@ func TestReconnectStopsOnContentType(t *testing.T) {
 // An event over the bound would only come again.
 func TestEventTooLargeEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, streamAndStay("id: 1\ndata: "+strings.Repeat("x", 50)+"\n\nid: 2\ndata: "+strings.Repeat("x", 100)))
+		srv := newServer(t, streamAndStay("id: 1\ndata: "+strings.Repeat("x", 50)+"\n\nid: 2\ndata: "+strings.Repeat("x", 101)+"\n"))
 		c := srv.newClient(t, client.WithMaxEventSize(100))
 		require.NoError(t, c.Connect())
 		<-c.Wait()

@@ -72,7 +72,7 @@ func (b *book) subscribe() {
 	a.conflate = b.rng.IntN(4) == 0
 	sub := engine.Subscription{UID: a.user, Topics: a.topics, Policy: a.policy, Conflate: a.conflate, StallTimeout: -1}
 	if b.events > 0 && b.rng.IntN(3) == 0 {
-		sub.LastEventID = wire.FormatID(b.h.Position() - uint64(b.rng.IntN(100)))
+		sub.LastEventID = wire.FormatID(b.h.LastID() - uint64(b.rng.IntN(100)))
 	}
 	room := b.rng.IntN(2000)
 	if b.rng.IntN(3) == 0 {

@@ -108,27 +108,10 @@ func (c *catchup) close() {
 func (c *catchup) segment(h *history) *segment {
 	log := c.hub.log
 	committed := c.hub.committed() // before Last: all of it is in the log by now
-	last := log.Last()
+	last := eventID(log.Last())
 	topics := h.c.topicNames()
-	seg := &segment{floor: log.Floor(topics)}
+	seg := &segment{floor: eventID(log.Floor(topics))}
 	after := h.after
-	// With immediate delivery a client may hold an ID that the log has yet to
-	// take; then it is too early to tell.
-	seg.checked = after <= committed
-	if h.check && seg.checked && after > seg.floor && after != c.hub.origin {
-		ok, err := log.Has(c.hub.ctx, after)
-		if err != nil {
-			return &segment{err: err}
-		}
-		if !ok {
-			seg.unknown = true
-			if first := log.First(); first == 0 {
-				seg.floor = max(seg.floor, committed)
-			} else {
-				seg.floor = max(seg.floor, first-1)
-			}
-		}
-	}
 	after = max(after, seg.floor)
 	limit := pageLimit
 	if !h.started {
@@ -139,7 +122,7 @@ func (c *catchup) segment(h *history) *segment {
 	if c.querier == nil {
 		seg.mixed = true
 		seg.public, err = c.shared("", after, func() (persist.Page, error) {
-			return log.Read(c.hub.ctx, after, limit)
+			return log.Read(c.hub.ctx, uint64(after), limit)
 		})
 	} else {
 		seg.public, seg.private, err = c.query(h, topics, after, limit)
@@ -147,7 +130,7 @@ func (c *catchup) segment(h *history) *segment {
 	if err != nil {
 		return &segment{err: err}
 	}
-	if floor := log.Floor(topics); floor > after {
+	if floor := eventID(log.Floor(topics)); floor > after {
 		// Retention was at work between the first look and the reading, which
 		// may have missed what it removed.
 		seg.floor = floor
@@ -174,15 +157,15 @@ var (
 
 // query reads the public part, shared among all that follow the same topics,
 // and the user's own.
-func (c *catchup) query(h *history, topics []string, after uint64, limit persist.Limit) (public, private *page, err error) {
+func (c *catchup) query(h *history, topics []string, after eventID, limit persist.Limit) (public, private *page, err error) {
 	public, err = c.shared("\x00"+strings.Join(topics, "\x00"), after, func() (persist.Page, error) {
-		return c.querier.Query(c.hub.ctx, persist.Query{Public: true, Topics: topics}, after, limit)
+		return c.querier.Query(c.hub.ctx, persist.Query{Public: true, Topics: topics}, uint64(after), limit)
 	})
 	if err != nil || h.c.uid == "" {
 		return public, nil, err
 	}
 	if h.private == nil || !h.private.covers(after) {
-		p, err := c.querier.Query(c.hub.ctx, persist.Query{User: h.c.uid}, after, privateLimit)
+		p, err := c.querier.Query(c.hub.ctx, persist.Query{User: h.c.uid}, uint64(after), privateLimit)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -192,7 +175,7 @@ func (c *catchup) query(h *history, topics []string, after uint64, limit persist
 }
 
 // shared returns the page that follows after, from the cache or by reading.
-func (c *catchup) shared(kind string, after uint64, read func() (persist.Page, error)) (*page, error) {
+func (c *catchup) shared(kind string, after eventID, read func() (persist.Page, error)) (*page, error) {
 	if p := c.cache.find(kind, after); p != nil {
 		return p, nil
 	}

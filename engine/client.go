@@ -62,12 +62,16 @@ type client struct {
 
 	// rest is what must be sent before anything else: the remainder of a frame
 	// that was sent in part, a gap event, a disconnect event, a heartbeat.
-	rest    *bytebufferpool.ByteBuffer
-	restSeq uint64 // the event that counts when rest is sent; 0: none
+	rest *bytebufferpool.ByteBuffer
 
 	// pos: every event ≤ pos is sent, or accounted otherwise. Of no meaning
-	// while live, when the shard's own position holds.
-	pos uint64
+	// while live, when the shard's own position holds. While behind, it is the
+	// position that the client had in the window before, and id counts.
+	pos position
+
+	// id, while new or behind: every event with an ID ≤ id is sent, or accounted
+	// otherwise.
+	id eventID
 
 	// hangupErr is set at most once by the transport before it raises
 	// attendHangup, whose swap publishes it to the shard.
@@ -76,14 +80,14 @@ type client struct {
 
 // lag is the state of a client that is not live.
 type lag struct {
-	base uint64 // events ≤ base were pushed before the connection joined: resent, not delivered
-	seen uint64 // events ≤ seen are counted as pushed
+	base point // events ≤ base were pushed before the connection joined: resent, not delivered
+	seen point // events ≤ seen are counted as pushed
 
 	// fleeting: ephemeral events ≤ fleeting are not resent. A client that
 	// resumes may have had them, and could not tell.
 	//
 	// Invariant: fleeting ≤ base.
-	fleeting uint64
+	fleeting position
 
 	queued      int // events counted as pushed, but not yet as anything else
 	queuedBytes int
@@ -92,11 +96,13 @@ type lag struct {
 	stuck     bool   // a byte was offered since, and not taken: the time until now is the peer's
 	index     int32  // in shard.laggards
 
-	gapFrom, gapTo uint64 // history in (gapFrom, gapTo] is lost and not yet told
-	gapName        string // what the client sent where it is no ID at all
-	gap            bool
+	// restOf is the event that counts when the client's rest is sent.
+	restOf  point
+	restSet bool
 
-	resumes bool // came with a Last-Event-ID
+	gap gap // not yet told
+
+	resumes bool // reads history first
 	retry   retryState
 	history *history // reading the log
 	leave   leave    // while leaving

@@ -195,7 +195,7 @@ func (l *pipeLog) Begin(recs []persist.Record) (wait func() error, err error) {
 func TestShutdownCutShortBesidePublishers(t *testing.T) {
 	for range 200 {
 		h := engine.NewHub(engine.WithLog(persist.NewMemory()), engine.WithLogger(testLogger(t)))
-		start := h.Position()
+		start := h.LastID()
 		var wg sync.WaitGroup
 		for range 32 {
 			wg.Go(func() {
@@ -203,7 +203,7 @@ func TestShutdownCutShortBesidePublishers(t *testing.T) {
 				}
 			})
 		}
-		for h.Position() < start+100 {
+		for h.LastID() < start+100 {
 			runtime.Gosched()
 		}
 		ctx, cancel := context.WithCancel(context.Background())
@@ -262,7 +262,7 @@ func TestAnEventWaitsForTwoSyncsAtMost(t *testing.T) {
 // them, as it had no connections.
 func TestResumeOnAShardThatNobodyWoke(t *testing.T) {
 	h := newHub(t, engine.WithLog(persist.NewMemory()), engine.WithEnableResendEvents(), engine.WithShards(8))
-	start := wire.FormatID(h.Position())
+	start := wire.FormatID(h.LastID())
 	require.NoError(t, h.Push(nil, message("1"), &wire.Event{Data: "fleeting", Ephemeral: true}, message("2")))
 	for range 8 {
 		s := join(t, h, engine.Subscription{LastEventID: start}, -1)

@@ -65,8 +65,8 @@ func (h *Hub) abandonWaits() {
 	if h.journal == nil {
 		return
 	}
-	for seq := h.journal.done.Cursor() + 1; !before(h.ring.Claimed(), seq); seq++ {
-		if w := h.ring.Peek(seq).wait.Load(); w != nil {
+	for p := position(h.journal.done.Cursor()) + 1; !position(h.ring.Claimed()).before(p); p++ {
+		if w := h.ring.Peek(uint64(p)).wait.Load(); w != nil {
 			w.decide(ErrClosed)
 		}
 	}

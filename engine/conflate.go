@@ -14,21 +14,22 @@ type conflationKey struct {
 	ephemeral  bool
 }
 
-func (e *entry) conflationKey() conflationKey { return conflationKey{e.topic, e.key, e.ephemeral} }
+func (e *entry) conflationKey() conflationKey { return conflationKey{e.topic, e.key, e.ephemeral()} }
 
 // newestKeys returns, for a client that asked for conflation, the newest event
-// of each key that waits for it up to last; nil where nothing can be left out.
-func (s *shard) newestKeys(c *client, last uint64) map[conflationKey]uint64 {
+// of each key that waits for it after a position and up to last; nil where
+// nothing can be left out.
+func (s *shard) newestKeys(c *client, after, last position) map[conflationKey]position {
 	if !c.conflate {
 		return nil
 	}
 	if s.newest == nil {
-		s.newest = map[conflationKey]uint64{}
+		s.newest = map[conflationKey]position{}
 	}
 	clear(s.newest)
-	for seq := c.pos; seq != last; {
+	for seq := after; seq != last; {
 		seq++
-		if e := s.hub.ring.Slot(seq); e.key != "" && c.awaits(seq, e) {
+		if e := s.hub.slot(seq); e.key != "" && c.awaits(seq, e) {
 			s.newest[e.conflationKey()] = seq
 		}
 	}
@@ -42,20 +43,20 @@ func (s *shard) leaveOut(c *client) {
 		return // all that waited has failed
 	}
 	for _, seq := range s.skipped {
-		if before(c.pos, seq) {
+		if c.pos.before(seq) {
 			return
 		}
-		s.conflated(c, seq)
+		s.conflated(c, point{pos: seq})
 	}
 }
 
 // conflated counts an event that a newer one of its key replaced.
-func (s *shard) conflated(c *client, seq uint64) {
+func (s *shard) conflated(c *client, at point) {
 	l := c.lag
 	switch {
-	case !before(l.base, seq):
+	case l.base.covers(at):
 		return // a resend: never counted as pushed
-	case c.state == stateBehind && before(l.seen, seq):
+	case c.state == stateBehind && !l.seen.covers(at):
 		s.n.pushed++
 	default:
 		l.queued--
@@ -78,7 +79,7 @@ type keptEvents struct {
 }
 
 type keptEvent struct {
-	id    uint64
+	id    eventID
 	key   conflationKey
 	frame []byte // nil once a newer event replaced it
 }
@@ -86,7 +87,7 @@ type keptEvent struct {
 // keep adds a record and leaves out the one that it replaces.
 func (s *shard) keep(c *client, r *persist.Record) {
 	k := &c.lag.history.kept
-	e := keptEvent{id: r.ID, frame: r.Frame, key: conflationKey{topic: r.Topic, key: r.Key}}
+	e := keptEvent{id: eventID(r.ID), frame: r.Frame, key: conflationKey{topic: r.Topic, key: r.Key}}
 	if r.Key != "" {
 		if k.newest == nil {
 			k.newest = map[conflationKey]int{}
@@ -109,7 +110,7 @@ func (s *shard) replaced(c *client, i int) {
 	k.bytes -= len(old.frame)
 	k.dead++
 	old.frame = nil
-	s.conflated(c, old.id)
+	s.conflated(c, point{id: old.id})
 }
 
 // compact drops the places of replaced events once they are the majority.
@@ -134,8 +135,8 @@ func (k *keptEvents) compact() {
 // returns false where the client has to wait for its sink.
 func (s *shard) sendKept(c *client) bool {
 	k := &c.lag.history.kept
-	if !before(c.pos, s.oldest()-1) {
-		for key := range s.newestKeys(c, s.cursor()) {
+	if c.id >= s.oldestID() {
+		for key := range s.newestKeys(c, s.placeOf(c), s.cursor()) {
 			if i, ok := k.newest[key]; ok && k.events[i].frame != nil {
 				s.replaced(c, i)
 			}
@@ -147,20 +148,20 @@ func (s *shard) sendKept(c *client) bool {
 		i := 0
 		for ; i < len(k.events) && len(j.data) < sendBytes; i++ {
 			if e := &k.events[i]; e.frame != nil {
-				j.add(e.id, e.frame)
+				j.add(point{id: e.id}, e.frame)
 			}
 		}
-		pos := c.pos
+		id := c.id
 		all := len(j.parts) == 0 || s.send(c, j)
 		if c.state == stateClosed {
 			return false
 		}
 		if !all {
-			for i = 0; i < len(k.events) && !before(c.pos, k.events[i].id); i++ {
+			for i = 0; i < len(k.events) && k.events[i].id <= c.id; i++ {
 			}
 		}
 		k.events = k.events[i:]
-		c.pos = pos // the log is read up to here, whatever of it is sent
+		c.id = id // the log is read up to here, whatever of it is sent
 		if !all {
 			// The indices of newest have moved: what is left goes out as it is.
 			k.newest = nil

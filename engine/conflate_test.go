@@ -71,7 +71,7 @@ func TestConflationFromTheLog(t *testing.T) {
 	for _, how := range []string{"fell behind", "resumes"} {
 		t.Run(how, func(t *testing.T) {
 			h := newHub(t, engine.WithLog(persist.NewMemory()), engine.WithChanBufferSize(64), engine.WithEnableResendEvents())
-			start := h.Position()
+			start := h.LastID()
 			var s *memSink
 			if how == "fell behind" {
 				s = join(t, h, engine.Subscription{Conflate: true}, 0)

@@ -18,6 +18,7 @@ type sharedCounters struct {
 	resent, gaps, behind, heartbeats                                    atomic.Uint64
 	ends                                                                [endings]atomic.Uint64
 	clients, stalled, catchingUp                                        atomic.Int64
+	reached, oldest                                                     atomic.Uint64 // IDs: the shard's, and that after which its window has everything
 	_                                                                   [64]byte
 }
 
@@ -44,6 +45,8 @@ func (s *shard) publishCounters() {
 		*n = counters{}
 	}
 	c.clients.Store(int64(len(s.clients) + s.leaving))
+	c.reached.Store(uint64(s.high.id))
+	c.oldest.Store(uint64(s.oldestID()))
 	if len(s.laggards) == 0 && s.lagShown {
 		s.showLaggards()
 	}
@@ -69,13 +72,15 @@ func (s *shard) showLaggards() {
 // Stats returns the hub's counters. It takes no lock and may be called at any
 // rate.
 func (h *Hub) Stats() Stats {
+	newest := h.latest()
 	st := Stats{
-		Events:        h.ring.Claimed() - h.origin,
+		Events:        uint64(newest.pos - h.origin.pos),
 		LogFailed:     h.logFailed.Load(),
 		CallbacksLost: h.notices.lost.Load(),
 		RingSize:      h.ring.Cap(),
-		LastEventID:   h.ring.Claimed(),
+		LastEventID:   uint64(newest.id),
 	}
+	slowest := newest.pos
 	var ends [endings]uint64
 	for _, s := range h.shards {
 		c := &s.c
@@ -96,12 +101,13 @@ func (h *Hub) Stats() Stats {
 		st.Clients += int(c.clients.Load())
 		st.Stalled += int(c.stalled.Load())
 		st.CatchingUp += int(c.catchingUp.Load())
-		if at := s.reader.Cursor(); before(at, st.LastEventID) {
-			st.LastEventID = at
+		st.LastEventID = min(st.LastEventID, c.reached.Load())
+		if at := s.cursor(); at.before(slowest) {
+			slowest = at
 		}
 	}
 	st.Ends = endsOf(&ends)
-	st.RingUsed = h.ring.Claimed() - st.LastEventID
+	st.RingUsed = uint64(newest.pos - slowest)
 	if done := st.Delivered + st.Dropped + st.TimedOut + st.Failed + st.Conflated + st.NoReceiver; done < st.Pushed {
 		st.Pending = st.Pushed - done
 	}

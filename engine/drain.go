@@ -139,7 +139,7 @@ func (h *Hub) release() {
 // deadline it ends all, and waits for none of them.
 func (s *shard) drainStep() {
 	expired := s.hub.expired.Load()
-	if !expired && (s.cursor() != s.hub.ring.Claimed() || s.hub.pushers.Load() != 0) {
+	if !expired && (s.reader.Cursor() != s.hub.ring.Claimed() || s.hub.pushers.Load() != 0) {
 		return
 	}
 	for len(s.early) > 0 {

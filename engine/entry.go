@@ -1,10 +1,8 @@
 package engine
 
 import (
-	"slices"
 	"sync/atomic"
 
-	"github.com/spatehub/spate/wire"
 	"github.com/valyala/bytebufferpool"
 )
 
@@ -16,10 +14,15 @@ type entry struct {
 	buf *bytebufferpool.ByteBuffer // frame with its ID; owned by the slot
 	off int                        // where the frame starts in buf
 
+	id   eventID // 0: ephemeral, not for the log
+	prev eventID // the highest ID before this event
+
 	one   [1]string // the audience's only user
-	users []string  // the audience's users where there are several, sorted, without duplicates
+	crowd *crowd    // the audience where there are several
 	topic string
 	key   string
+
+	held int64 // bytes that the hub counts for the slot: see parcel.heldBy
 
 	mask uint64 // shards that may have receivers, by bit
 
@@ -27,10 +30,13 @@ type entry struct {
 	// the slot; atomic for Shutdown, which looks at slots it does not hold.
 	wait atomic.Pointer[commitWait]
 
-	private   bool // one or users is the audience
-	ephemeral bool // has no ID and is not logged
-	last      bool // last of its push: a journal batch ends only here
-	failed    bool // the log did not take it; set by the journal before it advances
+	private bool // one or crowd is the audience
+	last    bool // last of its push: a journal batch ends only here
+	failed  bool // the log did not take it; set by the journal before it advances
+
+	// lost is the copy for failure callbacks, where one was needed. A shard that
+	// holds the slot sets it; dead ones are replaced.
+	lost atomic.Pointer[lostEvent]
 
 	// tally collects, for an event that is not private, the verdict of the
 	// shards in mask: each subtracts one from the low half, and adds one to the
@@ -41,20 +47,21 @@ type entry struct {
 
 const tallyReceiver = 1 << 32
 
+// ephemeral says whether the event has no ID and is not for the log.
+func (e *entry) ephemeral() bool { return e.id == 0 }
+
+// upTo is the highest ID up to and with this event.
+func (e *entry) upTo() eventID { return max(e.id, e.prev) }
+
 // frame returns the event's bytes on the wire, valid while the slot is held.
 func (e *entry) frame() []byte { return e.buf.B[e.off:] }
 
 // forUser says whether uid is in a private entry's audience.
 func (e *entry) forUser(uid string) bool {
-	if e.users == nil {
+	if e.crowd == nil {
 		return e.one[0] == uid
 	}
-	for _, u := range e.users {
-		if u == uid {
-			return true
-		}
-	}
-	return false
+	return e.crowd.has(uid)
 }
 
 // audience returns the users as a log records them: nil for everyone.
@@ -62,28 +69,23 @@ func (e *entry) audience() []string {
 	if !e.private {
 		return nil
 	}
-	if e.users != nil {
-		return e.users
+	if e.crowd != nil {
+		return e.crowd.names
 	}
 	return e.one[:]
-}
-
-// event rebuilds the event from its frame, for a callback: the publisher's own
-// Event may have changed since.
-func (e *entry) event() *wire.Event {
-	ev := decodeFrame(e.frame())
-	// The audience lies in the slot, which the callback outlives.
-	ev.Topic, ev.Key, ev.Users, ev.Ephemeral = e.topic, e.key, slices.Clone(e.audience()), e.ephemeral
-	return ev
 }
 
 // release gives the slot's buffer back and lets go of everything it refers to.
 func (e *entry) release(pool *framePool) {
 	pool.put(e.buf)
-	e.buf, e.users = nil, nil
+	e.buf, e.crowd, e.held = nil, nil, 0
 	if e.wait.Load() != nil {
 		e.wait.Store(nil)
 	}
+	if e.lost.Load() != nil {
+		e.lost.Store(nil)
+	}
 	e.one[0], e.topic, e.key = "", "", ""
-	e.mask, e.private, e.ephemeral, e.last, e.failed = 0, false, false, false, false
+	e.id, e.prev, e.mask = 0, 0, 0
+	e.private, e.last, e.failed = false, false, false
 }

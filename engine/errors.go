@@ -1,6 +1,9 @@
 package engine
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Errors of Push and its kin, and of Subscribe. Test with errors.Is.
 var (
@@ -14,7 +17,8 @@ var (
 	// ErrNoEvents is returned for a push of no event, or of a nil one.
 	ErrNoEvents = errors.New("spate: no event to push")
 
-	// ErrTooLarge is returned for an event whose frame is beyond WithMaxEventSize.
+	// ErrTooLarge is returned for an event whose data is beyond WithMaxEventSize. A
+	// *wire.FieldError in it says by how much.
 	ErrTooLarge = errors.New("spate: event is too large")
 
 	// ErrTooMany is returned for more events in one push than a quarter of the
@@ -22,7 +26,8 @@ var (
 	ErrTooMany = errors.New("spate: too many events in one push")
 
 	// ErrLog wraps the log's error where it could not take an event. Nobody
-	// receives that event.
+	// receives any event of that push, but for what a plain Store, which can't
+	// take a push as a whole, has kept of it.
 	ErrLog = errors.New("spate: the log did not take the event")
 )
 
@@ -42,3 +47,23 @@ var (
 	// is behind; the client resumes when it reconnects.
 	ErrHistory = errors.New("spate: history could not be read")
 )
+
+// EventError says which event of a push that has several was refused, and why.
+type EventError struct {
+	Index int
+	Err   error
+}
+
+// Error gives the place and the reason.
+func (e *EventError) Error() string { return fmt.Sprintf("events[%d]: %v", e.Index, e.Err) }
+
+// Unwrap returns the reason.
+func (e *EventError) Unwrap() error { return e.Err }
+
+// eventError is the error of event i of n.
+func eventError(err error, i, n int) error {
+	if n == 1 {
+		return err
+	}
+	return &EventError{Index: i, Err: err}
+}

@@ -17,7 +17,7 @@ func AtRest(h *Hub) bool {
 	}
 	rest := true
 	inside(h, func(s *shard) {
-		if !s.mail.Empty() || s.cursor() != h.ring.Claimed() || len(s.early) > 0 {
+		if !s.mail.Empty() || s.reader.Cursor() != h.ring.Claimed() || len(s.early) > 0 {
 			rest = false
 		}
 		for _, c := range s.laggards {
@@ -35,8 +35,11 @@ func Lent(h *Hub) (n int64, counted bool) { return h.frames.lent.Load(), checked
 // Pushers returns how many pushes are under way.
 func Pushers(h *Hub) int64 { return h.pushers.Load() }
 
-// HeldBytes returns the bytes of the frames that the ring holds.
+// HeldBytes returns the bytes that the ring holds, frames and names.
 func HeldBytes(h *Hub) int64 { return h.frames.held.Load() }
+
+// NoticeBytes returns the bytes that wait for failure callbacks.
+func NoticeBytes(h *Hub) int64 { return h.notices.bytes.Load() }
 
 // WithRingBytes sets the bound of HeldBytes for history; publishers wait at
 // MemoryFactor times it.
@@ -110,8 +113,8 @@ func Audit(h *Hub) (err error) {
 // audit checks the books: who is where, and that what is counted as waiting is
 // what the ring holds for the client.
 func (s *shard) audit() error {
-	if s.high != s.cursor() {
-		return fmt.Errorf("shard %d: high is %d at position %d", s.id, s.high, s.cursor())
+	if s.high.pos != s.cursor() {
+		return fmt.Errorf("shard %d: high is %v at position %d", s.id, s.high, s.cursor())
 	}
 	lagging, pending := 0, 0
 	for i, c := range s.clients {
@@ -171,13 +174,13 @@ func (s *shard) auditLeaving() (leaving, pending int, err error) {
 		leaving++
 		pending += c.lag.queued
 		want := 0
-		if c.restSeq != 0 && before(c.lag.base, c.restSeq) {
+		if c.lag.restSet && !c.lag.base.covers(c.lag.restOf) {
 			want = 1
 		}
 		switch l := c.lag; {
 		case l.queued != want:
-			return 0, 0, fmt.Errorf("%d events wait for a client that leaves with rest of %d", l.queued, c.restSeq)
-		case l.history != nil || l.gap || l.retry.marks != nil:
+			return 0, 0, fmt.Errorf("%d events wait for a client that leaves with rest of %v", l.queued, l.restOf)
+		case l.history != nil || l.gap.told || l.retry.marks != nil:
 			return 0, 0, fmt.Errorf("a client that leaves keeps %+v", l)
 		case !c.blocked:
 			return 0, 0, fmt.Errorf("a client that leaves waits for nothing")
@@ -193,25 +196,25 @@ func (s *shard) auditLag(c *client) error {
 		return fmt.Errorf("lag index %d is another's", l.index)
 	case l.queued < 0:
 		return fmt.Errorf("%d events wait", l.queued)
-	case c.restSeq != 0 && c.rest == nil:
-		return fmt.Errorf("rest of %d is gone", c.restSeq)
-	case before(s.cursor(), c.pos):
+	case l.restSet && c.rest == nil:
+		return fmt.Errorf("rest of %v is gone", l.restOf)
+	case s.cursor().before(c.pos):
 		return fmt.Errorf("position %d is ahead of %d", c.pos, s.cursor())
 	case c.state == stateBehind:
 		return nil
-	case before(c.pos, s.lagLow):
+	case c.pos.before(s.lagLow):
 		return fmt.Errorf("position %d is below lagLow %d", c.pos, s.lagLow)
-	case before(c.pos+1, s.oldest()):
+	case (c.pos + 1).before(s.oldest()):
 		return fmt.Errorf("position %d has left the window from %d", c.pos, s.oldest())
 	}
 	waiting := 0
-	s.eachWaiting(c, c.pos+1, s.high, func(*entry) { waiting++ })
-	if c.restSeq != 0 && before(l.base, c.restSeq) {
+	s.eachWaiting(c, c.pos+1, s.high.pos, func(*entry) { waiting++ })
+	if l.restSet && !l.base.covers(l.restOf) {
 		waiting++
 	}
 	if waiting != l.queued {
-		return fmt.Errorf("%d events wait, %d are counted (pos %d, base %d, high %d, rest %d, retry %d..%d)",
-			waiting, l.queued, c.pos, l.base, s.high, c.restSeq, l.retry.from, l.retry.to)
+		return fmt.Errorf("%d events wait, %d are counted (pos %d, base %v, high %v, rest %v, retry %d..%d)",
+			waiting, l.queued, c.pos, l.base, s.high, l.restOf, l.retry.from, l.retry.to)
 	}
 	return nil
 }

@@ -2,8 +2,11 @@ package engine_test
 
 import (
 	"context"
+	"fmt"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -203,4 +206,53 @@ func TestCallbackMayPushAndClose(t *testing.T) {
 		require.LessOrEqual(t, time.Since(start), 15*time.Second)
 		h.Close()
 	})
+}
+
+// One push to very many offline users costs what its audience is large, not its
+// square, and everyone is told.
+func TestOfflineCrowdIsToldInLinearCost(t *testing.T) {
+	const users = 10_000
+	var calls atomic.Int64
+	h := newHub(t, engine.WithPushFailedHandleFn(func(uid string, e *wire.Event) {
+		if len(e.Users) == users && e.Data == "x" && uid != "" {
+			calls.Add(1)
+		}
+	}))
+	names := make([]string, users)
+	for i := range names {
+		names[i] = fmt.Sprintf("user-%05d", i)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	require.NoError(t, h.Push(names, message("x")))
+	require.Eventually(t, func() bool { return calls.Load() == users }, time.Minute, time.Millisecond)
+	runtime.ReadMemStats(&after)
+	require.Zero(t, h.Stats().CallbacksLost)
+	require.EqualValues(t, users, requireSums(t, h).NoReceiver)
+	// The lists, and an event for each call. A list for each user was 1.6 GB.
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(users*1000))
+}
+
+// Invariant 5: what waits for callbacks is bounded by all that it holds.
+func TestCrowdsThatWaitForCallbacksAreBounded(t *testing.T) {
+	const users, pushes = 10_000, 300
+	gate := make(chan struct{})
+	var calls atomic.Uint64
+	h := newHub(t, engine.WithRingBytes(1<<20), engine.WithWorkerNum(1), engine.WithPushFailedHandleFn(func(string, *wire.Event) {
+		<-gate
+		calls.Add(1)
+	}))
+	names := make([]string, users)
+	for i := range names {
+		names[i] = fmt.Sprintf("user-%05d", i)
+	}
+	before := heapInUse()
+	for range pushes {
+		require.NoError(t, h.Push(names, message("x")))
+	}
+	settled(h)
+	require.Less(t, heapInUse()-before, int64(64<<20), "300 audiences alone are 90 MB")
+	close(gate)
+	require.Eventually(t, func() bool { return calls.Load()+h.Stats().CallbacksLost == users*pushes }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return engine.NoticeBytes(h) == 0 }, time.Minute, time.Millisecond)
 }

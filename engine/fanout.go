@@ -8,9 +8,9 @@ import "math/bits"
 // deliver brings the events from..to to the shard's clients and returns the
 // last one dealt with. Not more than one fan-out is done per call, so that
 // what clients and transports ask for is never more than that late.
-func (s *shard) deliver(from, to uint64) uint64 {
+func (s *shard) deliver(from, to position) position {
 	to, masked, some := s.cut(from, to)
-	s.high = to
+	s.high = point{to, s.hub.slot(to).upTo()}
 	if some {
 		if masked {
 			s.fanOutMasked(from, to)
@@ -24,10 +24,10 @@ func (s *shard) deliver(from, to uint64) uint64 {
 
 // cut shortens the run from..to to what one fan-out takes. masked says whether
 // some event in it is not for everybody, some whether any concerns the shard.
-func (s *shard) cut(from, to uint64) (last uint64, masked, some bool) {
+func (s *shard) cut(from, to position) (last position, masked, some bool) {
 	size := 0
 	for seq := from; ; seq++ {
-		e := s.hub.ring.Slot(seq)
+		e := s.hub.slot(seq)
 		if !e.failed && e.mask&s.bit != 0 {
 			targeted := e.private || e.topic != ""
 			n := int(seq - from)
@@ -47,14 +47,14 @@ func (s *shard) cut(from, to uint64) (last uint64, masked, some bool) {
 }
 
 // fanOutAll sends a run of events that are all for everybody.
-func (s *shard) fanOutAll(from, to uint64) {
+func (s *shard) fanOutAll(from, to position) {
 	if len(s.clients) == 0 {
 		return
 	}
 	s.join.reset()
 	for seq := from; ; seq++ {
-		if e := s.hub.ring.Slot(seq); !e.failed && e.mask&s.bit != 0 {
-			s.join.add(seq, e.frame())
+		if e := s.hub.slot(seq); !e.failed && e.mask&s.bit != 0 {
+			s.join.add(point{pos: seq}, e.frame())
 		}
 		if seq == to {
 			break
@@ -67,7 +67,7 @@ func (s *shard) fanOutAll(from, to uint64) {
 
 // fanOutMasked sends a run in which some events are for some clients only.
 // Each client gets a bit per event; clients with the same bits share one run.
-func (s *shard) fanOutMasked(from, to uint64) {
+func (s *shard) fanOutMasked(from, to position) {
 	everybody := s.mark(from, to)
 	s.variant.reset()
 	if everybody != 0 {
@@ -86,20 +86,18 @@ func (s *shard) fanOutMasked(from, to uint64) {
 }
 
 // mark sets each client's bits and returns those of the events for everybody.
-func (s *shard) mark(from, to uint64) (everybody uint64) {
+func (s *shard) mark(from, to position) (everybody uint64) {
 	for seq := from; ; seq++ {
-		e := s.hub.ring.Slot(seq)
+		e := s.hub.slot(seq)
 		if !e.failed && e.mask&s.bit != 0 {
 			bit := uint64(1) << (seq - from)
 			switch {
-			case e.private && e.users == nil:
-				s.markUser(e, e.one[0], bit)
-			case e.private:
-				for _, uid := range e.users {
-					if s.hub.shardOf(uid) == s.id {
-						s.markUser(e, uid, bit)
-					}
+			case e.private && e.crowd == nil:
+				if !s.markUser(e, e.one[0], bit) {
+					s.hub.tellFailed(e.one[0], e)
 				}
+			case e.private:
+				s.markCrowd(e, bit)
 			case e.topic != "":
 				if t := s.topics[e.topic]; t != nil {
 					for _, c := range t.members {
@@ -116,10 +114,25 @@ func (s *shard) mark(from, to uint64) (everybody uint64) {
 	}
 }
 
-// markUser marks the user's connections. A user without one that is entitled
-// is told to the failure callback.
-func (s *shard) markUser(e *entry, uid string, bit uint64) {
-	found := false
+// markCrowd marks the connections of the shard's users among several, and tells
+// the failure callback of those without one.
+func (s *shard) markCrowd(e *entry, bit uint64) {
+	s.offline = s.offline[:0]
+	for n := range e.crowd.in(s.id) {
+		if i := e.crowd.at(s.id, n); !s.markUser(e, e.crowd.names[i], bit) && s.hub.notices.wanted() {
+			s.offline = append(s.offline, uint32(i))
+		}
+		s.spend(markCost)
+	}
+	s.hub.tellFailedMany(s.offline, e)
+	if cap(s.offline) > maxBatch {
+		s.offline = nil // the largest audience of a day
+	}
+}
+
+// markUser marks the user's connections. It returns whether there is one that is
+// entitled.
+func (s *shard) markUser(e *entry, uid string, bit uint64) (found bool) {
 	for c := s.users[uid]; c != nil; c = c.next {
 		if e.topic == "" || c.follows(e.topic) {
 			s.touch(c, bit)
@@ -129,8 +142,8 @@ func (s *shard) markUser(e *entry, uid string, bit uint64) {
 	if !found {
 		s.n.pushed++
 		s.n.noReceiver++
-		s.hub.tellFailed(uid, e)
 	}
+	return found
 }
 
 func (s *shard) touch(c *client, bit uint64) {
@@ -141,14 +154,14 @@ func (s *shard) touch(c *client, bit uint64) {
 }
 
 // variantFor returns the run of the marked events, joining it if need be.
-func (s *shard) variantFor(from uint64, marked uint64) *joined {
+func (s *shard) variantFor(from position, marked uint64) *joined {
 	j, ok := s.variant.find(marked)
 	if ok {
 		return j
 	}
 	for m := marked; m != 0; m &= m - 1 {
-		seq := from + uint64(bits.TrailingZeros64(m))
-		j.add(seq, s.hub.ring.Slot(seq).frame())
+		seq := from + position(bits.TrailingZeros64(m))
+		j.add(point{pos: seq}, s.hub.slot(seq).frame())
 	}
 	return j
 }
@@ -174,9 +187,9 @@ func (s *shard) offer(c *client, j *joined) {
 
 // account lets the events that were not private know whether this shard had a
 // receiver; the last shard to say so settles those without any.
-func (s *shard) account(from, to uint64) {
+func (s *shard) account(from, to position) {
 	for seq := from; ; seq++ {
-		e := s.hub.ring.Slot(seq)
+		e := s.hub.slot(seq)
 		if !e.failed && !e.private {
 			got := len(s.clients) > 0
 			if e.topic != "" {

@@ -13,7 +13,7 @@ import (
 // DisconnectEvent is the type of the event by which the hub says why it ends a
 // connection. Its data is a Disconnect as JSON; it has no ID, and is the last
 // event of its stream.
-const DisconnectEvent = "disconnect"
+const DisconnectEvent = wire.DisconnectType
 
 // Disconnect is the data of a disconnect event. Reason is "overflow" for
 // ErrOverflow, "history" for ErrHistory, "closed" for ErrClosed.
@@ -73,9 +73,9 @@ func (s *shard) dismiss(c *client, reason error) {
 		s.startLag(c, stateLagging)
 	}
 	l, onItsWay := c.lag, 0
-	if c.restSeq != 0 && before(l.base, c.restSeq) {
+	if l.restSet && !l.base.covers(l.restOf) {
 		onItsWay = 1
-		if c.state == stateBehind && before(l.seen, c.restSeq) {
+		if c.state == stateBehind && !l.seen.covers(l.restOf) {
 			s.n.pushed++
 			l.queued++
 		}
@@ -87,7 +87,7 @@ func (s *shard) dismiss(c *client, reason error) {
 	if c.stallFor > 0 {
 		patience = min(patience, c.stallFor)
 	}
-	*l = lag{base: l.base, seen: c.pos, queued: onItsWay, stallTick: l.stallTick, index: l.index,
+	*l = lag{base: l.base, seen: point{pos: c.pos}, restOf: l.restOf, restSet: l.restSet, queued: onItsWay, stallTick: l.stallTick, index: l.index,
 		leave: leave{reason: reason, until: s.tick + patience}}
 	c.state = stateLeaving
 	s.leaving++

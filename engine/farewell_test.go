@@ -45,7 +45,7 @@ func TestOverflowIsToldAfterTheFrameUnderWay(t *testing.T) {
 			h := newHub(t, told.option(), engine.WithChanBufferSize(64), engine.WithPolicy(engine.PolicyDisconnect))
 			s := join(t, h, engine.Subscription{UID: "u"}, room)
 			push1(t, h, 0, 17)
-			frame := len("id: " + wire.FormatID(h.Position()) + "\nevent: message\ndata: 0\n\n")
+			frame := len("id: " + wire.FormatID(h.LastID()) + "\nevent: message\ndata: 0\n\n")
 			begun := (room + frame - 1) / frame // frames under way or sent
 			push1(t, h, 17, 19)
 			require.Equal(t, "leaving", engine.StateOf(h, s.sub))

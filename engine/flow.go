@@ -22,7 +22,7 @@ func (s *shard) stop(c *client, j *joined, n int, err error) {
 		c.wroteTick = s.tick
 	}
 	if err != nil {
-		c.pos = j.before(took)
+		c.reach(j.before(took))
 		s.doom(c, err)
 		return
 	}
@@ -33,14 +33,23 @@ func (s *shard) stop(c *client, j *joined, n int, err error) {
 // part is completed before anything else.
 func (s *shard) block(c *client, j *joined, n, took int) {
 	c.full()
-	c.pos = j.before(took)
+	c.reach(j.before(took))
 	if cut := j.start(took); n > cut {
 		s.keepRest(c, j.data[n:j.end(took)])
-		c.pos = j.parts[took].seq
-		c.restSeq = c.pos
+		c.lag.restOf, c.lag.restSet = j.parts[took].at, true
+		c.reach(c.lag.restOf)
 	}
-	if before(c.pos, s.lagLow) {
+	if c.state == stateLagging && c.pos.before(s.lagLow) {
 		s.lagLow = c.pos
+	}
+}
+
+// reach moves the client to a point of what it reads: the ring or the log.
+func (c *client) reach(p point) {
+	if c.state == stateBehind {
+		c.id = p.id
+	} else {
+		c.pos = p.pos
 	}
 }
 
@@ -62,7 +71,7 @@ func (s *shard) startLag(c *client, state clientState) *lag {
 		}
 	}
 	l := c.lag
-	l.base, l.stallTick = s.cursor(), s.tick
+	l.base, l.stallTick = s.at(s.cursor()), s.tick
 	l.index = int32(len(s.laggards))
 	s.laggards = append(s.laggards, c)
 	return l
@@ -104,7 +113,7 @@ func (s *shard) enqueue(c *client, j *joined) {
 	l.queued += len(j.parts)
 	l.queuedBytes += len(j.data)
 	if l.queued > s.hub.cfg.queue() || l.queuedBytes > s.hub.cfg.queueBytes {
-		s.overflow(c, j.parts[0].seq)
+		s.overflow(c, j.parts[0].at.pos)
 	}
 }
 
@@ -125,7 +134,7 @@ func (s *shard) proceed(c *client) {
 			s.takeLeave(c)
 			continue
 		}
-		if c.lag.gap {
+		if c.lag.gap.told {
 			s.tellGap(c)
 			continue
 		}
@@ -157,8 +166,8 @@ func (s *shard) flushRest(c *client) bool {
 		c.full()
 		return false
 	}
-	if c.restSeq != 0 {
-		s.sent(c, c.restSeq)
+	if l := c.lag; l.restSet {
+		s.sent(c, l.restOf)
 	}
 	c.dropRest(s)
 	return true
@@ -169,8 +178,8 @@ func (s *shard) flushRest(c *client) bool {
 // for its next turn.
 func (s *shard) flushWindow(c *client) bool {
 	l := c.lag
-	if l.retry.to != 0 && !before(c.pos+1, l.retry.from) {
-		s.lose(c, c.pos, l.retry.to)
+	if l.retry.to != 0 && !(c.pos + 1).before(l.retry.from) {
+		s.lose(c, s.idAt(c.pos), s.idAt(l.retry.to))
 		c.pos, l.retry = l.retry.to, retryState{}
 		return true
 	}
@@ -194,18 +203,18 @@ func (s *shard) flushWindow(c *client) bool {
 
 // gatherWindow joins events after pos that are for the client, up to a write's
 // bound, and returns the position that is reached when they are sent.
-func (s *shard) gatherWindow(c *client, j *joined) (reached uint64) {
+func (s *shard) gatherWindow(c *client, j *joined) (reached position) {
 	j.reset()
 	last := s.cursor()
-	if r := &c.lag.retry; r.to != 0 && before(r.from-1, last) {
+	if r := &c.lag.retry; r.to != 0 && (r.from - 1).before(last) {
 		last = r.from - 1
 	}
-	newest := s.newestKeys(c, last)
+	newest := s.newestKeys(c, c.pos, last)
 	s.skipped = s.skipped[:0]
 	reached = c.pos
-	for before(reached, last) && len(j.data) < sendBytes {
+	for reached.before(last) && len(j.data) < sendBytes {
 		reached++
-		e := s.hub.ring.Slot(reached)
+		e := s.hub.slot(reached)
 		if !c.awaits(reached, e) {
 			continue
 		}
@@ -213,15 +222,15 @@ func (s *shard) gatherWindow(c *client, j *joined) (reached uint64) {
 			s.skipped = append(s.skipped, reached)
 			continue
 		}
-		j.add(reached, e.frame())
+		j.add(point{pos: reached}, e.frame())
 	}
 	return reached
 }
 
 // awaits says whether a client that is not live is to get the event of the
 // window.
-func (c *client) awaits(seq uint64, e *entry) bool {
-	return !e.failed && c.wants(e) && !(e.ephemeral && !before(c.lag.fleeting, seq))
+func (c *client) awaits(p position, e *entry) bool {
+	return !e.failed && c.wants(e) && !(e.ephemeral() && !c.lag.fleeting.before(p))
 }
 
 // send writes a run to a client that is not live. It returns whether all was
@@ -230,7 +239,7 @@ func (s *shard) send(c *client, j *joined) bool {
 	n, err := s.write(c, j.data)
 	took := j.taken(n)
 	for i := range took {
-		s.sent(c, j.parts[i].seq)
+		s.sent(c, j.parts[i].at)
 	}
 	if n > 0 {
 		s.progress(c, n)
@@ -239,7 +248,7 @@ func (s *shard) send(c *client, j *joined) bool {
 		return true
 	}
 	if err != nil {
-		c.pos = j.before(took)
+		c.reach(j.before(took))
 		s.close(c, err)
 		return false
 	}
@@ -260,13 +269,13 @@ func (s *shard) progress(c *client, n int) {
 }
 
 // sent counts one event that a client which is not live has got.
-func (s *shard) sent(c *client, seq uint64) {
+func (s *shard) sent(c *client, at point) {
 	l := c.lag
 	switch {
-	case !before(l.base, seq):
+	case l.base.covers(at):
 		s.n.resent++
 		return
-	case c.state == stateBehind && before(l.seen, seq):
+	case c.state == stateBehind && !l.seen.covers(at):
 		s.n.pushed++
 	default:
 		l.queued--
@@ -288,7 +297,9 @@ func (c *client) dropRest(s *shard) {
 		s.hub.frames.put(c.rest)
 		c.rest = nil
 	}
-	c.restSeq = 0
+	if l := c.lag; l != nil {
+		l.restOf, l.restSet = point{}, false
+	}
 }
 
 // failQueued counts what waits for a client that goes away as failed, and
@@ -297,9 +308,15 @@ func (s *shard) failQueued(c *client) {
 	if c.lag == nil || c.lag.queued == 0 {
 		return
 	}
-	if c.restSeq != 0 && s.hub.cfg.failed != nil {
+	if l := c.lag; l.restSet && s.hub.cfg.failed != nil {
 		// By itself: what was given up may lie between it and pos.
-		s.eachWaiting(c, c.restSeq, c.restSeq, func(e *entry) { s.hub.tellFailed(c.uid, e) })
+		p := l.restOf.pos
+		if id := l.restOf.id; p == 0 && id > s.oldestID() && id <= s.high.id {
+			p = s.find(id) // a record that the window has too
+		}
+		if p != 0 {
+			s.eachWaiting(c, p, p, func(e *entry) { s.hub.tellFailed(c.uid, e) })
+		}
 	}
 	s.failWaiting(c)
 }
@@ -315,40 +332,40 @@ func (s *shard) failWaiting(c *client) {
 	if s.hub.cfg.failed == nil {
 		return
 	}
-	last := l.seen
+	last := l.seen.pos
 	if c.state == stateLagging {
-		last = s.high
+		last = s.high.pos
 	}
-	s.eachWaiting(c, c.pos+1, last, func(e *entry) { s.hub.tellFailed(c.uid, e) })
+	s.eachWaiting(c, s.placeOf(c)+1, last, func(e *entry) { s.hub.tellFailed(c.uid, e) })
 }
 
 // eachWaiting calls fn for the events from..to in the window that are for the
 // client and counted as pushed to it.
-func (s *shard) eachWaiting(c *client, from, to uint64, fn func(*entry)) {
-	if low := s.oldest(); before(from, low) {
+func (s *shard) eachWaiting(c *client, from, to position, fn func(*entry)) {
+	if low := s.oldest(); from.before(low) {
 		from = low
 	}
-	if first := c.lag.base + 1; before(from, first) {
+	if first := c.lag.base.pos + 1; from.before(first) {
 		from = first
 	}
 	r := c.lag.retry
-	for seq := from; !before(to, seq); seq++ {
-		if r.to != 0 && !before(seq, r.from) && !before(r.to, seq) {
+	for seq := from; !to.before(seq); seq++ {
+		if r.to != 0 && !seq.before(r.from) && !r.to.before(seq) {
 			continue // timed out before
 		}
-		if e := s.hub.ring.Slot(seq); !e.failed && c.wants(e) {
+		if e := s.hub.slot(seq); !e.failed && c.wants(e) {
 			fn(e)
 		}
 	}
 }
 
-// before returns the position of a client that has got the first i events of
-// the run.
-func (j *joined) before(i int) uint64 {
+// before returns where a client is that has got the first i events of the run.
+func (j *joined) before(i int) point {
 	if i == 0 {
-		return j.parts[0].seq - 1
+		first := j.parts[0].at
+		return point{first.pos - 1, first.id - 1}
 	}
-	return j.parts[i-1].seq
+	return j.parts[i-1].at
 }
 
 // ticksOf converts a duration to ticks of the hub's clock, at least one, and at

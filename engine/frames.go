@@ -13,9 +13,10 @@ import (
 type framePool struct {
 	pool bytebufferpool.Pool
 
-	// held is the number of frame bytes between publish and release. Publishers
-	// add, the ring's reclaimer subtracts; publishers and shards read it to
-	// keep the ring's memory bounded when events are large.
+	// held is the number of bytes that the ring's slots hold, frames and names.
+	// Publishers add before they claim, the ring's reclaimer subtracts; publishers
+	// and shards read it to keep the ring's memory bounded when events, or
+	// their audiences, are large.
 	held atomic.Int64
 
 	// lent counts buffers out of the pool, in checked builds only.

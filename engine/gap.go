@@ -4,7 +4,7 @@ import "github.com/spatehub/spate/wire"
 
 // GapEvent is the type of the event that tells a client of lost history. Its
 // data is a Gap as JSON; it has no ID.
-const GapEvent = "gap"
+const GapEvent = wire.GapType
 
 // Gap is the data of a gap event: events after From up to and including To
 // that were meant for the client may be missing. From is the client's own last
@@ -17,8 +17,8 @@ type Gap struct {
 // maxGapName bounds how much of a client's garbage is sent back to it.
 const maxGapName = 64
 
-func appendGap(dst []byte, from string, to uint64) []byte {
-	e := wire.Event{Event: GapEvent, Data: Gap{From: from, To: wire.FormatID(to)}}
+func appendGap(dst []byte, g Gap) []byte {
+	e := wire.Event{Event: GapEvent, Data: g}
 	frame, err := wire.AppendEvent(dst, &e)
 	if err != nil {
 		// Only a name that is no text can fail, and JSON has replaced it.

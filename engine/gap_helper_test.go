@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"encoding/json"
 	"testing"
 
@@ -30,6 +31,16 @@ func gapsOf(t testing.TB, s *memSink) (gaps []gap) {
 		}
 	}
 	return gaps
+}
+
+// canResume says whether a connection that comes with the ID misses nothing.
+func canResume(h *engine.Hub, id string, topics []string) (bool, error) {
+	seat, err := h.Seat(context.Background(), engine.Subscription{LastEventID: id, Topics: topics})
+	if err != nil {
+		return false, err
+	}
+	_, lost := seat.Gap()
+	return !lost, nil
 }
 
 // gapData parses a gap event's data as it is.

@@ -32,7 +32,7 @@ func pushN(t testing.TB, h *engine.Hub, n int) []uint64 {
 // returns its data.
 func pushMarked(t testing.TB, h *engine.Hub, s *memSink) string {
 	t.Helper()
-	mark := fmt.Sprintf("mark after %d.", h.Position())
+	mark := fmt.Sprintf("mark after %d.", h.LastID())
 	require.NoError(t, h.Push(nil, message(mark)))
 	s.awaitText(mark)
 	return mark
@@ -56,13 +56,13 @@ func TestIDNeverIssuedGetsOneGapThenLive(t *testing.T) {
 			ids := pushN(t, h, 200) // the ring holds some of them
 			last := ids[len(ids)-1]
 			for _, id := range []string{
-				"garbage", "0", "-1", "01", "1.5", "12e3", " 7", "99999999999999999999999", "1", "42",
+				"garbage", "-1", "01", "1.5", "12e3", " 7", "99999999999999999999999", "1", "42",
 				"\xff\xfe", "é", strings.Repeat("9", 5000), "\"},{", "\n\nevent: x", "a\rb\x00c",
 				strconv.FormatUint(last+1000, 10),
 				strconv.FormatUint(math.MaxUint64, 10), strconv.FormatUint(math.MaxUint64-1, 10),
 				strconv.FormatUint(1<<63, 10), strconv.FormatUint(last+1<<63, 10), strconv.FormatUint(last+1<<63-1, 10),
 			} {
-				can, err := h.CanResume(context.Background(), id, nil)
+				can, err := canResume(h, id, nil)
 				require.NoError(t, err)
 				require.False(t, can, "%q", id)
 
@@ -81,7 +81,7 @@ func TestIDNeverIssuedGetsOneGapThenLive(t *testing.T) {
 				for i, got := range s.ids(t) {
 					require.Equal(t, to+1+uint64(i), got, "%q", id)
 				}
-				require.Equal(t, h.Position(), s.ids(t)[len(s.ids(t))-1])
+				require.Equal(t, h.LastID(), s.ids(t)[len(s.ids(t))-1])
 				if len(id) <= 64 && strings.ToValidUTF8(id, "") == id {
 					require.Equal(t, id, g.From, "from is what the client sent")
 				} else {
@@ -113,16 +113,16 @@ func TestPositionsResumeWithoutGap(t *testing.T) {
 	for _, history := range histories {
 		t.Run(history.name, func(t *testing.T) {
 			h := newHub(t, append(history.opts(), engine.WithEnableResendEvents(), engine.WithChanBufferSize(64))...)
-			start := h.Position()
+			start := h.LastID()
 			check := func(from uint64, want []uint64) {
-				can, err := h.CanResume(context.Background(), wire.FormatID(from), nil)
+				can, err := canResume(h, wire.FormatID(from), nil)
 				require.NoError(t, err)
 				s := join(t, h, engine.Subscription{LastEventID: wire.FormatID(from)}, -1)
 				pushMarked(t, h, s)
-				require.Equal(t, can, s.gaps(t) == 0, "CanResume tells what Subscribe does (from %d)", from-start)
+				require.Equal(t, can, s.gaps(t) == 0, "a seat tells what the connection gets (from %d)", from-start)
 				if want != nil {
 					require.True(t, can)
-					require.Equal(t, append(append([]uint64{}, want...), h.Position()), s.ids(t))
+					require.Equal(t, append(append([]uint64{}, want...), h.LastID()), s.ids(t))
 				}
 				s.sub.Hangup(nil)
 				s.awaitClosed()
@@ -131,15 +131,15 @@ func TestPositionsResumeWithoutGap(t *testing.T) {
 			ids := pushN(t, h, 20)
 			settled(h)
 			for i := range ids {
-				if h.Position() != ids[len(ids)-1] { // check pushed an event
-					ids = append(ids, h.Position())
+				if h.LastID() != ids[len(ids)-1] { // check pushed an event
+					ids = append(ids, h.LastID())
 				}
 				check(ids[i], ids[i+1:])
 			}
 			pushN(t, h, 200)
 			settled(h)
 			// Now the first ones are before the window: with a log they are
-			// resent, without one there is a gap, and CanResume says so.
+			// resent, without one there is a gap, and a seat says so.
 			for _, id := range ids {
 				check(id, nil)
 			}
@@ -157,7 +157,7 @@ func TestRetentionPassedGetsGapUpToTheFloor(t *testing.T) {
 	first := ids[150] // the oldest kept
 	for _, from := range []int{0, 10, 148, 149, 150, 199} {
 		id := wire.FormatID(ids[from])
-		can, err := h.CanResume(context.Background(), id, nil)
+		can, err := canResume(h, id, nil)
 		require.NoError(t, err)
 		s := join(t, h, engine.Subscription{LastEventID: id}, -1)
 		settled(h)
@@ -185,7 +185,7 @@ func TestRetentionByAgeGetsGap(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		s := join(t, h, engine.Subscription{LastEventID: wire.FormatID(ids[0])}, -1)
 		synctest.Wait()
-		can, err := h.CanResume(context.Background(), wire.FormatID(ids[0]), nil)
+		can, err := canResume(h, wire.FormatID(ids[0]), nil)
 		require.NoError(t, err)
 		require.False(t, can)
 		require.Len(t, gapsOf(t, s), 1)
@@ -227,7 +227,7 @@ func TestTopicRetentionIsAGapForItsFollowersOnly(t *testing.T) {
 		require.Greater(t, id, floor)
 	}
 	for topic, want := range map[string]bool{"busy": false, "calm": true} {
-		can, err := h.CanResume(context.Background(), id, []string{topic})
+		can, err := canResume(h, id, []string{topic})
 		require.NoError(t, err)
 		require.Equal(t, want, can, topic)
 	}
@@ -241,8 +241,8 @@ func TestWipedLogGetsGap(t *testing.T) {
 	old.Close()
 
 	h := newHub(t, engine.WithLog(persist.NewMemory()), engine.WithEnableResendEvents(), engine.WithChanBufferSize(16))
-	require.Greater(t, h.Position(), ids[9], "IDs increase over a wiped log")
-	start := h.Position()
+	require.Greater(t, h.LastID(), ids[9], "IDs increase over a wiped log")
+	start := h.LastID()
 	s := join(t, h, engine.Subscription{LastEventID: wire.FormatID(ids[5])}, -1)
 	settled(h)
 	require.Equal(t, []gap{{ids[5], start}}, gapsOf(t, s), "with an empty log")
@@ -252,7 +252,7 @@ func TestWipedLogGetsGap(t *testing.T) {
 	settled(h)
 	require.Equal(t, []gap{{ids[5], start}}, gapsOf(t, s), "with events since")
 	require.Equal(t, fresh, s.ids(t))
-	can, err := h.CanResume(context.Background(), wire.FormatID(ids[5]), nil)
+	can, err := canResume(h, wire.FormatID(ids[5]), nil)
 	require.NoError(t, err)
 	require.False(t, can)
 }
@@ -276,7 +276,7 @@ func TestResendDisabledGetsGap(t *testing.T) {
 			require.Equal(t, more, upToDate.ids(t))
 			for i, want := range map[int]bool{3: false, 9: false, 10: true} {
 				id := append(ids, more...)[i+min(1, i/10)] // 10 stands for the last
-				can, err := h.CanResume(context.Background(), wire.FormatID(id), nil)
+				can, err := canResume(h, wire.FormatID(id), nil)
 				require.NoError(t, err)
 				require.Equal(t, want, can, i)
 			}
@@ -284,25 +284,28 @@ func TestResendDisabledGetsGap(t *testing.T) {
 	}
 }
 
-// An ID that the log knows nothing of, although it is of its time, was given
-// to no client: an event without an ID, or one that the log did not take.
-func TestIDsOfNoEventGetGap(t *testing.T) {
-	h := newHub(t, engine.WithLog(persist.NewMemory()), engine.WithEnableResendEvents(), engine.WithChanBufferSize(16))
-	ids := pushN(t, h, 1)
-	require.NoError(t, h.Push(nil, &wire.Event{Data: "x", Ephemeral: true}))
-	fleeting := ids[0] + 1
-	require.Equal(t, fleeting, h.Position())
-	for _, n := range []int{1, 100} { // in the window, and before it
-		pushN(t, h, n)
-		settled(h)
-		s := join(t, h, engine.Subscription{LastEventID: wire.FormatID(fleeting)}, -1)
-		settled(h)
-		gaps := gapsOf(t, s)
-		require.Len(t, gaps, 1, fmt.Sprint(n))
-		require.Equal(t, fleeting, gaps[0].from)
-		require.Equal(t, gaps[0].to+1, s.ids(t)[0])
-		can, err := h.CanResume(context.Background(), wire.FormatID(fleeting), nil)
-		require.NoError(t, err)
-		require.False(t, can)
+// An ephemeral event takes no ID from those that have one, and no place in
+// history: who has the ID before it misses nothing.
+func TestEphemeralEventsTakeNoID(t *testing.T) {
+	for _, history := range histories {
+		t.Run(history.name, func(t *testing.T) {
+			h := newHub(t, append(history.opts(), engine.WithEnableResendEvents(), engine.WithChanBufferSize(16))...)
+			ids := pushN(t, h, 1)
+			got, err := h.Publish(context.Background(), nil, &wire.Event{Data: "x", Ephemeral: true},
+				message("between"), &wire.Event{Data: "x", Ephemeral: true})
+			require.NoError(t, err)
+			require.Equal(t, []uint64{0, ids[0] + 1, 0}, got)
+			require.Equal(t, ids[0]+1, h.LastID())
+			for range 100 {
+				require.NoError(t, h.Push(nil, &wire.Event{Data: "x", Ephemeral: true}))
+			}
+			require.Equal(t, ids[0]+2, pushN(t, h, 1)[0])
+			settled(h)
+			require.Equal(t, uint64(105), h.Stats().Events)
+			s := join(t, h, engine.Subscription{LastEventID: wire.FormatID(ids[0] + 1)}, -1)
+			settled(h)
+			require.Empty(t, gapsOf(t, s))
+			require.Equal(t, []uint64{ids[0] + 2}, s.ids(t))
+		})
 	}
 }

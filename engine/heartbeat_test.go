@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,4 +112,25 @@ func TestHeartbeatIntoAFullSink(t *testing.T) {
 			require.EqualValues(t, 1, st.Delivered)
 		})
 	}
+}
+
+// A sink whose heartbeat failed is closed before the pass goes on to what waits
+// in the ring: nothing is written to it, or counted as delivered, any more.
+func TestFailedHeartbeatIsTheLastWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, engine.WithHeartbeat(time.Second), engine.WithShards(1))
+		s := join(t, h, engine.Subscription{}, -1)
+		s.mu.Lock()
+		s.onSend = func(p []byte) {
+			s.fail = errors.New("broken pipe")
+			if err := h.Push(nil, message("behind the heartbeat")); err != nil {
+				t.Error(err)
+			}
+		}
+		s.mu.Unlock()
+		s.awaitClosed()
+		st := requireSums(t, h)
+		require.Zero(t, st.Delivered)
+		require.EqualValues(t, 1, st.NoReceiver)
+	})
 }

@@ -8,12 +8,11 @@ import (
 // readers for one segment at a time and drops it as soon as the sink is full:
 // a slow client costs no page, only another look at the shared ones.
 type history struct {
-	c     *client
-	check bool // the position came from the client: see whether it was ever issued
+	c *client
 
 	started bool // the first page, a small one, was read; the readers'
 	asked   bool // a reader has the request; result is the reader's
-	after   uint64
+	after   eventID
 	result  *segment // set by the reader before it raises attendPage
 	segment *segment // arrived, the shard's
 
@@ -31,10 +30,8 @@ type segment struct {
 	public  *page // shared with other clients
 	private *page // the user's own, nil where public holds all kinds
 	mixed   bool  // public holds all kinds of events: filter each
-	floor   uint64
-	checked bool // unknown is decided
-	unknown bool // the position was never issued
-	upTo    uint64
+	floor   eventID
+	upTo    eventID
 	err     error
 }
 
@@ -73,7 +70,7 @@ func (s *shard) readOn(c *client) bool {
 	seg := h.segment
 	if seg == nil {
 		if !h.asked && h.retryAt == 0 {
-			h.asked, h.after = true, c.pos
+			h.asked, h.after = true, c.id
 			s.hub.catchup.ask(h)
 		}
 		return false
@@ -88,24 +85,17 @@ func (s *shard) readOn(c *client) bool {
 	h.failures = 0
 	// The log may be ahead of this shard: what the shard has not reached will
 	// come live, so the reading ends where the shard is.
-	cursor := s.cursor()
-	seg.upTo, seg.floor = min(seg.upTo, cursor), min(seg.floor, cursor)
-	if h.kept.bytes > 0 && before(c.pos, seg.floor) {
+	seg.upTo, seg.floor = min(seg.upTo, s.high.id), min(seg.floor, s.high.id)
+	if h.kept.bytes > 0 && c.id < seg.floor {
 		// What was kept is older than the gap to be told: first things first.
 		h.kept.flushing = true
 		return true
 	}
-	if h.check && seg.checked {
-		h.check = false
-		if seg.unknown {
-			s.lose(c, c.pos, max(c.pos, seg.floor))
-		}
+	if c.id < seg.floor {
+		s.lose(c, c.id, seg.floor)
+		c.id = seg.floor
 	}
-	if before(c.pos, seg.floor) {
-		s.lose(c, c.pos, seg.floor)
-		c.pos = seg.floor
-	}
-	if c.lag.gap {
+	if c.lag.gap.told {
 		s.tellGap(c)
 		if !s.flushRest(c) {
 			return false
@@ -117,19 +107,18 @@ func (s *shard) readOn(c *client) bool {
 	} else if j := s.segmentRun(c, seg); len(j.parts) > 0 && !s.send(c, j) {
 		return false
 	}
-	if before(c.pos, seg.upTo) {
-		c.pos = seg.upTo
-	}
-	if !before(c.pos, s.oldest()-1) {
+	c.id = max(c.id, seg.upTo)
+	if c.id >= s.oldestID() {
 		if h.kept.bytes > 0 {
 			h.kept.flushing = true
 			return true
 		}
 		c.lag.history = nil
+		c.pos = s.placeOf(c)
 		s.enterWindow(c)
 		return true
 	}
-	if c.pos == h.after {
+	if c.id == h.after {
 		// Nothing came, and yet the window is not reached: the log lags behind
 		// the ring, or does not keep what it took. Not to be asked in a loop.
 		h.retryAt = s.tick + 1
@@ -143,7 +132,7 @@ func (s *shard) readOn(c *client) bool {
 func (s *shard) readFailed(c *client, err error) bool {
 	h := c.lag.history
 	h.failures++
-	s.hub.cfg.logger.Error("spate: reading history failed", "uid", c.uid, "after", c.pos, "try", h.failures, "err", err)
+	s.hub.cfg.logger.Error("spate: reading history failed", "uid", c.uid, "after", uint64(c.id), "try", h.failures, "err", err)
 	if h.failures >= maxHistoryFailures {
 		s.dismiss(c, ErrHistory)
 		return true
@@ -157,19 +146,19 @@ func (s *shard) readFailed(c *client, err error) bool {
 func (s *shard) segmentRun(c *client, seg *segment) *joined {
 	j := &s.gather
 	j.reset()
-	if !seg.mixed && len(seg.own(c.pos)) == 0 {
-		seg.public.run(j, seg.public.within(c.pos, seg.upTo))
+	if !seg.mixed && len(seg.own(c.id)) == 0 {
+		seg.public.run(j, seg.public.within(c.id, seg.upTo))
 		return j
 	}
-	s.eachRecord(c, seg, func(r *persist.Record) { j.add(r.ID, r.Frame) })
+	s.eachRecord(c, seg, func(r *persist.Record) { j.add(point{id: eventID(r.ID)}, r.Frame) })
 	return j
 }
 
 // eachRecord calls fn for the segment's events for the client, in ID order.
 func (s *shard) eachRecord(c *client, seg *segment, fn func(*persist.Record)) {
-	pub := seg.public.within(c.pos, seg.upTo)
+	pub := seg.public.within(c.id, seg.upTo)
 	records := seg.public.records[pub.from:pub.to]
-	own := seg.own(c.pos)
+	own := seg.own(c.id)
 	for len(records) > 0 || len(own) > 0 {
 		var r *persist.Record
 		if len(own) == 0 || len(records) > 0 && records[0].ID < own[0].ID {
@@ -183,11 +172,11 @@ func (s *shard) eachRecord(c *client, seg *segment, fn func(*persist.Record)) {
 	}
 }
 
-// own returns the user's own records after pos.
-func (seg *segment) own(pos uint64) []persist.Record {
+// own returns the user's own records after an ID.
+func (seg *segment) own(after eventID) []persist.Record {
 	if seg.private == nil {
 		return nil
 	}
-	r := seg.private.within(pos, seg.upTo)
+	r := seg.private.within(after, seg.upTo)
 	return seg.private.records[r.from:r.to]
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,7 +12,6 @@ import (
 	"github.com/panjf2000/ants/v2"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/ringbuf"
-	"github.com/spatehub/spate/wire"
 )
 
 // Hub takes events from publishers and brings them to connections. All its
@@ -27,7 +24,8 @@ type Hub struct {
 	ctx      context.Context // ends with the hub: readings of the log
 	cancel   context.CancelFunc
 	ring     *ringbuf.Ring[entry]
-	origin   uint64 // the position at the start: of no event, but Position told it
+	origin   point // where the hub began: of no event, but a seat may tell it
+	looks    looks
 	frames   framePool
 	shards   []*shard
 	all      uint64 // every shard's bit
@@ -40,7 +38,7 @@ type Hub struct {
 	kernel   *ants.Pool // runs shards and catch-up readers
 	workers  *ants.Pool // runs callbacks
 	notices  *notices
-	wakeStep uint64 // sequences after which every shard is woken, concerned or not
+	wakeStep position // events after which every shard is woken, concerned or not
 
 	period    time.Duration // of a tick
 	beatTicks uint32        // 0: no heartbeats
@@ -84,17 +82,18 @@ func NewHub(opts ...HubOption) *Hub {
 		period: tickPeriod(cfg),
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
+	h.looks = make(looks, 2*processors())
 	h.waits.New = func() any { return newCommitWait() }
 	h.tryTicks = h.ticksOf(cfg.timeout / time.Duration(cfg.tries))
 	if cfg.heartbeat > 0 {
 		h.beatTicks = h.ticksOf(cfg.heartbeat)
 	}
-	h.origin = h.firstID() - 1
-	h.ring = ringbuf.NewRing(cfg.buffer, h.origin, func(_ uint64, e *entry) {
-		h.frames.held.Add(-int64(len(e.buf.B)))
+	h.origin = point{id: h.firstID() - 1}
+	h.ring = ringbuf.NewRing(cfg.buffer, uint64(h.origin.pos), func(_ uint64, e *entry) {
+		h.frames.held.Add(-e.held)
 		e.release(&h.frames)
-	})
-	h.wakeStep = uint64(max(1, cfg.buffer/8))
+	}, ringbuf.WithNumber(uint64(h.origin.id)))
+	h.wakeStep = position(max(1, cfg.buffer/8))
 
 	runners := min(cfg.shards, 2*processors())
 	readers := max(1, processors()/2)
@@ -155,12 +154,12 @@ func logOf(c *config) persist.Log {
 // else the time in microseconds, which is beyond any ID that an earlier hub
 // can have given. It is the latter, too, where IDs may have been given that
 // the log never saw.
-func (h *Hub) firstID() uint64 {
-	now := uint64(time.Now().UnixMicro())
+func (h *Hub) firstID() eventID {
+	now := eventID(time.Now().UnixMicro())
 	if h.log == nil {
 		return now
 	}
-	last := h.log.Last()
+	last := eventID(h.log.Last())
 	if last == 0 {
 		return now
 	}
@@ -204,7 +203,7 @@ func (h *Hub) shardOf(uid string) int {
 // wakeFor wakes the shards that the events from..to concern; mask is h.all where
 // one is for everybody. Now and then it wakes all, so that a shard without
 // receivers does not hold up the ring; it tells of them no later than the clock.
-func (h *Hub) wakeFor(from, to, mask uint64) {
+func (h *Hub) wakeFor(from, to position, mask uint64) {
 	if mask == h.all {
 		mask = h.occupied.Load()
 	}
@@ -212,98 +211,6 @@ func (h *Hub) wakeFor(from, to, mask uint64) {
 		mask = h.all
 	}
 	h.wakeMask(mask)
-}
-
-// Subscribe adds a connection. The hub's shard owns sink from here on and
-// closes it exactly once, also where it turns out that the hub closes; only if
-// Subscribe returns an error the sink is still the caller's.
-//
-// Errors: ErrClosed, or a *wire.FieldError for a user or topic that cannot be.
-func (h *Hub) Subscribe(sub Subscription, sink Sink) (Subscriber, error) {
-	if h.closing.Load() {
-		return Subscriber{}, ErrClosed
-	}
-	if err := sub.validate(); err != nil {
-		return Subscriber{}, err
-	}
-	c := &client{sink: sink, uid: sub.UID, policy: sub.Policy, conflate: sub.Conflate}
-	if c.policy > PolicyDisconnect {
-		c.policy = PolicyDefault
-	}
-	c.node.Value = c
-	if sub.UID != "" {
-		c.shard = h.shards[h.shardOf(sub.UID)]
-	} else {
-		c.shard = h.shards[h.turn.Add(1)%uint64(len(h.shards))]
-	}
-	if len(sub.Topics) > 0 {
-		names := sortedUnique(sub.Topics)
-		c.topics = make([]topicRef, len(names))
-		for i, name := range names {
-			c.topics[i].topic = &topic{name: strings.Clone(name)}
-		}
-	}
-	switch stall := sub.StallTimeout; {
-	case stall > 0:
-		c.stallFor = h.ticksOf(stall)
-	case stall == 0 && h.cfg.stall > 0:
-		c.stallFor = h.ticksOf(h.cfg.stall)
-	}
-	// Counted before the look at closing: either Shutdown waits for the
-	// connection, or it is refused here.
-	h.online.Add(1)
-	if h.closing.Load() {
-		h.left()
-		return Subscriber{}, ErrClosed
-	}
-	h.start(c, sub)
-	c.attend(attendJoin)
-	return Subscriber{c}, nil
-}
-
-// start sets the position from which the client wants events.
-func (h *Hub) start(c *client, sub Subscription) {
-	now := h.ring.Claimed()
-	c.pos = now
-	if sub.From != 0 && !before(now, sub.From) {
-		c.pos = sub.From
-	}
-	if sub.LastEventID == "" {
-		return
-	}
-	c.lag = &lag{resumes: true, fleeting: now}
-	id, err := wire.ParseID(sub.LastEventID)
-	if err != nil || id > now || id == 0 { // as numbers: an ID is no position on a circle
-		// Never issued here: a garbled ID, or one of another hub.
-		name := sub.LastEventID
-		if len(name) > maxGapName {
-			name = name[:maxGapName]
-		}
-		c.lag.gapName = strings.ToValidUTF8(strings.Clone(name), "?")
-		return
-	}
-	c.pos = id
-}
-
-// validate checks the subscription's names by the rules for events.
-func (sub *Subscription) validate() error {
-	probe := wire.Event{Data: ""}
-	if sub.UID != "" {
-		probe.Users = []string{sub.UID}
-	}
-	if err := probe.Validate(); err != nil {
-		return err
-	}
-	for _, t := range sub.Topics {
-		probe.Topic = t
-		if t == "" {
-			return &wire.FieldError{Field: "topic", Reason: "is empty"}
-		}
-		if err := probe.Validate(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // left counts a connection out.
@@ -320,47 +227,17 @@ func (h *Hub) left() {
 // OnlineClientsNum returns the number of connections.
 func (h *Hub) OnlineClientsNum() int { return int(h.online.Load()) }
 
-// Position returns the ID of the latest event pushed. A transport takes it
-// before the response head goes out and gives it as Subscription.From.
-func (h *Hub) Position() uint64 { return h.ring.Claimed() }
+// LastID returns the ID of the event pushed last, or where the hub began.
+func (h *Hub) LastID() uint64 { return uint64(h.latest().id) }
 
-// committed is the position up to which everything is in the log.
-func (h *Hub) committed() uint64 { return h.journal.done.Cursor() }
-
-// CanResume says whether a client that continues after lastEventID would get
-// everything, or a gap event instead. Only the history's bounds are looked at;
-// the answer may be out of date as soon as it is given. ctx bounds the look
-// into the log.
-func (h *Hub) CanResume(ctx context.Context, lastEventID string, topics []string) (bool, error) {
-	id, err := wire.ParseID(lastEventID)
-	now := h.ring.Claimed()
-	if err != nil || id == 0 || id > now {
-		return false, nil
-	}
-	if !h.cfg.resend {
-		return id == now, nil
-	}
-	if h.log == nil {
-		return h.inWindow(id), nil
-	}
-	switch floor := h.log.Floor(slices.Clone(topics)); {
-	case before(id, floor):
-		return h.inWindow(id), nil // the ring may reach back further than the log
-	case id == floor, id == h.origin, !before(id, h.committed()):
-		return true, nil
-	}
-	return h.log.Has(ctx, id)
+// latest returns the position and the ID of what was claimed last.
+func (h *Hub) latest() point {
+	pos, id := h.ring.Last()
+	return point{position(pos), eventID(id)}
 }
 
-// inWindow says whether every shard's window reaches back to the position.
-func (h *Hub) inWindow(pos uint64) bool {
-	for _, s := range h.shards {
-		if before(pos, s.reader.Held()-1) {
-			return false
-		}
-	}
-	return true
-}
+// committed is the ID up to which everything is in the log.
+func (h *Hub) committed() eventID { return eventID(h.journal.doneID.Load()) }
 
 // Healthy returns nil, or why the hub cannot do its work: it is closed, or its
 // log does not take events. A log that tells of itself is believed; of another

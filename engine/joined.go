@@ -11,8 +11,8 @@ type joined struct {
 
 // part is one event of a joined run.
 type part struct {
-	end int // offset behind its frame, counted from skip bytes before data
-	seq uint64
+	end int   // offset behind its frame, counted from skip bytes before data
+	at  point // of an event of the ring its position; of a record its ID
 }
 
 func (j *joined) reset() {
@@ -27,7 +27,7 @@ func (j *joined) end(i int) int { return j.parts[i].end - j.skip }
 
 // add appends the entry's frame. A single frame is not copied: data then
 // aliases the ring slot.
-func (j *joined) add(seq uint64, frame []byte) {
+func (j *joined) add(at point, frame []byte) {
 	switch len(j.parts) {
 	case 0:
 		j.data = frame
@@ -38,7 +38,7 @@ func (j *joined) add(seq uint64, frame []byte) {
 		j.buf = append(j.buf, frame...)
 		j.data = j.buf
 	}
-	j.parts = append(j.parts, part{end: len(j.data), seq: seq})
+	j.parts = append(j.parts, part{end: len(j.data), at: at})
 }
 
 // taken returns how many whole events the first n bytes hold.

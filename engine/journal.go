@@ -46,6 +46,10 @@ type journal struct {
 	flying  atomic.Int32
 	settled chan struct{}
 
+	// doneID is the ID up to which everything is in the log, or was refused by
+	// it. Written by whoever settles batches.
+	doneID atomic.Uint64
+
 	// took is the nanoseconds from the beginning of the latest batch to its
 	// verdict; from the second goroutine to the first.
 	took atomic.Int64
@@ -62,7 +66,7 @@ type journal struct {
 
 // journalRun is one batch on its way.
 type journalRun struct {
-	from, to uint64
+	from, to position
 	begun    time.Time
 	recs     []persist.Record
 	wait     func() error
@@ -76,6 +80,7 @@ func newJournal(h *Hub, log persist.Log) *journal {
 	if st, ok := log.(persist.Stats); ok {
 		j.inline = !st.LogStats().Sync
 	}
+	j.doneID.Store(uint64(h.origin.id))
 	j.intake = h.ring.NewReader()
 	j.done = h.ring.NewReader(j.intake)
 	for range cap(j.free) {
@@ -108,7 +113,7 @@ func (j *journal) collect() {
 		j.awaitSettled(int(to - from + 1))
 		_, to, _ = j.intake.TryNext(journalBatch) // more has come meanwhile
 		run := <-j.free
-		j.begin(run, from, j.gather(from, to))
+		j.begin(run, position(from), j.gather(position(from), position(to)))
 		j.flying.Add(1)
 		j.ready <- run
 	}
@@ -116,14 +121,14 @@ func (j *journal) collect() {
 
 // begin makes a batch of from..to, or of a bit less or more, and gives it to the
 // log.
-func (j *journal) begin(run *journalRun, from, to uint64) {
+func (j *journal) begin(run *journalRun, from, to position) {
 	to = j.boundary(from, to)
 	run.from, run.to, run.begun, run.err, run.wait = from, to, time.Now(), nil, nil
 	j.fill(run)
 	if len(run.recs) > 0 && j.pipe != nil {
 		run.wait, run.err = j.pipe.Begin(run.recs)
 	}
-	j.intake.Advance(to)
+	j.intake.Advance(uint64(to))
 }
 
 // commit is the second goroutine.
@@ -169,7 +174,7 @@ func (j *journal) settle(run *journalRun, err error) {
 	var mask uint64
 	waits := j.waits[:0]
 	for seq := run.from; ; seq++ {
-		e := h.ring.Slot(seq)
+		e := h.slot(seq)
 		mask |= e.mask
 		if w := e.wait.Load(); w != nil && e.last {
 			waits = append(waits, w)
@@ -178,8 +183,9 @@ func (j *journal) settle(run *journalRun, err error) {
 			break
 		}
 	}
-	j.done.TryNext(int(run.to-run.from) + 1) // intake has passed the run: it is all there
-	j.done.Advance(run.to)
+	j.doneID.Store(uint64(h.slot(run.to).upTo())) // before the cursor: who sees it may look into the log
+	j.done.TryNext(int(run.to-run.from) + 1)      // intake has passed the run: it is all there
+	j.done.Advance(uint64(run.to))
 	// At this point the slots may be gone; the waits are ours.
 	if !h.cfg.immediate {
 		h.wakeFor(run.from, run.to, mask)
@@ -191,31 +197,45 @@ func (j *journal) settle(run *journalRun, err error) {
 	j.waits = waits
 }
 
-// fail marks the run's events as not taken, so that no shard delivers them.
+// fail marks what the log did not take, so that no shard delivers it: with an
+// event of a push, the push's ephemeral ones, which nobody asked the log for.
 func (j *journal) fail(run *journalRun, err error) {
 	taken := 0
 	if partial := (*persist.PartialError)(nil); errors.As(err, &partial) {
 		taken = partial.Taken
 	}
 	err = fmt.Errorf("%w: %w", ErrLog, err)
+	begin, bad := run.from, false // of the push
 	for seq := run.from; ; seq++ {
-		e := j.hub.ring.Slot(seq)
-		if !e.ephemeral {
+		e := j.hub.slot(seq)
+		if !e.ephemeral() {
 			if taken > 0 {
 				taken--
 			} else {
-				if !j.hub.cfg.immediate {
-					e.failed = true
-				}
-				j.hub.logFailed.Add(1)
-				if w := e.wait.Load(); w != nil {
-					w.err = err
+				bad = true
+				j.failOne(e, err)
+			}
+		}
+		if e.last {
+			for ; bad && begin != seq+1; begin++ {
+				if e := j.hub.slot(begin); e.ephemeral() && !j.hub.cfg.immediate {
+					j.failOne(e, err)
 				}
 			}
+			begin, bad = seq+1, false
 		}
 		if seq == run.to {
 			return
 		}
+	}
+}
+
+// failOne marks one event. With immediate delivery it is under way already.
+func (j *journal) failOne(e *entry, err error) {
+	e.failed = !j.hub.cfg.immediate
+	j.hub.logFailed.Add(1)
+	if w := e.wait.Load(); w != nil {
+		w.err = err
 	}
 }
 

@@ -44,7 +44,7 @@ const (
 // batch woke are about to push again, and each batch costs a sync. Without a
 // disk it lets others go first a few times; with one, it gives them a share of
 // the time that they would otherwise wait for the next batch.
-func (j *journal) gather(from, to uint64) uint64 {
+func (j *journal) gather(from, to position) position {
 	var deadline time.Time
 	for i := 0; ; i++ {
 		n := int64(to - from + 1)
@@ -61,7 +61,7 @@ func (j *journal) gather(from, to uint64) uint64 {
 			return to
 		}
 		runtime.Gosched()
-		_, to, _ = j.intake.TryNext(journalBatch)
+		_, to = j.next(from, journalBatch)
 	}
 }
 
@@ -69,12 +69,12 @@ func (j *journal) gather(from, to uint64) uint64 {
 // lives as a whole, never splits one; and forward where it began with a push
 // larger than the batch. The rest of that push is published in one go with its
 // first event, so the wait is for the publisher's loop only.
-func (j *journal) boundary(from, to uint64) uint64 {
+func (j *journal) boundary(from, to position) position {
 	size := 0
 	last := from - 1
 	for seq := from; ; seq++ {
-		e := j.hub.ring.Slot(seq)
-		size += len(e.frame()) + indexCost*len(e.users)
+		e := j.hub.slot(seq)
+		size += len(e.frame()) + indexCost*len(e.audience())
 		if e.last {
 			last = seq
 			if size > journalBytes {
@@ -94,9 +94,9 @@ func (j *journal) boundary(from, to uint64) uint64 {
 }
 
 // next looks for more than the journal has seen of a push under way.
-func (j *journal) next(from uint64, n int) (uint64, uint64) {
+func (j *journal) next(from position, n int) (position, position) {
 	if _, to, ok := j.intake.TryNext(n); ok {
-		return from, to
+		return from, position(to)
 	}
 	return from, from
 }
@@ -107,9 +107,9 @@ func (j *journal) fill(run *journalRun) {
 	run.recs = run.recs[:0]
 	now := run.begun.UnixMilli()
 	for seq := run.from; ; seq++ {
-		if e := j.hub.ring.Slot(seq); !e.ephemeral {
+		if e := j.hub.slot(seq); !e.ephemeral() {
 			run.recs = append(run.recs, persist.Record{
-				ID: seq, Users: e.audience(), Topic: e.topic, Key: e.key, Time: now, Frame: e.frame(),
+				ID: uint64(e.id), Users: e.audience(), Topic: e.topic, Key: e.key, Time: now, Frame: e.frame(),
 			})
 		}
 		if seq == run.to {

@@ -88,7 +88,7 @@ func (j *journal) appendOnce() bool {
 	if !ok {
 		return false
 	}
-	j.begin(&j.role.run, from, j.gather(from, to))
+	j.begin(&j.role.run, position(from), j.gather(position(from), position(to)))
 	j.finish(&j.role.run)
 	return true
 }

@@ -46,7 +46,7 @@ func TestNobodyReceivesWhatTheLogDidNotTake(t *testing.T) {
 		told := newFailures()
 		h := newHub(t, engine.WithLog(log), engine.WithEnableResendEvents(), engine.WithChanBufferSize(16),
 			engine.WithLogger(out.logger()), told.option())
-		start := wire.FormatID(h.Position())
+		start := wire.FormatID(h.LastID())
 		live := join(t, h, engine.Subscription{UID: "u"}, -1)
 		slow := join(t, h, engine.Subscription{UID: "u"}, 10)
 		var want []uint64
@@ -120,7 +120,7 @@ func TestResumeOverFailedEvents(t *testing.T) {
 func TestPartlyTakenBatch(t *testing.T) {
 	f := &faultyLog{Log: persist.NewMemory()}
 	h := newHub(t, engine.WithLog(f), engine.WithEnableResendEvents())
-	start := wire.FormatID(h.Position())
+	start := wire.FormatID(h.LastID())
 	s := join(t, h, engine.Subscription{}, -1)
 	ids := pushN(t, h, 1)
 	f.set(errDisk, 2)
@@ -130,12 +130,12 @@ func TestPartlyTakenBatch(t *testing.T) {
 	f.set(nil, 0)
 	require.NoError(t, h.Push(nil, message("end")))
 	s.awaitText("end")
-	require.Equal(t, []string{"0", "kept 1", "fleeting", "kept 2", "end"}, s.data(t))
+	require.Equal(t, []string{"0", "kept 1", "kept 2", "end"}, s.data(t), "what is kept would be resent; nobody asks for the rest")
 	resumed := join(t, h, engine.Subscription{LastEventID: start}, -1)
 	resumed.awaitText("end")
 	require.Equal(t, []string{"0", "kept 1", "kept 2", "end"}, resumed.data(t))
 	require.Equal(t, ids[0], resumed.ids(t)[0])
-	require.EqualValues(t, 1, h.Stats().LogFailed)
+	require.EqualValues(t, 2, h.Stats().LogFailed)
 }
 
 // Several pushes share a batch: each gets its own verdict, after it is decided,
@@ -306,5 +306,23 @@ func TestHistoryThatCannotBeRead(t *testing.T) {
 		require.ErrorIs(t, s.awaitClosed(), engine.ErrHistory)
 		require.LessOrEqual(t, f.reads.Load(), int32(30))
 		require.Equal(t, 2, h.OnlineClientsNum())
+	})
+}
+
+// All events of a push are published or none: an ephemeral event goes the way of
+// those that the log was to take.
+func TestEphemeralEventsFailWithTheirPush(t *testing.T) {
+	fleeting := func(data string) *wire.Event { return &wire.Event{Data: data, Ephemeral: true} }
+	eachFaulty(t, func(t *testing.T, log persist.Log, f *faultyLog, take int) {
+		h := newHub(t, engine.WithLog(log))
+		s := join(t, h, engine.Subscription{}, -1)
+		f.set(errDisk, take)
+		require.ErrorIs(t, h.Push(nil, fleeting("before"), message("never"), fleeting("after")), engine.ErrLog)
+		require.NoError(t, h.Push(nil, fleeting("alone")), "no log is asked")
+		f.set(nil, 0)
+		require.NoError(t, h.Push(nil, fleeting("with"), message("kept")))
+		s.awaitText("kept")
+		require.Equal(t, []string{"alone", "with", "kept"}, s.data(t))
+		require.EqualValues(t, 3, requireSums(t, h).LogFailed)
 	})
 }

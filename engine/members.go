@@ -9,7 +9,7 @@ func (s *shard) admit(c *client) {
 	if len(s.clients)+len(s.early) == 0 {
 		s.skipTo(c)
 	}
-	if before(s.cursor(), c.pos) {
+	if s.cursor().before(c.pos) || s.high.id < c.id {
 		s.early = append(s.early, c)
 		return
 	}
@@ -21,11 +21,11 @@ func (s *shard) admit(c *client) {
 // over what was pushed before its first one joined.
 func (s *shard) skipTo(c *client) {
 	pos := c.pos
-	if c.lag != nil {
+	if c.lag != nil && c.lag.resumes {
 		pos = c.lag.fleeting
 	}
-	for before(s.cursor(), pos) {
-		from, to, ok := s.reader.TryNext(int(min(pos-s.cursor(), maxBatch)))
+	for s.cursor().before(pos) {
+		from, to, ok := s.next(int(min(pos-s.cursor(), maxBatch)))
 		if !ok {
 			return
 		}

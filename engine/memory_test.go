@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -60,4 +61,38 @@ func TestFrameLargerThanTheRingsBound(t *testing.T) {
 		s.awaitText("\ndata: after\n")
 		require.Equal(t, []string{data, "after"}, s.data(t))
 	}
+}
+
+// What is held is what is counted: audiences shorten the history as frames do.
+func TestAudiencesAreBoundedByBytes(t *testing.T) {
+	const bound, users, pushes = 1 << 20, 1000, 400
+	h := newHub(t, engine.WithRingBytes(bound), engine.WithShards(3))
+	join(t, h, engine.Subscription{UID: "0", StallTimeout: -1}, 10)
+	names := make([]string, users)
+	for i := range names {
+		names[i] = strings.Repeat("n", 100) + strconv.Itoa(i)
+	}
+	each := message("x")
+	each.Users = names
+	before := heapInUse()
+	for i := range pushes {
+		if i%2 == 0 {
+			require.NoError(t, h.Push(names, message("x"), message("y")))
+		} else {
+			require.NoError(t, h.Push(nil, message("x"), each))
+		}
+	}
+	settled(h)
+	require.LessOrEqual(t, engine.HeldBytes(h), int64(bound))
+	require.Greater(t, engine.HeldBytes(h), int64(bound*8/10), "names are counted: a frame here has 40 bytes")
+	require.Less(t, heapInUse()-before, int64(4*bound), "400 audiences of 120 KB would be 48 MB")
+}
+
+// heapInUse returns the bytes of live objects.
+func heapInUse() int64 {
+	runtime.GC()
+	runtime.GC() // what pools kept through the first
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

@@ -48,7 +48,9 @@ var modelActions = []modelAction{
 	{"room", func(w *modelWorld) bool { return w.allow(modelFrame + modelFrame/2) }},
 	{"room4", func(w *modelWorld) bool { return w.allow(4 * modelFrame) }},
 	{"retain", (*modelWorld).retain},
-	{"reconnect", func(w *modelWorld) bool { w.reconnect(); return true }},
+	{"reconnect", func(w *modelWorld) bool { w.hangUp(); w.takeSeat(); w.take(); return true }},
+	{"seat", func(w *modelWorld) bool { w.hangUp(); w.takeSeat(); return true }},
+	{"take", (*modelWorld).take},
 	{"tick", func(w *modelWorld) bool { w.tick(); return true }},
 }
 
@@ -65,6 +67,11 @@ var modelSetups = []modelSetup{
 	{name: "ring, retries", policy: PolicyRetry, old: 3},
 	{name: "ring, drops oldest", policy: PolicyDropOldest, old: 3},
 	{name: "ring, conflates", policy: PolicyRetry, conflate: true},
+	{name: "log, resend off", log: true, noResend: true, old: 14, resumes: true},
+	{name: "index, resend off", log: true, indexed: true, noResend: true, old: 3, resumes: true},
+	{name: "ring, resend off", noResend: true, old: 3, resumes: true},
+	{name: "log, unknown ID", log: true, unknown: true, old: 14, resumes: true},
+	{name: "ring, unknown ID", unknown: true, old: 3, resumes: true},
 }
 
 // modelDepth is how many steps are explored. Each more takes about eight times
@@ -202,25 +209,25 @@ func (w *modelWorld) state() string {
 	if w.log != nil {
 		fmt.Fprint(&b, w.log.last, w.log.floor, len(w.log.recs), w.h.committed(), w.run != nil, w.runErr != nil, " ")
 	}
-	fmt.Fprint(&b, w.from, w.lastSeq, w.toldTo, w.sink.room, len(w.sink.buf), " ")
-	for seq := w.h.ring.Claimed(); seq > modelStart; seq-- {
-		e := w.events[seq]
+	fmt.Fprint(&b, w.seat != nil, w.stand, w.from, w.lastSeq, w.toldTo, w.sink.room, len(w.sink.buf), " ")
+	for p := w.last(); p > 0; p-- {
+		e := w.events[p]
 		fmt.Fprint(&b, e.failed, e.fate)
 	}
-	fmt.Fprint(&b, " ", c.state, c.pos, c.blocked, c.flags.Load(), c.restSeq, len(s.early), len(s.laggards), len(s.clients))
+	fmt.Fprint(&b, " ", c.state, c.pos, c.id, c.blocked, c.flags.Load(), len(s.early), len(s.laggards), len(s.clients))
 	if c.rest != nil {
 		fmt.Fprint(&b, " rest ", len(c.rest.B))
 	}
 	if l := c.lag; l != nil {
-		fmt.Fprint(&b, " lag ", l.base, l.seen, l.fleeting, l.queued, l.gap, l.gapFrom, l.gapTo, l.resumes)
+		fmt.Fprint(&b, " lag ", l.base, l.seen, l.fleeting, l.queued, l.gap, l.resumes, l.restOf, l.restSet)
 		if r := l.retry; r.from != 0 {
 			fmt.Fprint(&b, " retry ", r.from, r.to, r.marks, r.nextTick-s.tick)
 		}
 		if h := l.history; h != nil {
-			fmt.Fprint(&b, " history ", h.check, h.asked, h.after, len(h.kept.events), h.kept.flushing, h.retryAt-s.tick)
+			fmt.Fprint(&b, " history ", h.asked, h.after, len(h.kept.events), h.kept.flushing, h.retryAt-s.tick)
 			for _, seg := range []*segment{h.result, h.segment} {
 				if seg != nil {
-					fmt.Fprint(&b, " segment ", seg.upTo, seg.floor, seg.unknown, len(seg.public.records))
+					fmt.Fprint(&b, " segment ", seg.upTo, seg.floor, len(seg.public.records))
 				}
 			}
 		}

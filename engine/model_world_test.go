@@ -15,7 +15,6 @@ import (
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/ringbuf"
 	"github.com/spatehub/spate/wire"
-	"github.com/valyala/bytebufferpool"
 )
 
 // This file is the world of the model check: the real ring, shard, journal
@@ -23,8 +22,8 @@ import (
 // publisher, the log, its reader, the shard, the clock, the sink and the client
 // is an action that the explorer in model_test.go calls in any order.
 
-// modelStart is the position before the first event. IDs of four digits make
-// all frames equally long.
+// modelStart is the ID before the first event. IDs of four digits make all
+// frames equally long. An event's data is modelStart and its position.
 const modelStart = 1000
 
 // modelFrame is the length of every event's frame.
@@ -40,6 +39,8 @@ type modelSetup struct {
 	policy    Policy
 	old       int // events in the log, or pushed, before the client comes
 	resumes   bool
+	noResend  bool // history is not served
+	unknown   bool // the client comes with an ID that was never issued
 }
 
 var errModelLog = errors.New("log refuses")
@@ -54,19 +55,22 @@ type modelWorld struct {
 	runErr error
 	read   *history // a reader has its answer, and has not given it
 
-	events map[uint64]modelEvent
-	client *client
+	events map[position]modelEvent
+	client *client // that has taken its seat
 	sink   *modelSink
+	seat   *Seat // not yet taken
+	stand  point // where the latest seat was taken
 
-	from    uint64 // the client's last ID, or where it started
-	lastSeq uint64 // last event received, ephemeral ones included
-	toldTo  uint64 // end of the latest gap told
+	from    eventID  // the client's last ID, or where it started
+	lastSeq position // last event received, ephemeral ones included
+	toldTo  eventID  // end of the latest gap told
 	newest  map[string]uint64
 	failed  []string // broken promises
 }
 
 // modelEvent is what the world knows of an event.
 type modelEvent struct {
+	at        point // its ID, or of an ephemeral one that of those before it
 	mine      bool
 	ephemeral bool
 	key       string
@@ -75,17 +79,17 @@ type modelEvent struct {
 }
 
 func newModelWorld(setup modelSetup) *modelWorld {
-	opts := []HubOption{WithChanBufferSize(16), WithLogger(slog.New(slog.DiscardHandler)), WithEnableResendEvents(),
+	opts := []HubOption{WithChanBufferSize(16), WithLogger(slog.New(slog.DiscardHandler)),
 		WithShards(1), WithHeartbeat(-1), WithPushTimeout(1<<30, 1), WithPolicy(setup.policy)}
 	cfg := newConfig(opts)
-	cfg.immediate = setup.immediate
-	w := &modelWorld{modelSetup: setup, events: map[uint64]modelEvent{}, newest: map[string]uint64{}}
-	h := &Hub{cfg: cfg, seed: maphash.MakeSeed(), origin: modelStart, wakeStep: 1, period: tickPeriod(cfg), tryTicks: 1}
+	cfg.immediate, cfg.resend = setup.immediate, !setup.noResend
+	w := &modelWorld{modelSetup: setup, events: map[position]modelEvent{}, newest: map[string]uint64{}}
+	h := &Hub{cfg: cfg, seed: maphash.MakeSeed(), origin: point{id: modelStart}, wakeStep: 1, period: tickPeriod(cfg), tryTicks: 1}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	h.ring = ringbuf.NewRing(cfg.buffer, modelStart, func(_ uint64, e *entry) {
+	h.ring = ringbuf.NewRing(cfg.buffer, 0, func(_ uint64, e *entry) {
 		h.frames.held.Add(-int64(len(e.buf.B)))
 		e.release(&h.frames)
-	})
+	}, ringbuf.WithNumber(modelStart))
 	h.notices = newNotices(h)
 	if setup.log {
 		w.log = &modelLog{}
@@ -99,35 +103,53 @@ func newModelWorld(setup modelSetup) *modelWorld {
 	h.sched = newScheduler(nil, 1, 0) // starts nobody
 	h.catchup = newCatchup(h, nil, 0) // neither
 	w.h, w.s = h, h.shards[0]
-	w.from, w.lastSeq = modelStart, modelStart
+	w.from = modelStart
 	for range setup.old {
 		w.publish(1)
 		w.flow()
 	}
 	if !setup.resumes {
-		w.from, w.lastSeq = h.Position(), h.Position()
+		w.from, w.lastSeq = h.latest().id, h.latest().pos
 		for id, e := range w.events {
 			e.mine = false
 			w.events[id] = e
 		}
 	}
 	w.connect(setup.resumes)
+	w.take()
 	return w
 }
 
-// connect subscribes a client; again says that it comes with its last ID.
+// connect decides where a client begins; again says that it comes with its last
+// ID.
 func (w *modelWorld) connect(again bool) {
 	sub := Subscription{UID: "me", Topics: []string{"t"}, Conflate: w.conflate, StallTimeout: -1}
 	if again {
-		sub.LastEventID = wire.FormatID(w.from)
+		sub.LastEventID = wire.FormatID(uint64(w.from))
+		if w.unknown {
+			sub.LastEventID = "9" + sub.LastEventID
+		}
 	}
-	w.sink = &modelSink{w: w}
-	s, err := w.h.Subscribe(sub, w.sink)
+	seat, err := w.h.Seat(context.Background(), sub)
 	if err != nil {
-		w.fail("subscribe: %v", err)
+		w.fail("seat: %v", err)
 		return
 	}
-	w.client = s.c
+	w.seat, w.stand = seat, w.h.latest()
+}
+
+// take takes the seat.
+func (w *modelWorld) take() bool {
+	if w.seat == nil {
+		return false
+	}
+	w.sink = &modelSink{w: w}
+	s, err := w.seat.Take(w.sink)
+	if err != nil {
+		w.fail("take: %v", err)
+	}
+	w.seat, w.client = nil, s.c
+	return true
 }
 
 func (w *modelWorld) fail(format string, args ...any) {
@@ -138,16 +160,41 @@ func (w *modelWorld) fail(format string, args ...any) {
 // its topic, for others, ephemeral.
 var modelKinds = []string{"all", "me", "topic", "other", "fleeting", "all", "both", "othertopic"}
 
+func modelKind(p position) string { return modelKinds[p%position(len(modelKinds))] }
+
+// next is the ID that the event has, or would have.
+func (e modelEvent) next() eventID {
+	if e.at.id++; !e.ephemeral {
+		e.at.id--
+	}
+	return e.at.id
+}
+
+// last is the position of the event published last.
+func (w *modelWorld) last() position { return position(w.h.ring.Claimed()) }
+
 // publish pushes n events, if the ring has room.
 func (w *modelWorld) publish(n int) bool {
-	first, ok := w.h.ring.TryClaim(n)
+	next, logged := w.last()+1, 0
+	for p := next; p < next+position(n); p++ {
+		if modelKind(p) != "fleeting" {
+			logged++
+		}
+	}
+	first, number, ok := w.h.ring.TryClaimNumbered(n, logged)
 	if !ok {
 		return false
 	}
-	for seq := first; seq < first+uint64(n); seq++ {
-		kind := modelKinds[seq%uint64(len(modelKinds))]
-		e := &wire.Event{Data: strconv.FormatUint(seq, 10)}
-		m := modelEvent{mine: true}
+	id := eventID(number)
+	for seq := position(first); seq < position(first)+position(n); seq++ {
+		kind := modelKind(seq)
+		e := &wire.Event{Data: strconv.Itoa(modelStart + int(seq))}
+		m := modelEvent{mine: true, at: point{seq, id}}
+		if kind == "fleeting" {
+			m.at.id--
+		} else {
+			id++
+		}
 		var uids []string
 		switch kind {
 		case "me":
@@ -164,20 +211,19 @@ func (w *modelWorld) publish(n int) bool {
 			e.Ephemeral, m.ephemeral = true, true
 		}
 		if w.conflate && seq%3 != 0 {
-			e.Key = "k" + strconv.FormatUint(seq%2, 10)
+			e.Key = "k" + strconv.Itoa(int(seq%2))
 			m.key = fmt.Sprint(e.Topic, "/", e.Key, e.Ephemeral)
 		}
 		w.events[seq] = m
-		buf, err := w.h.encode(e)
+		var load parcel
+		events := []*wire.Event{e}
+		bufs, err := w.h.pack(&load, nil, uids, events)
 		if err != nil {
-			w.fail("encode: %v", err)
+			w.fail("pack: %v", err)
 			return false
 		}
-		var whom audience
-		if uids != nil {
-			whom = w.h.audienceOf(uids)
-		}
-		w.h.fillSlots(seq, []*bytebufferpool.ByteBuffer{buf}, []*wire.Event{e}, uids, whom, nil)
+		w.h.frames.held.Add(load.held)
+		w.h.fillSlots(seq, m.next(), &load, bufs, events, nil)
 	}
 	w.h.ring.Publish(first, n)
 	return true
@@ -193,7 +239,7 @@ func (w *modelWorld) append(fails bool) bool {
 	if !ok {
 		return false
 	}
-	w.run, w.runErr = &journalRun{from: from, to: to}, nil
+	w.run, w.runErr = &journalRun{from: position(from), to: position(to)}, nil
 	j.fill(w.run)
 	if fails {
 		if w.immediate {
@@ -201,7 +247,7 @@ func (w *modelWorld) append(fails bool) bool {
 			return false // connections may have it all the same
 		}
 		w.runErr = errModelLog
-		for seq := from; seq <= to; seq++ {
+		for seq := w.run.from; seq <= w.run.to; seq++ {
 			if e := w.events[seq]; !e.ephemeral {
 				e.failed = true
 				w.events[seq] = e
@@ -271,7 +317,7 @@ func (w *modelWorld) answer() bool {
 
 // allow gives the sink room for so many bytes more.
 func (w *modelWorld) allow(n int) bool {
-	if w.sink.room > 8*modelFrame {
+	if w.seat != nil || w.sink.room > 8*modelFrame {
 		return false
 	}
 	w.sink.room += n
@@ -290,13 +336,21 @@ func (w *modelWorld) retain() bool {
 	return true
 }
 
-// reconnect hangs up and comes back with the last ID.
-func (w *modelWorld) reconnect() {
-	Subscriber{w.client}.Hangup(nil)
+// hangUp ends the connection, and takeSeat comes back with the last ID.
+func (w *modelWorld) hangUp() {
+	if w.seat == nil {
+		Subscriber{w.client}.Hangup(nil)
+	}
 	w.sink.gone = true
-	w.toldTo, w.lastSeq = 0, w.from
+}
+
+func (w *modelWorld) takeSeat() {
+	w.toldTo, w.lastSeq = 0, 0
 	for seq, e := range w.events { // what was told as lost may be there all the same
-		if e.fate == 'g' && seq > w.from {
+		if !e.ephemeral && e.at.id == w.from {
+			w.lastSeq = seq
+		}
+		if e.fate == 'g' && e.at.id > w.from {
 			e.fate = 0
 			w.events[seq] = e
 		}
@@ -312,6 +366,7 @@ func (w *modelWorld) tick() {
 // drain lets everything come to its end: the client must then be live, and
 // have or be told of everything.
 func (w *modelWorld) drain() {
+	w.take()
 	w.sink.room = 1 << 30
 	Subscriber{w.client}.Writable()
 	for range 60 {
@@ -320,7 +375,7 @@ func (w *modelWorld) drain() {
 			w.tick()
 		}
 		w.answer()
-		if w.client.state == stateLive && w.s.cursor() == w.h.ring.Claimed() && w.s.mail.Empty() {
+		if w.client.state == stateLive && w.s.cursor() == w.last() && w.s.mail.Empty() {
 			w.pass()
 			w.checkEnd()
 			return
@@ -330,14 +385,14 @@ func (w *modelWorld) drain() {
 }
 
 func (w *modelWorld) checkEnd() {
-	last := map[string]uint64{}
-	for seq := uint64(modelStart + 1); seq <= w.h.ring.Claimed(); seq++ {
+	last := map[string]position{}
+	for seq := position(1); seq <= w.last(); seq++ {
 		e := w.events[seq]
 		if e.mine && !e.failed && e.key != "" && seq > last[e.key] && (!e.ephemeral || e.fate != 0) {
 			last[e.key] = seq
 		}
 	}
-	for seq := uint64(modelStart + 1); seq <= w.h.ring.Claimed(); seq++ {
+	for seq := position(1); seq <= w.last(); seq++ {
 		e := w.events[seq]
 		if !e.mine || e.failed || e.ephemeral || e.fate != 0 {
 			continue
@@ -358,11 +413,12 @@ func (w *modelWorld) received(frame string) {
 		return
 	}
 	data := frame[strings.Index(frame, "data: ")+6 : len(frame)-2]
-	seq, err := strconv.ParseUint(data, 10, 64)
+	n, err := strconv.Atoi(data)
 	if err != nil {
 		w.fail("frame %q", frame)
 		return
 	}
+	seq := position(n - modelStart)
 	e := w.events[seq]
 	switch {
 	case !e.mine:
@@ -375,13 +431,13 @@ func (w *modelWorld) received(frame string) {
 		w.fail("event %d came twice", seq)
 	case e.fate == 'g':
 		w.fail("event %d was told as lost", seq)
-	case w.s.cursor() < seq && w.s.high < seq:
+	case w.s.cursor() < seq && w.s.high.pos < seq:
 		w.fail("event %d came before the shard was there", seq)
 	case e.ephemeral == strings.HasPrefix(frame, "id: "):
 		w.fail("frame %q", frame)
 	}
-	for missed := w.from + 1; missed < seq; missed++ {
-		if m := w.events[missed]; m.mine && !m.ephemeral && !m.failed && m.fate == 0 && m.key == "" {
+	for missed := position(1); missed < seq; missed++ {
+		if m := w.events[missed]; m.at.id > w.from && m.mine && !m.ephemeral && !m.failed && m.fate == 0 && m.key == "" {
 			w.fail("event %d came before %d", seq, missed)
 		}
 	}
@@ -389,7 +445,7 @@ func (w *modelWorld) received(frame string) {
 	w.events[seq] = e
 	w.lastSeq = seq
 	if !e.ephemeral {
-		w.from = seq
+		w.from = e.at.id
 	}
 }
 
@@ -399,29 +455,36 @@ func (w *modelWorld) receivedGap(frame string) {
 		w.fail("gap %q: %v", frame, err)
 		return
 	}
-	from, _ := wire.ParseID(g.From)
-	to, _ := wire.ParseID(g.To)
-	if from < w.from || to < from || to > w.h.ring.Claimed() {
+	if w.unknown && len(g.From) == 5 {
+		g.From = g.From[1:] // where the client really was
+	}
+	f, _ := wire.ParseID(g.From)
+	t, _ := wire.ParseID(g.To)
+	from, to := eventID(f), eventID(t)
+	if from < w.from || to < from || to > w.h.latest().id {
 		w.fail("gap from %d to %d for a client at %d", from, to, w.from)
 	}
 	lost := false
-	for seq := w.from + 1; seq <= to; seq++ {
+	for seq := position(1); seq <= w.last(); seq++ {
 		e := w.events[seq]
-		if e.mine && e.ephemeral && e.fate == 0 && seq > from {
-			lost = true
-		}
-		if !e.mine || e.failed || e.ephemeral || e.fate == 'd' || e.key != "" {
+		if e.at.id < w.from || e.at.id > to {
 			continue
 		}
-		if seq <= from && e.fate == 0 {
+		if e.mine && e.ephemeral && e.fate == 0 && e.at.id >= from {
+			lost = true
+		}
+		if !e.mine || e.failed || e.ephemeral || e.fate == 'd' || e.key != "" || e.at.id == w.from {
+			continue
+		}
+		if e.at.id <= from && e.fate == 0 {
 			w.fail("event %d is before the gap from %d, and did not come", seq, from)
 		}
 		lost = true
 		e.fate = 'g'
 		w.events[seq] = e
 	}
-	for seq := from + 1; seq <= to; seq++ {
-		if e := w.events[seq]; e.key != "" && e.fate == 0 {
+	for seq := position(1); seq <= w.last(); seq++ {
+		if e := w.events[seq]; !e.ephemeral && e.at.id > from && e.at.id <= to && e.key != "" && e.fate == 0 {
 			e.fate = 'g'
 			w.events[seq] = e
 		}
@@ -429,14 +492,21 @@ func (w *modelWorld) receivedGap(frame string) {
 	drops := w.policy == PolicyRetry || w.policy == PolicyDropOldest
 	switch {
 	case w.modelSetup.log && !drops:
-		if from >= w.log.floor || to > w.log.floor {
+		if floor := eventID(w.log.floor); (from >= floor || to > floor) && !w.atSeat(from, to) {
 			w.fail("gap from %d to %d, but the log has everything after %d", from, to, w.log.floor)
 		}
-	case w.modelSetup.log && from < w.log.floor:
-	case !lost && !w.conflate && !before(from, w.s.oldest()-1) && w.toldTo < from:
-		w.fail("gap from %d to %d, but the window begins at %d and nothing was lost", from, to, w.s.oldest())
+	case w.modelSetup.log && from < eventID(w.log.floor):
+	case w.atSeat(from, to):
+	case !lost && !w.conflate && from >= w.s.oldestID() && w.toldTo < from:
+		w.fail("gap from %d to %d, but the window begins after %d and nothing was lost", from, to, w.s.oldestID())
 	}
 	w.toldTo = max(w.toldTo, to)
+}
+
+// atSeat says whether a gap is one with which a connection begins whose ID does
+// not count: up to the seat and no further, or what was pushed since is lost.
+func (w *modelWorld) atSeat(from, to eventID) bool {
+	return (w.noResend && from < to || w.unknown) && to == w.stand.id
 }
 
 // modelSink parses what it takes.

@@ -22,7 +22,7 @@ const (
 
 	defaultRingBytes   = 64 << 20
 	defaultQueueBytes  = 1 << 20
-	defaultMaxEvent    = 1 << 20
+	defaultMaxEvent    = wire.DefaultMaxEventSize
 	defaultHeartbeat   = 15 * time.Second
 	defaultPushTimeout = 5 * time.Second
 	defaultPushTries   = 3
@@ -76,7 +76,8 @@ func WithImmediateDelivery() HubOption { return func(c *config) { c.immediate = 
 
 // WithPushFailedHandleFn calls fn for each event that could not be delivered
 // to a user: no connection, overflow, time-out, write error, closed hub. fn
-// runs on the worker pool, possibly several at a time; the event is a copy.
+// runs on the worker pool, possibly several at a time. The event is fn's own, but
+// for its list of users, which the calls for one event share: not to be changed.
 func WithPushFailedHandleFn(fn func(uid string, e *wire.Event)) HubOption {
 	return func(c *config) { c.failed = fn }
 }
@@ -105,8 +106,9 @@ func WithLogger(l *slog.Logger) HubOption { return func(c *config) { c.logger = 
 // WithContext closes the hub when ctx ends.
 func WithContext(ctx context.Context) HubOption { return func(c *config) { c.ctx = ctx } }
 
-// WithMaxEventSize bounds an event's frame in bytes (default 1 MiB, at least
-// 1 KiB).
+// WithMaxEventSize bounds an event's data in bytes (default
+// wire.DefaultMaxEventSize, 1 MiB; at least 1 KiB). A frame is no larger than
+// wire.MaxFrameLen of it.
 func WithMaxEventSize(n int) HubOption { return func(c *config) { c.maxEvent = n } }
 
 // WithHeartbeat sets the longest silence on a connection before it gets a

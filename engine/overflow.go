@@ -5,9 +5,9 @@ package engine
 // retryState is a client's overflow under PolicyRetry: events from from on
 // found the queue full and are tried until the push time-out.
 type retryState struct {
-	from     uint64   // first event that found the queue full; 0: none
-	to       uint64   // events from..to timed out, a hole in the queue; 0: none
-	marks    []uint64 // the shard's position at each try, oldest first
+	from     position   // first event that found the queue full; 0: none
+	to       position   // events from..to timed out, a hole in the queue; 0: none
+	marks    []position // the shard's position at each try, oldest first
 	nextTick uint32
 }
 
@@ -28,10 +28,10 @@ func (s *shard) effective(c *client) Policy {
 
 // overflow applies the policy to a client whose queue passed its bound with
 // the run that begins at seq.
-func (s *shard) overflow(c *client, seq uint64) {
+func (s *shard) overflow(c *client, seq position) {
 	switch s.effective(c) {
 	case PolicyCatchUp:
-		s.fallBehind(c)
+		s.fallBehind(c, s.idAt(c.pos))
 	case PolicyDisconnect:
 		if !c.isDoomed(s) {
 			s.doom(c, ErrOverflow)
@@ -40,7 +40,7 @@ func (s *shard) overflow(c *client, seq uint64) {
 		s.dropOldest(c)
 	case PolicyRetry:
 		if r := &c.lag.retry; r.from == 0 {
-			*r = retryState{from: seq, marks: []uint64{s.high}, nextTick: s.tick + s.hub.tryTicks}
+			*r = retryState{from: seq, marks: []position{s.high.pos}, nextTick: s.tick + s.hub.tryTicks}
 		}
 	}
 }
@@ -55,10 +55,10 @@ func (c *client) isDoomed(s *shard) bool {
 	return false
 }
 
-// fallBehind lets the client go on from the log at its own position. Its
-// queue is only a position, so there is nothing else to release.
-func (s *shard) fallBehind(c *client) {
-	c.state = stateBehind
+// fallBehind lets the client go on from the log at its own position, after the
+// given ID. Its queue is only a position, so there is nothing else to release.
+func (s *shard) fallBehind(c *client, id eventID) {
+	c.state, c.id = stateBehind, id
 	c.lag.seen = s.high
 	c.lag.queuedBytes = 0
 	c.lag.history = newHistory(c)
@@ -76,13 +76,13 @@ func (s *shard) dropOldest(c *client) {
 		keep = min(keep, l.queued*(s.hub.cfg.queueBytes/2)/l.queuedBytes)
 	}
 	drop := l.queued - keep
-	if c.restSeq != 0 {
+	if l.restSet {
 		drop-- // it is on its way and cannot be taken back
 	}
 	to := c.pos
-	for drop > 0 && to != s.high {
+	for drop > 0 && to != s.high.pos {
 		to++
-		if e := s.hub.ring.Slot(to); !e.failed && c.wants(e) {
+		if e := s.hub.slot(to); !e.failed && c.wants(e) {
 			drop--
 		}
 	}
@@ -91,23 +91,23 @@ func (s *shard) dropOldest(c *client) {
 
 // giveUp counts what waits for the client up to to as dropped and moves it on;
 // it will be told of the gap.
-func (s *shard) giveUp(c *client, to uint64) {
-	if !before(c.pos, to) {
+func (s *shard) giveUp(c *client, to position) {
+	if !c.pos.before(to) {
 		return
 	}
 	s.n.dropped += s.loseQueued(c, c.pos+1, to)
-	s.lose(c, c.pos, to)
+	s.lose(c, s.idAt(c.pos), s.idAt(to))
 	c.pos = to
 	// What is tried goes on after what was given up. A hole that ends later
 	// stays, and ends the gap.
-	if r := &c.lag.retry; r.from != 0 && !before(to, r.from) && (r.to == 0 || !before(to, r.to)) {
+	if r := &c.lag.retry; r.from != 0 && !to.before(r.from) && (r.to == 0 || !to.before(r.to)) {
 		r.from, r.to = to+1, 0
 	}
 }
 
 // loseQueued takes the events from..to out of what waits for the client, tells
 // the callback of each, and returns their number.
-func (s *shard) loseQueued(c *client, from, to uint64) (lost uint64) {
+func (s *shard) loseQueued(c *client, from, to position) (lost uint64) {
 	bytes := 0
 	s.eachWaiting(c, from, to, func(e *entry) {
 		lost++
@@ -121,21 +121,22 @@ func (s *shard) loseQueued(c *client, from, to uint64) (lost uint64) {
 
 // trim moves on the clients that wait at events which the window is about to
 // lose: to the log, or to a later position with a gap.
-func (s *shard) trim(low uint64) {
-	ahead := low + (s.high+1-low)/8 // not again for each event
-	if before(s.high, ahead) {
-		ahead = s.high
+func (s *shard) trim(low position) {
+	high := s.high.pos
+	ahead := low + (high+1-low)/8 // not again for each event
+	if high.before(ahead) {
+		ahead = high
 	}
-	lowest := s.high
+	lowest := high
 	for i := len(s.laggards) - 1; i >= 0; i-- {
 		c := s.laggards[i]
 		if c.state != stateLagging {
 			continue
 		}
-		if before(c.pos+1, low) {
+		if (c.pos + 1).before(low) {
 			switch s.effective(c) {
 			case PolicyCatchUp:
-				s.fallBehind(c)
+				s.fallBehind(c, s.idAt(c.pos))
 				continue
 			case PolicyDisconnect:
 				s.doom(c, ErrOverflow)
@@ -144,7 +145,7 @@ func (s *shard) trim(low uint64) {
 				s.giveUp(c, ahead)
 			}
 		}
-		if before(c.pos, lowest) {
+		if c.pos.before(lowest) {
 			lowest = c.pos
 		}
 	}
@@ -163,11 +164,11 @@ func (s *shard) retry(c *client) {
 	if c.state != stateLagging || c.lag.retry.from == 0 {
 		return
 	}
-	if r.to == 0 && !before(c.pos, r.from) {
+	if r.to == 0 && !c.pos.before(r.from) {
 		r.from = c.pos + 1 // conflation passed it without a byte
 	}
 	r.nextTick = s.tick + s.hub.tryTicks
-	r.marks = append(r.marks, s.high)
+	r.marks = append(r.marks, s.high.pos)
 	if len(r.marks) <= s.hub.cfg.tries {
 		return
 	}
@@ -177,7 +178,7 @@ func (s *shard) retry(c *client) {
 	if r.to != 0 {
 		from = r.to + 1
 	}
-	if !before(upTo, from) {
+	if !upTo.before(from) {
 		s.n.timedOut += s.loseQueued(c, from, upTo)
 		r.to = upTo
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 
@@ -18,14 +19,14 @@ const (
 // page is a stretch of the log for one kind of reader: every event for it
 // after after and up to upTo. It never changes once made.
 type page struct {
-	after, upTo uint64
+	after, upTo eventID
 	records     []persist.Record
 	data        []byte // the frames, one after the other
 	parts       []part
 }
 
-func newPage(after uint64, p persist.Page) *page {
-	pg := &page{after: after, upTo: p.UpTo, records: p.Records, parts: make([]part, len(p.Records))}
+func newPage(after eventID, p persist.Page) *page {
+	pg := &page{after: after, upTo: eventID(p.UpTo), records: p.Records, parts: make([]part, len(p.Records))}
 	size := 0
 	for i := range p.Records {
 		size += len(p.Records[i].Frame)
@@ -36,7 +37,7 @@ func newPage(after uint64, p persist.Page) *page {
 		start := len(pg.data)
 		pg.data = append(pg.data, r.Frame...)
 		r.Frame = pg.data[start:len(pg.data):len(pg.data)]
-		pg.parts[i] = part{end: len(pg.data), seq: r.ID}
+		pg.parts[i] = part{end: len(pg.data), at: point{id: eventID(r.ID)}}
 	}
 	return pg
 }
@@ -45,17 +46,9 @@ func newPage(after uint64, p persist.Page) *page {
 type span struct{ from, to int }
 
 // within returns the records with after < ID ≤ upTo.
-func (p *page) within(after, upTo uint64) span {
-	index := func(id uint64) int {
-		i, _ := slices.BinarySearchFunc(p.parts, id+1, func(q part, id uint64) int {
-			if q.seq < id {
-				return -1
-			}
-			if q.seq > id {
-				return 1
-			}
-			return 0
-		})
+func (p *page) within(after, upTo eventID) span {
+	index := func(id eventID) int {
+		i, _ := slices.BinarySearchFunc(p.parts, id+1, func(q part, id eventID) int { return cmp.Compare(q.at.id, id) })
 		return i
 	}
 	return span{index(after), index(upTo)}
@@ -77,7 +70,7 @@ func (p *page) run(j *joined, r span) {
 
 // covers says whether a reader at position after finds in the page what comes
 // next.
-func (p *page) covers(after uint64) bool { return p.after <= after && after < p.upTo }
+func (p *page) covers(after eventID) bool { return p.after <= after && after < p.upTo }
 
 // pageCache keeps recent pages by kind of reader, so that clients which read
 // the same range share one reading. Only catch-up readers use it.
@@ -95,7 +88,7 @@ type cached struct {
 	page *page
 }
 
-func (pc *pageCache) find(kind string, after uint64) *page {
+func (pc *pageCache) find(kind string, after eventID) *page {
 	pc.mu.Lock()
 	defer pc.mu.Unlock()
 	for _, p := range slices.Backward(pc.mu.pages[kind]) {

@@ -2,48 +2,31 @@ package engine
 
 import "github.com/spatehub/spate/wire"
 
-// place gives a new client its first position: live, in the window, or behind.
+// place brings a new client to where its seat is: in the window, or behind. Where
+// the beginning lies is decided already; see Hub.begin.
 func (s *shard) place(c *client) {
-	from, resumes := c.pos, c.lag != nil && c.lag.resumes
+	resumes := c.lag != nil && c.lag.resumes
 	s.startLag(c, stateLagging)
 	l := c.lag
 	l.seen = l.base
-	if before(l.base, l.fleeting) {
-		l.fleeting = l.base
+	if l.base.pos.before(l.fleeting) {
+		l.fleeting = l.base.pos
 	}
-	oldest, cursor := s.oldest(), s.cursor()
-
 	switch {
-	case !resumes && !before(from, oldest-1):
-		// A live start: what came since the response head is in the window.
-	case l.gapName != "":
-		s.loseAll(c, 0)
-	case resumes && !s.hub.cfg.resend:
-		if from != cursor {
-			s.loseAll(c, from)
-		}
-	case !before(from, oldest-1):
-		if before(oldest-1, from) && !s.issued(from) {
-			s.lose(c, from, from)
-		}
+	case !resumes && !c.pos.before(s.oldest()-1):
+		// A live start: what came since is in the window.
+	case c.id >= s.oldestID():
+		c.pos = s.find(c.id)
 	case s.hub.log != nil:
-		s.fallBehind(c)
-		l.history.check = resumes
+		s.fallBehind(c, c.id)
 	default:
-		s.lose(c, from, oldest-1)
-		c.pos = oldest - 1
+		c.pos = s.oldest() - 1
+		s.lose(c, c.id, s.idAt(c.pos))
 	}
 	if c.state == stateLagging {
 		s.enterWindow(c)
 	}
 	s.proceed(c)
-}
-
-// issued says whether the sequence, which the window holds, was given to a
-// client as an ID.
-func (s *shard) issued(seq uint64) bool {
-	e := s.hub.ring.Slot(seq)
-	return !e.failed && !e.ephemeral
 }
 
 // enterWindow counts what of the window waits for a client that comes from the
@@ -56,51 +39,60 @@ func (s *shard) enterWindow(c *client) {
 		// neither came from there nor is still to come from the window is lost:
 		// to retention, or, being ephemeral, for want of a log.
 		waiting := 0
-		s.eachWaiting(c, c.pos+1, l.seen, func(*entry) { waiting++ })
+		s.eachWaiting(c, c.pos+1, l.seen.pos, func(*entry) { waiting++ })
 		s.n.dropped += uint64(l.queued - waiting)
 		l.queued = waiting
 	}
-	if before(l.seen, s.high) {
-		first := l.seen + 1
-		if !before(c.pos, first) {
+	if l.seen.pos.before(s.high.pos) {
+		first := l.seen.pos + 1
+		if !c.pos.before(first) {
 			first = c.pos + 1
 		}
-		s.eachWaiting(c, first, s.high, func(e *entry) {
+		s.eachWaiting(c, first, s.high.pos, func(e *entry) {
 			s.n.pushed++
 			l.queued++
 		})
 		l.seen = s.high
 	}
-	if before(c.pos, s.lagLow) {
+	if c.pos.before(s.lagLow) {
 		s.lagLow = c.pos
 	}
 }
 
-// lose notes that history in (from, to] is lost to the client, to be told
-// before anything later.
-func (s *shard) lose(c *client, from, to uint64) {
-	l := c.lag
-	if !l.gap {
-		l.gap, l.gapFrom = true, from
-	}
-	l.gapTo = to
+// gap is history that is lost to a client.
+type gap struct {
+	told     bool    // it is to be told
+	from, to eventID // what is lost lies in (from, to]
+	name     string  // what the client sent where it is no ID that counts
 }
 
-// loseAll starts the client live with a gap from what it asked for.
-func (s *shard) loseAll(c *client, from uint64) {
-	c.pos = s.cursor()
-	s.lose(c, from, c.pos)
+// data is the gap as the client reads it.
+func (g gap) data() Gap {
+	from := g.name
+	if from == "" {
+		from = wire.FormatID(uint64(g.from))
+	}
+	return Gap{From: from, To: wire.FormatID(uint64(g.to))}
+}
+
+// lose notes that history in (from, to] is lost to the client, to be told
+// before anything later. Where no ID lies between, nothing is: what went was
+// ephemeral.
+func (s *shard) lose(c *client, from, to eventID) {
+	g := &c.lag.gap
+	if to <= from && !g.told {
+		return
+	}
+	if !g.told {
+		*g = gap{told: true, from: from}
+	}
+	g.to = to
 }
 
 // tellGap puts the gap event in front of what follows. It has no ID, so it
 // does not move the client's own position.
 func (s *shard) tellGap(c *client) {
-	l := c.lag
-	from := l.gapName
-	if from == "" {
-		from = wire.FormatID(l.gapFrom)
-	}
-	s.keepRest(c, appendGap(nil, from, l.gapTo))
-	l.gap, l.gapName = false, ""
+	s.keepRest(c, appendGap(nil, c.lag.gap.data()))
+	c.lag.gap = gap{}
 	s.n.gaps++
 }

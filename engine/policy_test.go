@@ -62,7 +62,7 @@ func TestRetryTimesOutAfterTries(t *testing.T) {
 	withPolicy(t, engine.PolicyRetry, func(t *testing.T, h *engine.Hub, s *memSink, told *failures) {
 		var tried atomic.Int32
 		s.onSend = func([]byte) { tried.Add(1) }
-		first := h.Position() + 1
+		first := h.LastID() + 1
 		push1(t, h, 0, 17) // the last one finds the queue full
 		require.EqualValues(t, 1, tried.Load(), "a full sink is left alone")
 		time.Sleep(4900 * time.Millisecond)
@@ -133,7 +133,7 @@ func TestRetrySettings(t *testing.T) {
 // still tries: each event is lost once, and the gap tells all of them.
 func TestRetryBesideTheWindow(t *testing.T) {
 	withPolicy(t, engine.PolicyRetry, func(t *testing.T, h *engine.Hub, s *memSink, told *failures) {
-		first := h.Position() + 1
+		first := h.LastID() + 1
 		for i := range 30 {
 			push1(t, h, i*10, i*10+10)
 			time.Sleep(700 * time.Millisecond)
@@ -159,7 +159,7 @@ func TestRetryBesideTheWindow(t *testing.T) {
 // exactly what was lost.
 func TestDropOldestTellsExactlyWhatWasLost(t *testing.T) {
 	withPolicy(t, engine.PolicyDropOldest, func(t *testing.T, h *engine.Hub, s *memSink, told *failures) {
-		first := h.Position() + 1
+		first := h.LastID() + 1
 		push1(t, h, 0, 16)
 		require.Empty(t, told.data(t))
 		push1(t, h, 16, 17)
@@ -184,7 +184,7 @@ func TestDropOldestTellsExactlyWhatWasLost(t *testing.T) {
 // as delivered.
 func TestDropOldestCompletesTheFrameUnderWay(t *testing.T) {
 	withPolicy(t, engine.PolicyDropOldest, func(t *testing.T, h *engine.Hub, s *memSink, told *failures) {
-		first := h.Position() + 1
+		first := h.LastID() + 1
 		s.allow(10)
 		push1(t, h, 0, 60)
 		requireSums(t, h)

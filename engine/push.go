@@ -2,8 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spatehub/spate/wire"
 	"github.com/valyala/bytebufferpool"
@@ -17,7 +17,9 @@ import (
 //
 // All events of one push are accepted or none. An empty, non-nil uids is
 // ErrNoUsers. Other errors: ErrClosed, ErrNoEvents, ErrTooLarge, ErrTooMany,
-// *wire.FieldError, and ErrLog.
+// *wire.FieldError, also for the types of events that are the hub's own, and
+// ErrLog; *EventError says which of several events it is. The strings of the
+// events, but for a list of users, are kept while the events are in the ring.
 func (h *Hub) Push(uids []string, events ...*wire.Event) error {
 	_, err := h.push(context.Background(), uids, events, waitCommit)
 	return err
@@ -72,14 +74,15 @@ func (r *Result) Wait(ctx context.Context) ([]uint64, error) {
 	return r.ids, nil
 }
 
-// appendIDs lists the IDs of a push that began at first.
-func appendIDs(ids []uint64, first uint64, events []*wire.Event) []uint64 {
-	for i, e := range events {
-		id := first + uint64(i)
+// appendIDs lists the IDs of a push whose first event with an ID has first.
+func appendIDs(ids []uint64, first eventID, events []*wire.Event) []uint64 {
+	for _, e := range events {
 		if e.Ephemeral {
-			id = 0
+			ids = append(ids, 0)
+			continue
 		}
-		ids = append(ids, id)
+		ids = append(ids, uint64(first))
+		first++
 	}
 	return ids
 }
@@ -94,16 +97,8 @@ const (
 
 // pushed is what a push leaves.
 type pushed struct {
-	first uint64
+	first eventID
 	wait  *commitWait // in mode keepWait
-}
-
-// audience is whom one event of a push is for.
-type audience struct {
-	users   []string // several, sorted
-	one     string
-	private bool
-	mask    uint64
 }
 
 func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mode pushMode) (p pushed, err error) {
@@ -119,28 +114,18 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 		return p, err
 	}
 	var few [4]*bytebufferpool.ByteBuffer
-	bufs := few[:0]
-	var whom audience
-	if uids != nil {
-		whom = h.audienceOf(uids)
+	var load parcel
+	bufs, err := h.pack(&load, few[:0], uids, events)
+	if err != nil {
+		return p, err
 	}
-	for i, e := range events {
-		b, err := h.encode(e)
-		if err != nil {
-			h.putBack(bufs)
-			if len(events) > 1 {
-				err = fmt.Errorf("events[%d]: %w", i, err)
-			}
-			return p, err
-		}
-		bufs = append(bufs, b)
-	}
-	if err := h.awaitMemory(ctx); err != nil {
+	if err := h.frames.reserve(ctx, h, load.held); err != nil {
 		h.putBack(bufs)
 		return p, err
 	}
-	p.first, err = h.ring.Claim(ctx, len(events))
+	claimed, number, err := h.ring.ClaimNumbered(ctx, len(events), load.logged)
 	if err != nil {
+		h.frames.held.Add(-load.held)
 		h.putBack(bufs)
 		return p, claimError(err)
 	}
@@ -148,14 +133,16 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 	if h.journal != nil {
 		wait = h.lendWait()
 	}
-	mask := h.fillSlots(p.first, bufs, events, uids, whom, wait)
-	last := p.first + uint64(len(events)) - 1
-	h.ring.Publish(p.first, len(events))
+	first := position(claimed)
+	last := first + position(len(events)) - 1
+	p.first = eventID(number)
+	mask := h.fillSlots(first, p.first, &load, bufs, events, wait)
+	h.ring.Publish(claimed, len(events))
 	if h.journal == nil || h.cfg.immediate {
-		if h.ring.Claimed() != last {
+		if h.ring.Claimed() != uint64(last) {
 			mask = h.all // later pushes, of whatever audience, may have been held back by this one
 		}
-		h.wakeFor(p.first, last, mask)
+		h.wakeFor(first, last, mask)
 	}
 	if wait == nil {
 		return p, nil
@@ -184,54 +171,6 @@ func (h *Hub) seeToCommit(ctx context.Context, wait *commitWait, mode pushMode) 
 	}
 }
 
-// fillSlots hands the encoded events to the ring and returns the shards
-// concerned. From Publish on the slots belong to the readers.
-func (h *Hub) fillSlots(first uint64, bufs []*bytebufferpool.ByteBuffer, events []*wire.Event, uids []string, whom audience, wait *commitWait) (mask uint64) {
-	var held int64
-	for i, ev := range events {
-		seq := first + uint64(i)
-		e := h.ring.Slot(seq)
-		e.buf = bufs[i]
-		e.off = wire.IDHeadroom
-		if !ev.Ephemeral {
-			e.off = wire.PutID(e.buf.B[:wire.IDHeadroom], seq)
-		}
-		a := whom
-		if uids == nil {
-			a = audience{mask: h.all}
-			if ev.Users != nil {
-				a = h.audienceOf(ev.Users)
-			}
-		}
-		e.one[0], e.users, e.private, e.mask = a.one, a.users, a.private, a.mask
-		e.topic, e.key, e.ephemeral = ev.Topic, ev.Key, ev.Ephemeral
-		if wait != nil {
-			e.wait.Store(wait)
-		}
-		e.last = i == len(events)-1
-		e.tally.Store(uint64(len(h.shards)))
-		mask |= a.mask
-		held += int64(len(e.buf.B))
-	}
-	h.frames.held.Add(held)
-	return mask
-}
-
-// audienceOf resolves a list of users, which the caller keeps, to one of ours.
-func (h *Hub) audienceOf(uids []string) audience {
-	a := audience{private: true}
-	if len(uids) > 1 {
-		a.users = sortedUnique(uids)
-		for _, u := range a.users {
-			a.mask |= 1 << h.shardOf(u)
-		}
-		return a
-	}
-	a.one = uids[0]
-	a.mask = 1 << h.shardOf(a.one)
-	return a
-}
-
 // maxReceivers bounds the users of one push, summed over its events: each is an
 // entry in the log's index.
 const maxReceivers = 100_000
@@ -248,9 +187,12 @@ func (h *Hub) checkPush(uids []string, events []*wire.Event) error {
 		return fmt.Errorf("%w: %d events, at most %d", ErrTooMany, len(events), h.cfg.queue())
 	}
 	receivers := 0
-	for _, e := range events {
+	for i, e := range events {
 		if e == nil {
 			return ErrNoEvents
+		}
+		if err := e.ValidateType(); err != nil {
+			return eventError(err, i, len(events))
 		}
 		if uids == nil && e.Users != nil && len(e.Users) == 0 {
 			return ErrNoUsers
@@ -277,9 +219,9 @@ func (h *Hub) encode(e *wire.Event) (*bytebufferpool.ByteBuffer, error) {
 	b.Reset()
 	var room [wire.IDHeadroom]byte
 	b.B = append(b.B, room[:]...)
-	body, err := wire.AppendBody(b.B, e)
-	if err == nil && len(body) > h.cfg.maxEvent {
-		err = fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(body), h.cfg.maxEvent)
+	body, err := wire.AppendBodyMax(b.B, e, h.cfg.maxEvent)
+	if errors.Is(err, wire.ErrDataTooLarge) {
+		err = fmt.Errorf("%w: %w", ErrTooLarge, err)
 	}
 	if err != nil {
 		h.frames.put(b)
@@ -287,31 +229,4 @@ func (h *Hub) encode(e *wire.Event) (*bytebufferpool.ByteBuffer, error) {
 	}
 	b.B = body
 	return b, nil
-}
-
-func (h *Hub) putBack(bufs []*bytebufferpool.ByteBuffer) {
-	for _, b := range bufs {
-		h.frames.put(b)
-	}
-}
-
-// memoryFactor times config.ringBytes makes publishers wait until the shards
-// have caught up.
-const memoryFactor = 4
-
-// awaitMemory waits while the ring holds too many bytes. This is rare, and
-// ends as fast as the shards pass: when they have seen everything, their
-// history is within ringBytes. So it polls.
-func (h *Hub) awaitMemory(ctx context.Context) error {
-	for h.frames.held.Load() > memoryFactor*h.cfg.ringBytes {
-		h.wakeMask(h.all)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-h.giveUp:
-			return ErrClosed
-		case <-time.After(100 * time.Microsecond):
-		}
-	}
-	return nil
 }

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/spatehub/spate/engine"
@@ -78,11 +79,27 @@ func TestPushRefusesWhatItCannotMean(t *testing.T) {
 	var field *wire.FieldError
 	require.ErrorAs(t, h.Push(nil, message("ok"), &wire.Event{Event: "a\nb", Data: "x"}), &field)
 	require.Equal(t, "event", field.Field)
+	for _, own := range []string{engine.GapEvent, engine.DisconnectEvent} {
+		for _, ephemeral := range []bool{false, true} {
+			err := h.Push(nil, message("ok"), &wire.Event{Event: own, Data: "x", Ephemeral: ephemeral})
+			require.ErrorAs(t, err, &field, "no event can pass for the hub's own word")
+			require.Equal(t, "event", field.Field)
+			var at *engine.EventError
+			require.ErrorAs(t, err, &at)
+			require.Equal(t, 1, at.Index)
+		}
+	}
 	require.ErrorAs(t, h.Push([]string{""}, message("x")), &field)
 	require.Equal(t, "users", field.Field)
 	require.NoError(t, h.Push(nil, message("end")))
 	s.awaitText("end")
 	require.Equal(t, []string{"end"}, s.data(t), "nothing of a refused push is published")
+
+	lines := strings.Repeat("\n", 2048)
+	require.NoError(t, h.Push(nil, message(lines)), "the bound is on the data, whatever frame that makes")
+	require.ErrorIs(t, h.Push(nil, message(lines+"\n")), engine.ErrTooLarge)
+	settled(h)
+	require.Equal(t, []string{"end", lines}, s.data(t))
 }
 
 // Events without an ID move nobody's position.

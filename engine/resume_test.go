@@ -98,7 +98,7 @@ func TestResumeUnderFire(t *testing.T) {
 func underFire(t *testing.T, h *engine.Hub, seed uint64, perPublisher, clients int) {
 	const publishers = 3
 	topics := []string{"", "a", "b"}
-	start := h.Position()
+	start := h.LastID()
 	type published struct {
 		id    uint64
 		user  string
@@ -209,7 +209,7 @@ func TestEphemeralEventsAreNotResent(t *testing.T) {
 		for _, conflate := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, conflate %v", history.name, conflate), func(t *testing.T) {
 				h := newHub(t, append(history.opts(), engine.WithEnableResendEvents())...)
-				start := wire.FormatID(h.Position())
+				start := wire.FormatID(h.LastID())
 				push := func(data string, ephemeral bool) {
 					e := message(data)
 					e.Ephemeral, e.Key = ephemeral, "k"

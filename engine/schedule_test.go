@@ -25,7 +25,8 @@ func clocklessHub(t *testing.T, shards, runners int) *Hub {
 	h := &Hub{cfg: cfg, seed: maphash.MakeSeed(), period: time.Hour, tryTicks: 1, wakeStep: 1 << 40}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.waits.New = func() any { return newCommitWait() }
-	h.ring = ringbuf.NewRing(cfg.buffer, 1000, func(_ uint64, e *entry) { e.release(&h.frames) })
+	h.origin = point{id: 1000}
+	h.ring = ringbuf.NewRing(cfg.buffer, 0, func(_ uint64, e *entry) { e.release(&h.frames) }, ringbuf.WithNumber(1000))
 	h.notices = newNotices(h)
 	h.makeShards()
 	h.kernel = newPool(cfg.logger)

@@ -22,6 +22,12 @@ const (
 	liveBudget = 2 << 20
 	// maskedBatch bounds them where some are not for everybody: one bit each.
 	maskedBatch = 64
+	// What is looked at costs too, in the unit of a byte that is written: a look at
+	// an entry of the window, at one user of an audience, at one topic of a
+	// client that comes or goes.
+	lookCost  = 32
+	markCost  = 128
+	topicCost = 256
 	// passBudget is what a shard spends before it lets other goroutines of the
 	// processor go first, so that a sweep over very many clients keeps nobody
 	// else's private event waiting. A write costs writeCost and its bytes.
@@ -54,8 +60,8 @@ type shard struct {
 	leaving  int       // of them; not in clients any more
 	doomed   []doomedClient
 
-	high    uint64 // events ≤ high are counted as pushed to this shard's clients
-	lagLow  uint64 // no lagging client's pos is below
+	high    point    // events ≤ high are counted as pushed to this shard's clients
+	lagLow  position // no lagging client's pos is below
 	tick    uint32
 	cost    int // of all writes so far: writeCost and the bytes for each
 	yieldAt int // cost at which to let others go first
@@ -64,10 +70,11 @@ type shard struct {
 	join    joined   // the batch for everybody
 	variant variants // the batch by audience
 	touched []*client
-	gather  joined // for one client
-	newest  map[conflationKey]uint64
-	skipped []uint64 // events that gatherWindow left out, because newer ones replace them
-	spare   *lag     // of the client that recovered last, for the next in trouble
+	offline []uint32 // of the audience being marked, by index
+	gather  joined   // for one client
+	newest  map[conflationKey]position
+	skipped []position // events that gatherWindow left out, because newer ones replace them
+	spare   *lag       // of the client that recovered last, for the next in trouble
 
 	occupied bool // as hub.occupied has it
 	lagShown bool // Stats shows clients in trouble
@@ -84,11 +91,14 @@ type doomedClient struct {
 }
 
 func newShard(h *Hub, id int, reader *ringbuf.Reader[entry]) *shard {
-	return &shard{
+	s := &shard{
 		hub: h, id: id, bit: 1 << id, reader: reader,
 		users: map[string]*client{}, topics: map[string]*topic{},
-		high: reader.Cursor(),
+		high: h.origin,
 	}
+	s.c.reached.Store(uint64(h.origin.id))
+	s.c.oldest.Store(uint64(h.origin.id))
+	return s
 }
 
 // pass does one round: some of what clients and transports ask for, then what
@@ -115,7 +125,7 @@ func (s *shard) pass() (more bool) {
 // work is left.
 func (s *shard) runRing() (more bool) {
 	for end := s.cost + liveBudget; ; {
-		from, to, ok := s.reader.TryNext(maxBatch)
+		from, to, ok := s.next(maxBatch)
 		if !ok {
 			return false
 		}
@@ -144,21 +154,21 @@ func (s *shard) showOccupied() {
 // advance publishes the shard's position and lets go of history that the
 // window no longer covers. Clients that would lose their place are moved on
 // first.
-func (s *shard) advance(to uint64) {
+func (s *shard) advance(to position) {
 	low := s.historyAt(to)
-	if len(s.laggards) > 0 && before(s.lagLow+1, low) {
+	if len(s.laggards) > 0 && (s.lagLow + 1).before(low) {
 		s.trim(low)
 	}
-	s.reader.Advance(to)
-	s.reader.Hold(low)
+	s.reader.Advance(uint64(to))
+	s.reader.Hold(uint64(low))
 }
 
-// historyAt returns the oldest sequence that the shard keeps once it is at to:
-// the window's, or a later one where frames are so large that the ring holds
-// too many bytes; then the latest ringBytes of them stay. The sum is carried
+// historyAt returns the oldest position that the shard keeps once it is at to:
+// the window's, or a later one where frames or audiences are so large that the
+// ring holds too many bytes; then the latest ringBytes of them stay. The sum is carried
 // from one call to the next, so that an event costs the same in any ring.
-func (s *shard) historyAt(to uint64) uint64 {
-	low := to + 1 - uint64(s.hub.cfg.window)
+func (s *shard) historyAt(to position) position {
+	low := to + 1 - position(s.hub.cfg.window)
 	held, room := s.hub.frames.held.Load(), s.hub.cfg.ringBytes
 	t := &s.tight
 	if t.on = held > room || t.on && held > room/2; !t.on {
@@ -170,10 +180,10 @@ func (s *shard) historyAt(to uint64) uint64 {
 		t.low, from = s.oldest(), s.oldest()
 	}
 	for seq := from; seq != to+1; seq++ {
-		t.sum += s.frameBytes(seq)
+		t.sum += s.heldBytes(seq)
 	}
-	for before(t.low, low) || t.sum > room && t.low != to+1 {
-		t.sum -= s.frameBytes(t.low)
+	for t.low.before(low) || t.sum > room && t.low != to+1 {
+		t.sum -= s.heldBytes(t.low)
 		t.low++
 	}
 	return t.low
@@ -183,17 +193,11 @@ func (s *shard) historyAt(to uint64) uint64 {
 // sum is that of low up to the shard's position.
 type tightHistory struct {
 	on  bool
-	low uint64
+	low position
 	sum int64
 }
 
-func (s *shard) frameBytes(seq uint64) int64 { return int64(len(s.hub.ring.Slot(seq).buf.B)) }
-
-// cursor is the shard's position: every event ≤ it has been through deliver.
-func (s *shard) cursor() uint64 { return s.reader.Cursor() }
-
-// oldest is the lowest sequence that the shard may still read in the ring.
-func (s *shard) oldest() uint64 { return s.reader.Held() }
+func (s *shard) heldBytes(p position) int64 { return s.hub.slot(p).held }
 
 // runMail handles what was asked of clients since the last pass.
 func (s *shard) runMail() {
@@ -259,6 +263,13 @@ func (s *shard) write(c *client, p []byte) (int, error) {
 	return c.sink.Write(p)
 }
 
+// spend counts work other than writing, and lets others go first where it is
+// much.
+func (s *shard) spend(cost int) {
+	s.cost += cost
+	s.yield()
+}
+
 // yield lets other goroutines run once in a while within a long sweep.
 func (s *shard) yield() {
 	if s.cost >= s.yieldAt {
@@ -266,6 +277,3 @@ func (s *shard) yield() {
 		runtime.Gosched()
 	}
 }
-
-// before compares sequences on their circle.
-func before(a, b uint64) bool { return int64(a-b) < 0 }

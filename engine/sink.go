@@ -10,7 +10,7 @@ type Sink interface {
 	// and returns their number; it must not keep p, which belongs to the ring.
 	// Fewer bytes than len(p) with a nil error means that the sink is full: it
 	// then promises to call Subscriber.Writable once it can take bytes again.
-	// An error ends the connection.
+	// An error ends the connection: the next call is Close.
 	Write(p []byte) (n int, err error)
 
 	// Close releases the transport. It is called exactly once, after the last

@@ -22,6 +22,7 @@ type memSink struct {
 	buf    []byte
 	room   int
 	fail   error
+	failed bool           // it has returned an error
 	onSend func(p []byte) // sees what was offered, under mu
 	closed int
 	reason error
@@ -39,10 +40,14 @@ func (s *memSink) Write(p []byte) (int, error) {
 	if s.closed > 0 {
 		panic("sink written after Close")
 	}
+	if s.failed {
+		panic("sink written after its error")
+	}
 	if s.onSend != nil {
 		s.onSend(p)
 	}
 	if s.fail != nil {
+		s.failed = true
 		return 0, s.fail
 	}
 	n := len(p)

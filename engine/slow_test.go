@@ -27,7 +27,7 @@ func slowRun(t *testing.T, h *engine.Hub) (stalled *memSink, first uint64) {
 	}
 	stalled = join(t, h, engine.Subscription{UID: "slow", StallTimeout: -1}, 100)
 	pad := strings.Repeat("x", 100)
-	first = h.Position() + 1
+	first = h.LastID() + 1
 	frames := int64(0)
 	for i := 0; i < slowEvents; i += slowChunk {
 		batch := make([]*wire.Event, slowChunk)

@@ -9,7 +9,7 @@ package engine
 // the deliveries under way.
 type Stats struct {
 	Events     uint64 // events accepted by Push
-	LogFailed  uint64 // events that the log did not take; nobody received them
+	LogFailed  uint64 // events that the log did not take, and ephemeral ones pushed with them; nobody received them
 	Pushed     uint64 // events × receivers, and events × users or audiences without one
 	Delivered  uint64 // handed to the connection's transport
 	Dropped    uint64 // lost by overflow of a queue

@@ -1,6 +1,15 @@
 package engine
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spatehub/spate/wire"
+)
+
+// Earliest as Subscription.LastEventID begins with all that is kept.
+const Earliest = "earliest"
 
 // Subscription says what a connection receives, and how.
 type Subscription struct {
@@ -14,13 +23,15 @@ type Subscription struct {
 	Topics []string
 
 	// LastEventID is the ID after which to resume, as the client sent it.
-	// "" starts live, at From.
+	// Earliest or "0" begins with all that is kept, "" with what is pushed from
+	// now on. Where history does not reach back, or the ID was never issued here,
+	// a gap event comes first.
 	LastEventID string
 
-	// From is the position from which a live start counts, taken from
-	// Hub.Position before the response head went out, so that nothing pushed
-	// after the client saw the head is missed. 0 means now.
-	From uint64
+	// Since begins with the first event that the log took at that time or later.
+	// It needs a log that keeps times, and contradicts a LastEventID. Where the
+	// clock jumped, some older events may come too, or newer ones not.
+	Since time.Time
 
 	// Policy says what happens when the connection falls behind by more than
 	// its queue. 0 takes the hub's.
@@ -74,4 +85,36 @@ func (p Policy) String() string {
 		return "disconnect"
 	}
 	return "unknown"
+}
+
+// validate checks the subscription's names by the rules for events. The error is
+// a *wire.FieldError for "uid" or "topics[i]".
+func (sub *Subscription) validate() error {
+	probe := wire.Event{Data: ""}
+	if sub.UID != "" {
+		probe.Users = []string{sub.UID}
+	}
+	if err := probe.Validate(); err != nil {
+		return renamed(err, "uid")
+	}
+	probe.Users = nil
+	for i, t := range sub.Topics {
+		at := fmt.Sprintf("topics[%d]", i)
+		probe.Topic = t
+		if t == "" {
+			return &wire.FieldError{Field: at, Reason: "is empty"}
+		}
+		if err := probe.Validate(); err != nil {
+			return renamed(err, at)
+		}
+	}
+	return nil
+}
+
+// renamed is a *wire.FieldError as one of another field.
+func renamed(err error, field string) error {
+	if fe := (*wire.FieldError)(nil); errors.As(err, &fe) {
+		return &wire.FieldError{Field: field, Reason: fe.Reason}
+	}
+	return err
 }

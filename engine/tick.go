@@ -49,6 +49,7 @@ func (s *shard) onTick(now uint32) {
 			s.tick++
 			s.heartbeats(beat)
 		}
+		s.closeDoomed() // before anything else is written to them
 	}
 	s.tick = now
 	for i := len(s.laggards) - 1; i >= 0; i-- {

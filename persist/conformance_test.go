@@ -8,7 +8,12 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	persisttest.TestLog(t, func(*testing.T) persist.Log { return persist.NewMemory() })
+	t.Run("Memory", func(t *testing.T) {
+		persisttest.TestLog(t, func(*testing.T) persist.Log { return persist.NewMemory() })
+	})
+	t.Run("FromStore", func(t *testing.T) {
+		persisttest.TestLog(t, func(*testing.T) persist.Log { return persist.FromStore(new(mapStore)) })
+	})
 }
 
 // TestStoreConformance holds that plain Stores work, whatever their quirks.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/spatehub/spate/persist/internal/runs"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -34,17 +35,20 @@ func WithEventTypes(types ...string) Option {
 // begins from the start makes a reader look through all of it.
 //
 // What a Store can't do, the Log can't either: a batch is not atomic, so Append
-// may return a [*PartialError]; there is no retention, so Floor is 0; Last is 0
-// until a record was appended or read, so after a restart the hub takes its IDs
-// from the clock. Records that were read have no Time. An ID whose Save failed is
-// not read in this life, whether or not the Store has kept it.
+// may return a [*PartialError]; there is no retention, so Floor is 0; the runs of
+// earlier lives are not remembered, so of their IDs those count as issued that are
+// found. Last is 0 until a record was appended or read, so after a restart the hub
+// takes its IDs from the clock; but the first Last asks the Store for events whose
+// IDs are ahead of the clock, as hubs count it (quarter microseconds since 1970),
+// and follows those. Records that were read have no Time. An ID whose Save failed
+// is not read in this life, whether or not the Store has kept it.
 func FromStore(s Store, opts ...Option) Log {
 	if log, ok := s.(Log); ok {
 		return log
 	}
-	l := &storeLog{store: s}
+	l := &storeLog{store: s, cfg: newConfig(opts)}
 	l.mu.types = map[string]bool{"": true, wire.DefaultEventType: true}
-	for _, t := range newConfig(opts).types {
+	for _, t := range l.cfg.types {
 		l.mu.types[t] = true
 	}
 	return l
@@ -52,8 +56,10 @@ func FromStore(s Store, opts ...Option) Log {
 
 type storeLog struct {
 	store Store
+	cfg   config
 
 	appending sync.Mutex // held by Append, which the contract makes sequential
+	looking   sync.Mutex // held by lookAhead; taken before mu
 
 	mu struct {
 		sync.Mutex
@@ -67,6 +73,8 @@ type storeLog struct {
 		last, started uint64
 		sure          bool
 
+		runs   runs.List // of this life
+		looked bool      // for IDs ahead of the clock
 		failed []idRange // ascending: IDs that may be in the Store and don't count
 		proven bool      // the Store keeps audiences
 		loses  bool      // it does not
@@ -141,7 +149,11 @@ func (l *storeLog) begin(recs []Record) error {
 	if l.mu.closed {
 		return ErrClosed
 	}
-	if err := CheckBatch(recs, l.mu.last); err != nil {
+	last := l.mu.last
+	if run, open := l.mu.runs.Open(); open {
+		last = max(last, run.First-1)
+	}
+	if err := CheckBatch(recs, last); err != nil {
 		return err
 	}
 	if len(recs) > 0 && l.mu.started == 0 {
@@ -233,6 +245,7 @@ func (l *storeLog) First() uint64 {
 
 // Last implements [Log].
 func (l *storeLog) Last() uint64 {
+	l.lookAhead()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.mu.last

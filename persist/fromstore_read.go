@@ -29,10 +29,7 @@ func (l *storeLog) Read(ctx context.Context, after uint64, lim Limit) (Page, err
 	l.mu.Lock()
 	closed, last, sure := l.mu.closed, l.mu.last, l.mu.sure
 	sees := storeView{l, l.boundLocked()}
-	types := make([]string, 0, len(l.mu.types))
-	for t := range l.mu.types {
-		types = append(types, t)
-	}
+	types := l.typesLocked()
 	l.mu.Unlock()
 	if closed {
 		return Page{}, ErrClosed

@@ -1,8 +1,10 @@
 package persist_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -161,4 +163,26 @@ type namingStore struct{ failingStore }
 
 func (namingStore) ListByLastID(context.Context, string, string, int) ([]*wire.Event, string, error) {
 	return []*wire.Event{{ID: "one", Data: "x"}}, "", nil
+}
+
+// TestFromStoreAheadOfTheClock holds that a Store with IDs ahead of the clock does not
+// refuse every push: it is found at the start, and new IDs follow it.
+func TestFromStoreAheadOfTheClock(t *testing.T) {
+	clock := logtest.NewClock()
+	now := uint64(clock.Now().UnixMicro()) * 4
+	for name, s := range map[string]persist.Store{"map": new(mapStore), "seed": new(seedStore)} {
+		t.Run(name, func(t *testing.T) {
+			for _, id := range []uint64{5, 6, now + 1_000_000, now + 1_000_001} {
+				require.NoError(t, s.Save(ctx, &wire.Event{ID: wire.FormatID(id), Event: "message", Data: "x"}))
+			}
+			var said bytes.Buffer
+			l := persist.FromStore(s, persist.WithClock(clock), persist.WithLogger(slog.New(slog.NewTextHandler(&said, nil))))
+			require.Equal(t, now+1_000_001, l.Last())
+			require.Contains(t, said.String(), "ahead of the clock")
+			require.ErrorIs(t, l.(persist.Runs).BeginRun(now), persist.ErrOrder)
+			require.NoError(t, l.(persist.Runs).BeginRun(now+1_000_002))
+			require.NoError(t, l.Append(ctx, logtest.Records(now+1_000_002)))
+			require.Equal(t, []uint64{5, 6, now + 1_000_000, now + 1_000_001, now + 1_000_002}, logtest.IDs(logtest.ReadAll(t, l, 0, 2)))
+		})
+	}
 }

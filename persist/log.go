@@ -124,6 +124,7 @@ type LogStats struct {
 	DiskBytes int64     // disk space used; 0 for logs that use none
 	Sync      bool      // an acknowledged record survives a power cut
 	Retention Retention // in force
+	LostTail  LostTail  // acknowledged records that were missing when the log was opened
 	Err       error     // why the log can't be written at present, nil if it can
 }
 

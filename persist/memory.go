@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/spatehub/spate/persist/internal/runs"
 	"github.com/spatehub/spate/persist/internal/streams"
 )
 
@@ -35,6 +36,7 @@ type Memory struct {
 		topics  map[string]*topicList
 
 		first, last uint64
+		runs        runs.List
 		floor       uint64            // everything ≤ floor is gone
 		floors      map[string]uint64 // by topic; all > floor
 
@@ -72,7 +74,11 @@ func (m *Memory) Append(ctx context.Context, recs []Record) error {
 	if m.mu.closed {
 		return ErrClosed
 	}
-	if err := CheckBatch(recs, m.mu.last); err != nil {
+	last := m.mu.last
+	if run, open := m.mu.runs.Open(); open {
+		last = max(last, run.First-1)
+	}
+	if err := CheckBatch(recs, last); err != nil {
 		return err
 	}
 	recs = copyRecords(recs)

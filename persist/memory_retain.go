@@ -42,6 +42,7 @@ func (m *Memory) retainLocked() {
 		m.mu.floor = m.mu.first
 		m.removeLocked(m.mu.first)
 	}
+	m.dropRunsLocked()
 	if !now.Before(m.mu.sweep) {
 		m.mu.sweep = now.Add(sweepEvery)
 		for topic := range m.mu.topics {

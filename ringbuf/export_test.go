@@ -1,5 +1,23 @@
 package ringbuf
 
+// Jump makes the ring, which has no reader and nothing unreleased, one through
+// which n more sequences, each with a number, have gone.
+func (r *Ring[T]) Jump(n uint64) {
+	for n > 0 {
+		step := min(n, uint64(r.capacity))
+		n -= step
+		last, number := r.Last()
+		r.claimed.Store(pack(last+step, number+step))
+		r.renumber(last + step)
+		r.reclaimed.Store(last + step)
+	}
+	last, _ := r.Last()
+	for i := range uint64(r.capacity) {
+		seq := last + 1 + i
+		r.slots[seq&r.mask].published.Store(seq - uint64(r.capacity))
+	}
+}
+
 // Reclaimed returns the last released sequence.
 func (r *Ring[T]) Reclaimed() uint64 { return r.reclaimed.Load() }
 

@@ -44,5 +44,6 @@ func newDeadline(t testing.TB) context.Context {
 }
 
 // starts are sequences to begin at: the ordinary one, and those from which a
-// test passes the wrap-around of uint64 and of its sign.
-var starts = []uint64{0, ^uint64(0) - 5, 1<<63 - 6}
+// test passes the wrap-around of uint64 and of its sign, and of the 32 bits that
+// a claim moves and of theirs.
+var starts = []uint64{0, ^uint64(0) - 5, 1<<63 - 6, 1<<32 - 7, 1<<31 - 4}

@@ -49,7 +49,7 @@ type Reader[T any] struct {
 // later. The reader gets what is published and, if after is given, what all of
 // those readers (of the same ring) have advanced past.
 func (r *Ring[T]) NewReader(after ...*Reader[T]) *Reader[T] {
-	if r.claimed.Load() != r.start {
+	if last, closed := r.end(); closed || last != r.start {
 		panic("ringbuf: NewReader after the first claim or Close")
 	}
 	rd := &Reader[T]{ring: r, after: after, parker: newParker(), known: r.start}

@@ -16,10 +16,15 @@ var (
 	ErrTooMany = errors.New("ringbuf: more sequences claimed than the ring can free")
 )
 
-// closedBias is what Close adds to claimed. It makes the ring look full for
-// ever, so claims need no closed flag of their own, and the claim that comes
-// last before Close is decided by the compare-and-swap that decides claims.
-const closedBias = 1 << 62
+// closedBias is what Close adds to the sequence in claimed. It makes the ring
+// look full for ever, so claims need no closed flag of their own, and the claim
+// that comes last before Close is decided by the compare-and-swap that decides
+// claims.
+const closedBias = 1 << 30
+
+// maxCapacity keeps a full ring from looking closed, and a closed one from
+// looking empty, on the circle of 32 bits that sequences are claimed on.
+const maxCapacity = 1 << 29
 
 // Ring is a broadcast ring: any number of producers append values, and every
 // reader sees every value, in the order of the sequences.
@@ -56,9 +61,9 @@ type Ring[T any] struct {
 	room  gate // producers waiting for free slots
 
 	_ pad
-	// claimed is the last claimed sequence, plus closedBias once closed.
-	// Moving it gives the slots of the sequences passed over to the producer
-	// that moved it. Written by producers.
+	// claimed is the last claimed sequence and the last claimed number; see
+	// packed. Moving it gives the slots of the sequences passed over, and the
+	// numbers, to the producer that moved it. Written by producers.
 	claimed atomic.Uint64
 
 	_ pad
@@ -66,11 +71,18 @@ type Ring[T any] struct {
 	// passes those slots from the reclaimer to the producers. Written by the
 	// holder of role, read by every claim.
 	reclaimed atomic.Uint64
+	// numbered is a number claimed not long ago, to which the low bits of the
+	// last one belong. Stored before the room that makes a later one possible.
+	// Written by the holder of role, read by every claim.
+	numbered atomic.Uint64
 
 	_ pad
 	// role says who may release slots; see reclaim. Written by readers whose
 	// hold was the lowest.
 	role atomic.Uint32
+	// renumbered is how far reclaimed was when numbered was stored last. The
+	// holder of role only.
+	renumbered uint64
 
 	_ pad
 }
@@ -88,6 +100,8 @@ type slot[T any] struct {
 // NewRing returns a ring of at least capacity slots (rounded up to a power of
 // two, at least 2) whose first claimed sequence is last+1.
 //
+// It panics for a capacity beyond 2^29.
+//
 // release is called once for each published sequence, in order, by one
 // goroutine at a time, when no reader can look at the slot any more. It runs
 // inside some reader's Advance, Hold or SetWindow, so it must be quick, must
@@ -96,6 +110,9 @@ type slot[T any] struct {
 // the slot to its zero value.
 func NewRing[T any](capacity int, last uint64, release func(seq uint64, v *T), opts ...Option) *Ring[T] {
 	size := roundUp(capacity)
+	if size > maxCapacity {
+		panic("ringbuf: capacity beyond 2^29")
+	}
 	if release == nil {
 		release = func(_ uint64, v *T) {
 			var zero T
@@ -108,10 +125,13 @@ func NewRing[T any](capacity int, last uint64, release func(seq uint64, v *T), o
 		capacity: int64(size),
 		start:    last,
 		release:  release,
-		wait:     newOptions(opts).wait,
 	}
-	r.claimed.Store(last)
+	o := newOptions(opts)
+	r.wait = o.wait
+	r.claimed.Store(pack(last, o.number))
 	r.reclaimed.Store(last)
+	r.numbered.Store(o.number)
+	r.renumbered = last
 	for i := range uint64(size) {
 		seq := last + 1 + i
 		r.slots[seq&r.mask].published.Store(seq - uint64(size))
@@ -149,15 +169,29 @@ func (r *Ring[T]) Closed() bool {
 	return closed
 }
 
+// Last returns the last claimed sequence together with the last claimed number,
+// as one claim left them. Safe from any goroutine.
+func (r *Ring[T]) Last() (seq, number uint64) {
+	seq, number, _ = r.state()
+	return seq, number
+}
+
 // end returns the last claimed sequence and whether it will stay the last.
 func (r *Ring[T]) end() (last uint64, closed bool) {
-	last = r.claimed.Load()
-	// Loaded second, reclaimed can be ahead of last but, without the bias,
-	// never more than capacity behind it.
-	if int64(last-r.reclaimed.Load()) > r.capacity {
-		return last - closedBias, true
+	last, _, closed = r.state()
+	return last, closed
+}
+
+// state is what claimed says, in full.
+func (r *Ring[T]) state() (last, number uint64, closed bool) {
+	for {
+		word := r.claimed.Load()
+		last, number, closed = r.unpack(word)
+		if r.claimed.Load() == word {
+			return last, number, closed
+		}
+		// reclaimed may have run away from word.
 	}
-	return last, false
 }
 
 // TryClaim claims the n sequences first to first+n-1 for the caller, which
@@ -165,23 +199,35 @@ func (r *Ring[T]) end() (last uint64, closed bool) {
 // waiting, if the ring has no room for n or is closed. It panics if n < 1.
 // Safe from any goroutine.
 func (r *Ring[T]) TryClaim(n int) (first uint64, ok bool) {
-	if n < 1 {
-		panic("ringbuf: claim of less than one sequence")
+	first, _, ok = r.TryClaimNumbered(n, 0)
+	return first, ok
+}
+
+// TryClaimNumbered is TryClaim that claims numbers too, as many as numbered says,
+// from 0 to n: number and those that follow. Numbers count by themselves, from
+// where [WithNumber] says, in the order of the sequences: of two claims, the one
+// with the lower sequences has the lower numbers.
+func (r *Ring[T]) TryClaimNumbered(n, numbered int) (first, number uint64, ok bool) {
+	if n < 1 || numbered < 0 || numbered > n {
+		panic("ringbuf: claim of less than one sequence, or of more numbers")
 	}
 	if int64(n) > r.capacity {
-		return 0, false
+		return 0, 0, false
 	}
 	for {
-		last := r.claimed.Load()
-		next := last + uint64(n)
+		word := r.claimed.Load()
+		seq, num := halves(word)
+		next := seq + uint32(n)
+		reclaimed := r.reclaimed.Load()
 		// reclaimed only grows, so if there is room now, there still is when
 		// the swap finds claimed unchanged.
-		if int64(next-r.reclaimed.Load()) > r.capacity {
-			return 0, false
+		if int64(int32(next-uint32(reclaimed))) > r.capacity {
+			return 0, 0, false
 		}
-		if r.claimed.CompareAndSwap(last, next) {
+		ref := r.numbered.Load()
+		if r.claimed.CompareAndSwap(word, uint64(next)<<32|uint64(num+uint32(numbered))) {
 			// At this point the caller owns the slots up to next.
-			return last + 1, true
+			return extend(reclaimed, seq) + 1, extend(ref, num) + 1, true
 		}
 	}
 }
@@ -191,28 +237,34 @@ func (r *Ring[T]) TryClaim(n int) (first uint64, ok bool) {
 // never be met. Waiting claims are not served in order. If there is room, ctx
 // is not looked at. Safe from any goroutine.
 func (r *Ring[T]) Claim(ctx context.Context, n int) (first uint64, err error) {
+	first, _, err = r.ClaimNumbered(ctx, n, 0)
+	return first, err
+}
+
+// ClaimNumbered is TryClaimNumbered that waits for room as Claim does.
+func (r *Ring[T]) ClaimNumbered(ctx context.Context, n, numbered int) (first, number uint64, err error) {
 	for i := 0; ; i++ {
-		if first, ok := r.TryClaim(n); ok {
-			return first, nil
+		if first, number, ok := r.TryClaimNumbered(n, numbered); ok {
+			return first, number, nil
 		}
 		if err := r.refusal(n); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		if r.wait.pause(i) {
 			continue
 		}
 		opened := r.room.announce()
-		if first, ok := r.TryClaim(n); ok {
-			return first, nil
+		if first, number, ok := r.TryClaimNumbered(n, numbered); ok {
+			return first, number, nil
 		}
 		if err := r.refusal(n); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		select {
 		case <-opened:
 			i = -1
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return 0, 0, ctx.Err()
 		}
 	}
 }
@@ -253,11 +305,11 @@ func (r *Ring[T]) Publish(first uint64, n int) {
 // goroutine.
 func (r *Ring[T]) Close() {
 	for {
-		last, closed := r.end()
-		if closed {
+		word := r.claimed.Load()
+		if _, _, closed := r.unpack(word); closed {
 			return
 		}
-		if r.claimed.CompareAndSwap(last, last+closedBias) {
+		if r.claimed.CompareAndSwap(word, word+closedBias<<32) {
 			break
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/spatehub/spate/ringbuf"
@@ -17,6 +18,7 @@ import (
 type message struct {
 	producer, n int
 	seq         uint64
+	number      uint64 // 0: has none
 }
 
 var poisoned = message{producer: -1, n: -1}
@@ -47,15 +49,18 @@ type stress struct {
 	start    uint64
 	each     int // messages a producer
 	topology topology
+	numbers  uint64 // before the first
+	given    atomic.Uint64
 	ring     *ringbuf.Ring[message]
 	readers  []*ringbuf.Reader[message]
 	released uint64 // last released; by one goroutine at a time, says -race
 }
 
-// Every reader gets every producer's messages exactly once and in order, no
+// Every reader gets every producer's messages exactly once and in order, and
+// every number given, no
 // reader passes its predecessors, what a reader holds is there and unreleased,
 // and each slot is released exactly once, in order, before it is used again.
-// The runs begin at sequence 0 and before the wrap-arounds of uint64.
+// The runs begin at sequence 0 and before each wrap-around.
 func TestRingStress(t *testing.T) {
 	seed := newSeed(t)
 	for name, top := range topologies {
@@ -70,7 +75,8 @@ func TestRingStress(t *testing.T) {
 
 func (s *stress) run() {
 	s.released = s.start
-	s.ring = ringbuf.NewRing(s.topology.capacity, s.start, s.onRelease, ringbuf.WithWait(s.topology.wait))
+	s.numbers = s.start / 3
+	s.ring = ringbuf.NewRing(s.topology.capacity, s.start, s.onRelease, ringbuf.WithWait(s.topology.wait), ringbuf.WithNumber(s.numbers))
 	for seq := range uint64(s.ring.Cap()) {
 		*s.ring.Value(seq) = poisoned
 	}
@@ -96,6 +102,9 @@ func (s *stress) run() {
 	end := s.start + uint64(s.each*s.topology.producers)
 	if s.ring.Claimed() != end {
 		s.t.Errorf("%d sequences claimed, want %d", s.ring.Claimed()-s.start, end-s.start)
+	}
+	if _, number := s.ring.Last(); number != s.numbers+s.given.Load() {
+		s.t.Errorf("the last number is %d, want %d", number, s.numbers+s.given.Load())
 	}
 	s.ring.ReleaseAll()
 	if s.released != end {
@@ -128,10 +137,12 @@ func (s *stress) onRelease(seq uint64, m *message) {
 func (s *stress) produce(p int, rng *rand.Rand) error {
 	for sent := 0; sent < s.each; {
 		n := 1 + rng.IntN(min(3, s.ring.Cap()/2, s.each-sent))
-		first, err := s.claim(n, rng)
+		numbered := rng.IntN(n + 1)
+		first, number, err := s.claim(n, numbered, rng)
 		if err != nil {
 			return err
 		}
+		s.given.Add(uint64(numbered))
 		for i := range n {
 			seq := first + uint64(i)
 			m := s.ring.Slot(seq)
@@ -139,6 +150,9 @@ func (s *stress) produce(p int, rng *rand.Rand) error {
 				return fmt.Errorf("slot of %d claimed before its release: %+v", seq-s.start, *m)
 			}
 			*m = message{producer: p, n: sent + i, seq: seq}
+			if i < numbered {
+				m.number = number + uint64(i)
+			}
 		}
 		if rng.IntN(16) == 0 {
 			runtime.Gosched() // let others claim and publish in between
@@ -149,19 +163,20 @@ func (s *stress) produce(p int, rng *rand.Rand) error {
 	return nil
 }
 
-func (s *stress) claim(n int, rng *rand.Rand) (uint64, error) {
+func (s *stress) claim(n, numbered int, rng *rand.Rand) (first, number uint64, err error) {
 	if rng.IntN(2) == 0 {
-		if first, ok := s.ring.TryClaim(n); ok {
-			return first, nil
+		if first, number, ok := s.ring.TryClaimNumbered(n, numbered); ok {
+			return first, number, nil
 		}
 	}
-	return s.ring.Claim(s.ctx, n)
+	return s.ring.ClaimNumbered(s.ctx, n, numbered)
 }
 
 // account is what a reader has got: the number of messages of each producer.
 type account struct {
-	got  []int
-	last uint64
+	got    []int
+	last   uint64
+	number uint64
 }
 
 func (a *account) add(m message, seq uint64) error {
@@ -171,13 +186,18 @@ func (a *account) add(m message, seq uint64) error {
 	if m.n != a.got[m.producer] {
 		return fmt.Errorf("read %+v as number %d of this producer", m, a.got[m.producer])
 	}
+	if m.number != 0 {
+		if a.number++; m.number != a.number {
+			return fmt.Errorf("read %+v, want number %d: each once, in the order of the sequences", m, a.number)
+		}
+	}
 	a.last = seq
 	a.got[m.producer]++
 	return nil
 }
 
 func (s *stress) read(i int, rng *rand.Rand) error {
-	rd, a := s.readers[i], account{got: make([]int, s.topology.producers), last: s.start}
+	rd, a := s.readers[i], account{got: make([]int, s.topology.producers), last: s.start, number: s.numbers}
 	for {
 		limit := 1 + rng.IntN(s.ring.Cap())
 		from, to, ok := rd.TryNext(limit)

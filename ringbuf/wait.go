@@ -39,12 +39,19 @@ func (w WaitStrategy) pause(i int) bool {
 type Option func(*options)
 
 type options struct {
-	wait WaitStrategy
+	wait   WaitStrategy
+	number uint64
 }
 
 // WithWait sets how blocking calls wait.
 func WithWait(w WaitStrategy) Option {
 	return func(o *options) { o.wait = w }
+}
+
+// WithNumber sets the number before the first that a [Ring] gives out with
+// [Ring.ClaimNumbered]; it is 0 otherwise.
+func WithNumber(last uint64) Option {
+	return func(o *options) { o.number = last }
 }
 
 func newOptions(opts []Option) options {

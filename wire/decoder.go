@@ -8,8 +8,8 @@ import (
 // DecoderOption is an option of [NewDecoder].
 type DecoderOption func(*Decoder)
 
-// WithMaxEventSize bounds the size of an event in bytes: its lines together,
-// and any line, comments included. The default, also for n ≤ 0, is
+// WithMaxEventSize bounds the data of an event in bytes, and with it any line and
+// all others, as [Parser.MaxEventSize] says. The default, also for n ≤ 0, is
 // [DefaultMaxEventSize].
 func WithMaxEventSize(n int) DecoderOption {
 	return func(d *Decoder) { d.parser.MaxEventSize = max(n, 0) }

@@ -196,27 +196,29 @@ func (nothingReader) Read([]byte) (int, error) { return 0, nil }
 
 func TestDecoderMaxEventSize(t *testing.T) {
 	const size = 20
+	const line = size + wire.LineRoom
 	x := func(n int) string { return strings.Repeat("x", n) }
 	for _, tc := range []struct {
 		name, stream string
 		events       int
 		tooLarge     bool
 	}{
-		{"just fits", "data: " + x(14) + "\n\n", 1, false},
-		{"one more", "data: " + x(15) + "\n\n", 0, true},
-		{"byte order mark is free", "\ufeffdata: " + x(14) + "\n\n", 1, false},
+		{"just fits", "data: " + x(20) + "\n\n", 1, false},
+		{"one more", "data: " + x(21) + "\n\n", 0, true},
+		{"byte order mark is free", "\ufeffdata: " + x(20) + "\n\n", 1, false},
 		{"half a byte order mark is free", "\xef\xbb", 0, false},
-		{"lines add up", "data: " + x(4) + "\ndata: " + x(4) + "\n\n", 1, false},
-		{"lines add up to more", "data: " + x(5) + "\ndata: " + x(4) + "\n\n", 0, true},
-		{"fields add up", "id: 123456\nevent: x\ndata: x\n\n", 0, true},
-		{"events do not", strings.Repeat("data: "+x(14)+"\n\n", 9), 9, false},
-		{"comments do not", strings.Repeat(": "+x(18)+"\n", 9) + "data: x\n\n", 1, false},
-		{"long comment", ": " + x(19) + "\n", 0, true},
-		{"line without end", "data: x\n\n" + x(21), 1, true},
-		{"line without end just fits", "data: x\n\n" + x(20), 1, false},
-		{"comment without end", ":" + x(20), 0, true},
-		{"rest of an event", "data: 789\n" + x(11), 0, false},
-		{"rest of an event too large", "data: 789\n" + x(12), 0, true},
+		{"data of line feeds", strings.Repeat("data: \n", 21) + "\n", 1, false},
+		{"one more line feed", strings.Repeat("data\n", 22) + "\n", 0, true},
+		{"lines add up", "data: " + x(10) + "\ndata: " + x(9) + "\n\n", 1, false},
+		{"lines add up to more", "data: " + x(10) + "\ndata: " + x(10) + "\n\n", 0, true},
+		{"other fields are beside the data", "id: 123456\nevent: " + x(99) + "\ndata: " + x(20) + "\n\n", 1, false},
+		{"other fields add up", "event: " + x(line/2) + "\nid: " + x(line/2) + "\ndata: x\n\n", 0, true},
+		{"events do not", strings.Repeat("data: "+x(20)+"\nid: "+x(900)+"\n\n", 9), 9, false},
+		{"comments do not", strings.Repeat(": "+x(line-2)+"\n", 9) + "data: x\n\n", 1, false},
+		{"long comment", ": " + x(line-1) + "\n", 0, true},
+		{"line without end", "data: x\n\n" + x(line+1), 1, true},
+		{"line without end just fits", "data: x\n\n" + x(line), 1, false},
+		{"comment without end", ":" + x(line), 0, true},
 		{"far too large", "data: x\n\ndata: " + x(5000), 1, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -235,7 +237,7 @@ func TestDecoderMaxEventSize(t *testing.T) {
 }
 
 func TestDecoderDefaultMaxEventSize(t *testing.T) {
-	fits := "data: " + strings.Repeat("x", wire.DefaultMaxEventSize-6)
+	fits := "data: " + strings.Repeat("x", wire.DefaultMaxEventSize)
 	for _, opts := range [][]wire.DecoderOption{nil, {wire.WithMaxEventSize(0)}, {wire.WithMaxEventSize(-1)}} {
 		require.Len(t, decode(t, strings.NewReader(fits+"\n\n"), opts...).Events, 1)
 		require.True(t, decode(t, strings.NewReader(fits+"x\n\n"), opts...).TooLarge)

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,13 +25,13 @@ func AppendEvent(dst []byte, e *Event) ([]byte, error) {
 		return dst, err
 	}
 	if e.ID == "" {
-		return appendBody(dst, e)
+		return appendBody(dst, e, math.MaxInt)
 	}
 	head := len(dst)
 	dst = append(dst, idPrefix...)
 	dst = append(dst, e.ID...)
 	dst = append(dst, '\n')
-	dst, err := appendBody(dst, e)
+	dst, err := appendBody(dst, e, math.MaxInt)
 	if err != nil {
 		return dst[:head], err
 	}
@@ -46,14 +47,21 @@ func AppendEvent(dst []byte, e *Event) ([]byte, error) {
 // [json.RawMessage]. Encoding/json replaces invalid UTF-8 inside of Go strings
 // by U+FFFD; anywhere else invalid UTF-8 is refused.
 func AppendBody(dst []byte, e *Event) ([]byte, error) {
+	return AppendBodyMax(dst, e, math.MaxInt)
+}
+
+// AppendBodyMax is AppendBody that refuses data of more than most bytes, line
+// ends as they were pushed, by a [*FieldError] that wraps [ErrDataTooLarge]. What
+// it appends is at most [MaxFrameLen] of most.
+func AppendBodyMax(dst []byte, e *Event, most int) ([]byte, error) {
 	if err := e.validateFields(); err != nil {
 		return dst, err
 	}
-	return appendBody(dst, e)
+	return appendBody(dst, e, most)
 }
 
-// appendBody is AppendBody for an event whose fields other than data are valid.
-func appendBody(dst []byte, e *Event) ([]byte, error) {
+// appendBody is AppendBodyMax for an event whose fields other than data are valid.
+func appendBody(dst []byte, e *Event, most int) ([]byte, error) {
 	head := len(dst)
 	if e.Event != "" {
 		dst = append(dst, eventPrefix...)
@@ -85,6 +93,9 @@ func appendBody(dst []byte, e *Event) ([]byte, error) {
 	}
 
 	payload := dst[start:]
+	if len(payload) > most {
+		return dst[:head], errDataSize(len(payload), most)
+	}
 	if !utf8.Valid(payload) {
 		return dst[:head], errDataUTF8()
 	}

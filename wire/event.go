@@ -10,9 +10,6 @@ import (
 // DefaultEventType is the type of an event that names none.
 const DefaultEventType = "message"
 
-// MaxNameLen is the longest topic, key or user name, in bytes.
-const MaxNameLen = 256
-
 // Event is one event, as it is pushed and as it is received.
 //
 // An Event is plain data without a lock: whoever holds it may change it, but not
@@ -24,7 +21,8 @@ type Event struct {
 	ID string `json:"id,omitempty"`
 
 	// Event is the type. The encoder leaves the line out when it is empty, and
-	// receivers then take it as [DefaultEventType].
+	// receivers then take it as [DefaultEventType]. At most [MaxNameLen] bytes.
+	// Publishers can't use the types that are a hub's own, see [Reserved].
 	Event string `json:"event,omitempty"`
 
 	// Data is the payload. string, []byte and [json.RawMessage] are written as
@@ -103,7 +101,7 @@ func (e *Event) validateFields() error {
 	if err := checkText("id", e.ID); err != nil {
 		return err
 	}
-	if err := checkText("event", e.Event); err != nil {
+	if err := checkName("event", e.Event); err != nil {
 		return err
 	}
 	if err := checkTopic(e.Topic); err != nil {

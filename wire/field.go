@@ -16,10 +16,8 @@ func (p *Parser) field(line []byte) bool {
 		p.comments++
 		return true
 	}
-	p.cur.size += len(line)
 	if len(line) >= len(dataPrefix) && string(line[:len(dataPrefix)]) == dataPrefix {
-		p.addData(line[len(dataPrefix):]) // by far the most frequent spelling
-		return true
+		return p.addData(line[len(dataPrefix):]) // by far the most frequent spelling
 	}
 	name, value := line, []byte(nil)
 	if i := bytes.IndexByte(line, ':'); i >= 0 {
@@ -28,9 +26,14 @@ func (p *Parser) field(line []byte) bool {
 			value = value[1:]
 		}
 	}
+	if string(name) == "data" {
+		return p.addData(value)
+	}
+	if p.cur.others += len(line); p.cur.others > p.maxLine() {
+		p.err = ErrEventTooLarge
+		return false
+	}
 	switch string(name) {
-	case "data":
-		p.addData(value)
 	case "event":
 		p.cur.event, p.cur.typeOwned = value, false
 	case "id":
@@ -47,12 +50,21 @@ func (p *Parser) field(line []byte) bool {
 }
 
 // addData adds one line of data. The first is only pointed to; further ones
-// make a copy necessary.
-func (p *Parser) addData(value []byte) {
+// make a copy necessary. It reports false, and sets p.err, if the data is too
+// large.
+func (p *Parser) addData(value []byte) bool {
 	cur := &p.cur
+	size := len(value)
+	if cur.hasData {
+		size += len(cur.data) + 1
+	}
+	if size > p.maxSize() {
+		p.err = ErrEventTooLarge
+		return false
+	}
 	if !cur.hasData {
 		cur.data, cur.hasData = value, true
-		return
+		return true
 	}
 	if !cur.dataOwned {
 		p.ownData()
@@ -60,6 +72,7 @@ func (p *Parser) addData(value []byte) {
 	p.dataBuf = append(p.dataBuf, '\n')
 	p.dataBuf = append(p.dataBuf, value...)
 	cur.data = p.dataBuf
+	return true
 }
 
 // ownData copies the data so far to dataBuf.

@@ -6,9 +6,6 @@ import (
 	"time"
 )
 
-// DefaultMaxEventSize is the bound on an event's size where none is set: 1 MiB.
-const DefaultMaxEventSize = 1 << 20
-
 // ErrEventTooLarge is the error of a stream with an event, or a line without
 // end, that is larger than the parser's bound.
 var ErrEventTooLarge = errors.New("wire: event is larger than the parser's bound")
@@ -38,9 +35,10 @@ type RawEvent struct {
 //
 // The zero value is ready for use. A Parser is for one goroutine at a time.
 type Parser struct {
-	// MaxEventSize bounds the lines of one event together, without line ends,
-	// and the length of any line, comments included. 0 means
-	// DefaultMaxEventSize. Set it before the first Feed.
+	// MaxEventSize bounds the data of one event, its lines joined by LF: what a
+	// hub with the same bound takes is what a parser takes. Any line, comments
+	// included, and the event's other lines together may have LineRoom bytes
+	// more. 0 means DefaultMaxEventSize. Set it before the first Feed.
 	MaxEventSize int
 
 	// Chunk: bytes before pos are parsed. lf and cr are the first line feed and
@@ -76,7 +74,7 @@ type Parser struct {
 type pendingEvent struct {
 	data, event, id      []byte
 	retry                time.Duration
-	size                 int // length of the lines, without line ends and comments
+	others               int // length of the lines other than data, without line ends and comments
 	hasData, hasID       bool
 	dataOwned, typeOwned bool // points to dataBuf, typeBuf
 	idOwned              bool // points to idBuf
@@ -242,7 +240,7 @@ func (p *Parser) suspend() {
 func (p *Parser) carry(part []byte) bool {
 	// First roughly, so that a line far too long is not copied before it is
 	// refused.
-	if len(p.line)+len(part) > p.maxSize()+len(byteOrderMark) {
+	if len(p.line)+len(part) > p.maxLine()+len(byteOrderMark) {
 		p.err = ErrEventTooLarge
 		return false
 	}
@@ -255,19 +253,16 @@ func (p *Parser) carry(part []byte) bool {
 }
 
 // fits reports whether line, complete or not, is within the bound; if not it
-// sets p.err. Complete lines that are not comments are added to the size of
-// their event by field.
+// sets p.err. What the lines of an event are together is field's to see.
 func (p *Parser) fits(line []byte) bool {
-	size := len(line)
-	if size > 0 && line[0] != ':' {
-		size += p.cur.size
-	}
-	if size > p.maxSize() {
+	if len(line) > p.maxLine() {
 		p.err = ErrEventTooLarge
 		return false
 	}
 	return true
 }
+
+func (p *Parser) maxLine() int { return p.maxSize() + LineRoom }
 
 func (p *Parser) maxSize() int {
 	if p.MaxEventSize > 0 {

@@ -22,25 +22,22 @@ type result struct {
 // step.
 func twinParse(stream []byte, maxSize int) result {
 	var (
-		res                       result
-		data, eventType, idBuffer string
-		retry                     time.Duration
-		size                      int
+		res                 result
+		data, rawData       string // raw: before decoding
+		eventType, idBuffer string
+		retry               time.Duration
+		others              int
 	)
+	maxLine := maxSize + wire.LineRoom
 	// "Streams must be decoded using the UTF-8 decode algorithm", which also
 	// strips one leading byte order mark. Line ends are ASCII, so that raw and
 	// decoded lines correspond.
 	raw, rawRest := twinLines(strings.TrimPrefix(string(stream), "\ufeff"))
 	lines, _ := twinLines(strings.TrimPrefix(twinDecodeUTF8(stream), "\ufeff"))
 	for i, line := range lines {
-		// The bound is not the standard's but ours.
-		if strings.HasPrefix(line, ":") {
-			res.TooLarge = len(raw[i]) > maxSize
-		} else {
-			size += len(raw[i])
-			res.TooLarge = size > maxSize
-		}
-		if res.TooLarge {
+		// The bounds are not the standard's but ours.
+		if len(raw[i]) > maxLine {
+			res.TooLarge = true
 			return res
 		}
 
@@ -60,7 +57,7 @@ func twinParse(stream []byte, maxSize int) result {
 				}
 				res.Events = append(res.Events, wire.Event{ID: idBuffer, Event: eventType, Data: data, Retry: retry})
 			}
-			data, eventType, retry, size = "", "", 0, 0
+			data, rawData, eventType, retry, others = "", "", "", 0, 0
 			continue
 		}
 		// "If the line starts with a U+003A COLON character (:): Ignore the line."
@@ -74,6 +71,17 @@ func twinParse(stream []byte, maxSize int) result {
 		// empty string as the field value."
 		field, value, _ := strings.Cut(line, ":")
 		value = strings.TrimPrefix(value, " ")
+		if field == "data" {
+			_, rawValue, _ := strings.Cut(raw[i], ":")
+			rawData += strings.TrimPrefix(rawValue, " ") + "\n"
+			res.TooLarge = len(rawData)-1 > maxSize
+		} else {
+			others += len(raw[i])
+			res.TooLarge = others > maxLine
+		}
+		if res.TooLarge {
+			return res
+		}
 		switch field {
 		case "event": // "Set the event type buffer to field value."
 			eventType = value
@@ -91,13 +99,10 @@ func twinParse(stream []byte, maxSize int) result {
 		}
 	}
 	// "Once the end of the file is reached, any pending data must be discarded."
-	if strings.HasPrefix(rawRest, ":") {
-		size = 0
-	}
 	if strings.HasPrefix("\ufeff", string(stream)) {
 		rawRest = "" // may still become a byte order mark, which is free
 	}
-	res.TooLarge = size+len(rawRest) > maxSize
+	res.TooLarge = len(rawRest) > maxLine
 	return res
 }
 

@@ -69,7 +69,7 @@ func TestWebPagesOfOthersAreKeptOut(t *testing.T) {
 		{"a page of another port", "POST", "/push", 403, []string{"Content-Type", asJSON, "Origin", "http://127.0.0.1:1", "Sec-Fetch-Site", "same-site"}},
 		{"a form of another site", "POST", "/push", 403, []string{"Content-Type", "text/plain", "Sec-Fetch-Site", "cross-site"}},
 		{"a form's type", "POST", "/push", 415, []string{"Content-Type", "text/plain"}},
-		{"a tool that names no type", "POST", "/push", 200, nil},
+		{"a tool that names no type", "POST", "/push", 415, nil},
 		{"a page that names no type", "POST", "/push", 403, []string{"Origin", "http://evil.example"}},
 		{"a name bound to the loopback address", "GET", "/stats", 421, []string{"Host", "evil.example"}},
 		{"a name like a loopback address", "GET", "/", 421, []string{"Host", "127.0.0.1.evil.example:8080"}},

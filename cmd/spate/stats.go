@@ -95,7 +95,7 @@ type statsSource struct {
 func (src *statsSource) reply() statsReply {
 	r := statsReply{
 		Version: version(), Time: time.Now().UTC(), Started: src.started.UTC(), Healthy: true, Topics: []string{},
-		Position: strconv.FormatUint(src.hub.Position(), 10), Hub: hubStats(src.hub.Stats()),
+		Position: strconv.FormatUint(src.hub.LastID(), 10), Hub: hubStats(src.hub.Stats()),
 		Process: processStats{Goroutines: runtime.NumGoroutine()},
 	}
 	if src.demo {

@@ -36,13 +36,16 @@ func (p *Log) Begin(recs []persist.Record) (wait func() error, err error) {
 	}
 	b := g.db.NewBatchWithSize(batchLen(recs))
 	due := p.build(b, recs)
-	first, last := recs[0].ID, recs[len(recs)-1].ID
+	n, first, last := len(recs), recs[0].ID, recs[len(recs)-1].ID
 	p.appending.begun = last
 	if err := g.apply(b, p.cfg.sync); err != nil {
 		return nil, failure(err)
 	}
 	return func() error {
 		err := p.finish(g, b, first, last)
+		if err == nil {
+			p.mark.acked(last, n)
+		}
 		if due {
 			p.wake()
 		}

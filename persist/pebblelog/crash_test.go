@@ -143,6 +143,8 @@ func TestPowerCutAfterReclaim(t *testing.T) {
 				id++
 			}
 			l.Settle()
+			// What is still on its way to the disk is not found there.
+			require.Eventually(t, l.Quiet, 30*time.Second, time.Millisecond)
 			clock.Advance(time.Minute)
 			l.Settle()
 		}

@@ -81,6 +81,15 @@ func (p *Log) CountKeys(kind byte) (n int) {
 	return n
 }
 
+// CountRuns returns how many runs are on disk.
+func (p *Log) CountRuns() (n int) {
+	l := loader{db: p.gen.db}
+	if err := l.scan(stateRun, []byte{keyState, 'R' + 1}, func(_, _ []byte) error { n++; return nil }); err != nil {
+		panic(err)
+	}
+	return n
+}
+
 // Table is the range of keys of a table on disk.
 type Table struct{ Smallest, Largest string }
 
@@ -100,14 +109,14 @@ func (p *Log) Tables() (tables []Table) {
 
 // Quiet reports whether nothing is being flushed or compacted.
 func (p *Log) Quiet() bool {
-	m := p.gen.db.Metrics()
+	m := p.metrics(p.gen)
 	return m.Flush.NumInProgress == 0 && m.Compact.NumInProgress == 0 && m.MemTable.Count <= 1
 }
 
 // Written returns how many bytes of tables flushes and compactions have written,
 // and how many were moved to another level as they were.
 func (p *Log) Written() (flushed, compacted, moved uint64) {
-	m := p.gen.db.Metrics()
+	m := p.metrics(p.gen)
 	for _, l := range m.Levels {
 		flushed += l.TableBytesFlushed
 		compacted += l.TableBytesCompacted

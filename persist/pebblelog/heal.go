@@ -76,6 +76,9 @@ func (p *Log) replace() error {
 	p.mu.state = st
 	p.floor.Store(st.floor)
 	p.appending.begun = p.acked.Load()
+	if open, ok := st.runs.Open(); ok {
+		p.appending.begun = max(p.appending.begun, open.First-1)
+	}
 	p.mu.Unlock()
 	p.genMu.Unlock()
 	// No reader uses the old one any more. Whatever closing it says, the

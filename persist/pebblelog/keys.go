@@ -11,6 +11,7 @@ import "encoding/binary"
 //	k <topic>                         counters of a topic that has bounds
 //	m <first id 8>                    a closed chunk of records
 //	s F | s L | s T | s V             floor, last ID, topics counted, format version
+//	s R <first id 8>                  a run
 //
 // The index is cut into segments of 2^18 IDs: what retention has passed goes with
 // one range delete, whatever the number of streams, and a reader of a sparse
@@ -38,6 +39,7 @@ const (
 var (
 	stateFloor   = []byte{keyState, 'F'}
 	stateLast    = []byte{keyState, 'L'}
+	stateRun     = []byte{keyState, 'R'} // + first ID: a run
 	stateTopics  = []byte{keyState, 'T'}
 	stateVersion = []byte{keyState, 'V'}
 )

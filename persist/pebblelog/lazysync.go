@@ -49,8 +49,12 @@ func (p *Log) syncLazily() {
 		}
 		p.lazy.owed.Store(false)
 		p.genMu.RLock()
-		_ = p.gen.sync() // the fence knows
+		upTo := p.mark.point()
+		err := p.gen.sync() // the fence knows
 		p.genMu.RUnlock()
+		if err == nil {
+			p.mark.put(upTo)
+		}
 	}
 }
 

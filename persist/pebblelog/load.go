@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/persist/internal/runs"
 )
 
 // formatVersion is the version of the layout of keys and values. In version 1 an
@@ -119,6 +120,11 @@ func (l *loader) loadState() error {
 			l.state.floor, err = parseID(key, v)
 		case bytes.Equal(key, stateLast):
 			l.last, err = parseID(key, v)
+		case bytes.HasPrefix(key, stateRun):
+			var r runs.Run
+			if r, err = parseRun(key, v); err == nil {
+				l.state.runs = append(l.state.runs, r)
+			}
 		}
 		return err
 	})

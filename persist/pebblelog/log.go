@@ -72,7 +72,15 @@ type Log struct {
 		pause   time.Duration
 		err     error // of the last attempt
 	}
+	// measuring is held while Pebble counts what it uses: its ways to do so race with
+	// each other. No other lock is taken under it.
+	measuring sync.Mutex
+
 	reclaimAt time.Time // when to look after disk space, zero for never; guarded by maint
+
+	mark *tailMark        // what was acknowledged; set when the log is opened, as are the next two
+	high uint64           // the highest ID that an earlier life may have acknowledged
+	lost persist.LostTail // what of that is missing
 
 	lazy      lazySync // for a log without sync
 	warn      throttle
@@ -129,6 +137,7 @@ func (p *Log) open() (err error) {
 	p.floor.Store(st.floor)
 	p.acked.Store(last)
 	p.appending.begun = last
+	p.openTail(last)
 	return nil
 }
 
@@ -209,7 +218,7 @@ func (p *Log) Floor(topics []string) uint64 {
 
 // LogStats implements [persist.Stats].
 func (p *Log) LogStats() persist.LogStats {
-	s := persist.LogStats{Sync: p.cfg.sync, Retention: p.cfg.retention}
+	s := persist.LogStats{Sync: p.cfg.sync, Retention: p.cfg.retention, LostTail: p.lost}
 	s.Retention.Topics = maps.Clone(s.Retention.Topics)
 	p.mu.Lock()
 	s.First, s.Last, s.Floor = p.mu.first, p.acked.Load(), p.mu.floor
@@ -222,11 +231,18 @@ func (p *Log) LogStats() persist.LogStats {
 		s.Err = persist.ErrClosed
 		return s
 	}
-	s.DiskBytes = int64(p.gen.db.Metrics().DiskSpaceUsage())
+	s.DiskBytes = int64(p.metrics(p.gen).DiskSpaceUsage())
 	if err := p.gen.fence.err(); err != nil {
 		s.Err = failure(err)
 	}
 	return s
+}
+
+// metrics returns the figures of a database.
+func (p *Log) metrics(g *generation) *pebble.Metrics {
+	p.measuring.Lock()
+	defer p.measuring.Unlock()
+	return g.db.Metrics()
 }
 
 // failure is the error of a log that can't write because of err.
@@ -264,6 +280,7 @@ func (p *Log) close() error {
 		// Pebble's own word counts only if its files took what it wrote.
 		err = errors.Join(err, p.gen.fence.err())
 	}
+	p.mark.close(err == nil && healErr == nil)
 	return errors.Join(err, healErr, p.lock.Close())
 }
 

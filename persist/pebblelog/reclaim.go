@@ -34,16 +34,9 @@ func (p *Log) reclaim() error {
 		{Start: []byte{keyRecord}, End: recordKey(nil, floor+1)},
 		{Start: []byte{keyIndex}, End: appendSegment(nil, (floor+1)>>segmentBits)},
 	}
-	var used uint64
-	for _, r := range removed {
-		n, err := p.gen.db.EstimateDiskUsage(r.Start, r.End)
-		if err != nil {
-			return err
-		}
-		used += n
-	}
-	if used < reclaimMin {
-		return nil
+	used, err := p.diskUsage(removed)
+	if err != nil || used < reclaimMin {
+		return err
 	}
 	// What is cut off is gone at once, and after a power cut no record above the
 	// floor may be missing. The floor is in one batch with its range delete. Where
@@ -54,4 +47,18 @@ func (p *Log) reclaim() error {
 		}
 	}
 	return nil
+}
+
+// diskUsage returns about how many bytes of disk the ranges take.
+func (p *Log) diskUsage(ranges []pebble.KeyRange) (used uint64, err error) {
+	p.measuring.Lock()
+	defer p.measuring.Unlock()
+	for _, r := range ranges {
+		n, err := p.gen.db.EstimateDiskUsage(r.Start, r.End)
+		if err != nil {
+			return 0, err
+		}
+		used += n
+	}
+	return used, nil
 }

@@ -88,6 +88,7 @@ func (p *Log) dropLocked(b *pebble.Batch, n int, last uint64, lost map[string]*t
 		_ = b.DeleteRange(appendSegment(nil, a), appendSegment(nil, z), nil)
 	}
 	_ = b.DeleteRange(chunkKey(nil, from), chunkKey(nil, last+1), nil)
+	p.mu.dropRuns(b)
 	putID(b, stateFloor, last)
 	putID(b, stateLast, p.acked.Load())
 	for topic, floor := range p.mu.floors {

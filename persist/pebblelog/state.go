@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/persist/internal/runs"
 )
 
 // state is what a Pebble log knows about its records without looking: the numbers
@@ -22,6 +23,7 @@ type state struct {
 	first  uint64            // oldest record that is readable, 0 if none
 	floor  uint64            // up to here everything is gone
 	floors map[string]uint64 // by topic, raised by retention of topics; all > floor
+	runs   runs.List         // those that retention has not passed
 
 	// topics has the topics with bounds that have records. inOpen are those with
 	// records in the open chunk, which their numbers on disk leave out; dueTopics

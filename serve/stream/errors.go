@@ -62,7 +62,8 @@ func badRequest(field, message string) *Error {
 	return &Error{Status: http.StatusBadRequest, Message: message, Field: field}
 }
 
-// tooMany is the answer to a list that is longer than is taken at once.
+// tooMany is the answer to a list that is longer, or data that is larger, than is
+// taken at once.
 func tooMany(field, message string) *Error {
 	return &Error{Status: http.StatusRequestEntityTooLarge, Message: message, Field: field}
 }
@@ -87,20 +88,26 @@ func identityError(err error) *Error {
 // publishError is the answer to an error of Hub.Publish.
 func publishError(err error) *Error {
 	var field *wire.FieldError
+	var event *engine.EventError
+	at := "events[0]" // of several, the error tells which
+	if errors.As(err, &event) {
+		at = "events[" + strconv.Itoa(event.Index) + "]"
+	}
 	switch {
 	case errors.As(err, &field):
-		if field.Field == "users" {
+		switch {
+		case field.Field == "users":
 			return badRequest("uids", field.Reason)
+		case errors.Is(err, engine.ErrTooLarge):
+			return tooMany(at+"."+field.Field, field.Reason)
 		}
-		return badRequest("events."+field.Field, field.Reason)
+		return badRequest(at+"."+field.Field, field.Reason)
 	case errors.Is(err, engine.ErrNoUsers):
 		return badRequest("uids", "is an empty list: leave it out for everyone")
 	case errors.Is(err, engine.ErrNoEvents):
 		return badRequest("events", "is empty")
 	case errors.Is(err, engine.ErrTooMany):
 		return tooMany("events", "has more events, or events × users, than the hub takes at once")
-	case errors.Is(err, engine.ErrTooLarge):
-		return &Error{Status: http.StatusRequestEntityTooLarge, Message: "an event is larger than the hub takes", Field: "events"}
 	case errors.Is(err, engine.ErrClosed):
 		return unavailable("the hub is closed")
 	case errors.Is(err, engine.ErrLog):

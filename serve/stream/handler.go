@@ -49,8 +49,9 @@ func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 	if refusal == nil {
 		sub, refusal = c.subscription(wishes, uid, topics)
 	}
+	var seat *engine.Seat
 	if refusal == nil {
-		refusal = c.admit(r, hub, wishes, &sub)
+		seat, refusal = c.admit(r, hub, wishes, sub)
 	}
 	if refusal != nil {
 		writeError(w, refusal)
@@ -62,9 +63,9 @@ func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 		return true
 	}
 	if c.takesOver(w, r) {
-		return c.serveConn(w, r, hub, sub)
+		return c.serveConn(w, r, hub, seat)
 	}
-	return c.serveResponse(w, r, hub, sub)
+	return c.serveResponse(w, r, hub, seat)
 }
 
 // innermost follows Unwrap to the server's own ResponseWriter. Wrappers tend to

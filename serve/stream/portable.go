@@ -93,10 +93,10 @@ func (s *portableSink) Close(reason error) {
 	s.queue.Close()
 }
 
-// pump writes first to out, then subscribes a portable sink and writes what
+// pump writes first to out, then takes the seat with a portable sink and writes what
 // comes, until the hub closes the stream or ctx ends. The hub has let go of the
 // sink when it returns.
-func (c *config) pump(ctx context.Context, out output, first []byte, hub *engine.Hub, sub engine.Subscription) {
+func (c *config) pump(ctx context.Context, out output, first []byte, hub *engine.Hub, seat *engine.Seat) {
 	s := &portableSink{queue: ringbuf.NewQueue[*bytebufferpool.ByteBuffer](portableWrites)}
 	s.guard.start(out, c.silence(hub))
 	defer s.guard.end()
@@ -104,7 +104,7 @@ func (c *config) pump(ctx context.Context, out output, first []byte, hub *engine
 	if err := s.guard.send(out, first, &s.hopeless); err != nil {
 		return
 	}
-	subscriber, err := hub.Subscribe(sub, s)
+	subscriber, err := seat.Take(s)
 	if err != nil { // closed since admit; the client comes back
 		return
 	}
@@ -249,7 +249,7 @@ func (g *writeGuard) end() {
 
 // serveResponse streams through the ResponseWriter. It returns when the stream
 // has ended.
-func (c *config) serveResponse(w http.ResponseWriter, r *http.Request, hub *engine.Hub, sub engine.Subscription) bool {
+func (c *config) serveResponse(w http.ResponseWriter, r *http.Request, hub *engine.Hub, seat *engine.Seat) bool {
 	if !canFlush(w) {
 		writeError(w, &Error{Status: http.StatusInternalServerError, Message: "the response can't be streamed: its writer does not flush"})
 		return false
@@ -260,10 +260,9 @@ func (c *config) serveResponse(w http.ResponseWriter, r *http.Request, hub *engi
 	_ = out.rc.SetReadDeadline(time.Time{})
 	_ = out.rc.SetWriteDeadline(time.Time{})
 
-	sub.From = hub.Position()
 	c.setHead(w.Header())
 	w.WriteHeader(http.StatusOK)
-	c.pump(r.Context(), out, c.appendGreeting(nil), hub, sub)
+	c.pump(r.Context(), out, c.appendGreeting(nil), hub, seat)
 	return true
 }
 

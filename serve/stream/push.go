@@ -7,6 +7,8 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spatehub/spate/engine"
@@ -95,6 +97,9 @@ func newPushConfig(opts []PushOption) *pushConfig {
 //
 //	{"uids":["u001"],"events":[{"event":"message","data":"hello"}]}
 //
+// The body is application/json in UTF-8, without a content coding; anything else,
+// a body that does not say its type among it, is answered by 415.
+//
 // Without uids, or with null, the events are for everyone; an empty list is
 // refused. An event has data (any JSON but null: the text of a string, anything
 // else as compact JSON) and may have event, topic, key and ephemeral. Its id is
@@ -146,7 +151,7 @@ func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine
 	// Before anything is refused: the server reads on in a body that it answers
 	// early, and nothing else may bound that.
 	lift := c.limitBody(w, r)
-	if refusal := checkContentType(r); refusal != nil {
+	if refusal := checkContent(r); refusal != nil {
 		return nil, refusal
 	}
 	body, refusal := c.read(w, r)
@@ -198,22 +203,31 @@ func (c *pushConfig) read(w http.ResponseWriter, r *http.Request) ([]byte, *Erro
 	return nil, badRequest("", "the body could not be read")
 }
 
-// sameOrigin tells requests that a browser makes for a foreign page.
-var sameOrigin = http.NewCrossOriginProtection()
-
-// checkContentType takes JSON, and a body that says nothing of its type; the
-// latter not from a foreign page, since browsers ask for no permission before
-// they send it, and a push API on loopback may have no other guard.
-func checkContentType(r *http.Request) *Error {
-	given := r.Header.Get("Content-Type")
-	if given == "" {
-		if sameOrigin.Check(r) != nil {
-			return &Error{Status: http.StatusUnsupportedMediaType, Message: "a request from another site must say application/json", Field: "Content-Type"}
-		}
-		return nil
+// checkContent takes JSON in UTF-8, as it is, and says so of anything else. What
+// says nothing of its type is refused too: a browser sends such a body for any
+// page without asking, and a push API on loopback may have no other guard.
+func checkContent(r *http.Request) *Error {
+	if codings := r.Header.Values("Content-Encoding"); len(codings) > 0 && !(len(codings) == 1 && strings.EqualFold(codings[0], "identity")) {
+		return unsupported("Content-Encoding", "is not taken: send the body as it is")
 	}
-	if kind, _, err := mime.ParseMediaType(given); err != nil || kind != "application/json" {
-		return &Error{Status: http.StatusUnsupportedMediaType, Message: "must be application/json", Field: "Content-Type"}
+	types := r.Header.Values("Content-Type")
+	if len(types) == 0 {
+		return unsupported("Content-Type", "is missing: it must be application/json")
+	}
+	if len(types) > 1 {
+		return unsupported("Content-Type", "is given twice: it must be application/json")
+	}
+	kind, params, err := mime.ParseMediaType(types[0])
+	if err != nil || kind != "application/json" {
+		return unsupported("Content-Type", "must be application/json")
+	}
+	if charset, given := params["charset"]; given && !strings.EqualFold(charset, "utf-8") {
+		return unsupported("Content-Type", "must be application/json in UTF-8: the charset "+strconv.Quote(shown(charset))+" is not taken")
 	}
 	return nil
+}
+
+// unsupported is the answer to a body in a form that is not taken.
+func unsupported(field, message string) *Error {
+	return &Error{Status: http.StatusUnsupportedMediaType, Message: message, Field: field}
 }

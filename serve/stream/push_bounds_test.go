@@ -38,12 +38,12 @@ func pushOf(users, events int) string {
 func TestPushBoundsUsersAndDeliveries(t *testing.T) {
 	hub := newHub(t)
 	h := stream.PushHandler(hub)
-	before := hub.Position()
+	before := hub.LastID()
 	refused(t, post(h, pushOf(10_001, 1)), 413, "uids")
 	refused(t, post(h, pushOf(1001, 100)), 413, "uids")
 	last := `{"events":[` + strings.Repeat(`{"data":"x"},`, 99) + `{"data":"x"}],"uids":[` + strings.Repeat(`"u",`, 1000) + `"u"]}`
 	refused(t, post(h, last), 413, "uids")
-	require.Equal(t, before, hub.Position())
+	require.Equal(t, before, hub.LastID())
 	require.Len(t, accepted(t, post(h, pushOf(10_000, 1))), 1)
 
 	narrow := stream.PushHandler(hub, stream.WithPushUserLimit(2))
@@ -130,7 +130,7 @@ func TestPushBodyTimeoutDoesNotCutTheHub(t *testing.T) {
 		resp.Body.Close()
 		got <- resp.StatusCode
 	}()
-	require.Eventually(t, func() bool { return hub.Position() != 0 && hub.Stats().Events == 1 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return hub.LastID() != 0 && hub.Stats().Events == 1 }, patience, time.Millisecond)
 	late := slowBody(t, server, "application/json")
 	_, err := io.Copy(io.Discard, late)
 	require.NoError(t, err)

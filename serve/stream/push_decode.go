@@ -26,7 +26,7 @@ func decodePush(body []byte, maxUsers, maxEvents int) (*push, *Error) {
 	if !utf8.Valid(body) {
 		return nil, badRequest("", "the body is not valid UTF-8")
 	}
-	d := pushDecoder{json: json.NewDecoder(bytes.NewReader(body)), maxUsers: maxUsers, maxEvents: maxEvents}
+	d := pushDecoder{json: json.NewDecoder(bytes.NewReader(body)), maxUsers: maxUsers, maxEvents: maxEvents, halves: mayHaveSurrogates(body)}
 	d.json.UseNumber() // a number is never wanted, and none is too large to be refused as such
 	p := &push{}
 	err := d.object("", func(name string) error {
@@ -71,6 +71,7 @@ type pushDecoder struct {
 	json      *json.Decoder
 	maxUsers  int
 	maxEvents int
+	halves    bool // strings may have one half of a surrogate pair
 }
 
 // object reads an object and calls member for each name, with the decoder
@@ -203,6 +204,9 @@ func (d *pushDecoder) event(at string) (*wire.Event, error) {
 	if err := e.Validate(); errors.As(err, &fe) {
 		return nil, badRequest(join(at, fe.Field), fe.Reason)
 	}
+	if err := e.ValidateType(); errors.As(err, &fe) {
+		return nil, badRequest(join(at, fe.Field), fe.Reason)
+	}
 	return e, nil
 }
 
@@ -214,11 +218,7 @@ func (d *pushDecoder) data(at string) (any, error) {
 	}
 	switch raw[0] {
 	case '"':
-		var text string
-		if err := json.Unmarshal(raw, &text); err != nil {
-			return nil, err
-		}
-		return text, nil
+		return unquote(at, raw)
 	case 'n':
 		return nil, badRequest(at, "is null")
 	}
@@ -230,6 +230,16 @@ func (d *pushDecoder) data(at string) (any, error) {
 }
 
 func (d *pushDecoder) text(at string) (string, error) {
+	if d.halves {
+		var raw json.RawMessage
+		if err := d.json.Decode(&raw); err != nil {
+			return "", err
+		}
+		if raw[0] != '"' {
+			return "", badRequest(at, "is not a string")
+		}
+		return unquote(at, raw)
+	}
 	token, err := d.json.Token()
 	if err != nil {
 		return "", err

@@ -71,15 +71,17 @@ func TestPushPublishes(t *testing.T) {
 
 		// Any JSON but null: strings as their text, the rest compact.
 		for data, want := range map[string]string{
-			`""`:                      "",
-			`"a\nb\r\nc\rd"`:          "a\nb\nc\nd",
-			`"\u00e9\ud83d\ude00"`:    "é😀",
-			`0`:                       "0",
-			`-1.50e3`:                 "-1.50e3",
-			`12345678901234567890123`: "12345678901234567890123",
-			`false`:                   "false",
-			`[ 1, "a b" , {} ]`:       `[1,"a b",{}]`,
-			`{ "k" : "<&> \n" }`:      `{"k":"<&> \n"}`,
+			`""`:                       "",
+			`"a\nb\r\nc\rd"`:           "a\nb\nc\nd",
+			`"\u00e9\ud83d\uDE00"`:     "é😀",
+			`"\\ud800 \\\ud83d\ude00"`: `\ud800 \😀`,
+			`["\ud800"]`:               `["\ud800"]`,
+			`0`:                        "0",
+			`-1.50e3`:                  "-1.50e3",
+			`12345678901234567890123`:  "12345678901234567890123",
+			`false`:                    "false",
+			`[ 1, "a b" , {} ]`:        `[1,"a b",{}]`,
+			`{ "k" : "<&> \n" }`:       `{"k":"<&> \n"}`,
 		} {
 			push(`{"events":[{"data":` + data + `}]}`)
 			mine.expect(want)
@@ -152,6 +154,26 @@ var wrongPushes = []struct{ body, field string }{
 	{`{"uids":["a","b\u0000"],"events":[{"data":"x"}]}`, "uids[1]"},
 	{`{"UIDs":["u"],"events":[{"data":"x"}]}`, "UIDs"},
 	{`{"uid":["u"],"events":[{"data":"x"}]}`, "uid"},
+
+	// The hub's own types.
+	{`{"events":[{"data":"x","event":"gap"}]}`, "events[0].event"},
+	{`{"events":[{"data":"x"},{"data":{"reason":"closed"},"event":"disconnect","ephemeral":true}]}`, "events[1].event"},
+	{`{"events":[{"data":"x","event":"` + strings.Repeat("t", 257) + `"}]}`, "events[0].event"},
+
+	// Text that can't be kept as it is.
+	{`{"uids":["a","\ud800"],"events":[{"data":"x"}]}`, "uids[1]"},
+	{`{"uids":["\uDBFF"],"events":[{"data":"x"}]}`, "uids[0]"},
+	{`{"uids":["\udc00\ud800"],"events":[{"data":"x"}]}`, "uids[0]"},
+	{`{"uids":["\ud800\ud800\udc00"],"events":[{"data":"x"}]}`, "uids[0]"},
+	{`{"uids":["\ud800\n"],"events":[{"data":"x"}]}`, "uids[0]"},
+	{`{"uids":["\\\ud800"],"events":[{"data":"x"}]}`, "uids[0]"},
+	{`{"uids":[["\ud800"]],"events":[{"data":"x"}]}`, "uids[0]"},
+	{`{"events":[{"data":"\ud83dx"}]}`, "events[0].data"},
+	{`{"events":[{"data":"x","event":"\ud83d"}]}`, "events[0].event"},
+	{`{"events":[{"data":"x","topic":"\ude00"}]}`, "events[0].topic"},
+	{`{"events":[{"data":"x","key":"\ud83d\u0041"}]}`, "events[0].key"},
+	{`{"events":[{"data":"x","id":"\ud83d"}]}`, "events[0].id"},
+	{`{"events":[{"data":"x","\ud83d":1}]}`, "events[0].\uFFFD"},
 }
 
 // Malformed, mistyped or unknown input is a 400 that names the field, and
@@ -159,12 +181,12 @@ var wrongPushes = []struct{ body, field string }{
 func TestPushRefusesByField(t *testing.T) {
 	hub := newHub(t)
 	h := stream.PushHandler(hub)
-	before := hub.Position()
+	before := hub.LastID()
 	for _, c := range wrongPushes {
 		rec := post(h, c.body)
 		require.Equal(t, http.StatusBadRequest, rec.Code, "%s: %s", c.body, rec.Body)
 		refused(t, rec, http.StatusBadRequest, c.field)
-		require.Equal(t, before, hub.Position(), c.body)
+		require.Equal(t, before, hub.LastID(), c.body)
 	}
 	accepted(t, post(h, `{"events":[{"data":"x"}]}`))
 }
@@ -172,17 +194,22 @@ func TestPushRefusesByField(t *testing.T) {
 func TestPushLimits(t *testing.T) {
 	hub := newHub(t, engine.WithMaxEventSize(2000))
 	h := stream.PushHandler(hub, stream.WithPushBodyLimit(10_000), stream.WithPushEventLimit(3))
-	before := hub.Position()
+	before := hub.LastID()
 
 	events := func(n int, data string) string {
 		return `{"events":[` + strings.Repeat(`{"data":"`+data+`"},`, n-1) + `{"data":"` + data + `"}]}`
 	}
 	refused(t, post(h, events(4, "x")), 413, "events")
 	refused(t, post(h, events(1, strings.Repeat("x", 10_000))), 413, "")
-	refused(t, post(h, events(1, strings.Repeat("x", 3000))), 413, "events")
+	refused(t, post(h, events(1, strings.Repeat("x", 3000))), 413, "events[0].data")
+	lines := strings.Repeat(`\n`, 2000)
+	require.Len(t, accepted(t, post(h, events(1, lines))), 1, "line ends count as they were sent")
+	before = hub.LastID()
+	tooLarge := refused(t, post(h, `{"events":[{"data":"x"},{"data":"`+lines+`x"}]}`), 413, "events[1].data")
+	require.Contains(t, tooLarge.Error, "2001 bytes")
 	a := refused(t, post(h, `{"`+strings.Repeat("n", 5000)+`":1}`), 400, strings.Repeat("n", 64)+"...")
 	require.Less(t, len(a.Error), 100)
-	require.Equal(t, before, hub.Position())
+	require.Equal(t, before, hub.LastID())
 	require.Len(t, accepted(t, post(h, events(3, "x"))), 3)
 
 	small := newHub(t, engine.WithChanBufferSize(16))
@@ -199,16 +226,34 @@ func TestPushMethodAndContentType(t *testing.T) {
 		require.Equal(t, "POST", rec.Header().Get("Allow"))
 	}
 	const body = `{"events":[{"data":"x"}]}`
-	before := hub.Position()
+	before := hub.LastID()
 	for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/json/x", ";"} {
 		refused(t, post(h, body, "Content-Type", kind), 415, "Content-Type")
 	}
 	// A browser sends a body without a type for any page, unasked.
 	refused(t, post(h, body, "Content-Type", "", "Sec-Fetch-Site", "cross-site"), 415, "Content-Type")
 	refused(t, post(h, body, "Content-Type", "", "Origin", "https://evil.example"), 415, "Content-Type")
-	require.Equal(t, before, hub.Position())
+	require.Equal(t, before, hub.LastID())
 
-	accepted(t, post(h, body, "Content-Type", ""))
+	for header, values := range map[string][]string{
+		"Content-Encoding": {"gzip", "identity, gzip", "br", "utf-8"},
+		"Content-Type":     {"", "application/json; charset=utf-16", "application/json; charset=latin1", "application/json; charset", "application/json, text/plain"},
+	} {
+		for _, value := range values {
+			a := refused(t, post(h, body, header, value), 415, header)
+			if header == "Content-Type" {
+				require.Contains(t, a.Error, "application/json", "what is taken is named")
+			}
+		}
+	}
+	twice := httptest.NewRequest("POST", "/push", strings.NewReader(body))
+	twice.Header["Content-Type"] = []string{"application/json", "text/plain"}
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, twice)
+	refused(t, rec, 415, "Content-Type")
+	require.Equal(t, before, hub.LastID())
+
+	accepted(t, post(h, body, "Content-Encoding", "identity"))
 	accepted(t, post(h, body, "Content-Type", "Application/JSON; charset=UTF-8"))
 	accepted(t, post(h, body, "Origin", "https://allowed-by-cors.example"))
 }
@@ -299,9 +344,9 @@ func FuzzPush(f *testing.F) {
 	hub := newHub(f, engine.WithMaxEventSize(1<<12))
 	h := stream.PushHandler(hub, stream.WithPushBodyLimit(1<<14), stream.WithPushEventLimit(64))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		before := hub.Position()
+		before := hub.Stats().Events
 		rec := post(h, string(body))
-		published := hub.Position() - before
+		published := hub.Stats().Events - before
 		switch {
 		case rec.Code == http.StatusOK:
 			require.EqualValues(t, len(accepted(t, rec)), published)

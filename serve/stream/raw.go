@@ -41,18 +41,15 @@ func (c *config) takesOver(w http.ResponseWriter, r *http.Request) bool {
 var heads bytebufferpool.Pool
 
 // serveConn takes the connection out of the server's hands and streams over it.
-func (c *config) serveConn(w http.ResponseWriter, r *http.Request, hub *engine.Hub, sub engine.Subscription) bool {
+func (c *config) serveConn(w http.ResponseWriter, r *http.Request, hub *engine.Hub, seat *engine.Seat) bool {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if errors.Is(err, http.ErrNotSupported) {
-		return c.serveResponse(w, r, hub, sub)
+		return c.serveResponse(w, r, hub, seat)
 	}
 	if err != nil {
 		writeError(w, &Error{Status: http.StatusInternalServerError, Message: "the connection can't be streamed over"})
 		return false
 	}
-	// Before the client can have seen anything: what is pushed from here on
-	// reaches it.
-	sub.From = hub.Position()
 	head := heads.Get()
 	defer heads.Put(head)
 	head.B = c.appendHead(head.B[:0], r.ProtoMinor, w.Header(), time.Now())
@@ -61,7 +58,7 @@ func (c *config) serveConn(w http.ResponseWriter, r *http.Request, hub *engine.H
 	sock, err := rawsock.Take(conn, c.silence(hub))
 	if err != nil {
 		// A wrapped connection, or no descriptor left: it keeps its goroutine.
-		c.serveHijacked(conn, head.B, r, hub, sub)
+		c.serveHijacked(conn, head.B, r, hub, seat)
 		return true
 	}
 	err = writeHead(conn, sock, head.B)
@@ -70,7 +67,7 @@ func (c *config) serveConn(w http.ResponseWriter, r *http.Request, hub *engine.H
 		sock.Close(true)
 		return true
 	}
-	subscriber, err := hub.Subscribe(sub, rawSink{sock})
+	subscriber, err := seat.Take(rawSink{sock})
 	if err != nil { // closed since admit; the client comes back
 		sock.Close(false)
 		return true
@@ -108,7 +105,7 @@ func writeHead(conn net.Conn, sock *rawsock.Conn, head []byte) error {
 
 // serveHijacked streams over a connection that is hijacked but can't be taken
 // over further, head first. It returns when the stream has ended.
-func (c *config) serveHijacked(conn net.Conn, head []byte, r *http.Request, hub *engine.Hub, sub engine.Subscription) {
+func (c *config) serveHijacked(conn net.Conn, head []byte, r *http.Request, hub *engine.Hub, seat *engine.Seat) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer conn.Close() // also ends the reading below
@@ -117,7 +114,7 @@ func (c *config) serveHijacked(conn net.Conn, head []byte, r *http.Request, hub 
 		_, _ = io.Copy(io.Discard, conn)
 		cancel()
 	}()
-	c.pump(ctx, connOutput{conn}, head, hub, sub)
+	c.pump(ctx, connOutput{conn}, head, hub, seat)
 }
 
 // connOutput writes a stream to a hijacked connection.

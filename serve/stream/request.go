@@ -63,9 +63,6 @@ func (c *config) subscription(w wishes, uid string, topics []string) (engine.Sub
 	}
 	all := make([]string, 0, len(c.topics)+len(topics))
 	all = append(append(all, c.topics...), topics...)
-	if err := checkNames(uid, all); err != nil {
-		return engine.Subscription{}, err
-	}
 	return engine.Subscription{
 		UID:          strings.Clone(uid),
 		Topics:       all,
@@ -74,29 +71,6 @@ func (c *config) subscription(w wishes, uid string, topics []string) (engine.Sub
 		Conflate:     c.conflate || w.conflate,
 		StallTimeout: c.stall,
 	}, nil
-}
-
-// checkNames refuses a user or topic that no event could name.
-func checkNames(uid string, topics []string) *Error {
-	probe := wire.Event{Data: ""}
-	if uid != "" {
-		probe.Users = []string{uid}
-	}
-	if err := probe.Validate(); err != nil {
-		return fieldError("uid", err)
-	}
-	probe.Users = nil
-	for i, topic := range topics {
-		at := fmt.Sprintf("topics[%d]", i)
-		if topic == "" {
-			return badRequest(at, "is empty")
-		}
-		probe.Topic = topic
-		if err := probe.Validate(); err != nil {
-			return fieldError(at, err)
-		}
-	}
-	return nil
 }
 
 // fieldError is a *wire.FieldError as an answer about field.
@@ -108,23 +82,27 @@ func fieldError(field string, err error) *Error {
 	return badRequest(field, err.Error())
 }
 
-// admit decides whether the stream may begin.
-func (c *config) admit(r *http.Request, hub *engine.Hub, w wishes, sub *engine.Subscription) *Error {
+// admit decides whether the stream may begin, and where: before the client can
+// have seen anything, so that what is pushed from here on reaches it.
+func (c *config) admit(r *http.Request, hub *engine.Hub, w wishes, sub engine.Subscription) (*engine.Seat, *Error) {
 	if hub.Closed() {
-		return unavailable("the hub is closed")
+		return nil, unavailable("the hub is closed")
 	}
 	if c.maxConns > 0 && hub.OnlineClientsNum() >= c.maxConns {
-		return unavailable("too many connections")
+		return nil, unavailable("too many connections")
 	}
-	if !c.refuseGap && !w.refuseGap || sub.LastEventID == "" {
-		return nil
+	seat, err := hub.Seat(r.Context(), sub)
+	var wrong *wire.FieldError
+	switch {
+	case errors.As(err, &wrong):
+		return nil, badRequest(wrong.Field, wrong.Reason)
+	case errors.Is(err, engine.ErrClosed):
+		return nil, unavailable("the hub is closed")
+	case err != nil:
+		return nil, unavailable("history could not be read")
 	}
-	whole, err := hub.CanResume(r.Context(), sub.LastEventID, sub.Topics)
-	if err != nil {
-		return unavailable("history could not be read")
+	if _, lost := seat.Gap(); lost && (c.refuseGap || w.refuseGap) {
+		return nil, &Error{Status: http.StatusConflict, Field: "last_event_id", Message: "history does not reach back to this ID"}
 	}
-	if !whole {
-		return &Error{Status: http.StatusConflict, Field: "last_event_id", Message: "history does not reach back to this ID"}
-	}
-	return nil
+	return seat, nil
 }

@@ -74,7 +74,7 @@ func (s *spate) Publish(kind stamp.Kind, index uint32, data []byte) error {
 }
 
 // Position implements [Positioner].
-func (s *spate) Position() string { return wire.FormatID(s.hub.Position()) }
+func (s *spate) Position() string { return wire.FormatID(s.hub.LastID()) }
 
 // Counters implements [Counter].
 func (s *spate) Counters() map[string]float64 {

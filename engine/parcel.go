@@ -1,0 +1,100 @@
+package engine
+
+import (
+	"github.com/spatehub/spate/wire"
+	"github.com/valyala/bytebufferpool"
+)
+
+// parcel is what a push knows before it claims slots: what is claimed holds up
+// everybody behind it, so all that can be done before is. It is the publisher's,
+// and refers to nothing of the caller's, so that it lies on the stack.
+type parcel struct {
+	shared bool // whom holds for every event
+	whom   audience
+	each   []audience // else the events' own; nil: all are for everyone
+	held   int64      // bytes that the ring will hold
+	logged int        // events that are not ephemeral
+}
+
+// pack encodes the events into buffers, which it adds to bufs, and resolves
+// whom they are for. On error it has given the buffers back.
+func (h *Hub) pack(p *parcel, bufs []*bytebufferpool.ByteBuffer, uids []string, events []*wire.Event) ([]*bytebufferpool.ByteBuffer, error) {
+	p.whom = audience{mask: h.all}
+	if p.shared = uids != nil; p.shared {
+		p.whom = h.audienceOf(uids)
+	}
+	for i, e := range events {
+		b, err := h.encode(e)
+		if err != nil {
+			h.putBack(bufs)
+			return nil, eventError(err, i, len(events))
+		}
+		bufs = append(bufs, b)
+		if !e.Ephemeral {
+			p.logged++
+		}
+		if !p.shared && e.Users != nil {
+			if p.each == nil {
+				p.each = make([]audience, len(events))
+			}
+			p.each[i] = h.audienceOf(e.Users)
+		}
+	}
+	for i, e := range events {
+		p.held += p.heldBy(bufs[i], e, i, len(events))
+	}
+	return bufs, nil
+}
+
+func (h *Hub) putBack(bufs []*bytebufferpool.ByteBuffer) {
+	for _, b := range bufs {
+		h.frames.put(b)
+	}
+}
+
+// audience returns whom event i is for.
+func (p *parcel) audience(i int) *audience {
+	if p.each != nil && p.each[i].private {
+		return &p.each[i]
+	}
+	return &p.whom
+}
+
+// heldBy returns the bytes that the slot of event i of n holds: the whole of its
+// buffer, which may have been lent for a larger frame before, and the names. A
+// crowd that the events share is counted with the last of them, the last to go.
+func (p *parcel) heldBy(b *bytebufferpool.ByteBuffer, e *wire.Event, i, n int) int64 {
+	a := p.audience(i)
+	held := int64(cap(b.B) + len(e.Topic) + len(e.Key) + len(a.one))
+	if a.crowd != nil && (!p.shared || i == n-1) {
+		held += a.crowd.size
+	}
+	return held
+}
+
+// fillSlots hands the parcel to the slots claimed from first on, and returns the
+// shards concerned; the events that are not ephemeral have the IDs from id on. From Publish on the slots belong to the readers.
+func (h *Hub) fillSlots(first position, id eventID, p *parcel, bufs []*bytebufferpool.ByteBuffer, events []*wire.Event, wait *commitWait) (mask uint64) {
+	for i, ev := range events {
+		e := h.slot(first + position(i))
+		e.held = p.heldBy(bufs[i], ev, i, len(events))
+		e.buf = bufs[i]
+		e.off = wire.IDHeadroom
+		e.id, e.prev = 0, id-1
+		if !ev.Ephemeral {
+			e.id = id
+			e.off = wire.PutID(e.buf.B[:wire.IDHeadroom], uint64(id))
+			id++
+		}
+		a := p.audience(i)
+		e.one[0], e.crowd, e.private, e.mask = a.one, a.crowd, a.private, a.mask
+		e.topic, e.key = ev.Topic, ev.Key
+		if wait != nil {
+			e.wait.Store(wait)
+		}
+		e.last = i == len(events)-1
+		e.tally.Store(uint64(len(h.shards)))
+		mask |= a.mask
+	}
+	return mask
+}

@@ -1,0 +1,283 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/spatehub/spate/wire"
+)
+
+// Seat is a place in the stream kept for one connection. Where the connection
+// begins, and whether it misses anything, is decided by [Hub.Seat] and by nothing
+// later: what is pushed after Seat has returned reaches the connection, whenever
+// the seat is taken. A seat that is not taken costs nothing. It is used by one
+// goroutine.
+type Seat struct {
+	hub   *Hub
+	c     *client
+	stand eventID
+	gap   Gap
+	lost  bool
+}
+
+// Seat decides where a connection begins, to be called before its response head
+// goes out. ctx bounds a look into the log, which few Last-Event-IDs need.
+//
+// Errors: ErrClosed; a *wire.FieldError for a user, a topic or a start that
+// cannot be; ErrHistory, or ctx's error, where the log could not be asked.
+func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
+	if h.closing.Load() {
+		return nil, ErrClosed
+	}
+	if err := sub.validate(); err != nil {
+		return nil, err
+	}
+	c := h.newClient(&sub)
+	b, err := h.begin(ctx, &sub, c.shard)
+	if err != nil {
+		return nil, err
+	}
+	c.pos, c.id = b.at.pos, b.at.id
+	if b.resumes || b.gap.told {
+		c.lag = &lag{resumes: b.resumes, gap: b.gap}
+		if b.resumes {
+			c.lag.fleeting = b.now
+		}
+	}
+	s := &Seat{hub: h, c: c, stand: b.at.id}
+	if s.lost = b.gap.told || b.short != 0; s.lost {
+		g := b.gap
+		g.to = max(g.to, b.short)
+		if !b.gap.told {
+			g.from = b.at.id
+		}
+		s.gap = g.data()
+	}
+	return s, nil
+}
+
+// ID is where the connection stands when it begins: it gets the events after
+// this ID. 0 is before all events.
+func (s *Seat) ID() uint64 { return uint64(s.stand) }
+
+// Gap returns what the connection misses of what it asked for, as the gap event
+// will say it; ok is false where nothing is missing. Retention may take more
+// before the connection has read it, and the event then says so.
+func (s *Seat) Gap() (g Gap, ok bool) { return s.gap, s.lost }
+
+// Take adds the connection. The hub's shard owns sink from here on and closes it
+// exactly once, also where it turns out that the hub closes; only if Take returns
+// ErrClosed the sink is still the caller's. A seat is taken once.
+func (s *Seat) Take(sink Sink) (Subscriber, error) {
+	h, c := s.hub, s.c
+	if c.sink != nil {
+		panic("engine: a seat is taken twice")
+	}
+	// Counted before the look at closing: either Shutdown waits for the
+	// connection, or it is refused here.
+	h.online.Add(1)
+	if h.closing.Load() {
+		h.left()
+		return Subscriber{}, ErrClosed
+	}
+	c.sink = sink
+	c.attend(attendJoin)
+	return Subscriber{c}, nil
+}
+
+// Subscribe is Seat and Take in one, for connections without a response head.
+func (h *Hub) Subscribe(sub Subscription, sink Sink) (Subscriber, error) {
+	seat, err := h.Seat(h.ctx, sub)
+	if err != nil {
+		return Subscriber{}, err
+	}
+	return seat.Take(sink)
+}
+
+// newClient makes the connection of a subscription, at no position yet.
+func (h *Hub) newClient(sub *Subscription) *client {
+	c := &client{uid: sub.UID, policy: sub.Policy, conflate: sub.Conflate}
+	if c.policy > PolicyDisconnect {
+		c.policy = PolicyDefault
+	}
+	c.node.Value = c
+	if sub.UID != "" {
+		c.shard = h.shards[h.shardOf(sub.UID)]
+	} else {
+		c.shard = h.shards[h.turn.Add(1)%uint64(len(h.shards))]
+	}
+	if len(sub.Topics) > 0 {
+		names := sortedUnique(sub.Topics)
+		c.topics = make([]topicRef, len(names))
+		for i, name := range names {
+			c.topics[i].topic = &topic{name: strings.Clone(name)}
+		}
+	}
+	switch stall := sub.StallTimeout; {
+	case stall > 0:
+		c.stallFor = h.ticksOf(stall)
+	case stall == 0 && h.cfg.stall > 0:
+		c.stallFor = h.ticksOf(h.cfg.stall)
+	}
+	return c
+}
+
+// beginning is what is decided of a connection's beginning.
+type beginning struct {
+	at      point   // it gets what follows; where it resumes, what follows the ID
+	resumes bool    // it reads history, from at.id
+	gap     gap     // told first
+	short   eventID // retention, or the window, is known to have taken all up to here; 0: nothing
+	now     position
+}
+
+// begin decides where a connection begins. It is the one place that does.
+func (h *Hub) begin(ctx context.Context, sub *Subscription, s *shard) (b beginning, err error) {
+	now := h.latest()
+	b.at, b.now = now, now.pos // live
+	switch {
+	case !sub.Since.IsZero():
+		return h.beginSince(ctx, sub, b)
+	case sub.LastEventID == "":
+		return b, nil
+	case sub.LastEventID == Earliest || sub.LastEventID == "0":
+		return h.beginEarliest(sub, s, b), nil
+	}
+	n, err := wire.ParseID(sub.LastEventID)
+	id := eventID(n)
+	switch {
+	case err != nil || id > now.id:
+		// Never issued here: a garbled ID, or one of another hub.
+		b.gap = gap{told: true, name: gapName(sub.LastEventID), to: now.id}
+		return b, nil
+	case !h.cfg.resend:
+		if id != now.id {
+			b.gap = gap{told: true, from: id, to: now.id}
+		}
+		return b, nil
+	}
+	b.at, b.resumes = point{h.origin.pos, id}, true
+	if h.log == nil {
+		b.short = s.shortOf(id)
+		return b, nil
+	}
+	if floor := eventID(h.log.Floor(slices.Clone(sub.Topics))); id < floor {
+		if s.shortOf(id) != 0 { // the ring may reach back further than the log
+			b.short = floor
+		}
+		return b, nil
+	} else if id == floor || id >= h.origin.id {
+		return b, nil // what retention removed last, or given out by this hub
+	}
+	return h.beginKnown(ctx, b)
+}
+
+// beginKnown sees whether the ID to resume after, from before this hub began, was
+// ever issued by the present history. If it was not, the client has it from
+// elsewhere, and what came after it there is missing here.
+func (h *Hub) beginKnown(ctx context.Context, b beginning) (beginning, error) {
+	id := b.at.id
+	known, err := h.issued(ctx, id)
+	if err != nil || known {
+		return b, err
+	}
+	to := h.origin.id
+	next, found, err := h.recordAfter(ctx, id)
+	if err != nil {
+		return b, err
+	}
+	if found {
+		to = min(to, eventID(next.ID)-1)
+	}
+	if to > id { // else the history begins right after it
+		b.gap = gap{told: true, from: id, to: to}
+		b.at.id = to
+	}
+	return b, nil
+}
+
+// beginEarliest begins with all that is kept.
+func (h *Hub) beginEarliest(sub *Subscription, s *shard, b beginning) beginning {
+	if !h.cfg.resend {
+		if b.at.id != h.origin.id || h.log != nil && h.log.Last() != 0 {
+			b.gap = gap{told: true, to: b.at.id}
+		}
+		return b
+	}
+	b.at, b.resumes = point{h.origin.pos, h.origin.id}, true
+	if h.log == nil {
+		if short := s.shortOf(h.origin.id); short != 0 {
+			b.gap = gap{told: true, to: short}
+			b.at.id = short
+		}
+		return b
+	}
+	b.at.id = eventID(h.log.Floor(slices.Clone(sub.Topics)))
+	if b.at.id != 0 {
+		b.gap = gap{told: true, to: b.at.id}
+	}
+	return b
+}
+
+// shortOf returns the ID up to which the shard's window has lost what follows id,
+// 0 where it has everything. Safe from any goroutine; the window moves on.
+func (s *shard) shortOf(id eventID) eventID {
+	if oldest := eventID(s.c.oldest.Load()); id < oldest {
+		return oldest
+	}
+	return 0
+}
+
+// gapName is an ID that is none, as it is sent back.
+func gapName(id string) string {
+	if len(id) > maxGapName {
+		id = id[:maxGapName]
+	}
+	return strings.ToValidUTF8(strings.Clone(id), "?")
+}
+
+var errNoTimes = &wire.FieldError{Field: "since", Reason: "needs a log that keeps the times of its records"}
+
+// beginSince begins with the first record that was appended at the time or later.
+// Records are in the order of their times but for jumps of the clock, so it is
+// searched for by halves.
+func (h *Hub) beginSince(ctx context.Context, sub *Subscription, b beginning) (beginning, error) {
+	if sub.LastEventID != "" {
+		return b, &wire.FieldError{Field: "since", Reason: "contradicts a last event ID"}
+	}
+	if h.log == nil || !h.cfg.resend {
+		return b, errNoTimes
+	}
+	since := sub.Since.UnixMilli()
+	floor := eventID(h.log.Floor(slices.Clone(sub.Topics)))
+	low, high := floor, max(floor, eventID(h.log.Last()))
+	// Every record ≤ low is older, every one > high is not.
+	for mid := low; low < high; mid = low + (high-low)/2 {
+		r, found, err := h.recordAfter(ctx, mid)
+		switch {
+		case err != nil:
+			return b, err
+		case found && r.Time == 0:
+			return b, errNoTimes
+		case found && r.Time < since:
+			low = eventID(r.ID)
+		default:
+			high = mid
+		}
+	}
+	b.at, b.resumes = point{h.origin.pos, low}, true
+	if low == floor && floor != 0 { // what was removed may have been of that time
+		b.gap = gap{told: true, to: floor}
+	}
+	return b, nil
+}
+
+// historyError is the error of a Seat for which the log could not be asked.
+func historyError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return errors.Join(ErrHistory, err)
+}

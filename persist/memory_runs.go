@@ -1,0 +1,41 @@
+package persist
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// BeginRun implements [Runs].
+func (m *Memory) BeginRun(first uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.mu.closed {
+		return ErrClosed
+	}
+	if first <= m.mu.last {
+		return fmt.Errorf("%w: run from %d after %d", ErrOrder, first, m.mu.last)
+	}
+	m.mu.runs, _, _ = m.mu.runs.Begin(first, m.mu.last)
+	m.dropRunsLocked()
+	return nil
+}
+
+// Issued implements [Runs].
+func (m *Memory) Issued(ctx context.Context, id uint64) (bool, error) {
+	m.mu.RLock()
+	in := m.mu.runs.In(id, m.mu.last)
+	m.mu.RUnlock()
+	if in {
+		return true, ctx.Err()
+	}
+	return m.Has(ctx, id)
+}
+
+// dropRunsLocked forgets the runs that the floor has passed.
+func (m *Memory) dropRunsLocked() {
+	m.mu.runs = slices.Delete(m.mu.runs, 0, m.mu.runs.Passed(m.mu.floor))
+}
+
+// HighWater implements [Runs]: it is Last, as the log does not outlive its process.
+func (m *Memory) HighWater() uint64 { return m.Last() }
