@@ -121,7 +121,7 @@ func (c *catchup) segment(h *history) *segment {
 	var err error
 	if c.querier == nil {
 		seg.mixed = true
-		seg.public, err = c.shared("", after, func() (persist.Page, error) {
+		seg.public, err = c.shared(h.c.form, "", after, func() (persist.Page, error) {
 			return log.Read(c.hub.ctx, uint64(after), limit)
 		})
 	} else {
@@ -158,7 +158,7 @@ var (
 // query reads the public part, shared among all that follow the same topics,
 // and the user's own.
 func (c *catchup) query(h *history, topics []string, after eventID, limit persist.Limit) (public, private *page, err error) {
-	public, err = c.shared("\x00"+strings.Join(topics, "\x00"), after, func() (persist.Page, error) {
+	public, err = c.shared(h.c.form, "\x00"+strings.Join(topics, "\x00"), after, func() (persist.Page, error) {
 		return c.querier.Query(c.hub.ctx, persist.Query{Public: true, Topics: topics}, uint64(after), limit)
 	})
 	if err != nil || h.c.uid == "" {
@@ -169,21 +169,26 @@ func (c *catchup) query(h *history, topics []string, after eventID, limit persis
 		if err != nil {
 			return nil, nil, err
 		}
-		h.private = newPage(after, p)
+		h.private = newPage(after, p, h.c.form)
 	}
 	return public, h.private, nil
 }
 
-// shared returns the page that follows after, from the cache or by reading.
-func (c *catchup) shared(kind string, after eventID, read func() (persist.Page, error)) (*page, error) {
+// shared returns the page that follows after in the form, from the cache or by
+// reading.
+func (c *catchup) shared(f Form, kind string, after eventID, read func() (persist.Page, error)) (*page, error) {
 	if p := c.cache.find(kind, after); p != nil {
+		if p.in(f) == nil {
+			p.make(f)
+			c.cache.grown(p)
+		}
 		return p, nil
 	}
 	p, err := read()
 	if err != nil {
 		return nil, err
 	}
-	pg := newPage(after, p)
+	pg := newPage(after, p, f)
 	c.cache.add(kind, pg)
 	return pg, nil
 }

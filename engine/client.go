@@ -27,6 +27,7 @@ const (
 	attendHangup
 	attendPage
 	attendMore
+	attendExpire
 	attendClosed // set for good once closed, so that nothing is queued again
 )
 
@@ -53,6 +54,7 @@ type client struct {
 
 	index    int32  // in shard.clients
 	stallFor uint32 // ticks without a byte taken after which it is closed; 0: never
+	form     Form
 	node     ringbuf.Node[*client]
 	shard    *shard
 	uid      string

@@ -84,10 +84,11 @@ type keptEvent struct {
 	frame []byte // nil once a newer event replaced it
 }
 
-// keep adds a record and leaves out the one that it replaces.
-func (s *shard) keep(c *client, r *persist.Record) {
+// keep adds a record, with its frame in the client's form, and leaves out the one
+// that it replaces.
+func (s *shard) keep(c *client, r *persist.Record, frame []byte) {
 	k := &c.lag.history.kept
-	e := keptEvent{id: eventID(r.ID), frame: r.Frame, key: conflationKey{topic: r.Topic, key: r.Key}}
+	e := keptEvent{id: eventID(r.ID), key: conflationKey{topic: r.Topic, key: r.Key}}
 	if r.Key != "" {
 		if k.newest == nil {
 			k.newest = map[conflationKey]int{}
@@ -97,7 +98,7 @@ func (s *shard) keep(c *client, r *persist.Record) {
 		}
 		k.newest[e.key] = len(k.events)
 	}
-	e.frame = slices.Clone(e.frame) // the page is shared and large
+	e.frame = slices.Clone(frame) // the page is shared and large
 	k.events = append(k.events, e)
 	k.bytes += len(e.frame)
 	k.compact()
@@ -146,13 +147,13 @@ func (s *shard) sendKept(c *client) bool {
 	for len(k.events) > 0 {
 		j.reset()
 		i := 0
-		for ; i < len(k.events) && len(j.data) < sendBytes; i++ {
+		for ; i < len(k.events) && len(j.bytes()) < sendBytes; i++ {
 			if e := &k.events[i]; e.frame != nil {
 				j.add(point{id: e.id}, e.frame)
 			}
 		}
 		id := c.id
-		all := len(j.parts) == 0 || s.send(c, j)
+		all := j.len() == 0 || s.send(c, j)
 		if c.state == stateClosed {
 			return false
 		}

@@ -10,6 +10,7 @@ type Ends struct {
 	WriteError uint64 `json:"write_error"` // Sink.Write failed
 	History    uint64 `json:"history"`     // ErrHistory: the log could not be read
 	Closed     uint64 `json:"closed"`      // ErrClosed: the hub closed
+	Expired    uint64 `json:"expired"`     // ErrExpired: its time was over
 }
 
 // ending is what a connection's end is counted as.
@@ -22,6 +23,7 @@ const (
 	endWrite
 	endHistory
 	endClosed
+	endExpired
 	endings // their number
 )
 
@@ -39,6 +41,8 @@ func endingOf(reason error) ending {
 		return endHistory
 	case errors.Is(reason, ErrClosed):
 		return endClosed
+	case errors.Is(reason, ErrExpired):
+		return endExpired
 	}
 	return endWrite
 }
@@ -47,6 +51,6 @@ func endingOf(reason error) ending {
 func endsOf(n *[endings]uint64) Ends {
 	return Ends{
 		Hangup: n[endHangup], Overflow: n[endOverflow], Stalled: n[endStalled],
-		WriteError: n[endWrite], History: n[endHistory], Closed: n[endClosed],
+		WriteError: n[endWrite], History: n[endHistory], Closed: n[endClosed], Expired: n[endExpired],
 	}
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"sync/atomic"
 
+	"github.com/spatehub/spate/wire"
 	"github.com/valyala/bytebufferpool"
 )
 
@@ -11,8 +12,9 @@ import (
 // everybody else only reads, until the ring releases the slot. There is no
 // reference count: a reader that may still look at a slot holds it.
 type entry struct {
-	buf *bytebufferpool.ByteBuffer // frame with its ID; owned by the slot
-	off int                        // where the frame starts in buf
+	buf   *bytebufferpool.ByteBuffer // frame with its ID, as a chunk; owned by the slot
+	off   int                        // where the frame starts in buf
+	chunk int                        // where its chunk starts in buf; it ends with buf
 
 	id   eventID // 0: ephemeral, not for the log
 	prev eventID // the highest ID before this event
@@ -53,8 +55,30 @@ func (e *entry) ephemeral() bool { return e.id == 0 }
 // upTo is the highest ID up to and with this event.
 func (e *entry) upTo() eventID { return max(e.id, e.prev) }
 
-// frame returns the event's bytes on the wire, valid while the slot is held.
-func (e *entry) frame() []byte { return e.buf.B[e.off:] }
+// frame returns the event's plain frame, valid while the slot is held.
+func (e *entry) frame() []byte { return e.buf.B[e.off : len(e.buf.B)-len(wire.ChunkEnd)] }
+
+// in returns the event as a connection of the form gets it, valid while the
+// slot is held.
+func (e *entry) in(f Form) []byte {
+	if f == FormChunked {
+		return e.buf.B[e.chunk:]
+	}
+	return e.frame()
+}
+
+// seal puts the event's ID, unless it has none, and the size of its chunk into
+// the room in front of its body.
+func (e *entry) seal() {
+	e.off = frameRoom
+	if !e.ephemeral() {
+		e.off = chunkRoom + wire.PutID(e.buf.B[chunkRoom:frameRoom], uint64(e.id))
+	}
+	e.chunk = wire.PutChunk(e.buf.B, e.off, len(e.frame()))
+}
+
+// frameRoom is what is kept free in front of an event's body.
+const frameRoom = chunkRoom + wire.IDHeadroom
 
 // forUser says whether uid is in a private entry's audience.
 func (e *entry) forUser(uid string) bool {

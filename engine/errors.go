@@ -37,6 +37,9 @@ var (
 	// ErrHangup means that the peer closed the connection.
 	ErrHangup = errors.New("spate: peer hung up")
 
+	// ErrExpired: the time that the connection was given is over.
+	ErrExpired = errors.New("spate: connection's time is over")
+
 	// ErrOverflow means that the queue overflowed under PolicyDisconnect.
 	ErrOverflow = errors.New("spate: connection fell too far behind")
 

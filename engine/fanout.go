@@ -51,17 +51,27 @@ func (s *shard) fanOutAll(from, to position) {
 	if len(s.clients) == 0 {
 		return
 	}
-	s.join.reset()
-	for seq := from; ; seq++ {
-		if e := s.hub.slot(seq); !e.failed && e.mask&s.bit != 0 {
-			s.join.add(point{pos: seq}, e.frame())
-		}
-		if seq == to {
-			break
-		}
+	for f := range s.join {
+		s.join[f].reset()
 	}
 	for _, c := range s.clients {
-		s.offer(c, &s.join)
+		j := &s.join[c.form]
+		if j.len() == 0 {
+			s.joinAll(j, c.form, from, to)
+		}
+		s.offer(c, j)
+	}
+}
+
+// joinAll joins the run's events in the form.
+func (s *shard) joinAll(j *joined, f Form, from, to position) {
+	for seq := from; ; seq++ {
+		if e := s.hub.slot(seq); !e.failed && e.mask&s.bit != 0 {
+			j.add(point{pos: seq}, e.in(f))
+		}
+		if seq == to {
+			return
+		}
 	}
 }
 
@@ -72,12 +82,12 @@ func (s *shard) fanOutMasked(from, to position) {
 	s.variant.reset()
 	if everybody != 0 {
 		for _, c := range s.clients {
-			s.offer(c, s.variantFor(from, everybody|c.bits))
+			s.offer(c, s.variantFor(from, variant{everybody | c.bits, c.form}))
 			c.bits = 0
 		}
 	} else {
 		for _, c := range s.touched {
-			s.offer(c, s.variantFor(from, c.bits))
+			s.offer(c, s.variantFor(from, variant{c.bits, c.form}))
 			c.bits = 0
 		}
 	}
@@ -154,14 +164,14 @@ func (s *shard) touch(c *client, bit uint64) {
 }
 
 // variantFor returns the run of the marked events, joining it if need be.
-func (s *shard) variantFor(from position, marked uint64) *joined {
-	j, ok := s.variant.find(marked)
+func (s *shard) variantFor(from position, v variant) *joined {
+	j, ok := s.variant.find(v)
 	if ok {
 		return j
 	}
-	for m := marked; m != 0; m &= m - 1 {
+	for m := v.bits; m != 0; m &= m - 1 {
 		seq := from + position(bits.TrailingZeros64(m))
-		j.add(point{pos: seq}, s.hub.slot(seq).frame())
+		j.add(point{pos: seq}, s.hub.slot(seq).in(v.form))
 	}
 	return j
 }
@@ -171,10 +181,10 @@ func (s *shard) variantFor(from position, marked uint64) *joined {
 func (s *shard) offer(c *client, j *joined) {
 	switch c.state {
 	case stateLive:
-		n, err := s.write(c, j.data)
-		if n == len(j.data) && err == nil {
-			s.n.pushed += uint64(len(j.parts))
-			s.n.delivered += uint64(len(j.parts))
+		n, err := s.write(c, j.bytes())
+		if n == len(j.bytes()) && err == nil {
+			s.n.pushed += uint64(j.len())
+			s.n.delivered += uint64(j.len())
 			c.wroteTick = s.tick
 		} else {
 			s.stop(c, j, n, err)

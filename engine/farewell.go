@@ -16,7 +16,8 @@ import (
 const DisconnectEvent = wire.DisconnectType
 
 // Disconnect is the data of a disconnect event. Reason is "overflow" for
-// ErrOverflow, "history" for ErrHistory, "closed" for ErrClosed.
+// ErrOverflow, "history" for ErrHistory, "closed" for ErrClosed, "expired" for
+// ErrExpired.
 type Disconnect struct {
 	Reason string `json:"reason"`
 }
@@ -26,20 +27,21 @@ type Disconnect struct {
 // where it is shorter.
 const farewellTime = 5 * time.Second
 
-// farewells are the disconnect events. An ending without one is not told: the
-// peer is gone, or takes no bytes.
-var farewells = [endings][]byte{
+// farewells are the disconnect events, which end their streams. An ending
+// without one is not told: the peer is gone, or takes no bytes.
+var farewells = [endings]word{
 	endOverflow: farewell("overflow"),
 	endHistory:  farewell("history"),
 	endClosed:   farewell("closed"),
+	endExpired:  farewell("expired"),
 }
 
-func farewell(reason string) []byte {
+func farewell(reason string) word {
 	frame, err := wire.AppendEvent(nil, &wire.Event{Event: DisconnectEvent, Data: Disconnect{Reason: reason}})
 	if err != nil {
 		panic("engine: disconnect event: " + err.Error()) // a constant
 	}
-	return frame
+	return lastWord(frame)
 }
 
 // leave is the state of a client that is leaving.
@@ -52,7 +54,7 @@ type leave struct {
 // end ends a connection, with a word to the client where it can act on the
 // reason. Not to be called within a sweep; see doom.
 func (s *shard) end(c *client, reason error) {
-	if farewells[endingOf(reason)] == nil {
+	if farewells[endingOf(reason)][c.form] == nil {
 		s.close(c, reason)
 		return
 	}
@@ -102,7 +104,7 @@ func (s *shard) takeLeave(c *client) {
 		return
 	}
 	l.told = true
-	s.keepRest(c, farewells[endingOf(l.reason)])
+	s.keepRest(c, farewells[endingOf(l.reason)][c.form])
 }
 
 // outcome returns what a leaving client that is closed for reason is counted

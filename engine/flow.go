@@ -12,12 +12,12 @@ import (
 // of the run, or failed.
 func (s *shard) stop(c *client, j *joined, n int, err error) {
 	took := j.taken(n)
-	s.n.pushed += uint64(len(j.parts))
+	s.n.pushed += uint64(j.len())
 	s.n.delivered += uint64(took)
 
 	l := s.startLag(c, stateLagging)
-	l.queued = len(j.parts) - took
-	l.queuedBytes = len(j.data) - n
+	l.queued = j.len() - took
+	l.queuedBytes = len(j.bytes()) - n
 	if n > 0 {
 		c.wroteTick = s.tick
 	}
@@ -34,9 +34,9 @@ func (s *shard) stop(c *client, j *joined, n int, err error) {
 func (s *shard) block(c *client, j *joined, n, took int) {
 	c.full()
 	c.reach(j.before(took))
-	if cut := j.start(took); n > cut {
-		s.keepRest(c, j.data[n:j.end(took)])
-		c.lag.restOf, c.lag.restSet = j.parts[took].at, true
+	if rest := j.rest(n, took); rest != nil {
+		s.keepRest(c, rest)
+		c.lag.restOf, c.lag.restSet = j.at(took), true
 		c.reach(c.lag.restOf)
 	}
 	if c.state == stateLagging && c.pos.before(s.lagLow) {
@@ -109,11 +109,11 @@ func (s *shard) recover(c *client) {
 // are in the window behind pos.
 func (s *shard) enqueue(c *client, j *joined) {
 	l := c.lag
-	s.n.pushed += uint64(len(j.parts))
-	l.queued += len(j.parts)
-	l.queuedBytes += len(j.data)
+	s.n.pushed += uint64(j.len())
+	l.queued += j.len()
+	l.queuedBytes += len(j.bytes())
 	if l.queued > s.hub.cfg.queue() || l.queuedBytes > s.hub.cfg.queueBytes {
-		s.overflow(c, j.parts[0].at.pos)
+		s.overflow(c, j.at(0).pos)
 	}
 }
 
@@ -184,7 +184,7 @@ func (s *shard) flushWindow(c *client) bool {
 		return true
 	}
 	to := s.gatherWindow(c, &s.gather)
-	if len(s.gather.parts) > 0 && !s.send(c, &s.gather) {
+	if s.gather.len() > 0 && !s.send(c, &s.gather) {
 		s.leaveOut(c)
 		return false
 	}
@@ -212,7 +212,7 @@ func (s *shard) gatherWindow(c *client, j *joined) (reached position) {
 	newest := s.newestKeys(c, c.pos, last)
 	s.skipped = s.skipped[:0]
 	reached = c.pos
-	for reached.before(last) && len(j.data) < sendBytes {
+	for reached.before(last) && len(j.bytes()) < sendBytes {
 		reached++
 		e := s.hub.slot(reached)
 		if !c.awaits(reached, e) {
@@ -222,7 +222,7 @@ func (s *shard) gatherWindow(c *client, j *joined) (reached position) {
 			s.skipped = append(s.skipped, reached)
 			continue
 		}
-		j.add(point{pos: reached}, e.frame())
+		j.add(point{pos: reached}, e.in(c.form))
 	}
 	return reached
 }
@@ -236,15 +236,15 @@ func (c *client) awaits(p position, e *entry) bool {
 // send writes a run to a client that is not live. It returns whether all was
 // taken; if not, the client waits for its sink or is closed.
 func (s *shard) send(c *client, j *joined) bool {
-	n, err := s.write(c, j.data)
+	n, err := s.write(c, j.bytes())
 	took := j.taken(n)
 	for i := range took {
-		s.sent(c, j.parts[i].at)
+		s.sent(c, j.at(i))
 	}
 	if n > 0 {
 		s.progress(c, n)
 	}
-	if err == nil && n == len(j.data) {
+	if err == nil && n == len(j.bytes()) {
 		return true
 	}
 	if err != nil {
@@ -357,15 +357,6 @@ func (s *shard) eachWaiting(c *client, from, to position, fn func(*entry)) {
 			fn(e)
 		}
 	}
-}
-
-// before returns where a client is that has got the first i events of the run.
-func (j *joined) before(i int) point {
-	if i == 0 {
-		first := j.parts[0].at
-		return point{first.pos - 1, first.id - 1}
-	}
-	return j.parts[i-1].at
 }
 
 // ticksOf converts a duration to ticks of the hub's clock, at least one, and at

@@ -17,6 +17,21 @@ type Gap struct {
 // maxGapName bounds how much of a client's garbage is sent back to it.
 const maxGapName = 64
 
+// gapWord is a gap event and what it tells. Those who come back together, after
+// a restart, mostly are told the same.
+type gapWord struct {
+	gap  Gap
+	word word
+}
+
+// of makes w the gap event of g, unless it is.
+func (w *gapWord) of(g Gap) *word {
+	if w.gap != g || w.word[FormPlain] == nil {
+		*w = gapWord{gap: g, word: newWord(appendGap(nil, g))}
+	}
+	return &w.word
+}
+
 func appendGap(dst []byte, g Gap) []byte {
 	e := wire.Event{Event: GapEvent, Data: g}
 	frame, err := wire.AppendEvent(dst, &e)

@@ -24,8 +24,10 @@ type countSink struct{ bytes int }
 func (s *countSink) Write(p []byte) (int, error) { s.bytes += len(p); return len(p), nil }
 func (s *countSink) Close(error)                 {}
 
+// joinCounting subscribes n connections, of each form in turn.
 func joinCounting(t testing.TB, h *engine.Hub, n int, sub engine.Subscription) {
-	for range n {
+	for i := range n {
+		sub.Form = engine.Form(i % 2)
 		_, err := h.Subscribe(sub, &countSink{})
 		require.NoError(t, err)
 	}

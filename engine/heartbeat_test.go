@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +23,7 @@ func joinPulse(t testing.TB, h *engine.Hub, sub engine.Subscription, room int, s
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var err error
+	p.form = sub.Form
 	p.sub, err = h.Subscribe(sub, p.memSink)
 	require.NoError(t, err)
 	return p
@@ -58,9 +60,7 @@ func TestHeartbeats(t *testing.T) {
 				require.LessOrEqual(t, at-before, 15*time.Second, "no longer silence")
 				require.GreaterOrEqual(t, at-before, 7*time.Second, "not more often than needed")
 			}
-			for i := 0; i < len(s.buf); i += 3 {
-				require.Equal(t, ":\n\n", string(s.buf[i:i+3]), "a comment, without an ID")
-			}
+			require.Equal(t, strings.Repeat(":\n", len(s.buf)/2), string(s.buf), "comments, without an ID or a blank line")
 			s.mu.Unlock()
 		}
 		for at, n := range perTick {
@@ -94,17 +94,21 @@ func TestHeartbeatSettings(t *testing.T) {
 // A heartbeat that the sink takes in part, or not at all, is completed before
 // what follows, and offered once.
 func TestHeartbeatIntoAFullSink(t *testing.T) {
-	for _, room := range []int{0, 1, 2} {
+	for room := range len("2\r\n:\n\r\n") {
+		form, beat := engine.FormPlain, ":\n"
+		if room >= len(beat) {
+			form, beat = engine.FormChunked, "2\r\n:\n\r\n"
+		}
 		synctest.Test(t, func(t *testing.T) {
 			h := newHub(t)
-			s := joinPulse(t, h, engine.Subscription{UID: "u"}, room, time.Now())
+			s := joinPulse(t, h, engine.Subscription{UID: "u", Form: form}, room, time.Now())
 			time.Sleep(50 * time.Second)
 			synctest.Wait()
 			require.Len(t, s.at, 1, "a sink that is full is left alone")
 			require.NoError(t, h.Push(nil, message("hello")))
 			s.allow(-1)
 			synctest.Wait()
-			require.Equal(t, ":\n\n", string(s.buf[:3]))
+			require.Equal(t, beat, string(s.buf[:len(beat)]))
 			require.Equal(t, []string{"hello"}, s.data(t))
 			require.Equal(t, "live", engine.StateOf(h, s.sub))
 			st := requireSums(t, h)

@@ -102,9 +102,9 @@ func (s *shard) readOn(c *client) bool {
 		}
 	}
 	if c.conflate {
-		s.eachRecord(c, seg, func(r *persist.Record) { s.keep(c, r) })
+		s.eachRecord(c, seg, func(r *persist.Record, frame []byte) { s.keep(c, r, frame) })
 		h.kept.flushing = h.kept.bytes > maxKeptBytes
-	} else if j := s.segmentRun(c, seg); len(j.parts) > 0 && !s.send(c, j) {
+	} else if j := s.segmentRun(c, seg); j.len() > 0 && !s.send(c, j) {
 		return false
 	}
 	c.id = max(c.id, seg.upTo)
@@ -146,37 +146,35 @@ func (s *shard) readFailed(c *client, err error) bool {
 func (s *shard) segmentRun(c *client, seg *segment) *joined {
 	j := &s.gather
 	j.reset()
-	if !seg.mixed && len(seg.own(c.id)) == 0 {
-		seg.public.run(j, seg.public.within(c.id, seg.upTo))
+	if own := seg.own(c.id); !seg.mixed && own.from == own.to {
+		public, t := seg.public.within(c.id, seg.upTo), seg.public.in(c.form)
+		j.share(t.data, t.parts, public.from, public.to)
 		return j
 	}
-	s.eachRecord(c, seg, func(r *persist.Record) { j.add(point{id: eventID(r.ID)}, r.Frame) })
+	s.eachRecord(c, seg, func(r *persist.Record, frame []byte) { j.add(point{id: eventID(r.ID)}, frame) })
 	return j
 }
 
-// eachRecord calls fn for the segment's events for the client, in ID order.
-func (s *shard) eachRecord(c *client, seg *segment, fn func(*persist.Record)) {
-	pub := seg.public.within(c.id, seg.upTo)
-	records := seg.public.records[pub.from:pub.to]
-	own := seg.own(c.id)
-	for len(records) > 0 || len(own) > 0 {
-		var r *persist.Record
-		if len(own) == 0 || len(records) > 0 && records[0].ID < own[0].ID {
-			r, records = &records[0], records[1:]
-		} else {
-			r, own = &own[0], own[1:]
+// eachRecord calls fn for the segment's events for the client, in ID order, with
+// their frames in its form.
+func (s *shard) eachRecord(c *client, seg *segment, fn func(r *persist.Record, frame []byte)) {
+	public, own := seg.public.within(c.id, seg.upTo), seg.own(c.id)
+	for public.from < public.to || own.from < own.to {
+		from, next := seg.public, &public
+		if public.from == public.to || own.from < own.to && seg.private.records[own.from].ID <= from.records[public.from].ID {
+			from, next = seg.private, &own
 		}
-		if r.For(c.uid, c.follows) {
-			fn(r)
+		if r := &from.records[next.from]; r.For(c.uid, c.follows) {
+			fn(r, from.in(c.form).frame(next.from))
 		}
+		next.from++
 	}
 }
 
 // own returns the user's own records after an ID.
-func (seg *segment) own(after eventID) []persist.Record {
+func (seg *segment) own(after eventID) span {
 	if seg.private == nil {
-		return nil
+		return span{}
 	}
-	r := seg.private.within(after, seg.upTo)
-	return seg.private.records[r.from:r.to]
+	return seg.private.within(after, seg.upTo)
 }

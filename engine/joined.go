@@ -1,7 +1,9 @@
 package engine
 
-// joined is a run of events as one stretch of bytes, so that it goes out as
-// one write.
+import "slices"
+
+// joined is a run of events as one stretch of bytes in one form, so that it
+// goes out as one write. Only its methods touch its fields.
 type joined struct {
 	data  []byte
 	parts []part
@@ -15,6 +17,7 @@ type part struct {
 	at  point // of an event of the ring its position; of a record its ID
 }
 
+// reset makes the run empty.
 func (j *joined) reset() {
 	if cap(j.buf) > 4*sendBytes {
 		j.buf = nil
@@ -22,11 +25,20 @@ func (j *joined) reset() {
 	j.buf, j.data, j.parts, j.skip = j.buf[:0], nil, j.parts[:0], 0
 }
 
-// end returns the offset in data behind event i.
+// bytes is the run as it goes out.
+func (j *joined) bytes() []byte { return j.data }
+
+// len is the number of its events.
+func (j *joined) len() int { return len(j.parts) }
+
+// at is event i.
+func (j *joined) at(i int) point { return j.parts[i].at }
+
+// end returns the offset in bytes behind event i.
 func (j *joined) end(i int) int { return j.parts[i].end - j.skip }
 
-// add appends the entry's frame. A single frame is not copied: data then
-// aliases the ring slot.
+// add appends an event. A single one is not copied: the run then aliases the
+// ring's slot.
 func (j *joined) add(at point, frame []byte) {
 	switch len(j.parts) {
 	case 0:
@@ -41,60 +53,49 @@ func (j *joined) add(at point, frame []byte) {
 	j.parts = append(j.parts, part{end: len(j.data), at: at})
 }
 
+// share makes the run a part of a longer stretch, which is not copied: its
+// events from..to-1. The run must be empty.
+func (j *joined) share(data []byte, parts []part, from, to int) {
+	if from >= to {
+		return
+	}
+	if from > 0 {
+		j.skip = parts[from-1].end
+	}
+	j.data = data[j.skip:parts[to-1].end]
+	j.parts = append(j.parts, parts[from:to]...)
+}
+
 // taken returns how many whole events the first n bytes hold.
 func (j *joined) taken(n int) int {
-	lo, hi := 0, len(j.parts)
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		if j.parts[mid].end-j.skip <= n {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
+	if n == len(j.data) {
+		return len(j.parts)
 	}
-	return lo
+	i, found := slices.BinarySearchFunc(j.parts, n+j.skip, func(p part, end int) int { return p.end - end })
+	if found {
+		i++
+	}
+	return i
 }
 
-// start returns the offset at which event i begins.
-func (j *joined) start(i int) int {
+// rest returns what is to follow the first n bytes before anything else, where
+// they end within the event after the first took: the remainder of that event.
+func (j *joined) rest(n, took int) []byte {
+	start := 0
+	if took > 0 {
+		start = j.end(took - 1)
+	}
+	if n == start {
+		return nil
+	}
+	return j.data[n:j.end(took)]
+}
+
+// before returns where a client is that has got the first i events.
+func (j *joined) before(i int) point {
 	if i == 0 {
-		return 0
+		first := j.parts[0].at
+		return point{first.pos - 1, first.id - 1}
 	}
-	return j.parts[i-1].end - j.skip
-}
-
-// variants are the joined runs of one masked batch, one for each distinct
-// audience, found by the bits of the events in it.
-type variants struct {
-	bits  []uint64
-	runs  []joined
-	newer int // the run to replace next when all are in use
-}
-
-// maxVariants bounds the runs kept at a time: audiences beyond it are joined
-// again when they recur.
-const maxVariants = 32
-
-func (v *variants) reset() { v.bits, v.newer = v.bits[:0], 0 }
-
-// find returns the run for bits, or an empty one to fill and false.
-func (v *variants) find(bits uint64) (*joined, bool) {
-	for i, b := range v.bits {
-		if b == bits {
-			return &v.runs[i], true
-		}
-	}
-	i := len(v.bits)
-	if i == maxVariants {
-		i = v.newer
-		v.newer = (v.newer + 1) % maxVariants
-		v.bits[i] = bits
-	} else {
-		v.bits = append(v.bits, bits)
-		if i == len(v.runs) {
-			v.runs = append(v.runs, joined{})
-		}
-	}
-	v.runs[i].reset()
-	return &v.runs[i], false
+	return j.parts[i-1].at
 }

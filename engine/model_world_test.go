@@ -37,6 +37,7 @@ type modelSetup struct {
 	immediate bool
 	conflate  bool
 	policy    Policy
+	form      Form
 	old       int // events in the log, or pushed, before the client comes
 	resumes   bool
 	noResend  bool // history is not served
@@ -123,7 +124,7 @@ func newModelWorld(setup modelSetup) *modelWorld {
 // connect decides where a client begins; again says that it comes with its last
 // ID.
 func (w *modelWorld) connect(again bool) {
-	sub := Subscription{UID: "me", Topics: []string{"t"}, Conflate: w.conflate, StallTimeout: -1}
+	sub := Subscription{UID: "me", Topics: []string{"t"}, Form: w.form, Conflate: w.conflate, StallTimeout: -1}
 	if again {
 		sub.LastEventID = wire.FormatID(uint64(w.from))
 		if w.unknown {
@@ -320,6 +321,9 @@ func (w *modelWorld) allow(n int) bool {
 	if w.seat != nil || w.sink.room > 8*modelFrame {
 		return false
 	}
+	if w.form == FormChunked {
+		n += n / modelFrame * len("15\r\n\r\n")
+	}
 	w.sink.room += n
 	Subscriber{w.client}.Writable()
 	return true
@@ -405,9 +409,6 @@ func (w *modelWorld) checkEnd() {
 
 // received checks one frame as the client gets it.
 func (w *modelWorld) received(frame string) {
-	if frame == ":\n\n" {
-		return
-	}
 	if strings.HasPrefix(frame, "event: gap\n") {
 		w.receivedGap(frame)
 		return
@@ -529,13 +530,41 @@ func (s *modelSink) Write(p []byte) (int, error) {
 	}
 	s.buf = append(s.buf, p[:n]...)
 	for {
-		i := bytes.Index(s.buf, []byte("\n\n"))
-		if i < 0 {
+		frame, rest, ok := s.next()
+		if !ok {
 			return n, nil
 		}
-		s.w.received(string(s.buf[:i+2]))
-		s.buf = s.buf[i+2:]
+		s.w.received(string(frame))
+		s.buf = rest
 	}
+}
+
+// next cuts the next frame off what came: a chunk holds one and nothing else.
+func (s *modelSink) next() (frame, rest []byte, ok bool) {
+	if s.w.form == FormPlain {
+		i := bytes.Index(s.buf, []byte("\n\n"))
+		if i < 0 {
+			return nil, nil, false
+		}
+		return s.buf[:i+2], s.buf[i+2:], true
+	}
+	size, rest, ok := bytes.Cut(s.buf, []byte("\r\n"))
+	if !ok {
+		return nil, nil, false
+	}
+	n, err := strconv.ParseUint(string(size), 16, 32)
+	if err != nil {
+		s.w.fail("chunk of size %q", size)
+		return nil, nil, false
+	}
+	if uint64(len(rest)) < n+2 {
+		return nil, nil, false
+	}
+	frame, rest = rest[:n], rest[n:]
+	if bytes.Index(frame, []byte("\n\n")) != len(frame)-2 || !bytes.HasPrefix(rest, []byte("\r\n")) {
+		s.w.fail("chunk %q with %q behind", frame, rest)
+	}
+	return frame, rest[2:], true
 }
 
 func (s *modelSink) Close(reason error) {

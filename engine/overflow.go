@@ -111,7 +111,7 @@ func (s *shard) loseQueued(c *client, from, to position) (lost uint64) {
 	bytes := 0
 	s.eachWaiting(c, from, to, func(e *entry) {
 		lost++
-		bytes += len(e.frame())
+		bytes += len(e.in(c.form))
 		s.hub.tellFailed(c.uid, e)
 	})
 	c.lag.queued -= int(lost)

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/wire"
 )
 
 const (
@@ -17,30 +19,74 @@ const (
 )
 
 // page is a stretch of the log for one kind of reader: every event for it
-// after after and up to upTo. It never changes once made.
+// after after and up to upTo. Its records never change once made; of the forms
+// only those are there that somebody reads in.
 type page struct {
 	after, upTo eventID
 	records     []persist.Record
-	data        []byte // the frames, one after the other
-	parts       []part
+
+	// made are the frames, one after the other, by form. A reader of the log
+	// publishes one; from then on it never changes. Shards see pages that have
+	// their client's form.
+	made [forms]atomic.Pointer[stretch]
 }
 
-func newPage(after eventID, p persist.Page) *page {
-	pg := &page{after: after, upTo: eventID(p.UpTo), records: p.Records, parts: make([]part, len(p.Records))}
-	size := 0
-	for i := range p.Records {
-		size += len(p.Records[i].Frame)
+// stretch is a page's bytes in one form.
+type stretch struct {
+	data  []byte
+	parts []part
+}
+
+// frame returns record i.
+func (t *stretch) frame(i int) []byte {
+	start := 0
+	if i > 0 {
+		start = t.parts[i-1].end
 	}
-	pg.data = make([]byte, 0, size)
-	for i := range p.Records {
-		r := &pg.records[i]
-		start := len(pg.data)
-		pg.data = append(pg.data, r.Frame...)
-		r.Frame = pg.data[start:len(pg.data):len(pg.data)]
-		pg.parts[i] = part{end: len(pg.data), at: point{id: eventID(r.ID)}}
+	return t.data[start:t.parts[i].end]
+}
+
+// newPage makes a page of what was read, in one form. The records' plain frames
+// then are parts of it.
+func newPage(after eventID, p persist.Page, f Form) *page {
+	pg := &page{after: after, upTo: eventID(p.UpTo), records: p.Records}
+	t := pg.make(f)
+	for i := range pg.records {
+		r, frame := &pg.records[i], t.frame(i)
+		if f == FormChunked {
+			end := len(frame) - len(wire.ChunkEnd)
+			frame = frame[end-len(r.Frame) : end]
+		}
+		r.Frame = frame[:len(frame):len(frame)]
 	}
 	return pg
 }
+
+// make returns the page's bytes in the form and makes them, if nobody has.
+func (p *page) make(f Form) *stretch {
+	if t := p.made[f].Load(); t != nil {
+		return t
+	}
+	size := 0
+	for i := range p.records {
+		size += len(p.records[i].Frame)
+	}
+	if f == FormChunked {
+		size += len(p.records) * (chunkRoom + len(wire.ChunkEnd))
+	}
+	t := &stretch{data: make([]byte, 0, size), parts: make([]part, len(p.records))}
+	for i := range p.records {
+		t.data = f.append(t.data, p.records[i].Frame)
+		t.parts[i] = part{end: len(t.data), at: point{id: eventID(p.records[i].ID)}}
+	}
+	if !p.made[f].CompareAndSwap(nil, t) {
+		return p.made[f].Load() // another reader was at it
+	}
+	return t
+}
+
+// in returns the page's bytes in a form that it has.
+func (p *page) in(f Form) *stretch { return p.made[f].Load() }
 
 // span is a range of a page's records.
 type span struct{ from, to int }
@@ -48,24 +94,10 @@ type span struct{ from, to int }
 // within returns the records with after < ID ≤ upTo.
 func (p *page) within(after, upTo eventID) span {
 	index := func(id eventID) int {
-		i, _ := slices.BinarySearchFunc(p.parts, id+1, func(q part, id eventID) int { return cmp.Compare(q.at.id, id) })
+		i, _ := slices.BinarySearchFunc(p.records, uint64(id)+1, func(r persist.Record, id uint64) int { return cmp.Compare(r.ID, id) })
 		return i
 	}
 	return span{index(after), index(upTo)}
-}
-
-// run makes j the given records of the page, without copying them.
-func (p *page) run(j *joined, r span) {
-	if r.from >= r.to {
-		return
-	}
-	start := 0
-	if r.from > 0 {
-		start = p.parts[r.from-1].end
-	}
-	j.data = p.data[start:p.parts[r.to-1].end]
-	j.parts = append(j.parts[:0], p.parts[r.from:r.to]...)
-	j.skip = start
 }
 
 // covers says whether a reader at position after finds in the page what comes
@@ -78,7 +110,7 @@ type pageCache struct {
 	mu struct {
 		sync.Mutex
 		pages map[string][]*page
-		order []cached // oldest first
+		order []*cached // oldest first
 		bytes int
 	}
 }
@@ -86,6 +118,7 @@ type pageCache struct {
 type cached struct {
 	kind string
 	page *page
+	cost int // as counted
 }
 
 func (pc *pageCache) find(kind string, after eventID) *page {
@@ -109,13 +142,35 @@ func (pc *pageCache) add(kind string, p *page) {
 		pc.mu.pages = map[string][]*page{}
 	}
 	pc.mu.pages[kind] = append(pc.mu.pages[kind], p)
-	pc.mu.order = append(pc.mu.order, cached{kind, p})
-	pc.mu.bytes += p.cost(kind)
+	c := &cached{kind: kind, page: p, cost: p.cost(kind)}
+	pc.mu.order = append(pc.mu.order, c)
+	pc.mu.bytes += c.cost
+	pc.evict()
+}
+
+// grown counts what a page of the cache has got since.
+func (pc *pageCache) grown(p *page) {
+	pc.mu.Lock()
+	defer pc.mu.Unlock()
+	for _, c := range slices.Backward(pc.mu.order) {
+		if c.page == p {
+			pc.mu.bytes -= c.cost
+			c.cost = p.cost(c.kind)
+			pc.mu.bytes += c.cost
+			break
+		}
+	}
+	pc.evict()
+}
+
+// evict lets the oldest pages go that are beyond the cache's bounds. The lock is
+// held.
+func (pc *pageCache) evict() {
 	for pc.mu.bytes > cacheBytes || len(pc.mu.order) > maxCachedPages {
 		old := pc.mu.order[0]
-		pc.mu.order[0] = cached{}
+		pc.mu.order[0] = nil
 		pc.mu.order = pc.mu.order[1:]
-		pc.mu.bytes -= old.page.cost(old.kind)
+		pc.mu.bytes -= old.cost
 		list := pc.mu.pages[old.kind]
 		if i := slices.Index(list, old.page); i >= 0 {
 			list = slices.Delete(list, i, i+1)
@@ -131,8 +186,16 @@ func (pc *pageCache) add(kind string, p *page) {
 // maxCachedPages bounds the look-up's length.
 const maxCachedPages = 512
 
-// cost is about the memory that the page takes in the cache: frames, what the
-// log read them into (of which the names are still in use), records and parts.
+// cost is about the memory that the page takes in the cache: frames in each
+// form, what the log read them into (of which the names are still in use),
+// records and parts.
 func (p *page) cost(kind string) int {
-	return 2*cap(p.data) + 128*len(p.records) + len(kind) + 256
+	n, largest := 104*len(p.records)+len(kind)+256, 0
+	for f := range p.made {
+		if t := p.made[f].Load(); t != nil {
+			n += cap(t.data) + 24*len(t.parts)
+			largest = max(largest, cap(t.data))
+		}
+	}
+	return n + largest
 }

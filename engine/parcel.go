@@ -73,19 +73,19 @@ func (p *parcel) heldBy(b *bytebufferpool.ByteBuffer, e *wire.Event, i, n int) i
 }
 
 // fillSlots hands the parcel to the slots claimed from first on, and returns the
-// shards concerned; the events that are not ephemeral have the IDs from id on. From Publish on the slots belong to the readers.
+// shards concerned; the events that are not ephemeral have the IDs from id on.
+// From Publish on the slots belong to the readers.
 func (h *Hub) fillSlots(first position, id eventID, p *parcel, bufs []*bytebufferpool.ByteBuffer, events []*wire.Event, wait *commitWait) (mask uint64) {
 	for i, ev := range events {
 		e := h.slot(first + position(i))
 		e.held = p.heldBy(bufs[i], ev, i, len(events))
 		e.buf = bufs[i]
-		e.off = wire.IDHeadroom
 		e.id, e.prev = 0, id-1
 		if !ev.Ephemeral {
 			e.id = id
-			e.off = wire.PutID(e.buf.B[:wire.IDHeadroom], uint64(id))
 			id++
 		}
+		e.seal()
 		a := p.audience(i)
 		e.one[0], e.crowd, e.private, e.mask = a.one, a.crowd, a.private, a.mask
 		e.topic, e.key = ev.Topic, ev.Key

@@ -213,11 +213,12 @@ func (h *Hub) checkPush(uids []string, events []*wire.Event) error {
 	return nil
 }
 
-// encode writes the event's frame, with room in front for its ID.
+// encode writes the event's frame, with room in front for its ID and the size of
+// its chunk, and the chunk's end behind.
 func (h *Hub) encode(e *wire.Event) (*bytebufferpool.ByteBuffer, error) {
 	b := h.frames.get()
 	b.Reset()
-	var room [wire.IDHeadroom]byte
+	var room [frameRoom]byte
 	b.B = append(b.B, room[:]...)
 	body, err := wire.AppendBodyMax(b.B, e, h.cfg.maxEvent)
 	if errors.Is(err, wire.ErrDataTooLarge) {
@@ -227,6 +228,6 @@ func (h *Hub) encode(e *wire.Event) (*bytebufferpool.ByteBuffer, error) {
 		h.frames.put(b)
 		return nil, err
 	}
-	b.B = body
+	b.B = append(body, wire.ChunkEnd...)
 	return b, nil
 }

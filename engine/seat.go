@@ -67,6 +67,15 @@ func (s *Seat) ID() uint64 { return uint64(s.stand) }
 // before the connection has read it, and the event then says so.
 func (s *Seat) Gap() (g Gap, ok bool) { return s.gap, s.lost }
 
+// UseForm says how the bytes are framed, instead of Subscription.Form, where that
+// is known only with the response head. It comes before Take; a form that does not
+// exist changes nothing.
+func (s *Seat) UseForm(f Form) {
+	if f < forms {
+		s.c.form = f
+	}
+}
+
 // Take adds the connection. The hub's shard owns sink from here on and closes it
 // exactly once, also where it turns out that the hub closes; only if Take returns
 // ErrClosed the sink is still the caller's. A seat is taken once.
@@ -101,6 +110,9 @@ func (h *Hub) newClient(sub *Subscription) *client {
 	c := &client{uid: sub.UID, policy: sub.Policy, conflate: sub.Conflate}
 	if c.policy > PolicyDisconnect {
 		c.policy = PolicyDefault
+	}
+	if sub.Form < forms {
+		c.form = sub.Form
 	}
 	c.node.Value = c
 	if sub.UID != "" {

@@ -67,11 +67,12 @@ type shard struct {
 	yieldAt int // cost at which to let others go first
 	mailEnd int // cost at which the pass has spent enough on its mail
 
-	join    joined   // the batch for everybody
-	variant variants // the batch by audience
+	join    [forms]joined // the batch for everybody, in the forms asked for so far
+	variant variants      // the batch by audience and form
 	touched []*client
 	offline []uint32 // of the audience being marked, by index
 	gather  joined   // for one client
+	lastGap gapWord  // the gap told last
 	newest  map[conflationKey]position
 	skipped []position // events that gatherWindow left out, because newer ones replace them
 	spare   *lag       // of the client that recovered last, for the next in trouble
@@ -227,6 +228,9 @@ func (s *shard) handle(c *client, flags uint32) {
 		s.hungUp(c)
 		return
 	}
+	if flags&attendExpire != 0 {
+		s.expire(c)
+	}
 	if c.state == stateNew || c.state == stateClosed {
 		return
 	}
@@ -255,6 +259,16 @@ func (s *shard) hungUp(c *client) {
 		as = endHangup // the transport's own word for it
 	}
 	s.closeAs(c, as, err)
+}
+
+// expire ends a connection whose time is over.
+func (s *shard) expire(c *client) {
+	switch c.state {
+	case stateNew, stateClosed: // the shard is not where it begins: it has got nothing, and is told nothing
+		s.close(c, ErrExpired)
+	default:
+		s.end(c, ErrExpired)
+	}
 }
 
 // write offers bytes to the client's sink and counts what that costs.

@@ -6,7 +6,7 @@ package engine
 // needs no lock against the hub. Neither method may block: the shard serves
 // thousands of other connections.
 type Sink interface {
-	// Write offers whole SSE frames. It takes as many bytes as it can at once
+	// Write offers whole SSE frames in the subscription's form. It takes as many bytes as it can at once
 	// and returns their number; it must not keep p, which belongs to the ring.
 	// Fewer bytes than len(p) with a nil error means that the sink is full: it
 	// then promises to call Subscriber.Writable once it can take bytes again.
@@ -32,6 +32,10 @@ type Subscriber struct {
 // Writable tells the owning shard that the sink can take bytes again. Spurious
 // calls are harmless.
 func (s Subscriber) Writable() { s.c.attend(attendWritable) }
+
+// Expire tells the owning shard that the connection's time is over: it ends with
+// a disconnect event.
+func (s Subscriber) Expire() { s.c.attend(attendExpire) }
 
 // Hangup tells the owning shard that the peer is gone. The shard closes the
 // sink with err, or ErrHangup where err is nil.

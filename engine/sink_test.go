@@ -19,6 +19,7 @@ type memSink struct {
 	mu     sync.Mutex
 	cond   *sync.Cond
 	sub    engine.Subscriber
+	form   engine.Form
 	buf    []byte
 	room   int
 	fail   error
@@ -120,7 +121,36 @@ func (s *memSink) events(t testing.TB) []wire.Event {
 	s.mu.Lock()
 	b := bytes.Clone(s.buf)
 	s.mu.Unlock()
+	if s.form == engine.FormChunked {
+		b, _ = unchunk(t, b)
+	}
 	return parse(t, b)
+}
+
+// unchunk takes the framing out of what came of a chunked stream so far: each
+// chunk must be one frame, or a comment. ended says that the last chunk came.
+func unchunk(t testing.TB, b []byte) (data []byte, ended bool) {
+	for {
+		size, rest, ok := bytes.Cut(b, []byte("\r\n"))
+		if !ok {
+			return data, false
+		}
+		n, err := strconv.ParseUint(string(size), 16, 32)
+		require.NoError(t, err)
+		if n == 0 {
+			require.Equal(t, "\r\n", string(rest))
+			return data, true
+		}
+		if uint64(len(rest)) < n+2 {
+			return data, false
+		}
+		frame := rest[:n]
+		if i := bytes.Index(frame, []byte("\n\n")); i >= 0 {
+			require.Equal(t, len(frame)-2, i, "one frame, and nothing else: %q", frame)
+		}
+		require.Equal(t, "\r\n", string(rest[n:n+2]))
+		data, b = append(data, frame...), rest[n+2:]
+	}
 }
 
 func parse(t testing.TB, b []byte) (out []wire.Event) {
@@ -184,6 +214,7 @@ func join(t testing.TB, h *engine.Hub, sub engine.Subscription, room int) *memSi
 	s.mu.Lock() // the first write waits until sub is set
 	defer s.mu.Unlock()
 	var err error
+	s.form = sub.Form
 	s.sub, err = h.Subscribe(sub, s)
 	require.NoError(t, err)
 	return s

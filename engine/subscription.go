@@ -33,6 +33,9 @@ type Subscription struct {
 	// clock jumped, some older events may come too, or newer ones not.
 	Since time.Time
 
+	// Form says how the bytes are framed.
+	Form Form
+
 	// Policy says what happens when the connection falls behind by more than
 	// its queue. 0 takes the hub's.
 	Policy Policy

@@ -2,7 +2,7 @@ package engine
 
 import "time"
 
-var heartbeatComment = []byte(":\n\n")
+var heartbeat = newWord([]byte(":\n"))
 
 // The hub's clock ticks in this range; heartbeats, retries and stall time-outs
 // are counted in ticks, so that a delivery never reads a clock.
@@ -90,15 +90,16 @@ func (s *shard) heartbeats(interval uint32) {
 		if c.state != stateLive || s.tick-c.wroteTick+half <= interval {
 			continue
 		}
-		n, err := s.write(c, heartbeatComment)
+		beat := heartbeat[c.form]
+		n, err := s.write(c, beat)
 		s.n.heartbeats++
 		switch {
 		case err != nil:
 			s.doom(c, err)
-		case n < len(heartbeatComment):
+		case n < len(beat):
 			c.pos = s.cursor()
 			s.startLag(c, stateLagging).seen = s.high
-			s.keepRest(c, heartbeatComment[n:])
+			s.keepRest(c, beat[n:])
 			c.full()
 		default:
 			c.wroteTick = s.tick

@@ -81,7 +81,9 @@ func ExamplePushHandler() {
 		`{"events":[{"data":"hello"},{"event":"greeting"}]}`,
 	} {
 		rec := httptest.NewRecorder()
-		push.ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "/push", strings.NewReader(body)))
+		req := httptest.NewRequest(http.MethodPost, "/push", strings.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+		push.ServeHTTP(rec, req)
 		fmt.Print(rec.Code, " ", rec.Body)
 	}
 	// Output:

@@ -10,7 +10,9 @@
 //	data: {"total":3}
 //
 // [AppendEvent] writes a whole frame; [AppendBody] everything but the ID, which
-// [PutID] writes into [IDHeadroom] bytes kept free in front of it.
+// [PutID] writes into [IDHeadroom] bytes kept free in front of it. With
+// [ChunkHeadroom] more, [PutChunk] makes the frame a chunk of HTTP/1.1, also in
+// place.
 //
 // No byte of an ID, a type or data can add a field, an event or a header to the
 // stream: what can't be written as one line is refused with a [*FieldError] that

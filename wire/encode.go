@@ -159,11 +159,12 @@ func growBy(dst []byte, n int) []byte {
 	return dst[:len(dst)+n]
 }
 
-// AppendRetry appends a block that tells the receiver its reconnection time, in
-// whole milliseconds (a fraction is rounded up), and dispatches no event.
-// Negative times count as 0.
+// AppendRetry appends a line that tells the receiver its reconnection time, in
+// whole milliseconds (a fraction is rounded up). It ends no event: no blank line
+// follows, which some receivers take for an event without data. Negative times
+// count as 0.
 func AppendRetry(dst []byte, d time.Duration) []byte {
-	return append(appendRetryLine(dst, max(d, 0)), '\n')
+	return appendRetryLine(dst, max(d, 0))
 }
 
 func appendRetryLine(dst []byte, d time.Duration) []byte {
@@ -176,9 +177,10 @@ func appendRetryLine(dst []byte, d time.Duration) []byte {
 	return append(dst, '\n')
 }
 
-// AppendComment appends text as comment lines, one for each of its lines, and a
-// blank line. Receivers ignore comments; they keep a connection alive. An empty
-// text makes the shortest comment there is, 3 bytes.
+// AppendComment appends text as comment lines, one for each of its lines.
+// Receivers ignore comments; they keep a connection alive. An empty text makes
+// the shortest comment there is, 2 bytes. No blank line follows, as no event
+// ends there.
 func AppendComment(dst []byte, text string) []byte {
 	for {
 		n := strings.IndexAny(text, "\r\n")
@@ -193,7 +195,7 @@ func AppendComment(dst []byte, text string) []byte {
 		}
 		dst = append(dst, '\n')
 		if n < 0 {
-			return append(dst, '\n')
+			return dst
 		}
 		if strings.HasPrefix(text[n:], "\r\n") {
 			n++

@@ -157,11 +157,11 @@ func TestAppendEventAfterJSONError(t *testing.T) {
 
 func TestAppendComment(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                   ":\n\n",
-		"hb":                 ": hb\n\n",
-		"a\nb":               ": a\n: b\n\n",
-		"a\rdata: x":         ": a\n: data: x\n\n",
-		"a\r\n\r\ndata: x\n": ": a\n:\n: data: x\n:\n\n",
+		"":                   ":\n",
+		"hb":                 ": hb\n",
+		"a\nb":               ": a\n: b\n",
+		"a\rdata: x":         ": a\n: data: x\n",
+		"a\r\n\r\ndata: x\n": ": a\n:\n: data: x\n:\n",
 	} {
 		require.Equal(t, "x"+want, string(wire.AppendComment([]byte("x"), text)), "%q", text)
 	}
@@ -169,12 +169,12 @@ func TestAppendComment(t *testing.T) {
 
 func TestAppendRetry(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0:                            "retry: 0\n\n",
-		-time.Second:                 "retry: 0\n\n",
-		1:                            "retry: 1\n\n",
-		3 * time.Second:              "retry: 3000\n\n",
-		time.Second + 1:              "retry: 1001\n\n",
-		time.Duration(math.MaxInt64): "retry: 9223372036855\n\n",
+		0:                            "retry: 0\n",
+		-time.Second:                 "retry: 0\n",
+		1:                            "retry: 1\n",
+		3 * time.Second:              "retry: 3000\n",
+		time.Second + 1:              "retry: 1001\n",
+		time.Duration(math.MaxInt64): "retry: 9223372036855\n",
 	} {
 		require.Equal(t, "x"+want, string(wire.AppendRetry([]byte("x"), d)), d.String())
 	}
@@ -215,6 +215,8 @@ func TestEncodeAllocatesNothing(t *testing.T) {
 	requireNoAllocs(t, "AppendRetry", func() { sink = wire.AppendRetry(buf, time.Hour) })
 	b := make([]byte, wire.IDHeadroom)
 	requireNoAllocs(t, "PutID", func() { wire.PutID(b, math.MaxUint64) })
+	requireNoAllocs(t, "PutChunk", func() { wire.PutChunk(b, wire.ChunkHeadroom, math.MaxInt32) })
+	requireNoAllocs(t, "AppendChunk", func() { sink = wire.AppendChunk(buf, b) })
 	requireNoAllocs(t, "ParseID", func() { _, _ = wire.ParseID("18446744073709551615") })
 }
 

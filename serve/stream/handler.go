@@ -58,14 +58,31 @@ func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 		return false
 	}
 	if r.Method == http.MethodHead {
-		c.setHead(w.Header())
+		c.setHead(w.Header(), r)
 		w.WriteHeader(http.StatusOK)
 		return true
 	}
-	if c.takesOver(w, r) {
-		return c.serveConn(w, r, hub, seat)
+	if !canFlush(w) {
+		writeError(w, &Error{Status: http.StatusInternalServerError, Message: "the response can't be streamed: its writer does not flush"})
+		return false
 	}
-	return c.serveResponse(w, r, hub, seat)
+	c.begin(w, r, hub, seat)
+	return true
+}
+
+// begin sends the head and streams, over the socket itself where it can.
+func (c *config) begin(w http.ResponseWriter, r *http.Request, hub *engine.Hub, seat *engine.Seat) {
+	rc := http.NewResponseController(w)
+	if c.sendHead(w, rc, r) != nil {
+		return // the peer is gone
+	}
+	if c.takesOver(w, r) {
+		if conn, _, err := rc.Hijack(); err == nil {
+			c.serveConn(conn, r, hub, seat)
+			return
+		}
+	}
+	c.serveResponse(w, rc, r, hub, seat)
 }
 
 // innermost follows Unwrap to the server's own ResponseWriter. Wrappers tend to

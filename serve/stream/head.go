@@ -63,54 +63,57 @@ func cleanValue(v string) string {
 	}, v)
 }
 
-// setHead puts the stream's headers into h, for a ResponseWriter to write.
-func (c *config) setHead(h http.Header) {
-	h.Del("Content-Length")
+// setHead puts the stream's headers into h, which has those of middleware. A
+// coding that middleware announces stays, since it is middleware that applies it.
+func (c *config) setHead(h http.Header, r *http.Request) {
+	for name := range h {
+		if fixed(name) && name != "Content-Encoding" {
+			delete(h, name)
+		}
+	}
 	for _, o := range ours {
 		h.Set(o.name, o.value)
 	}
 	for _, o := range c.extra {
 		h.Set(o.name, o.value)
 	}
+	if r.ProtoMajor == 1 {
+		// A connection that was taken over ends with its stream; so they all do.
+		h.Set("Connection", "close")
+	}
 }
 
-// appendHead appends a complete HTTP/1 response head: what middleware has put
-// into set, then ours and the extra ones. The body ends where the connection
-// does.
-func (c *config) appendHead(dst []byte, minor int, set http.Header, now time.Time) []byte {
-	// HTTP/1.0 clients, some proxies among them, get their own version back.
-	if minor == 0 {
-		dst = append(dst, "HTTP/1.0 200 OK\r\n"...)
-	} else {
-		dst = append(dst, "HTTP/1.1 200 OK\r\n"...)
+// headTimeout bounds the write of what a stream begins with. The buffer of a new
+// connection has room for it; only one whose client sent its request without
+// reading the answer to the one before has to wait.
+const headTimeout = 10 * time.Second
+
+// sendHead sends the response head, by way of all that is wrapped around the
+// ResponseWriter: what middleware does at WriteHeader and Flush happens in every
+// mode. It fails where the peer is gone.
+func (c *config) sendHead(w http.ResponseWriter, rc *http.ResponseController, r *http.Request) error {
+	// The server's time-outs are for requests that end. Writers without deadlines
+	// have none to lift. Over HTTP/2 the head waits for nobody.
+	_ = rc.SetReadDeadline(time.Time{})
+	if r.ProtoMajor == 1 {
+		_ = rc.SetWriteDeadline(time.Now().Add(headTimeout))
 	}
-	dated := false
-	for name, values := range set {
-		if fixed(name) || c.replaces(name) || !httpguts.ValidHeaderFieldName(name) {
-			continue
+	c.setHead(w.Header(), r)
+	w.WriteHeader(http.StatusOK)
+	err := rc.Flush()
+	_ = rc.SetWriteDeadline(time.Time{})
+	return err
+}
+
+// coded reports whether middleware has announced that it codes the body: then
+// every byte has to go through it.
+func coded(h http.Header) bool {
+	for _, v := range h["Content-Encoding"] {
+		if v != "" && !strings.EqualFold(v, "identity") {
+			return true
 		}
-		dated = dated || name == "Date"
-		for _, v := range values {
-			dst = appendHeader(dst, name, cleanValue(v))
-		}
 	}
-	for _, o := range ours {
-		if !c.overrides(o.name) {
-			dst = appendHeader(dst, o.name, o.value)
-		}
-	}
-	for i, o := range c.extra {
-		if !extraHas(c.extra[i+1:], o.name) {
-			dated = dated || o.name == "Date"
-			dst = appendHeader(dst, o.name, o.value)
-		}
-	}
-	if !dated {
-		dst = append(dst, "Date: "...)
-		dst = now.UTC().AppendFormat(dst, http.TimeFormat)
-		dst = append(dst, "\r\n"...)
-	}
-	return append(dst, "Connection: close\r\n\r\n"...)
+	return false
 }
 
 // appendGreeting appends what the body begins with.
@@ -120,28 +123,4 @@ func (c *config) appendGreeting(dst []byte) []byte {
 		dst = wire.AppendRetry(dst, c.retry)
 	}
 	return dst
-}
-
-// replaces reports whether name is one of ours or of the extra headers.
-func (c *config) replaces(name string) bool {
-	return extraHas(ours, name) || c.overrides(name)
-}
-
-// overrides reports whether name is one of the extra headers.
-func (c *config) overrides(name string) bool { return extraHas(c.extra, name) }
-
-func extraHas(list []header, name string) bool {
-	for i := range list {
-		if list[i].name == name {
-			return true
-		}
-	}
-	return false
-}
-
-func appendHeader(dst []byte, name, value string) []byte {
-	dst = append(dst, name...)
-	dst = append(dst, ": "...)
-	dst = append(dst, value...)
-	return append(dst, "\r\n"...)
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/spatehub/spate/wire"
 )
 
 // An idle raw connection costs no goroutine: two hundred of them add none.
@@ -24,7 +26,7 @@ func TestNoGoroutinePerIdleConnection(t *testing.T) {
 		require.NoError(t, err)
 		var got []byte
 		buf := make([]byte, 1024)
-		for !bytes.HasSuffix(got, []byte(greeting)) {
+		for !bytes.HasSuffix(got, []byte(greeting+"\r\n")) {
 			n, err := c.Read(buf)
 			require.NoError(t, err)
 			got = append(got, buf[:n]...)
@@ -48,5 +50,5 @@ func TestNoGoroutinePerIdleConnection(t *testing.T) {
 	buf := make([]byte, 1024)
 	n, err := first.Read(buf)
 	require.NoError(t, err)
-	require.Equal(t, "id: "+ids[0]+"\ndata: for all\n\n", string(buf[:n]))
+	require.Equal(t, string(wire.AppendChunk(nil, []byte("id: "+ids[0]+"\ndata: for all\n\n"))), string(buf[:n]))
 }

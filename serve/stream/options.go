@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"context"
+	"net/http"
 	"time"
 
 	"github.com/spatehub/spate/engine"
@@ -21,6 +23,7 @@ type config struct {
 	portable  bool
 	maxConns  int
 	maxTopics int
+	context   func(*http.Request) context.Context
 }
 
 const (
@@ -97,3 +100,12 @@ func WithMaxConns(n int) Option { return func(c *config) { c.maxConns = n } }
 // WithMaxTopics answers 400 to a connection that is to follow more than n topics,
 // those of [WithTopics] included (default 1000; 0 or less is the default).
 func WithMaxTopics(n int) Option { return func(c *config) { c.maxTopics = n } }
+
+// WithContext ends each stream when the context ends that fn returns for its
+// request, with a disconnect event of reason "expired"; nil is none. The deadline
+// of the request's own context does so by itself, in every mode. That it is
+// cancelled does not count: the server cancels it when the handler returns, which
+// is at once where the socket is taken over.
+func WithContext(fn func(*http.Request) context.Context) Option {
+	return func(c *config) { c.context = fn }
+}

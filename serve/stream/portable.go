@@ -93,10 +93,10 @@ func (s *portableSink) Close(reason error) {
 	s.queue.Close()
 }
 
-// pump writes first to out, then takes the seat with a portable sink and writes what
-// comes, until the hub closes the stream or ctx ends. The hub has let go of the
-// sink when it returns.
-func (c *config) pump(ctx context.Context, out output, first []byte, hub *engine.Hub, seat *engine.Seat) {
+// pump writes first to out, then takes the seat with a portable sink and writes
+// what comes, until the hub closes the stream or the request's context ends. The
+// hub has let go of the sink when it returns.
+func (c *config) pump(r *http.Request, out output, first []byte, hub *engine.Hub, seat *engine.Seat) {
 	s := &portableSink{queue: ringbuf.NewQueue[*bytebufferpool.ByteBuffer](portableWrites)}
 	s.guard.start(out, c.silence(hub))
 	defer s.guard.end()
@@ -108,19 +108,27 @@ func (c *config) pump(ctx context.Context, out output, first []byte, hub *engine
 	if err != nil { // closed since admit; the client comes back
 		return
 	}
-	if err := s.run(ctx, out, subscriber); err != nil {
+	var l leash
+	l.tie(c.limitOf(r), subscriber)
+	defer l.loose()
+	if err := s.run(r.Context(), out, subscriber); err != nil {
 		subscriber.Hangup(err)
 	}
 	s.discard()
 }
 
-// run writes until the hub has closed the stream (nil) or the peer is gone.
+// run writes until the hub has closed the stream (nil) or the peer is gone. A
+// context that has come to its deadline is no peer's end: then the leash sees to
+// it that the hub closes the stream.
 func (s *portableSink) run(ctx context.Context, out output, subscriber engine.Subscriber) error {
 	for {
 		b, err := s.queue.Pop(ctx)
 		switch {
 		case errors.Is(err, ringbuf.ErrClosed):
 			return nil
+		case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
+			ctx = context.WithoutCancel(ctx)
+			continue
 		case err != nil:
 			return engine.ErrHangup
 		}
@@ -247,23 +255,10 @@ func (g *writeGuard) end() {
 	g.out = nil
 }
 
-// serveResponse streams through the ResponseWriter. It returns when the stream
-// has ended.
-func (c *config) serveResponse(w http.ResponseWriter, r *http.Request, hub *engine.Hub, seat *engine.Seat) bool {
-	if !canFlush(w) {
-		writeError(w, &Error{Status: http.StatusInternalServerError, Message: "the response can't be streamed: its writer does not flush"})
-		return false
-	}
-	out := responseOutput{w: w, rc: http.NewResponseController(w)}
-	// The server's time-outs are for requests that end. Writers without
-	// deadlines have none to lift.
-	_ = out.rc.SetReadDeadline(time.Time{})
-	_ = out.rc.SetWriteDeadline(time.Time{})
-
-	c.setHead(w.Header())
-	w.WriteHeader(http.StatusOK)
-	c.pump(r.Context(), out, c.appendGreeting(nil), hub, seat)
-	return true
+// serveResponse streams through the ResponseWriter, which has sent the head. It
+// returns when the stream has ended.
+func (c *config) serveResponse(w http.ResponseWriter, rc *http.ResponseController, r *http.Request, hub *engine.Hub, seat *engine.Seat) {
+	c.pump(r, responseOutput{w: w, rc: rc}, c.appendGreeting(nil), hub, seat)
 }
 
 // canFlush reports whether what is written can be pushed out at once.

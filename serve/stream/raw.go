@@ -12,6 +12,7 @@ import (
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/serve/stream/internal/rawsock"
+	"github.com/spatehub/spate/wire"
 )
 
 // rawSink is a taken-over socket as the hub sees it. One pointer: as an
@@ -27,53 +28,80 @@ func hopeless(reason error) bool {
 	return errors.Is(reason, engine.ErrStalled) || errors.Is(reason, rawsock.ErrReset)
 }
 
+// leashedSink is a rawSink whose stream may end before its peer.
+type leashedSink struct {
+	rawSink
+	leash leash
+}
+
+// Close implements [engine.Sink].
+func (s *leashedSink) Close(reason error) {
+	s.leash.loose()
+	s.rawSink.Close(reason)
+}
+
 // takesOver reports whether to hijack the connection. Over TLS the bytes need
-// the net.Conn, and over HTTP/2 the connection is shared.
+// the net.Conn, over HTTP/2 the connection is shared, and a body that middleware
+// codes has to go through it.
 func (c *config) takesOver(w http.ResponseWriter, r *http.Request) bool {
-	if c.portable || !rawsock.Supported() || r.ProtoMajor != 1 || r.TLS != nil {
+	if c.portable || !rawsock.Supported() || r.ProtoMajor != 1 || r.TLS != nil || coded(w.Header()) {
 		return false
 	}
 	_, ok := innermost(w).(http.Hijacker)
 	return ok
 }
 
-// heads lends the buffers that response heads are built in.
-var heads bytebufferpool.Pool
-
-// serveConn takes the connection out of the server's hands and streams over it.
-func (c *config) serveConn(w http.ResponseWriter, r *http.Request, hub *engine.Hub, seat *engine.Seat) bool {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if errors.Is(err, http.ErrNotSupported) {
-		return c.serveResponse(w, r, hub, seat)
+// formOf is how the body of a connection that was taken over is framed: as the
+// server said in the head that it would be.
+func formOf(r *http.Request) engine.Form {
+	if r.ProtoAtLeast(1, 1) {
+		return engine.FormChunked
 	}
-	if err != nil {
-		writeError(w, &Error{Status: http.StatusInternalServerError, Message: "the connection can't be streamed over"})
-		return false
-	}
-	head := heads.Get()
-	defer heads.Put(head)
-	head.B = c.appendHead(head.B[:0], r.ProtoMinor, w.Header(), time.Now())
-	head.B = c.appendGreeting(head.B)
+	return engine.FormPlain
+}
 
+// greetings lends the buffers that the beginnings of streams are built in.
+var greetings bytebufferpool.Pool
+
+// serveConn streams over a connection that was taken out of the server's hands
+// after the head.
+func (c *config) serveConn(conn net.Conn, r *http.Request, hub *engine.Hub, seat *engine.Seat) {
+	form := formOf(r)
+	seat.UseForm(form)
+	first := greetings.Get()
+	defer greetings.Put(first)
+	first.B = c.appendGreeting(first.B[:0])
+	if form == engine.FormChunked {
+		n := len(first.B)
+		first.B = wire.AppendChunk(first.B, first.B)[n:]
+	}
 	sock, err := rawsock.Take(conn, c.silence(hub))
 	if err != nil {
 		// A wrapped connection, or no descriptor left: it keeps its goroutine.
-		c.serveHijacked(conn, head.B, r, hub, seat)
-		return true
+		c.serveHijacked(conn, first.B, r, hub, seat)
+		return
 	}
-	err = writeHead(conn, sock, head.B)
+	err = writeFirst(conn, sock, first.B)
 	conn.Close()
 	if err != nil {
 		sock.Close(true)
-		return true
+		return
 	}
-	subscriber, err := seat.Take(rawSink{sock})
+	var sink engine.Sink = rawSink{sock}
+	limit, leashed := c.limitOf(r), (*leashedSink)(nil)
+	if limit.set() {
+		leashed = &leashedSink{rawSink: rawSink{sock}}
+		sink = leashed
+	}
+	subscriber, err := seat.Take(sink)
 	if err != nil { // closed since admit; the client comes back
 		sock.Close(false)
-		return true
+		return
 	}
 	sock.Watch(subscriber)
-	return true
+	if leashed != nil {
+		leashed.leash.tie(limit, subscriber)
+	}
 }
 
 // silence is how long the peer of a connection may take no byte: the
@@ -85,27 +113,22 @@ func (c *config) silence(hub *engine.Hub) time.Duration {
 	return hub.StallTimeout()
 }
 
-// headTimeout bounds the write of a head that does not go out at once.
-const headTimeout = 10 * time.Second
-
-// writeHead writes the response head. The buffer of a new connection has room
-// for any sensible one; conn, which can wait, is needed where a client sent its
-// request without reading the answer to the one before.
-func writeHead(conn net.Conn, sock *rawsock.Conn, head []byte) error {
-	n, err := sock.Write(head)
-	if err != nil || n == len(head) {
+// writeFirst writes what the body begins with; conn, unlike sock, can wait.
+func writeFirst(conn net.Conn, sock *rawsock.Conn, first []byte) error {
+	n, err := sock.Write(first)
+	if err != nil || n == len(first) {
 		return err
 	}
 	if err := conn.SetWriteDeadline(time.Now().Add(headTimeout)); err != nil {
 		return err
 	}
-	_, err = conn.Write(head[n:])
+	_, err = conn.Write(first[n:])
 	return err
 }
 
 // serveHijacked streams over a connection that is hijacked but can't be taken
-// over further, head first. It returns when the stream has ended.
-func (c *config) serveHijacked(conn net.Conn, head []byte, r *http.Request, hub *engine.Hub, seat *engine.Seat) {
+// over further. It returns when the stream has ended.
+func (c *config) serveHijacked(conn net.Conn, first []byte, r *http.Request, hub *engine.Hub, seat *engine.Seat) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer conn.Close() // also ends the reading below
@@ -114,7 +137,7 @@ func (c *config) serveHijacked(conn net.Conn, head []byte, r *http.Request, hub 
 		_, _ = io.Copy(io.Discard, conn)
 		cancel()
 	}()
-	c.pump(ctx, connOutput{conn}, head, hub, seat)
+	c.pump(r.WithContext(ctx), connOutput{conn}, first, hub, seat)
 }
 
 // connOutput writes a stream to a hijacked connection.

@@ -19,7 +19,7 @@ import (
 	"github.com/spatehub/spate/wire"
 )
 
-const greeting = ": spate\n\nretry: 3000\n\n"
+const greeting = ": spate\nretry: 3000\n"
 
 // Head, first comment and retry go out at once, before there is any event.
 func TestHeadAndGreetingAtOnce(t *testing.T) {
@@ -33,7 +33,7 @@ func TestHeadAndGreetingAtOnce(t *testing.T) {
 		require.Empty(t, h.Get("Content-Length"))
 		_, err := http.ParseTime(h.Get("Date"))
 		require.NoError(t, err)
-		require.Equal(t, s.mode.raw(), st.resp.Close, "a taken-over body ends with its connection")
+		require.Equal(t, !s.mode.h2, st.resp.Close, "a connection of HTTP/1 ends with its stream")
 		first := make([]byte, len(greeting))
 		_, err = io.ReadFull(st.resp.Body, first)
 		require.NoError(t, err)
@@ -326,7 +326,8 @@ func TestLargeHead(t *testing.T) {
 }
 
 // A hijacked connection that can't be taken over, and a raw one, read alike on
-// the wire, byte for byte but for the date.
+// the wire, byte for byte but for the date: over HTTP/1.1 in chunks, of which the
+// last comes at the orderly end alone.
 func TestRawBytesOnTheWire(t *testing.T) {
 	for _, m := range []mode{modes[0], modes[2]} {
 		for _, version := range []string{"1.0", "1.1"} {
@@ -350,10 +351,16 @@ func TestRawBytesOnTheWire(t *testing.T) {
 						break
 					}
 				}
-				require.Equal(t, "HTTP/"+version+" 200 OK\r\nContent-Type: text/event-stream\r\n"+
-					"Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\nConnection: close\r\n\r\n", head.String())
+				chunked, last := func(frame string) string { return frame }, ""
+				coding := ""
+				if version == "1.1" {
+					chunked = func(frame string) string { return string(wire.AppendChunk(nil, []byte(frame))) }
+					coding, last = "Transfer-Encoding: chunked\r\n", wire.LastChunk
+				}
+				require.Equal(t, "HTTP/"+version+" 200 OK\r\nCache-Control: no-cache, no-transform\r\nConnection: close\r\n"+
+					"Content-Type: text/event-stream\r\nX-Accel-Buffering: no\r\n"+coding+"\r\n", head.String())
 				ids := s.push("", "a\nb")
-				want := greeting + "id: " + ids[0] + "\ndata: a\ndata: b\n\n"
+				want := chunked(greeting) + chunked("id: "+ids[0]+"\ndata: a\ndata: b\n\n")
 				got := make([]byte, len(want))
 				_, err = io.ReadFull(r, got)
 				require.NoError(t, err)
@@ -361,7 +368,7 @@ func TestRawBytesOnTheWire(t *testing.T) {
 				s.hub.Close()
 				rest, err := io.ReadAll(r)
 				require.NoError(t, err, "an orderly end")
-				require.Equal(t, "event: disconnect\ndata: {\"reason\":\"closed\"}\n\n", string(rest))
+				require.Equal(t, chunked("event: disconnect\ndata: {\"reason\":\"closed\"}\n\n")+last, string(rest))
 			})
 		}
 	}

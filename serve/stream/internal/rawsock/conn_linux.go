@@ -101,18 +101,20 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close ends the connection and gives the descriptor back. What was sent
-// before still reaches the peer, unless reset is set: then the kernel throws it
-// away together with the peer's side, which frees the memory of a peer that
-// takes no bytes. Nothing may be called on c afterwards but Watch.
+// Close ends the connection. What was sent before still reaches the peer, in
+// whatever it has sent itself: the descriptor is given back when the peer has
+// closed its side, or [Lingering] counts it for some seconds at most. With reset
+// set it is given back at once, and the kernel throws away what was sent together
+// with the peer's side, which frees the memory of a peer that takes no bytes.
+// Nothing may be called on c afterwards but Watch.
 func (c *Conn) Close(reset bool) {
 	c.poller.unwatch(c.fd)
 	if reset {
 		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		unix.Close(int(c.fd))
 	} else {
-		discardInput(c.fd)
+		linger(c.poller, c.fd) // before the slot goes, which keeps the poller
 	}
-	unix.Close(int(c.fd))
 	c.fd = -1
 	c.poller.release(c.slot)
 }
@@ -135,20 +137,6 @@ func send(fd int32, p []byte) (int, error) {
 		case unix.EINTR:
 		default:
 			return 0, errno
-		}
-	}
-}
-
-// discardInput drops what the peer sent after its request: closing over unread
-// input would send a reset, which can overtake the last bytes of the stream. A
-// peer that sent more than a few kilobytes gets that reset.
-func discardInput(fd int32) {
-	var scratch [512]byte
-	for range 8 {
-		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd),
-			uintptr(unsafe.Pointer(&scratch[0])), uintptr(len(scratch)), unix.MSG_DONTWAIT, 0, 0)
-		if errno != 0 || n == 0 {
-			return
 		}
 	}
 }

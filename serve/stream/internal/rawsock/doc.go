@@ -12,7 +12,11 @@
 // syscall.RawConn: that is 1.9 KiB per connection instead of 0.4, and a third
 // more processor time per write, for locks that a single writer does not need.
 //
-// Input is never read: a subscriber has nothing to say after its request.
+// Input is not read before the end: a subscriber has nothing to say after its
+// request. A peer that closes its sending side has hung up, though it may still
+// read: HTTP/1.1 clients have no reason to, and nothing else would tell that one is
+// gone. An orderly end reads and drops what came, so that closing over it does not
+// reset the peer.
 //
 // Only Linux has it; elsewhere [Take] fails with [errors.ErrUnsupported].
 package rawsock

@@ -3,6 +3,7 @@
 package rawsock
 
 import (
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +34,20 @@ func Watched() (n int, alive bool) {
 	defer current.p.slots.mu.Unlock()
 	return current.p.slots.used, true
 }
+
+// ExpireLingers is what happens a while from now.
+func ExpireLingers() { expireAt(time.Now().Add(lingerTime)) }
+
+// SetMaxLingers sets the bound and returns the one before.
+func SetMaxLingers(n int) (was int) {
+	lingers.Lock()
+	defer lingers.Unlock()
+	was, maxLingers = maxLingers, n
+	return was
+}
+
+// LingerBytes is how much of a peer's input is dropped.
+const LingerBytes = lingerBytes
 
 const (
 	ConnSize = unsafe.Sizeof(Conn{})

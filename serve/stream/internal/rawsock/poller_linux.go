@@ -170,7 +170,7 @@ func (n notice) tell() {
 		n.to.Hangup(ErrReset)
 	case n.events&unix.EPOLLRDHUP != 0:
 		n.to.Hangup(io.EOF)
-	case n.events&unix.EPOLLOUT != 0:
+	case n.events&(unix.EPOLLOUT|unix.EPOLLIN) != 0: // input is watched for by those that linger alone
 		n.to.Writable()
 	}
 }

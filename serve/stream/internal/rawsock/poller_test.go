@@ -129,8 +129,7 @@ func TestPollerLivesWithItsConnections(t *testing.T) {
 		conns[i].Close(false)
 		clients[i].Close()
 	}
-	_, alive := rawsock.Watched()
-	require.False(t, alive)
+	requireIdle(t)
 
 	var wg sync.WaitGroup
 	var told atomic.Int64
@@ -157,6 +156,16 @@ func TestPollerLivesWithItsConnections(t *testing.T) {
 	close(pairs)
 	wg.Wait()
 	require.EqualValues(t, 300, told.Load(), "a hang-up fell between two pollers")
-	_, alive = rawsock.Watched()
-	require.False(t, alive)
+	requireIdle(t)
+}
+
+// requireIdle waits until no socket is watched, those that linger included, whose
+// peers are gone.
+func requireIdle(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		_, alive := rawsock.Watched()
+		return !alive
+	}, patience, time.Millisecond)
+	require.Zero(t, rawsock.Lingering())
 }

@@ -14,6 +14,9 @@ type Conn struct{}
 // Take fails with [errors.ErrUnsupported].
 func Take(net.Conn, time.Duration) (*Conn, error) { return nil, errors.ErrUnsupported }
 
+// Lingering is 0.
+func Lingering() int { return 0 }
+
 // Supported reports whether [Take] can succeed on this system.
 func Supported() bool { return false }
 

@@ -1,0 +1,43 @@
+package engine
+
+// variants are the joined runs of one masked batch, one for each distinct
+// audience and form, found by the bits of the events in it.
+type variants struct {
+	keys  []variant
+	runs  []joined
+	newer int // the run to replace next when all are in use
+}
+
+// variant says what is in a run, and in which form.
+type variant struct {
+	bits uint64
+	form Form
+}
+
+// maxVariants bounds the runs kept at a time: audiences beyond it are joined
+// again when they recur.
+const maxVariants = 32
+
+func (v *variants) reset() { v.keys, v.newer = v.keys[:0], 0 }
+
+// find returns the run for key, or an empty one to fill and false.
+func (v *variants) find(key variant) (*joined, bool) {
+	for i, k := range v.keys {
+		if k == key {
+			return &v.runs[i], true
+		}
+	}
+	i := len(v.keys)
+	if i == maxVariants {
+		i = v.newer
+		v.newer = (v.newer + 1) % maxVariants
+		v.keys[i] = key
+	} else {
+		v.keys = append(v.keys, key)
+		if i == len(v.runs) {
+			v.runs = append(v.runs, joined{})
+		}
+	}
+	v.runs[i].reset()
+	return &v.runs[i], false
+}
