@@ -28,6 +28,7 @@ const (
 	attendPage
 	attendMore
 	attendExpire
+	attendRevoke
 	attendClosed // set for good once closed, so that nothing is queued again
 )
 

@@ -17,7 +17,7 @@ const DisconnectEvent = wire.DisconnectType
 
 // Disconnect is the data of a disconnect event. Reason is "overflow" for
 // ErrOverflow, "history" for ErrHistory, "closed" for ErrClosed, "expired" for
-// ErrExpired.
+// ErrExpired, "revoked" for ErrRevoked.
 type Disconnect struct {
 	Reason string `json:"reason"`
 }
@@ -34,6 +34,7 @@ var farewells = [endings]word{
 	endHistory:  farewell("history"),
 	endClosed:   farewell("closed"),
 	endExpired:  farewell("expired"),
+	endRevoked:  farewell("revoked"),
 }
 
 func farewell(reason string) word {

@@ -229,7 +229,10 @@ func (s *shard) handle(c *client, flags uint32) {
 		return
 	}
 	if flags&attendExpire != 0 {
-		s.expire(c)
+		s.expire(c, ErrExpired)
+	}
+	if flags&attendRevoke != 0 {
+		s.expire(c, ErrRevoked)
 	}
 	if c.state == stateNew || c.state == stateClosed {
 		return
@@ -261,13 +264,13 @@ func (s *shard) hungUp(c *client) {
 	s.closeAs(c, as, err)
 }
 
-// expire ends a connection whose time is over.
-func (s *shard) expire(c *client) {
+// expire ends a connection whose time is over, or whose rights are.
+func (s *shard) expire(c *client, reason error) {
 	switch c.state {
 	case stateNew, stateClosed: // the shard is not where it begins: it has got nothing, and is told nothing
-		s.close(c, ErrExpired)
+		s.close(c, reason)
 	default:
-		s.end(c, ErrExpired)
+		s.end(c, reason)
 	}
 }
 

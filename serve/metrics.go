@@ -105,6 +105,7 @@ var metrics = []metric{
 	newEnd("history", func(e *engine.Ends) uint64 { return e.History }),
 	newEnd("closed", func(e *engine.Ends) uint64 { return e.Closed }),
 	newEnd("expired", func(e *engine.Ends) uint64 { return e.Expired }),
+	newEnd("revoked", func(e *engine.Ends) uint64 { return e.Revoked }),
 	newMetric("spate_ring_used_slots", "Ring slots between the newest event and the slowest reader.", prometheus.GaugeValue,
 		func(s *engine.Stats) float64 { return float64(s.RingUsed) }),
 	newMetric("spate_ring_slots", "Slots of the ring.", prometheus.GaugeValue,

@@ -203,7 +203,7 @@ func TestJWTGrant(t *testing.T) {
 	rights := map[string]any{
 		"read":   []string{"orders.>", "prices"},
 		"push":   map[string]any{"topics": []string{"orders.*"}, "users": []string{"ann"}, "any_user": false, "everyone": true},
-		"limits": map[string]any{"connections": 5, "push_events": 0.5, "push_bytes": 65536, "catch_up_bytes": 1000},
+		"limits": map[string]any{"connections": 5, "push_events": 0.5, "push_bytes": 65536},
 	}
 	g, err := a(withBearer(sign(t, jwt.SigningMethodHS256, secret, claims("spate", rights, "iat", begin.Unix()))))
 	require.NoError(t, err)
@@ -211,7 +211,7 @@ func TestJWTGrant(t *testing.T) {
 		ID: "j1", User: "tom", Expires: begin.Add(time.Hour), Issued: begin,
 		Read:   patterns(t, "orders.>", "prices"),
 		Push:   stream.PushRights{Topics: patterns(t, "orders.*"), Users: []string{"ann"}, Everyone: true},
-		Limits: stream.Limits{Connections: 5, Topics: 9, PushEvents: 0.5, PushBytes: 65536, CatchUpBytes: 1000},
+		Limits: stream.Limits{Connections: 5, Topics: 9, PushEvents: 0.5, PushBytes: 65536},
 	}, normal(g))
 
 	g, err = a(withBearer(sign(t, jwt.SigningMethodHS256, secret, claims())))

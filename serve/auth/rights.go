@@ -23,7 +23,7 @@ const (
 //	{
 //	  "read": ["orders.>", "prices"],
 //	  "push": {"topics": ["orders.*"], "users": ["ann"], "any_user": false, "everyone": false},
-//	  "limits": {"connections": 5, "topics": 50, "push_events": 10, "push_bytes": 65536, "catch_up_bytes": 1048576}
+//	  "limits": {"connections": 5, "topics": 50, "push_events": 10, "push_bytes": 65536}
 //	}
 //
 // All of it may be left out: the rights are then none, and the limits the
@@ -72,8 +72,6 @@ func parseLimits(at string, v json.RawMessage, l *stream.Limits) error {
 			return rate(at, v, &l.PushEvents)
 		case "push_bytes":
 			return rate(at, v, &l.PushBytes)
-		case "catch_up_bytes":
-			return whole(at, v, &l.CatchUpBytes)
 		}
 		return errUnknown
 	})

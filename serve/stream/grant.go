@@ -58,13 +58,16 @@ type PushRights struct {
 
 // Limits bound what one user does at a time; 0 leaves each to the server's
 // setting. Where several grants of a user are in use, each request goes by its own.
+// All but Topics is held by a [Gate]: a handler without one refuses such grants.
 type Limits struct {
-	Connections  int     // streams at one time
-	Topics       int     // topics and patterns of a stream
-	PushEvents   float64 // events a second, over time
-	PushBytes    float64 // bytes of push requests a second, over time
-	CatchUpBytes int     // bytes a second that a stream reads from history
+	Connections int     // streams at one time
+	Topics      int     // topics and patterns of a stream
+	PushEvents  float64 // events a second, over time
+	PushBytes   float64 // bytes of push requests a second, over time
 }
+
+// needGate reports whether it takes a [Gate] to hold the limits.
+func (l *Limits) needGate() bool { return l.Connections > 0 || l.PushEvents > 0 || l.PushBytes > 0 }
 
 // FullGrant allows user everything, without limit or end.
 func FullGrant(user string) Grant {

@@ -24,6 +24,8 @@ type config struct {
 	maxConns  int
 	maxTopics int
 	context   func(*http.Request) context.Context
+	gate      Gate
+	sessions  *Sessions
 }
 
 const (
