@@ -34,7 +34,11 @@ help: ## Show these targets
 
 .PHONY: run
 run: ## Start the hub with the demo feed (ARGS='--listen 127.0.0.1:9000' passes flags on)
-	$(GO) run ./cmd/spate serve --demo $(ARGS)
+	@echo "building the hub: some minutes the first time, with each package named as it is done"
+	@$(GO) build -v -o bin/spate ./cmd/spate
+	@# At a terminal the hub gets a job of its own, so that Ctrl-C ends the hub alone, and what its end is worth is the
+	@# hub's to say: make would call every Ctrl-C a failure.
+	@if [ -t 0 ]; then set -m; fi; bin/spate serve --demo $(ARGS); exit
 
 .PHONY: build
 build: ## Build the hub into bin/spate
@@ -56,7 +60,7 @@ test: ## All tests of all modules under -race; ringbuf and engine again with -ta
 	if [ -n "$$failed" ]; then echo "FAILED$$failed" | tr ';' '\n' >&2; exit 1; fi
 
 .PHONY: lint
-lint: ## gofmt, go vet and staticcheck on all modules
+lint: cross ## gofmt, go vet and staticcheck on all modules; the builds of other machines
 	@unformatted=$$(gofmt -l . ); if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
 	@for m in $(MODULES); do \
 		echo "== go vet, staticcheck in $$m"; \
@@ -64,6 +68,15 @@ lint: ## gofmt, go vet and staticcheck on all modules
 	done
 	@echo "== go vet, staticcheck with -tags spatecheck"
 	@$(GO) vet -tags spatecheck ./ringbuf/... ./engine/... && $(TOOLS) staticcheck -tags spatecheck ./ringbuf/... ./engine/...
+
+.PHONY: interop
+interop: ## The hub with clients and proxies of others, through kill -9 (skips what is not on the machine)
+	cd interop && $(GO) test -count=1 -timeout 10m -v ./...
+# 386 finds what needs 64 bits, and is vetted with its tests; darwin and windows find what needs Linux.
+.PHONY: cross
+cross: ## go vet for 386 and arm64, and builds for darwin and windows
+	@for arch in 386 arm64; do echo "== go vet for $$arch"; CGO_ENABLED=0 GOARCH=$$arch $(GO) vet ./...; done
+	@for os in darwin windows; do echo "== go build for $$os"; CGO_ENABLED=0 GOOS=$$os $(GO) build ./...; done
 
 .PHONY: fuzz
 fuzz: ## Each fuzz target for FUZZTIME (10s)
@@ -90,6 +103,10 @@ bench-compare: ## Compare the benchmarks of BASE=<rev> with those of the working
 .PHONY: bench-peers
 bench-peers: ## The same work on other Go SSE libraries, as tables into docs/benchmarks.md (SHORT=1, ARGS='-works flat')
 	cd bench/peers && $(GO) run . $(if $(SHORT),-short) $(ARGS)
+
+.PHONY: bench-clients
+bench-clients: ## The Go client beside other Go SSE clients, speed and behaviours, as tables into docs/client.md
+	cd bench/peers && $(GO) run ./clients $(ARGS)
 
 .PHONY: torture
 torture: ## Long crash tests: ROUNDS (50) times kill -9 under load, power cuts, failing disks, resume under fire

@@ -71,7 +71,7 @@ func BenchmarkResume(b *testing.B) {
 	hub := engine.NewHub(quiet(), engine.WithLog(l), engine.WithEnableResendEvents())
 	defer hub.Close()
 	const clients, events = 1000, 2000
-	last := uint64(firstEvent + logEvents - 1)
+	last := firstEvent + uint64(logEvents) - 1
 	b.Run(fmt.Sprintf("clients=%d/ranges=same", clients), func(b *testing.B) {
 		resume(b, hub, clients, func(int) (uint64, string) { return last - events, denseTopic })
 	})

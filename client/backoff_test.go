@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestBackoffBound(t *testing.T) {
+func TestBackoffSpread(t *testing.T) {
 	const ms = time.Millisecond
 	for _, tc := range []struct {
 		base, max time.Duration
@@ -31,28 +31,32 @@ func TestBackoffBound(t *testing.T) {
 		{math.MaxInt64, math.MaxInt64, 9, math.MaxInt64},
 	} {
 		b := backoff{base: tc.base, max: tc.max, failures: tc.failures}
-		require.Equal(t, tc.want, b.bound(), "%+v", tc)
+		require.Equal(t, tc.want, b.spread(), "%+v", tc)
 	}
 }
 
-// Full jitter: waits are spread over the whole of [0, bound).
+// Never sooner than the base says, or the server by a Retry-After; what is added is
+// spread over the whole of [0, spread).
 func TestBackoffJitter(t *testing.T) {
-	b := backoff{base: time.Second, max: time.Second}
-	var tenths [10]int
-	const n = 10_000
-	for range n {
-		wait := b.next()
-		require.GreaterOrEqual(t, wait, time.Duration(0))
-		require.Less(t, wait, time.Second)
-		tenths[wait*10/time.Second]++
+	for _, least := range []time.Duration{0, time.Second, time.Minute} {
+		b := backoff{base: time.Second, max: time.Second}
+		from := max(least, time.Second)
+		var tenths [10]int
+		const n = 10_000
+		for range n {
+			added := b.next(least) - from
+			require.GreaterOrEqual(t, added, time.Duration(0))
+			require.Less(t, added, time.Second)
+			tenths[added*10/time.Second]++
+		}
+		for _, got := range tenths {
+			require.InDelta(t, n/10, got, 250, "%v", tenths) // 8 standard deviations
+		}
+		require.Equal(t, n, b.failures)
+		b.reset()
+		require.Zero(t, b.failures)
 	}
-	for _, got := range tenths {
-		require.InDelta(t, n/10, got, 250, "%v", tenths) // 8 standard deviations
-	}
-	require.Equal(t, n, b.failures)
-	b.reset()
-	require.Zero(t, b.failures)
-
 	zero := backoff{max: time.Second}
-	require.Zero(t, zero.next())
+	require.Zero(t, zero.next(0))
+	require.Equal(t, time.Hour, zero.next(time.Hour).Truncate(time.Second))
 }

@@ -2,6 +2,9 @@ package client
 
 import (
 	"context"
+	"errors"
+	"net/http"
+	"net/url"
 	"sync"
 
 	"github.com/spatehub/spate/wire"
@@ -10,86 +13,58 @@ import (
 // SSEClient receives the events of one URL, over as many connections as it
 // takes.
 //
-// A client is started once, by [SSEClient.Connect] or [SSEClient.Events], and
-// does not live again after it has ended. All methods may be called from any
-// goroutine, callbacks included.
+// A client is started once, by [SSEClient.Connect], [SSEClient.Events] or
+// [SSEClient.RawEvents], and does not live again after it has ended. All methods
+// may be called from any goroutine, callbacks included.
 type SSEClient struct {
-	url      string
+	target   *url.URL // nil where the URL is none, which cfg.faults has
 	shownURL string
-	cfg      config
+	cfg      *config
+	keeper   keeper
 
 	ctx        context.Context // ends with Disconnect
 	disconnect context.CancelFunc
-	done       chan struct{} // closed when state becomes stateEnded
+	done       chan struct{} // closed when state becomes StateEnded
 
-	mu           sync.Mutex
-	state        state
-	err          error // set before done is closed
-	lastID       string
-	callbacks    map[string]func(*wire.Event)
-	onConnect    func()
-	onDisconnect func(error)
+	// The reading goroutine's, and start's before there is one.
+	hc        *http.Client
+	closeIdle func()
+	moved     *url.URL // where permanent redirects lead; nil: nowhere else
+	waits     backoff
+	tries     int    // attempts since the last healthy connection
+	idBuf     []byte // the position after the event that is being handed out
+
+	mu        sync.Mutex
+	state     State
+	err       error  // set before done is closed
+	lastID    []byte // not shared: LastEventID copies
+	on        callbacks
+	restart   bool                    // asked for, and no attempt has begun since
+	interrupt context.CancelCauseFunc // of the attempt, stream or wait that runs
 }
-
-type state int
-
-// idle → connecting → running → ended. Back to idle when the first connection
-// fails, and straight to ended by Disconnect from idle and connecting.
-const (
-	stateIdle state = iota
-	stateConnecting
-	stateRunning
-	stateEnded
-)
 
 // NewClient returns a client of the event stream at url, which is not contacted
 // yet.
 func NewClient(url string, opts ...Option) *SSEClient {
 	c := &SSEClient{
-		url:       url,
-		shownURL:  showURL(url),
-		cfg:       defaultConfig(),
-		done:      make(chan struct{}),
-		callbacks: make(map[string]func(*wire.Event)),
+		shownURL: showURL(url),
+		cfg:      newConfig(opts),
+		done:     make(chan struct{}),
+		on:       callbacks{events: make(map[string]func(*wire.Event))},
 	}
-	for _, opt := range opts {
-		opt(&c.cfg)
+	var err error
+	if c.target, err = parseURL(url); err != nil {
+		c.cfg.faults = append(c.cfg.faults, err)
 	}
-	c.lastID = c.cfg.lastEventID
+	if c.hc, c.closeIdle, err = c.cfg.request.client(); err != nil {
+		c.cfg.faults = append(c.cfg.faults, err)
+		c.closeIdle = func() {}
+	}
+	c.waits = backoff{base: c.cfg.waits.interval, max: c.cfg.waits.maxBackoff}
+	c.keeper.keepConfig = c.cfg.keep
+	c.lastID = []byte(c.cfg.lastEventID)
 	c.ctx, c.disconnect = context.WithCancel(context.Background())
 	return c
-}
-
-// OnEvent registers fn for the events of a type; "" is [wire.DefaultEventType].
-// There is one function for each type: a later one takes an earlier one's place,
-// nil removes it. Events of types without a function are passed over.
-//
-// All callbacks of a client run one at a time, in the order of the stream, and
-// the next event is read when fn has returned. fn may keep the event. A panic of
-// fn is not caught.
-func (c *SSEClient) OnEvent(eventType string, fn func(*wire.Event)) {
-	if eventType == "" {
-		eventType = wire.DefaultEventType
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.callbacks[eventType] = fn
-}
-
-// OnConnect sets a callback for each connection made, the first included.
-func (c *SSEClient) OnConnect(fn func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.onConnect = fn
-}
-
-// OnDisconnect sets a callback for the end of each connection. Its error says
-// why it ended; nil stands for Disconnect, for the server's "close" event, and
-// for an Events loop that was left or whose context has ended.
-func (c *SSEClient) OnDisconnect(fn func(error)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.onDisconnect = fn
 }
 
 // Connect makes the first connection and returns when the server has accepted
@@ -108,7 +83,7 @@ func (c *SSEClient) Connect() error {
 		// Deferred for callbacks that end the goroutine, as a test's FailNow does.
 		var err error
 		defer func() { c.end(err) }()
-		err = c.run(c.ctx, s, func(*wire.Event) bool { return true })
+		err = c.run(c.ctx, s, func(*stream) bool { return true })
 	}()
 	return nil
 }
@@ -120,9 +95,25 @@ func (c *SSEClient) Disconnect() {
 	c.disconnect()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state == stateIdle {
-		c.state = stateEnded
+	if c.state == StateIdle {
+		c.state = StateEnded
+		c.closeIdle()
 		close(c.done)
+	}
+}
+
+// Restart drops the connection, or cuts a wait or an attempt short, connects at
+// once, and resumes. Before the client is started, and after its end, it does
+// nothing.
+func (c *SSEClient) Restart() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == StateIdle || c.state == StateEnded {
+		return
+	}
+	c.restart = true
+	if c.interrupt != nil {
+		c.interrupt(ErrRestart)
 	}
 }
 
@@ -131,8 +122,8 @@ func (c *SSEClient) Disconnect() {
 func (c *SSEClient) Wait() <-chan struct{} { return c.done }
 
 // Err says why the client has ended. It is nil as long as it has not, and when
-// that was asked for: by Disconnect, by an event of type "close", or by status
-// 204 on reconnecting.
+// that was asked for: by Disconnect, by an event that [WithEnd] or [WithEndData]
+// names, or by the server's own end of a stream [WithoutReconnect].
 func (c *SSEClient) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -145,24 +136,28 @@ func (c *SSEClient) Err() error {
 func (c *SSEClient) LastEventID() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.lastID
+	return string(c.lastID)
 }
 
-// start takes the client from idle to running by its first connection.
+// start takes the client from idle to open by its first connection.
 func (c *SSEClient) start(ctx context.Context) (*stream, error) {
+	if err := c.cfg.valid(); err != nil {
+		return nil, err
+	}
 	c.mu.Lock()
 	switch c.state {
-	case stateConnecting, stateRunning:
-		c.mu.Unlock()
-		return nil, ErrConnected
-	case stateEnded:
+	case StateIdle:
+	case StateEnded:
 		c.mu.Unlock()
 		return nil, ErrDisconnected
+	default:
+		c.mu.Unlock()
+		return nil, ErrConnected
 	}
-	c.state = stateConnecting
+	c.state = StateConnecting
 	c.mu.Unlock()
 
-	s, err := c.dial(ctx)
+	s, err := c.first(ctx)
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -170,24 +165,29 @@ func (c *SSEClient) start(ctx context.Context) (*stream, error) {
 		if err == nil {
 			s.close()
 		}
-		c.state = stateEnded
+		c.state = StateEnded
+		c.closeIdle()
 		close(c.done)
 		return nil, ErrDisconnected
 	}
 	if err != nil {
-		c.state = stateIdle
+		c.state, c.interrupt = StateIdle, nil
 		return nil, err
 	}
-	c.state = stateRunning
 	return s, nil
 }
 
 // end takes the client from running to ended.
 func (c *SSEClient) end(err error) {
+	if cause := c.keeper.flush(); cause != nil {
+		c.tellError(cause)
+		err = errors.Join(err, cause)
+	}
+	c.closeIdle()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.err = err
-	c.state = stateEnded
+	c.state = StateEnded
 	c.disconnect()
 	close(c.done)
 }

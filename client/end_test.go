@@ -101,10 +101,7 @@ func TestDisconnectInCallback(t *testing.T) {
 				c.Disconnect()
 			}
 		})
-		c.OnDisconnect(func(err error) {
-			require.NoError(t, err)
-			c.Disconnect()
-		})
+		c.OnError(func(err error) { require.Fail(t, "was asked for", "%v", err) })
 		require.NoError(t, c.Connect())
 		<-c.Wait()
 		require.Equal(t, 2, n)
@@ -116,22 +113,25 @@ func TestDisconnectInCallback(t *testing.T) {
 func TestDisconnectInOnConnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newServer(t, streamAndStay("data: 1\n\n")).newClient(t)
-		c.OnConnect(c.Disconnect)
+		c.OnOpen(func(http.Header) { c.Disconnect() })
 		c.OnEvent("", func(*wire.Event) { require.Fail(t, "disconnected") })
 		require.NoError(t, c.Connect())
 		<-c.Wait()
 	})
 }
 
-// An event of type close is handed out, and the last one.
-func TestCloseEventEnds(t *testing.T) {
+// onClose ends a client by an event of the type "close".
+var onClose = client.WithEnd(func(e *wire.Event) bool { return e.Event == "close" })
+
+// WithEnd's event is handed out, and the last one; by default it is like any other.
+func TestEndEvent(t *testing.T) {
+	const text = "id: 1\ndata: 1\n\nid: 2\nevent: close\ndata: bye\n\ndata: 3\n\n"
 	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, streamAndStay("id: 1\ndata: 1\n\nid: 2\nevent: close\ndata: bye\n\ndata: 3\n\n"))
-		c := srv.newClient(t)
+		srv := newServer(t, streamAndStay(text))
+		c := srv.newClient(t, onClose)
 		var got []any
-		note := func(e *wire.Event) { got = append(got, e.Data) }
-		c.OnEvent("message", note)
-		c.OnEvent("close", note)
+		c.OnEvent(client.EveryType, func(e *wire.Event) { got = append(got, e.Data) })
+		c.OnError(func(err error) { require.Fail(t, "was asked for", "%v", err) })
 		require.NoError(t, c.Connect())
 		<-c.Wait()
 		synctest.Wait()
@@ -140,6 +140,26 @@ func TestCloseEventEnds(t *testing.T) {
 		require.Equal(t, "2", c.LastEventID())
 		require.Len(t, srv.got(), 1)
 		require.Zero(t, srv.streams())
+	})
+	synctest.Test(t, func(t *testing.T) {
+		c := newServer(t, streamAndStay(text)).newClient(t)
+		var got []any
+		c.OnEvent(client.EveryType, func(e *wire.Event) { got = append(got, e.Data) })
+		require.NoError(t, c.Connect())
+		elapse(time.Hour)
+		require.Equal(t, []any{"1", "bye", "3"}, got)
+		require.Equal(t, client.StateOpen, c.State())
+	})
+}
+
+// WithEndData's event is not handed out, but its ID counts.
+func TestEndData(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newServer(t, streamAndStay("data: [DONE] \n\nid: 2\ndata: [DONE]\n\ndata: 3\n\n")).newClient(t, client.WithEndData("[DONE]"))
+		got, err := collect(t.Context(), c)
+		require.NoError(t, err)
+		require.Equal(t, []string{"message [DONE] "}, got)
+		require.Equal(t, "2", c.LastEventID())
 	})
 }
 

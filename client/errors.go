@@ -3,9 +3,9 @@ package client
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
+	"github.com/spatehub/spate/client/internal/message"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -21,36 +21,25 @@ var (
 	// URL right, and does nothing in between answer with a page of its own?
 	ErrContentType = errors.New("the response is not text/event-stream")
 
+	// ErrContentEncoding is returned when the response is compressed in a way
+	// that was not asked for.
+	ErrContentEncoding = errors.New("the response is compressed in an unknown way")
+
 	// ErrIdle is why a connection ended that was silent for longer than
 	// [WithIdleTimeout] allows.
 	ErrIdle = errors.New("nothing received for longer than the idle timeout")
 
-	// errStreamEnd is why a connection ended that the server closed.
-	errStreamEnd = errors.New("the server ended the stream")
+	// ErrStreamEnd is why a connection ended that the server closed in order,
+	// between two events.
+	ErrStreamEnd = errors.New("the server ended the stream")
+
+	// ErrCut is why a connection ended in the middle of an event, or a finite
+	// stream before its end: some of it is missing.
+	ErrCut = errors.New("the stream was cut before its end")
+
+	// ErrRestart is what OnReconnect gets after [SSEClient.Restart].
+	ErrRestart = errors.New("client: restart")
 )
-
-// StatusError is the error of a response with another status than 200.
-type StatusError struct {
-	Code int // such as 401
-	// RetryAfter is the time for which the server has asked to be left alone, 0
-	// if it has not. Only a 429 or 503 is asked for it.
-	RetryAfter time.Duration
-}
-
-// Error names the status.
-func (e *StatusError) Error() string {
-	return fmt.Sprintf("the server answered %d %s", e.Code, http.StatusText(e.Code))
-}
-
-// Temporary reports whether the client tries again after this status: 408, 425,
-// 429 and everything from 500. The rest would only be answered the same way.
-func (e *StatusError) Temporary() bool {
-	switch e.Code {
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
-		return true
-	}
-	return e.Code >= 500
-}
 
 // EndError is why a connection ended that the hub closed with a disconnect
 // event. The client connects again and resumes.
@@ -64,6 +53,46 @@ type EndError struct {
 // Error tells the reason.
 func (e *EndError) Error() string { return "the server ended the stream: " + e.Reason }
 
+// GiveUpError is why a client ended that has tried for as often, or as long, as
+// [WithMaxTries] and [WithMaxDowntime] allow.
+type GiveUpError struct {
+	Tries int           // since the last healthy connection
+	Down  time.Duration // since then
+	Err   error         // why the last connection or attempt failed
+}
+
+// Error tells how much was tried, and why it failed at last.
+func (e *GiveUpError) Error() string {
+	return fmt.Sprintf("gave up after %d tries in %v: %v", e.Tries, e.Down.Round(time.Millisecond), e.Err)
+}
+
+// Unwrap returns the last attempt's error.
+func (e *GiveUpError) Unwrap() error { return e.Err }
+
+// EventError is the error of [Do] when the server sends an event of the type
+// "error".
+type EventError struct {
+	Event *wire.Event // as it came
+}
+
+// Error tells the server's message, from data that is JSON of the usual forms or
+// text.
+func (e *EventError) Error() string {
+	text, _ := e.Event.Data.(string)
+	return "the server sent an error: " + message.OfData(text)
+}
+
+// CheckpointError is told where the last event ID could not be stored or read.
+type CheckpointError struct {
+	Err error // of the [Checkpoint]
+}
+
+// Error names the cause.
+func (e *CheckpointError) Error() string { return "checkpoint: " + e.Err.Error() }
+
+// Unwrap returns the Checkpoint's error.
+func (e *CheckpointError) Unwrap() error { return e.Err }
+
 // permanent reports whether connecting again would lead to err again.
 func permanent(err error) bool {
 	var status *StatusError
@@ -71,11 +100,5 @@ func permanent(err error) bool {
 		return !status.Temporary()
 	}
 	// A stream that is resumed begins with the event that was too large.
-	return errors.Is(err, ErrContentType) || errors.Is(err, wire.ErrEventTooLarge)
-}
-
-// askedToStop reports whether err is the server's wish that clients go away.
-func askedToStop(err error) bool {
-	var status *StatusError
-	return errors.As(err, &status) && status.Code == http.StatusNoContent
+	return errors.Is(err, ErrContentType) || errors.Is(err, ErrContentEncoding) || errors.Is(err, wire.ErrEventTooLarge)
 }

@@ -30,7 +30,7 @@ func collect(ctx context.Context, c *client.SSEClient) (got []string, err error)
 func TestEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, stream("id: 4\ndata: 1\n\nevent: x\ndata: 2\n\n"), status(503), stream("event: close\ndata: bye\n\n"))
-		c := srv.newClient(t)
+		c := srv.newClient(t, onClose)
 		var called []any
 		c.OnEvent("x", func(e *wire.Event) { called = append(called, e.Data) })
 		got, err := collect(t.Context(), c)

@@ -30,7 +30,8 @@ func Example() {
 
 	c := client.NewClient(srv.URL,
 		client.WithHeaders(map[string]string{"Authorization": "Bearer secret"}),
-		client.WithReconnectInterval(2*time.Second))
+		client.WithReconnectInterval(2*time.Second),
+		client.WithEnd(func(e *wire.Event) bool { return e.Event == "close" }))
 	c.OnEvent("message", func(e *wire.Event) { fmt.Println("message", e.ID, e.Data) })
 	c.OnEvent("order", func(e *wire.Event) { fmt.Println("order", e.ID, e.Data) })
 	if err := c.Connect(); err != nil {

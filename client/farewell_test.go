@@ -22,7 +22,7 @@ func endReason(err error) string {
 	return end.Reason
 }
 
-// A hub's disconnect event tells OnDisconnect why, and is no event for the
+// A hub's disconnect event tells OnError why, and is no event for the
 // application unless that asks for it; the client resumes all the same.
 func TestDisconnectEventTellsWhyAndIsNoEvent(t *testing.T) {
 	for _, asks := range []bool{false, true} {
@@ -31,15 +31,15 @@ func TestDisconnectEventTellsWhyAndIsNoEvent(t *testing.T) {
 				stream("id: 4\ndata: 1\n\nevent: disconnect\ndata: {\"reason\":\"overflow\"}\n\n"),
 				stream("event: disconnect\ndata: {\"reason\":\"closed\"}\n\n"),
 				stream("event: close\ndata: bye\n\n"))
-			c := srv.newClient(t)
+			c := srv.newClient(t, onClose)
 			var ends, called []string
-			c.OnDisconnect(func(err error) { ends = append(ends, endReason(err)) })
+			c.OnError(func(err error) { ends = append(ends, endReason(err)) })
 			if asks {
 				c.OnEvent("disconnect", func(e *wire.Event) { called = append(called, e.Data.(string)) })
 			}
 			got, err := collect(t.Context(), c)
 			require.NoError(t, err)
-			require.Equal(t, []string{"overflow", "closed", ""}, ends)
+			require.Equal(t, []string{"overflow", "closed"}, ends)
 			require.Equal(t, "4", srv.got()[1].header.Get("Last-Event-ID"))
 			require.Equal(t, "4", srv.got()[2].header.Get("Last-Event-ID"))
 			if !asks {
@@ -62,13 +62,13 @@ func TestApplicationEventsOfTheSameTypeArrive(t *testing.T) {
 			stream("event: disconnect\ndata: {\"user\":7}\n\n"),
 			stream("event: disconnect\ndata: {\"reason\":\"odd\"}\n\nid: 2\ndata: more\n\n"),
 			stream("event: close\ndata: bye\n\n"))
-		c := srv.newClient(t)
+		c := srv.newClient(t, onClose)
 		var ends []string
-		c.OnDisconnect(func(err error) { ends = append(ends, endReason(err)) })
+		c.OnError(func(err error) { ends = append(ends, endReason(err)) })
 		got, err := collect(t.Context(), c)
 		require.NoError(t, err)
 		require.Equal(t, []string{`disconnect {"reason":"tired"}`, "disconnect bob", `disconnect {"user":7}`, "message more", "close bye"}, got)
-		require.Equal(t, []string{"", "", "", "", ""}, ends, "no stream ended with a reason")
+		require.Equal(t, []string{"tired", "", "", ""}, ends, "an ID of its own does not hide a reason from OnError, nor a reason the event from the loop")
 	})
 }
 

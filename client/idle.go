@@ -37,14 +37,14 @@ func (t *idleTimer) end() {
 	}
 }
 
-// idleReader is a reader whose every Read is timed.
+// idleReader is a body whose every Read is timed.
 type idleReader struct {
-	r     io.Reader
+	io.ReadCloser
 	timer *idleTimer
 }
 
 func (r *idleReader) Read(p []byte) (int, error) {
 	r.timer.begin()
 	defer r.timer.end()
-	return r.r.Read(p)
+	return r.ReadCloser.Read(p)
 }

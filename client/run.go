@@ -2,62 +2,54 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spatehub/spate/wire"
 )
 
-// closeEvent is the type of event by which a server asks not to come back.
-const closeEvent = "close"
-
-// disconnectEvent is the type of event by which a hub says why it ends the
-// connection.
-const disconnectEvent = "disconnect"
-
-// disconnectReason returns the reason that a hub gives for ending the connection
-// where e, which has just been read, is its word for that; else "". Such an event
-// has no ID of its own, so that the last one stays what it was.
-func (c *SSEClient) disconnectReason(e *wire.Event) string {
-	if e.Event != disconnectEvent || e.ID != c.LastEventID() {
-		return ""
-	}
-	var told struct{ Reason string }
-	text, _ := e.Data.(string)
-	if json.Unmarshal([]byte(text), &told) != nil {
-		return ""
-	}
-	return told.Reason
-}
-
-// errEnough is why run ends a connection without an error: the server has sent
-// closeEvent, or deliver wants no more.
+// errEnough is why run ends a connection without an error: an event that ends the
+// stream has come, or deliver wants no more.
 var errEnough = errors.New("client: enough")
 
+// fatalError ends the client whatever its cause: the promise of AtMostOnce can't
+// be kept.
+type fatalError struct{ error }
+
+func (e fatalError) Unwrap() error { return e.error }
+
 // run reads s and the connections after it until the client ends, and returns
-// why: nil if that was asked for. Each event goes to its callback and then to
+// why: nil if that was asked for. Each event goes to its callbacks and then to
 // deliver, which returns false to end the client.
-func (c *SSEClient) run(ctx context.Context, s *stream, deliver func(*wire.Event) bool) error {
-	waits := backoff{base: c.cfg.interval, max: c.cfg.maxBackoff}
+func (c *SSEClient) run(ctx context.Context, s *stream, deliver func(*stream) bool) error {
+	down := time.Now()
 	for {
 		err := c.readStream(ctx, s, deliver)
+		var fatal fatalError
 		switch {
 		case c.ctx.Err() != nil || errors.Is(err, errEnough):
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case permanent(err):
+		case c.cfg.waits.never && errors.Is(err, ErrStreamEnd):
+			return nil
+		}
+		if !errors.Is(err, ErrRestart) {
+			c.tellError(err)
+		}
+		if permanent(err) || errors.As(err, &fatal) || c.cfg.waits.never {
 			return err
 		}
 		if base, told := s.dec.Retry(); told {
-			waits.base = base
+			c.waits.base = min(base, MaxWait)
 		}
-		if s.events > 0 || time.Since(s.opened) >= waits.max {
-			waits.reset()
+		if s.events > 0 || time.Since(s.opened) >= c.cfg.waits.stable {
+			c.waits.reset()
+			c.tries, down = 0, time.Now()
 		}
-		if s, err = c.reconnect(ctx, &waits, err); err != nil {
-			if c.ctx.Err() != nil || askedToStop(err) {
+		if s, err = c.reconnect(ctx, down, err); err != nil {
+			if c.ctx.Err() != nil {
 				return nil
 			}
 			return err
@@ -67,26 +59,20 @@ func (c *SSEClient) run(ctx context.Context, s *stream, deliver func(*wire.Event
 
 // readStream hands out the events of one connection and closes it. The error
 // says why it ended and is never nil.
-func (c *SSEClient) readStream(ctx context.Context, s *stream, deliver func(*wire.Event) bool) (err error) {
+func (c *SSEClient) readStream(ctx context.Context, s *stream, deliver func(*stream) bool) (err error) {
 	// Also when a callback panics or ends its goroutine.
 	defer s.close()
 	c.cfg.logger.Info("client: connected", "url", c.shownURL, "last_event_id", c.LastEventID())
-	c.connected()
+	c.tellOpen(s.header)
 	for err == nil {
 		err = c.readEvent(ctx, s, deliver)
-	}
-	s.close()
-	if ctx.Err() != nil || errors.Is(err, errEnough) {
-		c.disconnected(nil)
-	} else {
-		c.disconnected(err)
 	}
 	return err
 }
 
 // readEvent hands out the next event.
-func (c *SSEClient) readEvent(ctx context.Context, s *stream, deliver func(*wire.Event) bool) error {
-	e, err := s.dec.Next()
+func (c *SSEClient) readEvent(ctx context.Context, s *stream, deliver func(*stream) bool) error {
+	err := s.next()
 	// An event read ahead is not handed out after Disconnect, be it called by the
 	// last one's callback. (ctx follows c.ctx, but a moment later.)
 	if c.ctx.Err() != nil {
@@ -95,83 +81,57 @@ func (c *SSEClient) readEvent(ctx context.Context, s *stream, deliver func(*wire
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	reason := c.disconnectReason(&e)
-	fn := c.advance(s.dec.LastID(), e.Event)
 	if err != nil {
-		return c.wrap(s.why(err))
+		// An ID counts also where no event came with it.
+		id := []byte(s.dec.LastID())
+		c.setLastID(id)
+		c.tellError(c.keeper.after(id))
+		return fmt.Errorf("client: %s: %w", c.shownURL, err)
 	}
-	if s.told = reason; reason == "" {
+	c.idBuf = s.lastID(c.idBuf[:0])
+	if err := c.keeper.before(c.idBuf); err != nil {
+		return fatalError{fmt.Errorf("client: %w", err)}
+	}
+	fn, every := c.advance(c.idBuf, &s.raw)
+	if s.told = endReason(&s.raw); s.told == "" {
 		s.events++
-	} else if fn == nil {
+	} else if fn == nil && !s.raw.HasID {
 		return nil // the hub's word to the client, and no event of the application
 	}
-	if fn != nil {
-		fn(&e)
+	c.tellGap(&s.raw)
+	end, handOut := s.isEnd(c.cfg)
+	if handOut {
+		if fn != nil {
+			fn(s.made())
+		}
+		if every != nil {
+			every(s.made())
+		}
+		if !deliver(s) {
+			return errEnough
+		}
 	}
-	if !deliver(&e) || e.Event == closeEvent {
+	c.tellError(c.keeper.after(c.idBuf))
+	if end {
 		return errEnough
 	}
 	return nil
 }
 
-// reconnect tries until there is a connection. The error is permanent, or that
-// of the context.
-func (c *SSEClient) reconnect(ctx context.Context, waits *backoff, lost error) (*stream, error) {
-	var after time.Duration
-	for err := lost; ; {
-		wait := after + waits.next()
-		c.cfg.logger.Info("client: not connected, trying again", "url", c.shownURL, "error", err, "wait", wait)
-		if err := sleep(ctx, wait); err != nil {
-			return nil, err
-		}
-		var s *stream
-		if s, err = c.dial(ctx); err == nil {
-			return s, nil
-		}
-		if ctx.Err() != nil || permanent(err) {
-			return nil, err
-		}
-		var status *StatusError
-		if after = 0; errors.As(err, &status) {
-			after = status.RetryAfter
-		}
-	}
-}
-
-// sleep waits for d, or for the end of ctx, whose cause it then returns.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// advance moves the client's position and returns the callback of a type.
-func (c *SSEClient) advance(lastID, eventType string) func(*wire.Event) {
+// advance moves the client's position to that after an event and returns its
+// callbacks.
+func (c *SSEClient) advance(id []byte, raw *wire.RawEvent) (fn, every func(*wire.Event)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lastID = lastID
-	return c.callbacks[eventType]
+	c.lastID = append(c.lastID[:0], id...)
+	if len(raw.Event) == 0 {
+		return c.on.events[wire.DefaultEventType], c.on.every
+	}
+	return c.on.events[string(raw.Event)], c.on.every
 }
 
-func (c *SSEClient) connected() {
+func (c *SSEClient) setLastID(id []byte) {
 	c.mu.Lock()
-	fn := c.onConnect
-	c.mu.Unlock()
-	if fn != nil {
-		fn()
-	}
-}
-
-func (c *SSEClient) disconnected(err error) {
-	c.mu.Lock()
-	fn := c.onDisconnect
-	c.mu.Unlock()
-	if fn != nil {
-		fn(err)
-	}
+	defer c.mu.Unlock()
+	c.lastID = append(c.lastID[:0], id...)
 }

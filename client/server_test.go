@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -80,6 +81,20 @@ func (s *server) streams() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.open
+}
+
+// overTLS makes the client's transport take https for the same server, without
+// TLS.
+func (s *server) overTLS() {
+	t := s.client.Transport.(*http.Transport)
+	t.DialTLSContext = t.DialContext
+}
+
+func newJar(t *testing.T) http.CookieJar {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	return jar
 }
 
 // newClient returns a client of the server that is disconnected with the test.

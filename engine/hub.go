@@ -24,7 +24,9 @@ type Hub struct {
 	ctx      context.Context // ends with the hub: readings of the log
 	cancel   context.CancelFunc
 	ring     *ringbuf.Ring[entry]
-	origin   point // where the hub began: of no event, but a seat may tell it
+	origin   point   // where the hub began: of no event, but a seat may tell it
+	began    eventID // the log's last ID then, 0 without one
+	pace     pace
 	looks    looks
 	frames   framePool
 	shards   []*shard
@@ -88,7 +90,11 @@ func NewHub(opts ...HubOption) *Hub {
 	if cfg.heartbeat > 0 {
 		h.beatTicks = h.ticksOf(cfg.heartbeat)
 	}
-	h.origin = point{id: h.firstID() - 1}
+	if h.log != nil {
+		h.began = eventID(h.log.Last())
+	}
+	h.pace.begin(time.Now(), leastID(h.log))
+	h.origin = point{id: h.pace.first - 1}
 	h.ring = ringbuf.NewRing(cfg.buffer, uint64(h.origin.pos), func(_ uint64, e *entry) {
 		h.frames.held.Add(-e.held)
 		e.release(&h.frames)
@@ -110,6 +116,9 @@ func NewHub(opts ...HubOption) *Hub {
 	h.work.Add(1)
 	go h.runClock()
 	if h.journal != nil {
+		if err := h.journal.beginRun(); err != nil {
+			h.journal.note(err) // tried again with the first batch
+		}
 		h.journal.start()
 	}
 	if done := cfg.ctx.Done(); done != nil {
@@ -148,29 +157,6 @@ func logOf(c *config) persist.Log {
 		c.log = persist.FromStore(c.store)
 	}
 	return c.log
-}
-
-// firstID returns the ID of the hub's first event: after the log's last one,
-// else the time in microseconds, which is beyond any ID that an earlier hub
-// can have given. It is the latter, too, where IDs may have been given that
-// the log never saw.
-func (h *Hub) firstID() eventID {
-	now := eventID(time.Now().UnixMicro())
-	if h.log == nil {
-		return now
-	}
-	last := eventID(h.log.Last())
-	if last == 0 {
-		return now
-	}
-	weak := h.cfg.immediate
-	if st, ok := h.log.(persist.Stats); ok && !st.LogStats().Sync {
-		weak = true
-	}
-	if weak {
-		return max(last+1, now)
-	}
-	return last + 1
 }
 
 // newPool returns a pool without a bound of its own: what is submitted to it is

@@ -34,6 +34,7 @@ type journal struct {
 	hub    *Hub
 	log    persist.Log
 	pipe   persist.Pipeliner // nil: Append in the second goroutine
+	runs   persist.Runs      // nil: the log knows of the run, or keeps none; whoever begins batches
 	intake *ringbuf.Reader[entry]
 	done   *ringbuf.Reader[entry]
 	ready  chan *journalRun
@@ -77,6 +78,7 @@ func newJournal(h *Hub, log persist.Log) *journal {
 	j := &journal{hub: h, log: log, settled: make(chan struct{}, 1), role: role{work: make(chan struct{}, 1)},
 		ready: make(chan *journalRun, journalDepth), free: make(chan *journalRun, journalDepth+2)}
 	j.pipe, _ = log.(persist.Pipeliner)
+	j.runs, _ = log.(persist.Runs)
 	if st, ok := log.(persist.Stats); ok {
 		j.inline = !st.LogStats().Sync
 	}
@@ -125,8 +127,10 @@ func (j *journal) begin(run *journalRun, from, to position) {
 	to = j.boundary(from, to)
 	run.from, run.to, run.begun, run.err, run.wait = from, to, time.Now(), nil, nil
 	j.fill(run)
-	if len(run.recs) > 0 && j.pipe != nil {
-		run.wait, run.err = j.pipe.Begin(run.recs)
+	if len(run.recs) > 0 {
+		if run.err = j.beginRun(); run.err == nil && j.pipe != nil {
+			run.wait, run.err = j.pipe.Begin(run.recs)
+		}
 	}
 	j.intake.Advance(uint64(to))
 }

@@ -71,7 +71,6 @@ func WithEnableResendEvents() HubOption { return func(c *config) { c.resend = tr
 
 // WithImmediateDelivery delivers an event before the log has it. It trades the
 // promise that nothing is delivered which a crash could take back for latency.
-// IDs then continue after a restart at the current time in microseconds.
 func WithImmediateDelivery() HubOption { return func(c *config) { c.immediate = true } }
 
 // WithPushFailedHandleFn calls fn for each event that could not be delivered

@@ -136,6 +136,9 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 	first := position(claimed)
 	last := first + position(len(events)) - 1
 	p.first = eventID(number)
+	if load.logged > 0 {
+		h.pace.await(p.first + eventID(load.logged) - 1)
+	}
 	mask := h.fillSlots(first, p.first, &load, bufs, events, wait)
 	h.ring.Publish(claimed, len(events))
 	if h.journal == nil || h.cfg.immediate {

@@ -47,6 +47,9 @@ func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
 		}
 	}
 	s := &Seat{hub: h, c: c, stand: b.at.id}
+	if s.stand == h.origin.id && h.began != 0 {
+		s.stand = h.began // an ID that counts as issued, also if the run gets no record
+	}
 	if s.lost = b.gap.told || b.short != 0; s.lost {
 		g := b.gap
 		g.to = max(g.to, b.short)

@@ -30,7 +30,8 @@ func (h *Hub) runClock() {
 	defer t.Stop()
 	for {
 		select {
-		case <-t.C:
+		case now := <-t.C:
+			h.pace.look(now)
 			for _, s := range h.shards {
 				s.ticks.Add(1)
 				s.wake()

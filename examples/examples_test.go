@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -105,6 +106,39 @@ func TestExamples(t *testing.T) {
 		post(t, base+"/order?user=alice", "text/plain", "two books")
 		data, _ := read(t, base+"/events?user=alice", id, 1)
 		require.Contains(t, []string{"one book", "two books"}, data[0])
+	})
+
+	t.Run("client", func(t *testing.T) {
+		base := start(t, filepath.Join(dir, "mapstore"))
+		position := filepath.Join(t.TempDir(), "position")
+		push := func(text string) {
+			post(t, base+"/push", "application/json", `{"events":[{"data":"`+text+`"}]}`)
+		}
+		// life runs the program until it has printed text, interrupts it, and returns what it printed.
+		life := func(text string, begun func()) (printed string) {
+			cmd := exec.Command(filepath.Join(dir, "client"), "-url", base+"/events", "-position", position)
+			stdout, err := cmd.StdoutPipe()
+			require.NoError(t, err)
+			require.NoError(t, cmd.Start())
+			defer func() { _ = cmd.Process.Kill() }()
+			lines := bufio.NewScanner(stdout)
+			for lines.Scan() {
+				printed += lines.Text() + "\n"
+				if strings.Contains(lines.Text(), "started") {
+					begun()
+				}
+				if strings.Contains(lines.Text(), text) {
+					require.NoError(t, cmd.Process.Signal(os.Interrupt))
+				}
+			}
+			require.NoError(t, cmd.Wait(), printed)
+			return printed
+		}
+		life("one", func() { push("one") })
+		push("two")
+		printed := life("three", func() { push("three") })
+		require.NotContains(t, printed, "one")
+		require.Contains(t, printed, "two", "what came between its lives")
 	})
 
 	t.Run("mapstore", func(t *testing.T) {

@@ -11,6 +11,7 @@
 //
 //   - [Querier] reads only what a topic or a user may see, by an index;
 //   - [Pipeliner] lets the next batch be written while the last one is synced;
+//   - [Dated] finds where a time begins;
 //   - [Runs] remembers which IDs were issued, whatever became of their records;
 //   - [Stats] tells sizes, and whether the log works.
 //

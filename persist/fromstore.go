@@ -40,7 +40,7 @@ func WithEventTypes(types ...string) Option {
 // found. Last is 0 until a record was appended or read, so after a restart the hub
 // takes its IDs from the clock; but the first Last asks the Store for events whose
 // IDs are ahead of the clock, as hubs count it (quarter microseconds since 1970),
-// and follows those. Records that were read have no Time. An ID whose Save failed
+// and follows those. Records that were read have no Time, so the Log is not [Dated]. An ID whose Save failed
 // is not read in this life, whether or not the Store has kept it.
 func FromStore(s Store, opts ...Option) Log {
 	if log, ok := s.(Log); ok {

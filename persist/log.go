@@ -93,6 +93,18 @@ type Querier interface {
 	Query(ctx context.Context, q Query, after uint64, lim Limit) (Page, error)
 }
 
+// Dated is a [Log] that finds where a time begins.
+type Dated interface {
+	// After returns the ID after which to read for all records that were appended at
+	// t or later. It is Last where there are none, and 0, the beginning, where
+	// nothing older is kept and what was removed may have been of that time as well.
+	//
+	// It goes by [Record.Time], which came from a clock that may have been wrong for
+	// a while. Then the reader may get older records too, and never fewer. The time it
+	// takes does not grow with the records, or with the logarithm of their number.
+	After(ctx context.Context, t time.Time) (id uint64, err error)
+}
+
 // Pipeliner is a [Log] that can take the next batch while the previous one is
 // made durable.
 type Pipeliner interface {
@@ -120,7 +132,7 @@ type LogStats struct {
 	Last      uint64    // as Log.Last
 	Floor     uint64    // up to here retention has removed everything
 	Count     int64     // records kept; per-topic retention is counted when it is done
-	Bytes     int64     // frames and names of these records
+	Bytes     int64     // what MaxBytes bounds: frames and names of these records; for Memory, all it holds for them
 	DiskBytes int64     // disk space used; 0 for logs that use none
 	Sync      bool      // an acknowledged record survives a power cut
 	Retention Retention // in force
@@ -134,7 +146,7 @@ type LogStats struct {
 type Retention struct {
 	MaxAge   time.Duration // by [Record.Time]
 	MaxCount int64         // records
-	MaxBytes int64         // bytes of frames and names
+	MaxBytes int64         // bytes of frames and names; for Memory, about all that they take
 
 	// Topics bounds the records of single topics, by name, beside the bounds of
 	// the whole. The entry "*" is for every topic that has none of its own. The

@@ -2,11 +2,14 @@ package persist
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
+	"github.com/spatehub/spate/persist/internal/deadlines"
+	"github.com/spatehub/spate/persist/internal/floors"
 	"github.com/spatehub/spate/persist/internal/runs"
-	"github.com/spatehub/spate/persist/internal/streams"
+	"github.com/spatehub/spate/persist/internal/shrink"
 )
 
 // Bounds of a [Memory] log that is given none.
@@ -16,11 +19,14 @@ const (
 )
 
 // Memory is a [Log] that lives and dies with the process. It implements
-// [Querier], [Stats] and [Store] too, and keeps its retention exactly.
+// [Querier], [Runs], [Dated], [Stats] and [Store] too, and keeps its retention
+// exactly. Its bytes, those of [Retention] and of [LogStats], are about all the
+// memory that records take: names, index and bookkeeping too.
 //
 // Its methods may be called by any number of goroutines.
 type Memory struct {
-	cfg config
+	cfg   config
+	start time.Time // ages are counted from here, by a clock that does not jump
 
 	mu struct {
 		sync.RWMutex
@@ -28,25 +34,27 @@ type Memory struct {
 
 		chunks []*memChunk // ascending by ID; none is empty of live records
 		count  int64       // live records
-		bytes  int64       // of them
+		bytes  int64       // held for them
 
 		// streams holds the IDs of live records by stream, topics those of topics
-		// that have bounds, together with their bytes.
-		streams map[string]*idList
-		topics  map[string]*topicList
+		// that have bounds.
+		streams shrink.Map[streamKey, *memStream]
+		topics  shrink.Map[string, *topicList]
+		ages    deadlines.Heap // of topics with a bound of age that have records
 
 		first, last uint64
 		runs        runs.List
-		floor       uint64            // everything ≤ floor is gone
-		floors      map[string]uint64 // by topic; all > floor
+		floor       uint64 // everything ≤ floor is gone
+		floorTime   int64  // the newest Time of what is
+		floors      floors.Set
 
-		oldest int64     // Time of the first record
-		sweep  time.Time // when all topics are looked through again
+		oldest int64 // memRecord.at of the first record
 	}
 }
 
 // topicList is what a topic with bounds keeps.
 type topicList struct {
+	deadlines.Entry
 	idList
 	bytes int64
 }
@@ -58,9 +66,7 @@ func NewMemory(opts ...Option) *Memory {
 	if !m.cfg.retentionSet {
 		m.cfg.retention = Retention{MaxCount: DefaultMemoryCount, MaxBytes: DefaultMemoryBytes}
 	}
-	m.mu.streams = make(map[string]*idList)
-	m.mu.topics = make(map[string]*topicList)
-	m.mu.floors = make(map[string]uint64)
+	m.start = m.cfg.clock.Now()
 	return m
 }
 
@@ -81,10 +87,10 @@ func (m *Memory) Append(ctx context.Context, recs []Record) error {
 	if err := CheckBatch(recs, last); err != nil {
 		return err
 	}
-	recs = copyRecords(recs)
-	m.insertLocked(recs)
-	m.retainLocked()
-	if now := m.cfg.clock.Now(); len(m.mu.topics) > 0 {
+	now := m.now()
+	m.insertLocked(recs, now)
+	m.retainLocked(now)
+	if m.mu.topics.Len() > 0 {
 		for i := range recs {
 			m.retainTopicLocked(recs[i].Topic, now)
 		}
@@ -92,62 +98,66 @@ func (m *Memory) Append(ctx context.Context, recs []Record) error {
 	return nil
 }
 
-// copyRecords returns recs in memory of their own: one block for all frames.
-func copyRecords(recs []Record) []Record {
-	n := 0
-	for i := range recs {
-		n += len(recs[i].Frame)
-	}
-	arena := make([]byte, 0, n)
-	out := make([]Record, len(recs))
-	for i := range recs {
-		r := recs[i]
-		start := len(arena)
-		arena = append(arena, r.Frame...)
-		r.Frame = arena[start:len(arena):len(arena)]
-		if r.Users != nil {
-			r.Users = append([]string(nil), r.Users...)
-		}
-		out[i] = r
-	}
-	return out
-}
-
-// insertLocked adds records whose memory is the log's own.
-func (m *Memory) insertLocked(recs []Record) {
+// insertLocked copies records into the log.
+func (m *Memory) insertLocked(recs []Record, now moment) {
+	var arena []byte
 	for i := range recs {
 		r := &recs[i]
-		m.tailLocked().add(r)
-		size := int64(r.Size())
+		if i%memChunkRecords == 0 {
+			arena = make([]byte, 0, arenaLen(recs[i:min(len(recs), i+memChunkRecords)]))
+		}
+		rec := memRecord{Record: *r, at: now.of(r.Time)}
+		arena, rec.Frame = cut(arena, r.Frame)
+		arena, rec.Key = cutText(arena, r.Key)
+		m.indexLocked(&rec)
+		m.tailLocked().add(&rec)
+		size := rec.held()
 		m.mu.count++
 		m.mu.bytes += size
 		m.mu.last = r.ID
 		if m.mu.first == 0 {
-			m.mu.first, m.mu.oldest = r.ID, r.Time
+			m.mu.first, m.mu.oldest = r.ID, rec.at
 		}
-		streams.Each(r.Users, r.Topic, func(prefix, name string) {
-			list := m.mu.streams[prefix+name]
-			if list == nil {
-				list = new(idList)
-				m.mu.streams[prefix+name] = list
-			}
-			list.push(r.ID)
-		})
-		m.countTopicLocked(r, size)
+		m.countTopicLocked(&rec, size)
 	}
 }
 
-func (m *Memory) countTopicLocked(r *Record, size int64) {
+// indexLocked adds the ID of a record to its streams, and has it refer to their names
+// instead of the caller's.
+func (m *Memory) indexLocked(r *memRecord) {
+	if r.Users != nil {
+		users := make([]string, len(r.Users))
+		for i, u := range r.Users {
+			users[i] = m.streamLocked(streamKey{userStream, u}, r.ID).key.name
+		}
+		r.Users = users
+	}
+	switch {
+	case r.Topic != "" && r.Users != nil:
+		r.Topic = m.streamLocked(streamKey{privateStream, r.Topic}, r.ID).key.name
+	case r.Topic != "":
+		r.Topic = m.streamLocked(streamKey{topicStream, r.Topic}, r.ID).key.name
+	case r.Users == nil:
+		m.streamLocked(streamKey{}, r.ID)
+	}
+}
+
+func (m *Memory) countTopicLocked(r *memRecord, size int64) {
 	if r.Topic == "" {
 		return
 	}
-	if _, bounded := m.cfg.retention.ForTopic(r.Topic); !bounded {
+	bounds, bounded := m.cfg.retention.ForTopic(r.Topic)
+	if !bounded {
 		return
 	}
-	t := m.mu.topics[r.Topic]
+	t := m.mu.topics.Get(r.Topic)
 	if t == nil {
-		t = new(topicList)
-		m.mu.topics[r.Topic] = t
+		t = &topicList{Entry: deadlines.Entry{Name: r.Topic}}
+		m.mu.topics.Set(r.Topic, t)
+		m.mu.bytes += topicHeld
+		if bounds.MaxAge > 0 {
+			m.mu.ages.Set(&t.Entry, r.at+bounds.MaxAge.Milliseconds())
+		}
 	}
 	t.push(r.ID)
 	t.bytes += size
@@ -155,10 +165,15 @@ func (m *Memory) countTopicLocked(r *Record, size int64) {
 
 // tailLocked returns a chunk with room for a record.
 func (m *Memory) tailLocked() *memChunk {
-	if n := len(m.mu.chunks); n > 0 && len(m.mu.chunks[n-1].recs) < memChunkRecords {
+	n := len(m.mu.chunks)
+	if n > 0 && len(m.mu.chunks[n-1].recs) < memChunkRecords {
 		return m.mu.chunks[n-1]
 	}
-	c := &memChunk{recs: make([]memRecord, 0, memChunkRecords)}
+	c := &memChunk{}
+	if n > 0 {
+		c.reach = m.mu.chunks[n-1].reach
+		c.recs = make([]memRecord, 0, memChunkRecords) // the first one grows: most logs of a program are small
+	}
 	m.mu.chunks = append(m.mu.chunks, c)
 	return c
 }
@@ -185,7 +200,9 @@ func (m *Memory) Floor(topics []string) uint64 {
 	defer m.mu.RUnlock()
 	floor := m.mu.floor
 	for _, t := range topics {
-		floor = max(floor, m.mu.floors[t])
+		if _, bounded := m.cfg.retention.ForTopic(t); bounded {
+			floor = max(floor, m.mu.floors.Of(t))
+		}
 	}
 	return floor
 }
@@ -195,7 +212,7 @@ func (m *Memory) LogStats() LogStats {
 	m.expire()
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return LogStats{
+	s := LogStats{
 		First:     m.mu.first,
 		Last:      m.mu.last,
 		Floor:     m.mu.floor,
@@ -203,6 +220,8 @@ func (m *Memory) LogStats() LogStats {
 		Bytes:     m.mu.bytes,
 		Retention: m.cfg.retention,
 	}
+	s.Retention.Topics = maps.Clone(s.Retention.Topics)
+	return s
 }
 
 // Close implements [Log]. What was kept is gone.
@@ -210,7 +229,7 @@ func (m *Memory) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mu.closed = true
-	m.mu.chunks, m.mu.streams, m.mu.topics = nil, nil, nil
+	m.mu.chunks, m.mu.streams, m.mu.topics, m.mu.ages = nil, shrink.Map[streamKey, *memStream]{}, shrink.Map[string, *topicList]{}, deadlines.Heap{}
 	m.mu.first, m.mu.count, m.mu.bytes = 0, 0, 0
 	return nil
 }

@@ -1,29 +1,38 @@
 package persist
 
 import (
-	"slices"
+	"math"
 	"sort"
 )
 
 // memChunkRecords is the number of records in a chunk of a memory log.
 const memChunkRecords = 512
 
-// memChunk is a run of records in order of ID. Removed ones stay as holes until
-// the chunk has no live record left.
+// memChunk is a run of records in order of ID. Removed ones stay as holes until half
+// of the chunk are holes, or all of it.
 type memChunk struct {
 	recs []memRecord
 	head int // all before it are holes
 	live int
+
+	newest int64 // Time of the records that were ever in it
+	reach  int64 // the same for all chunks up to this one
 }
 
 type memRecord struct {
 	Record
+	at   int64 // when it was appended, by the clock that ages are counted with
 	dead bool
 }
 
-func (c *memChunk) add(r *Record) {
-	c.recs = append(c.recs, memRecord{Record: *r})
+func (c *memChunk) add(r *memRecord) {
+	if len(c.recs) == 0 {
+		c.newest = math.MinInt64
+	}
+	c.recs = append(c.recs, *r)
 	c.live++
+	c.newest = max(c.newest, r.Time)
+	c.reach = max(c.reach, r.Time)
 }
 
 func (c *memChunk) last() uint64 { return c.recs[len(c.recs)-1].ID }
@@ -35,6 +44,32 @@ func (c *memChunk) kill(r *memRecord) {
 	for c.head < len(c.recs) && c.recs[c.head].dead {
 		c.head++
 	}
+}
+
+// compact copies the live records together where most are holes, so that neither
+// these nor the memory that frames of one batch share are held by the few that stay.
+// The chunk must not be the newest. It costs a removal a constant number of steps on
+// average.
+func (c *memChunk) compact() {
+	if c.live == 0 || 2*c.live > len(c.recs) {
+		return
+	}
+	recs := make([]memRecord, 0, c.live)
+	for i := range c.recs[c.head:] {
+		if r := &c.recs[c.head+i]; !r.dead {
+			recs = append(recs, *r)
+		}
+	}
+	n := 0
+	for i := range recs {
+		n += len(recs[i].Frame) + len(recs[i].Key)
+	}
+	arena := make([]byte, 0, n)
+	for i := range recs {
+		arena, recs[i].Frame = cut(arena, recs[i].Frame)
+		arena, recs[i].Key = cutText(arena, recs[i].Key)
+	}
+	c.recs, c.head = recs, 0
 }
 
 // search returns the index of the first record with an ID > after.
@@ -59,47 +94,4 @@ func findRecord(chunks []*memChunk, id uint64) (*memChunk, *memRecord) {
 		return c, r
 	}
 	return nil, nil
-}
-
-// idList is a queue of ascending IDs.
-type idList struct {
-	ids  []uint64
-	head int // ids[:head] are gone
-}
-
-func (l *idList) len() int { return len(l.ids) - l.head }
-
-// push appends an ID; one that is the last already is not added again.
-func (l *idList) push(id uint64) {
-	if n := len(l.ids); n > l.head && l.ids[n-1] == id {
-		return
-	}
-	l.ids = append(l.ids, id)
-}
-
-func (l *idList) front() uint64 { return l.ids[l.head] }
-
-// after returns the IDs > id. The list keeps the memory.
-func (l *idList) after(id uint64) []uint64 {
-	live := l.ids[l.head:]
-	i := sort.Search(len(live), func(i int) bool { return live[i] > id })
-	return live[i:]
-}
-
-// remove takes an ID out. It is cheap for the first one, the usual case.
-func (l *idList) remove(id uint64) {
-	live := l.ids[l.head:]
-	i, ok := slices.BinarySearch(live, id)
-	switch {
-	case !ok:
-		return
-	case i > 0:
-		l.ids = slices.Delete(l.ids, l.head+i, l.head+i+1)
-		return
-	}
-	l.head++
-	if l.head > 64 && l.head > len(l.ids)/2 {
-		l.ids = append(make([]uint64, 0, 2*l.len()), l.ids[l.head:]...)
-		l.head = 0
-	}
 }

@@ -53,7 +53,11 @@ func (m *Memory) Query(ctx context.Context, q Query, after uint64, lim Limit) (P
 	}
 	var cursors []*merge.Cursor
 	for _, name := range streams.Selected(q.Public, q.Topics, q.User) {
-		if list := m.mu.streams[name]; list != nil {
+		key := streamKey{}
+		if name != "" {
+			key = streamKey{name[:1], name[1:]}
+		}
+		if list := m.mu.streams.Get(key); list != nil {
 			cursors = append(cursors, &merge.Cursor{IDs: list.after(after), Done: true})
 		}
 	}
@@ -66,6 +70,9 @@ func (m *Memory) Query(ctx context.Context, q Query, after uint64, lim Limit) (P
 			return b.Page, nil
 		}
 		_, r := findRecord(m.mu.chunks, id)
+		if r == nil {
+			continue // removed out of the middle of a list
+		}
 		if !b.Fits(len(r.Frame)) {
 			return b.Page, nil
 		}

@@ -1,15 +1,22 @@
 package persist
 
-import (
-	"slices"
-	"time"
+import "slices"
 
-	"github.com/spatehub/spate/persist/internal/streams"
-)
+// moment is the present time, by two clocks: that of the world, which may be wrong and
+// jump, and one that counts from the start of the log and does not.
+type moment struct {
+	world  int64 // Unix milliseconds
+	steady int64 // milliseconds, of an arbitrary beginning
+}
 
-// sweepEvery is how often a memory log looks through all topics for records that
-// are too old; between that it looks at the topics that are written to.
-const sweepEvery = time.Second
+func (m *Memory) now() moment {
+	now := m.cfg.clock.Now()
+	return moment{world: now.UnixMilli(), steady: now.Sub(m.start).Milliseconds()}
+}
+
+// of returns the time of a record by the steady clock. One from the future is new: age
+// retention does not wait until the world's clock has got there.
+func (n moment) of(world int64) int64 { return n.steady - max(0, n.world-world) }
 
 // expire removes what has become too old since the last append. Age is the only
 // bound that can be passed without one.
@@ -18,92 +25,116 @@ func (m *Memory) expire() {
 	if age <= 0 && len(m.cfg.retention.Topics) == 0 {
 		return
 	}
-	now := m.cfg.clock.Now()
+	now := m.now()
 	m.mu.RLock()
-	due := m.mu.first != 0 && age > 0 && m.mu.oldest < now.Add(-age).UnixMilli() ||
-		len(m.mu.topics) > 0 && !now.Before(m.mu.sweep)
+	due := m.mu.first != 0 && age > 0 && m.mu.oldest < now.steady-age.Milliseconds() ||
+		m.mu.ages.Due(now.steady) != nil
 	m.mu.RUnlock()
 	if !due {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.retainLocked()
+	m.retainLocked(now)
 }
 
-// retainLocked brings the log back within all its bounds.
-func (m *Memory) retainLocked() {
+// retainLocked brings the log back within all its bounds. It costs each record that
+// goes a logarithmic number of steps, and nothing if none does.
+func (m *Memory) retainLocked(now moment) {
 	r := &m.cfg.retention
-	now := m.cfg.clock.Now()
-	cutoff := now.Add(-r.MaxAge).UnixMilli()
+	cutoff := now.steady - r.MaxAge.Milliseconds()
+	removed := int64(0)
 	for m.mu.first != 0 && (r.MaxCount > 0 && m.mu.count > r.MaxCount ||
 		r.MaxBytes > 0 && m.mu.bytes > r.MaxBytes ||
 		r.MaxAge > 0 && m.mu.oldest < cutoff) {
 		m.mu.floor = m.mu.first
-		m.removeLocked(m.mu.first)
+		m.mu.floorTime = max(m.mu.floorTime, m.removeLocked(m.mu.first))
+		removed++
 	}
-	m.dropRunsLocked()
-	if !now.Before(m.mu.sweep) {
-		m.mu.sweep = now.Add(sweepEvery)
-		for topic := range m.mu.topics {
-			m.retainTopicLocked(topic, now)
+	for {
+		e := m.mu.ages.Due(now.steady)
+		if e == nil {
+			break
 		}
+		removed += m.retainTopicLocked(e.Name, now)
 	}
-	for topic, floor := range m.mu.floors {
-		if floor <= m.mu.floor {
-			delete(m.mu.floors, topic)
-		}
+	if removed > 0 {
+		m.dropRunsLocked()
+		m.mu.floors.Pass(m.mu.floor, removed, nil)
 	}
 }
 
 // retainTopicLocked brings one topic back within its bounds.
-func (m *Memory) retainTopicLocked(topic string, now time.Time) {
-	t := m.mu.topics[topic]
+func (m *Memory) retainTopicLocked(topic string, now moment) (removed int64) {
+	t := m.mu.topics.Get(topic)
 	if t == nil {
-		return
+		return 0
 	}
+	topic = t.Name
 	r, _ := m.cfg.retention.ForTopic(topic)
-	cutoff := now.Add(-r.MaxAge).UnixMilli()
+	cutoff := now.steady - r.MaxAge.Milliseconds()
 	for t.len() > 0 {
 		id := t.front()
 		_, rec := findRecord(m.mu.chunks, id)
 		if !(r.MaxCount > 0 && int64(t.len()) > r.MaxCount ||
 			r.MaxBytes > 0 && t.bytes > r.MaxBytes ||
-			r.MaxAge > 0 && rec.Time < cutoff) {
-			return
+			r.MaxAge > 0 && rec.at < cutoff) {
+			if r.MaxAge > 0 {
+				m.mu.ages.Set(&t.Entry, rec.at+r.MaxAge.Milliseconds())
+			}
+			break
 		}
-		m.mu.floors[topic] = id
+		m.mu.floors.Raise(topic, id, nil)
 		m.removeLocked(id)
+		removed++
 	}
+	return removed
 }
 
-// removeLocked takes a live record out of everything that knows it.
-func (m *Memory) removeLocked(id uint64) {
+// removeLocked takes a live record out of everything that knows it, and returns its
+// time.
+func (m *Memory) removeLocked(id uint64) (at int64) {
 	c, r := findRecord(m.mu.chunks, id)
-	size := int64(r.Size())
-	streams.Each(r.Users, r.Topic, func(prefix, name string) {
-		list := m.mu.streams[prefix+name]
-		if list == nil {
-			return
-		}
-		if list.remove(id); list.len() == 0 {
-			delete(m.mu.streams, prefix+name)
-		}
-	})
-	if t := m.mu.topics[r.Topic]; t != nil {
-		t.remove(id)
-		if t.bytes -= size; t.len() == 0 {
-			delete(m.mu.topics, r.Topic)
-		}
-	}
+	old := *r
+	size := old.held()
 	m.mu.count--
 	m.mu.bytes -= size
 	if c.kill(r); c.live == 0 {
-		i := slices.Index(m.mu.chunks, c)
-		m.mu.chunks = slices.Delete(m.mu.chunks, i, i+1)
+		m.dropChunkLocked(c)
+	} else if c != m.mu.chunks[len(m.mu.chunks)-1] {
+		c.compact()
+	}
+	m.unindexLocked(&old)
+	if t := m.mu.topics.Get(old.Topic); t != nil {
+		t.remove(id, nil) // it is the oldest of its topic, so none is in the middle
+		if t.bytes -= size; t.len() == 0 {
+			m.mu.ages.Remove(&t.Entry)
+			m.mu.topics.Delete(old.Topic)
+			m.mu.bytes -= topicHeld
+		}
 	}
 	if id == m.mu.first {
 		m.mu.first, m.mu.oldest = m.oldestLocked()
+	}
+	return old.Time
+}
+
+// dropChunkLocked takes out a chunk without live records.
+func (m *Memory) dropChunkLocked(c *memChunk) {
+	i := searchChunks(m.mu.chunks, c.last()-1)
+	if i > 0 {
+		m.mu.chunks = slices.Delete(m.mu.chunks, i, i+1)
+		return
+	}
+	m.mu.chunks[0] = nil
+	m.mu.chunks = m.mu.chunks[1:]
+	// What was removed does not reach any more.
+	reach := int64(0)
+	for _, c := range m.mu.chunks {
+		if reach = max(reach, c.newest); reach == c.reach {
+			break
+		}
+		c.reach = reach
 	}
 }
 
@@ -113,5 +144,5 @@ func (m *Memory) oldestLocked() (id uint64, at int64) {
 		return 0, 0
 	}
 	c := m.mu.chunks[0]
-	return c.recs[c.head].ID, c.recs[c.head].Time
+	return c.recs[c.head].ID, c.recs[c.head].at
 }

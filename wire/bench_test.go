@@ -64,7 +64,7 @@ func BenchmarkAppendBodyPutID(b *testing.B) {
 func benchStream(n int, lineEnd string) []byte {
 	var s []byte
 	for i := range n {
-		head := fmt.Sprintf("id: %d\nevent: order\ndata: ", 1718000000000000+i)
+		head := fmt.Sprintf("id: %d\nevent: order\ndata: ", 1718000000000000+int64(i))
 		event := head + strings.Repeat("x", 200-len(head)-2) + "\n\n"
 		s = append(s, strings.ReplaceAll(event, "\n", lineEnd)...)
 	}
@@ -110,24 +110,35 @@ func BenchmarkParser(b *testing.B) {
 func BenchmarkDecoder(b *testing.B) {
 	const events = 320
 	stream := benchStream(events, "\n")
-	b.SetBytes(int64(len(stream) / events))
-	b.ReportAllocs()
-	d := wire.NewDecoder(&endless{stream: stream})
-	for b.Loop() {
-		if _, err := d.Next(); err != nil {
-			b.Fatal(err)
-		}
+	for name, next := range map[string]func(d *wire.Decoder) error{
+		"events":    func(d *wire.Decoder) error { _, err := d.Next(); return err },
+		"zero copy": func(d *wire.Decoder) error { _, err := d.NextRaw(); return err },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(stream) / events))
+			b.ReportAllocs()
+			d := wire.NewDecoder(&endless{stream: stream})
+			for b.Loop() {
+				if err := next(d); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+		})
 	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
 // endless repeats a stream for ever.
 type endless struct {
 	stream []byte
 	rest   bytes.Reader
+	most   int // bytes a read; 0: any
 }
 
 func (e *endless) Read(p []byte) (int, error) {
+	if e.most > 0 {
+		p = p[:min(len(p), e.most)]
+	}
 	n, err := e.rest.Read(p)
 	if err == io.EOF {
 		e.rest.Reset(e.stream)

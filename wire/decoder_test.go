@@ -236,6 +236,98 @@ func TestDecoderMaxEventSize(t *testing.T) {
 	}
 }
 
+// NextRaw tells the same as Next, and its slices hold until the next call.
+func TestDecoderNextRaw(t *testing.T) {
+	for _, tc := range streams {
+		for name, r := range map[string]io.Reader{
+			"whole":        strings.NewReader(tc.stream),
+			"byte by byte": iotest.OneByteReader(strings.NewReader(tc.stream)),
+		} {
+			d := wire.NewDecoder(r)
+			var got []wire.Event
+			for {
+				raw, err := d.NextRaw()
+				if err != nil {
+					require.ErrorIs(t, err, io.EOF)
+					break
+				}
+				got = append(got, d.Event(raw))
+			}
+			require.Equal(t, tc.want, got, "%s, %s", tc.name, name)
+		}
+	}
+}
+
+// Comments come in their place between the events.
+func TestDecoderWithComments(t *testing.T) {
+	const stream = ": one\n:two\ndata: a\n:  three\n\n:\n:four"
+	for name, r := range map[string]io.Reader{
+		"whole":        strings.NewReader(stream),
+		"byte by byte": iotest.OneByteReader(strings.NewReader(stream)),
+	} {
+		var got []string
+		d := wire.NewDecoder(r, wire.WithComments(func(text []byte) { got = append(got, string(text)) }))
+		_, err := d.Next()
+		require.NoError(t, err)
+		require.Equal(t, []string{"one", "two", " three"}, got, name)
+		_, err = d.Next()
+		require.ErrorIs(t, err, io.EOF)
+		require.Equal(t, []string{"one", "two", " three", ""}, got, name)
+	}
+}
+
+// A stream that ends in the middle of an event was cut; one that ends after a
+// blank line, or after what makes no event, was not.
+func TestDecoderPartial(t *testing.T) {
+	for stream, want := range map[string]bool{
+		"": false, "\xef\xbb": false, "\ufeff": false, "data: x\n\n": false, "data: x\r\r": false, ": c\n": false, "retry: 1\n": false,
+		"data: x\n\n:": true, "data": true, "data\n": true, "data: x\n": true, "id: 1\n": true, "event: x\n": true, "\ufeffd": true,
+	} {
+		d := wire.NewDecoder(strings.NewReader(stream))
+		for {
+			if _, err := d.Next(); err != nil {
+				break
+			}
+		}
+		require.Equal(t, want, d.Partial(), "%q", stream)
+	}
+}
+
+// Guard rail: the zero-copy mode allocates nothing in the steady state, whatever
+// the sizes of the reads.
+func TestDecoderNextRawAllocatesNothing(t *testing.T) {
+	for _, size := range []int{64 << 10, 1000, 77} {
+		d := wire.NewDecoder(&endless{stream: benchStream(320, "\n"), most: size})
+		next := func() {
+			if _, err := d.NextRaw(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 10_000 {
+			next()
+		}
+		requireNoAllocs(t, "NextRaw", next)
+	}
+}
+
+// The read buffer follows the stream: it grows under a flood, and is given back
+// when the flood is over.
+func TestDecoderBufferFollowsTheStream(t *testing.T) {
+	flood := &endless{stream: benchStream(320, "\n")}
+	d := wire.NewDecoder(flood)
+	next := func(n int) {
+		for range n {
+			_, err := d.NextRaw()
+			require.NoError(t, err)
+		}
+	}
+	next(1000)
+	require.Equal(t, 32<<10, d.BufferSize())
+	flood.most = 100
+	next(1000)
+	require.Equal(t, 1<<10, d.BufferSize())
+}
+
 func TestDecoderDefaultMaxEventSize(t *testing.T) {
 	fits := "data: " + strings.Repeat("x", wire.DefaultMaxEventSize)
 	for _, opts := range [][]wire.DecoderOption{nil, {wire.WithMaxEventSize(0)}, {wire.WithMaxEventSize(-1)}} {

@@ -4,3 +4,6 @@ package wire
 func (p *Parser) Buffered() int {
 	return cap(p.line) + cap(p.dataBuf) + cap(p.typeBuf) + cap(p.idBuf) + cap(p.lastBuf)
 }
+
+// BufferSize is the size of the decoder's read buffer, in bytes.
+func (d *Decoder) BufferSize() int { return len(d.buf) }

@@ -7,24 +7,24 @@ import (
 )
 
 // field takes in one complete line that is not empty. It reports false, and
-// sets p.err, if the line makes its event too large.
+// sets p.err, if the line is too long or makes its event too large.
 func (p *Parser) field(line []byte) bool {
 	if !p.fits(line) {
 		return false
 	}
-	if line[0] == ':' {
-		p.comments++
-		return true
-	}
 	if len(line) >= len(dataPrefix) && string(line[:len(dataPrefix)]) == dataPrefix {
 		return p.addData(line[len(dataPrefix):]) // by far the most frequent spelling
 	}
+	if line[0] == ':' {
+		p.comments++
+		if p.OnComment != nil {
+			p.OnComment(withoutSpace(line[1:]))
+		}
+		return true
+	}
 	name, value := line, []byte(nil)
 	if i := bytes.IndexByte(line, ':'); i >= 0 {
-		name, value = line[:i], line[i+1:]
-		if len(value) > 0 && value[0] == ' ' {
-			value = value[1:]
-		}
+		name, value = line[:i], withoutSpace(line[i+1:])
 	}
 	if string(name) == "data" {
 		return p.addData(value)
@@ -47,6 +47,14 @@ func (p *Parser) field(line []byte) bool {
 		}
 	}
 	return true
+}
+
+// withoutSpace is value without the one space that may stand behind a colon.
+func withoutSpace(value []byte) []byte {
+	if len(value) > 0 && value[0] == ' ' {
+		return value[1:]
+	}
+	return value
 }
 
 // addData adds one line of data. The first is only pointed to; further ones

@@ -41,6 +41,11 @@ type Parser struct {
 	// more. 0 means DefaultMaxEventSize. Set it before the first Feed.
 	MaxEventSize int
 
+	// OnComment, if not nil, gets the text of each comment, without the colon and
+	// one space behind it, between the events that it stands between. The text is
+	// valid until OnComment returns. Set it before the first Feed.
+	OnComment func(text []byte)
+
 	// Chunk: bytes before pos are parsed. lf and cr are the first line feed and
 	// carriage return at or after pos if they are ≥ pos, len(chunk) for none, and
 	// have to be searched again otherwise. Keeping both makes the search linear
@@ -102,10 +107,11 @@ func (p *Parser) Feed(chunk []byte, fn func(RawEvent) error) error {
 }
 
 // Reset makes the parser ready for a new stream: everything is forgotten but
-// MaxEventSize.
+// MaxEventSize and OnComment.
 func (p *Parser) Reset() {
 	*p = Parser{
 		MaxEventSize: p.MaxEventSize,
+		OnComment:    p.OnComment,
 		line:         p.line[:0],
 		dataBuf:      p.dataBuf[:0],
 		typeBuf:      p.typeBuf[:0],
@@ -123,6 +129,16 @@ func (p *Parser) LastID() []byte { return p.last }
 
 // Retry is the reconnection time the stream has told last, and whether it has.
 func (p *Parser) Retry() (time.Duration, bool) { return p.retry, p.hasRetry }
+
+// Partial reports whether an event, or a line, has begun that is not over yet:
+// where the stream ends there, it was cut.
+func (p *Parser) Partial() bool {
+	line := p.line
+	if !p.started {
+		line = line[bomLen(line):]
+	}
+	return len(line) > 0 || p.cur.hasData || p.cur.hasID || len(p.cur.event) > 0
+}
 
 func (p *Parser) setLastID(id string) {
 	p.lastBuf = append(p.lastBuf[:0], id...)
@@ -236,7 +252,7 @@ func (p *Parser) suspend() {
 }
 
 // carry adds part to the line whose end has not come yet. It reports false, and
-// sets p.err, if that makes the line or its event too large.
+// sets p.err, if that makes the line too long.
 func (p *Parser) carry(part []byte) bool {
 	// First roughly, so that a line far too long is not copied before it is
 	// refused.

@@ -32,19 +32,12 @@ func routes(c *serveConfig, hub *engine.Hub, stats *statsSource) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/{$}", page)
 	mux.Handle("/ui/", page)
-	mux.Handle("GET /events", serve.Handler(hub, identify, serve.WithRetry(c.retry), serve.WithMaxConns(c.maxConns)))
+	mux.Handle("GET /events", serve.Handler(hub, c.identify(), serve.WithRetry(c.retry), serve.WithMaxConns(c.maxConns)))
 	mux.Handle("POST /push", serve.PushHandler(hub, serve.WithPushBodyLimit(bodyLimit(c.maxEvent))))
 	mux.HandleFunc("GET /stats", stats.serveStats)
 	mux.Handle("GET /metrics", serve.MetricsHandler(hub))
 	mux.HandleFunc("GET /healthz", stats.serveHealth)
 	return mux
-}
-
-// identify takes the word of the query for who a connection is: on loopback, without authorization, whoever asks may
-// read everything anyway.
-func identify(r *http.Request) (uid string, topics []string, err error) {
-	q := r.URL.Query()
-	return q.Get("uid"), q["topic"], nil
 }
 
 // bodyLimit leaves room for a largest event whose every other byte is escaped in JSON, and for a batch of small ones.

@@ -64,6 +64,9 @@ func TestPushAndTailSayWhatIsWrong(t *testing.T) {
 	require.Equal(t, exitFailed, r.code)
 	require.Contains(t, r.err, "the hub refused the event (400 Bad Request)")
 	require.Contains(t, r.err, "topic")
+	r = runToEnd(t, "", "tail", "--url", s.base, "--topic", strings.Repeat("x", 300))
+	require.Equal(t, exitFailed, r.code)
+	require.Contains(t, r.err, "400 Bad Request: topic")
 
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -77,6 +80,25 @@ func TestPushAndTailSayWhatIsWrong(t *testing.T) {
 	}
 	r = runToEnd(t, "", "tail", "--url", s.base+"/stats?", "--count", "1")
 	require.Equal(t, exitFailed, r.code)
+}
+
+// What an event may have at most is the hub's to say: tail takes it, and where it is told to take less, its one line says
+// why it ends.
+func TestTailTakesWhatAHubTakes(t *testing.T) {
+	const size = 3 << 20
+	s := startServe(t, "--memory", "--max-event-size", "4MiB")
+	anchor := strings.TrimSpace(runToEnd(t, "", "push", "--url", s.base, "anchor").out)
+	for _, data := range []string{strings.Repeat("x", size), "after"} {
+		r := runToEnd(t, data, "push", "--url", s.base, "-")
+		require.Equal(t, exitOK, r.code, r.err)
+	}
+	r := runToEnd(t, "", "tail", "--url", s.base, "--last-event-id", anchor, "--count", "2")
+	require.Equal(t, exitOK, r.code, r.err)
+	require.Greater(t, len(r.out), size)
+	r = runToEnd(t, "", "tail", "--url", s.base, "--last-event-id", anchor, "--max-event-size", "2MiB")
+	require.Equal(t, exitFailed, r.code)
+	require.Equal(t, "spate tail: the event after "+anchor+" is larger than 2MiB; go on with --last-event-id and a larger --max-event-size\n", r.err)
+	require.Empty(t, r.out)
 }
 
 // TestTailGoesOnAfterARestart: invariant 3, as a user of the command sees it.

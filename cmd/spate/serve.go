@@ -143,7 +143,15 @@ func explainOpen(dir string, err error) error {
 	switch {
 	case errors.Is(err, persist.ErrLocked):
 		return fmt.Errorf("the folder %s is in use by another hub; end that one, or choose another folder with --data", dir)
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+	case errors.Is(err, pebblelog.ErrForeign):
+		return fmt.Errorf("the folder %s is not taken for a log: %s; choose an empty or a new folder with --data", dir, cause(err))
+	case errors.Is(err, pebblelog.ErrFormat):
+		return fmt.Errorf("the folder %s can't be read by this program: %s; use the one that wrote it, or a later one, or let that one export the log (spate log export) and import it into a new folder", dir, cause(err))
+	case errors.Is(err, pebblelog.ErrDamaged):
+		return fmt.Errorf("the folder %s: %s; nothing was changed: restore a backup, or salvage what can be read into a new folder with: spate log repair %s NEW-FOLDER", dir, cause(err), dir)
+	case errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("the folder %s is on a read-only file system; mount it for writing (a disk with errors is made read-only by the system: its own log tells), or choose another folder with --data", dir)
+	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("no permission to write to the folder %s; change its owner or mode, or choose another folder with --data (or --memory for none)", dir)
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
 		return fmt.Errorf("%s is no folder; choose another one with --data", dir)
@@ -151,6 +159,15 @@ func explainOpen(dir string, err error) error {
 		return fmt.Errorf("no space left for the folder %s; make room, or choose another folder with --data", dir)
 	}
 	return fmt.Errorf("cannot open the log in %s: %s", dir, strings.ReplaceAll(err.Error(), "\n", "; "))
+}
+
+// cause is the text of what went wrong with a log, without where.
+func cause(err error) string {
+	text := err.Error()
+	if _, rest, ok := strings.Cut(text, "\": "); ok {
+		text = rest
+	}
+	return strings.ReplaceAll(text, "\n", "; ")
 }
 
 // feedSources measure the machine where it has a /proc, and else the process alone.

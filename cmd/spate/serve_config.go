@@ -33,12 +33,14 @@ type serveConfig struct {
 	heartbeat time.Duration
 	retry     time.Duration
 	maxConns  int
-	stall     time.Duration
-	drain     time.Duration
-	maxEvent  sizeValue
-	queue     sizeValue
-	buffer    int
-	policy    engine.Policy
+
+	userHeader string
+	stall      time.Duration
+	drain      time.Duration
+	maxEvent   sizeValue
+	queue      sizeValue
+	buffer     int
+	policy     engine.Policy
 
 	logLevel  slog.Level
 	logFormat string
@@ -65,6 +67,7 @@ func parseServe(s streams, args []string) (*serveConfig, error) {
 	fs.Var((*ageValue)(&c.heartbeat), "heartbeat", "longest silence, as `time`, on a connection before it gets a comment (0: never)")
 	fs.Var((*ageValue)(&c.retry), "retry", "`time` a client shall wait before it reconnects (0: its own choice)")
 	fs.IntVar(&c.maxConns, "max-connections", 0, "answer 503 beyond this `number` of streams (0: no limit but the system's)")
+	fs.StringVar(&c.userHeader, "user-header", "", "take who a user is from this `header`, which a proxy sets, rather than from the query")
 	fs.Var((*ageValue)(&c.stall), "stall-timeout", "close a connection that takes no byte for this `time` (0: never)")
 	fs.Var((*ageValue)(&c.drain), "drain", "`time` given to connections to take what waits for them when the hub ends")
 	fs.Var(&c.maxEvent, "max-event-size", "largest event's `size`")
@@ -100,6 +103,9 @@ func (c *serveConfig) setPolicy(name string) error {
 // validate refuses what the engine would otherwise correct: on a command line a wrong value is better told than mended.
 func (c *serveConfig) validate() error {
 	if err := checkLoopback(c.listen); err != nil {
+		return err
+	}
+	if err := checkUserHeader(c.userHeader); err != nil {
 		return err
 	}
 	switch {

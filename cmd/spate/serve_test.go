@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/cmd/spate/internal/demo"
+	"github.com/spatehub/spate/persist/pebblelog"
 )
 
 const asJSON = "application/json"
@@ -126,7 +128,11 @@ func TestWhatHindersAStartIsToldWithARemedy(t *testing.T) {
 	}
 
 	require.ErrorContains(t, explainOpen("d", &os.PathError{Op: "mkdir", Path: "d", Err: syscall.EACCES}), "no permission to write to the folder d")
-	require.ErrorContains(t, explainOpen("d", &os.PathError{Op: "mkdir", Path: "d", Err: syscall.EROFS}), "no permission to write to the folder d")
+	require.ErrorContains(t, explainOpen("d", &os.PathError{Op: "mkdir", Path: "d", Err: syscall.EROFS}), "the folder d is on a read-only file system")
+	require.ErrorContains(t, explainOpen("d", fmt.Errorf("persist: open \"d\": %w: MANIFEST-000001 is missing", pebblelog.ErrDamaged)),
+		"the folder d: the log is damaged: MANIFEST-000001 is missing; nothing was changed: restore a backup, or")
+	require.ErrorContains(t, explainOpen("d", fmt.Errorf("persist: open \"d\": %w: no log, but a.txt", pebblelog.ErrForeign)), "not taken for a log")
+	require.ErrorContains(t, explainOpen("d", fmt.Errorf("persist: open \"d\": %w", pebblelog.ErrFormat)), "spate log export")
 	require.ErrorContains(t, explainOpen("d", &os.PathError{Op: "write", Path: "d", Err: syscall.ENOSPC}), "no space left")
 }
 

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -27,10 +29,11 @@ type tailConfig struct {
 	json   bool
 	count  int
 	idle   time.Duration
+	most   sizeValue // bytes of an event
 }
 
 func parseTail(s streams, args []string) (*tailConfig, error) {
-	c := &tailConfig{idle: client.DefaultIdleTimeout}
+	c := &tailConfig{idle: client.DefaultIdleTimeout, most: client.DefaultMaxEventSize}
 	fs := newFlagSet("tail [flags]")
 	fs.StringVar(&c.url, "url", defaultURL, "`address` of the hub")
 	fs.StringVar(&c.uid, "uid", "", "be this `user`, and get what is pushed to it")
@@ -40,8 +43,12 @@ func parseTail(s streams, args []string) (*tailConfig, error) {
 	fs.BoolVar(&c.json, "json", false, "print each event as a JSON object")
 	fs.IntVar(&c.count, "count", 0, "end after this `number` of events (0: go on until interrupted)")
 	fs.Var((*ageValue)(&c.idle), "idle-timeout", "connect again when nothing, not even a heartbeat, has come for this `time` (0: never)")
+	fs.Var(&c.most, "max-event-size", "largest event to take, such as `64MiB`; a larger one ends the command")
 	if err := fs.parse(s, args); err != nil {
 		return nil, err
+	}
+	if c.most == 0 || c.most > math.MaxInt32 {
+		return nil, usagef("--max-event-size %v: give a size up to 2GiB, and not 0", &c.most)
 	}
 	if c.idle == 0 {
 		c.idle = -1 // what the client calls never
@@ -65,26 +72,32 @@ func runTail(ctx context.Context, s streams, args []string) error {
 	}
 	ctx, cancel := untilSignal(ctx, s.signals)
 	defer cancel()
-	stream := client.NewClient(c.streamURL(), client.WithLastEventID(c.lastID), client.WithIdleTimeout(c.idle))
-	stream.OnDisconnect(func(err error) {
-		if err != nil {
-			fmt.Fprintf(s.err, "spate tail: connection lost (%v), trying again\n", err)
-		}
+	stream := client.NewClient(c.streamURL(), client.WithLastEventID(c.lastID), client.WithIdleTimeout(c.idle), client.WithMaxEventSize(int(c.most)))
+	// Whether the command goes on after an error is not known before it waits: what ends it is told once, by its last line.
+	stream.OnReconnect(func(_ int, wait time.Duration, err error) {
+		fmt.Fprintf(s.err, "spate tail: not connected (%v), trying again in %v\n", err, wait.Round(100*time.Millisecond))
 	})
 	connects := 0
-	stream.OnConnect(func() {
+	stream.OnOpen(func(http.Header) {
 		if connects++; connects > 1 {
 			fmt.Fprintf(s.err, "spate tail: connected again, going on after %s\n", orNothing(stream.LastEventID()))
 		}
 	})
-	err = c.print(s.out, stream.Events(ctx))
-	if errors.Is(err, context.Canceled) {
+	return c.explain(c.print(s.out, stream.Events(ctx)), stream.LastEventID())
+}
+
+// explain says why the command ends, and what can be done: nil where an interrupt ends it.
+func (c *tailConfig) explain(err error, lastID string) error {
+	var status *client.StatusError
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
 		return nil
+	case errors.Is(err, wire.ErrEventTooLarge):
+		return fmt.Errorf("the event after %s is larger than %v; go on with --last-event-id and a larger --max-event-size", orNothing(lastID), &c.most)
+	case errors.As(err, &status) && status.Code == http.StatusNoContent:
+		return errors.New("the server asks its clients not to come back (204 No Content)")
 	}
-	if err != nil {
-		return explainConnect(c.url, err)
-	}
-	return nil
+	return explainConnect(c.url, err)
 }
 
 func orNothing(id string) string {

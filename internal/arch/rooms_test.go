@@ -23,6 +23,7 @@ var rooms = map[string][]string{
 	"serve":             {"engine", "wire", "serve/stream"},
 	"serve/stream":      {"engine", "wire", "ringbuf"},
 	"client":            {"wire"},
+	"sse":               {"wire", "persist", "engine", "serve", "serve/stream", "client"},
 	"loadtest":          {"wire"},
 	"bench":             {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client", "loadtest"},
 	"cmd":               {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client"},

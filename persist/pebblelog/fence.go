@@ -66,6 +66,7 @@ func (f *fence) err() error {
 }
 
 func (f *fence) fail(err error) {
+	err = told(err)
 	if f.failure.CompareAndSwap(nil, &err) {
 		close(f.broken)
 		f.onFail(err)

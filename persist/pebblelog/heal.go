@@ -2,6 +2,7 @@ package pebblelog
 
 import (
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -36,18 +37,32 @@ func (p *Log) healLocked() error {
 	}
 	now := p.cfg.clock.Now()
 	if now.Before(p.heal.retryAt) {
-		return failure(errors.Join(cause, p.heal.err))
+		return p.unhealed(cause)
 	}
 	if err := p.replace(); err != nil {
-		p.heal.err = err
+		p.heal.err = told(err)
 		p.heal.pause = min(max(2*p.heal.pause, firstPause), maxPause)
 		p.heal.retryAt = now.Add(p.heal.pause)
-		p.cfg.logger.Warn("persist: log could not be opened anew", "dir", p.dir, "retry", p.heal.pause, "err", err)
-		return failure(errors.Join(cause, err))
+		p.say(slog.LevelWarn, "persist: log could not be opened anew; it will be tried again and again", p.heal.err)
+		return p.unhealed(cause)
 	}
 	p.heal.err, p.heal.pause, p.heal.retryAt = nil, 0, time.Time{}
+	p.sayAnew()
 	p.cfg.logger.Info("persist: log takes records again", "dir", p.dir, "last", p.acked.Load())
 	return nil
+}
+
+// unhealed is the error of a log that has failed for a cause and could not be opened
+// anew. A full disk is the same for both.
+func (p *Log) unhealed(cause error) error {
+	if p.heal.err == nil || p.heal.err.Error() == cause.Error() {
+		return failure(cause)
+	}
+	return failure(&toldError{
+		text:  cause.Error() + "; then: " + p.heal.err.Error(),
+		kind:  cause,
+		cause: p.heal.err,
+	})
 }
 
 // replace puts a new generation in the place of the failed one. maint is held.

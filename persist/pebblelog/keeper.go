@@ -43,7 +43,7 @@ func (p *Log) work() {
 		err = p.reclaim()
 	}
 	if err != nil && !errors.Is(err, errInterrupted) {
-		p.warn.log(&p.cfg, slog.LevelWarn, "persist: retention failed", err)
+		p.say(slog.LevelWarn, "persist: retention failed", err)
 	}
 }
 

@@ -48,7 +48,7 @@ func checkVersion(g *generation) error {
 	marked, err := get(g.db, stateVersion, func(v []byte) error {
 		n, l := binary.Uvarint(v)
 		if l <= 0 || n < oldestVersion || n > formatVersion {
-			return fmt.Errorf("log has format %d; this program knows the formats %d to %d", n, oldestVersion, formatVersion)
+			return errLater(fmt.Sprintf("format %d", n), fmt.Sprintf("the formats %d to %d", oldestVersion, formatVersion))
 		}
 		version = n
 		return nil
@@ -78,7 +78,7 @@ func requireEmpty(g *generation) error {
 		return err
 	}
 	if foreign {
-		return errors.New("the database in it is not an event log")
+		return &toldError{text: ErrForeign.Error() + ": a database that is no event log", kind: ErrForeign}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"strings"
 	"sync"
@@ -83,7 +84,7 @@ type Log struct {
 	lost persist.LostTail // what of that is missing
 
 	lazy      lazySync // for a log without sync
-	warn      throttle
+	reports   reports
 	kick      chan struct{} // capacity 1: there may be work for the keeper
 	quit      chan struct{} // closed: the keeper shall end
 	done      chan struct{} // closed: it has
@@ -99,7 +100,8 @@ type generation struct {
 }
 
 // Open opens the log in a directory, which it creates if need be. Only one log
-// may have it open: otherwise the error is [persist.ErrLocked].
+// may have it open: otherwise the error is [persist.ErrLocked]. Other errors are
+// [ErrForeign], [ErrDamaged], [ErrFormat], and those of the file system.
 func Open(dir string, opts ...Option) (*Log, error) {
 	p := &Log{
 		dir:  dir,
@@ -121,8 +123,14 @@ func (p *Log) open() (err error) {
 	if err := mkdirAll(p.cfg.fs, p.dir); err != nil {
 		return err
 	}
+	if err := requireOurs(p.cfg.fs, p.dir); err != nil {
+		return err
+	}
 	if p.lock, err = lockDir(p.cfg.fs, p.dir); err != nil {
 		return err
+	}
+	if err := inspect(p.cfg.fs, p.dir); err != nil {
+		return errors.Join(err, p.lock.Close())
 	}
 	g, err := p.openGeneration()
 	if err != nil {
@@ -150,7 +158,10 @@ func (p *Log) openGeneration() (*generation, error) {
 	db, err := pebble.Open(p.dir, p.pebbleOptions(f))
 	if err != nil {
 		f.beginClose()
-		return nil, errors.Join(err, f.err())
+		if failed := f.err(); failed != nil {
+			return nil, failed
+		}
+		return nil, openError(p.cfg.fs, p.dir, err)
 	}
 	f.opened.Store(true)
 	g := &generation{db: db, fence: f}
@@ -183,7 +194,7 @@ func (g *generation) apply(b *pebble.Batch, sync bool) error {
 
 // failed is told, once for each generation, that it can't write any more.
 func (p *Log) failed(err error) {
-	p.cfg.logger.Error("persist: log can't be written", "dir", p.dir, "err", err)
+	p.say(slog.LevelError, "persist: log can't be written", err)
 	p.wake()
 }
 

@@ -2,6 +2,7 @@ package pebblelog_test
 
 import (
 	"encoding/binary"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -111,7 +112,8 @@ func TestFullDisk(t *testing.T) {
 	mnt := mountTmpfs(t, "size=24m")
 	dir := filepath.Join(mnt, "log")
 	h := &history{failed: make(map[uint64]bool)}
-	l := openPebble(t, dir)
+	var said lockedBuffer
+	l := openPebble(t, dir, pebblelog.WithLogger(slog.New(slog.NewTextHandler(&said, nil))))
 	ballast := filepath.Join(mnt, "ballast")
 	require.NoError(t, os.WriteFile(ballast, make([]byte, 12<<20), 0o600))
 	var err error
@@ -122,6 +124,17 @@ func TestFullDisk(t *testing.T) {
 	require.ErrorIs(t, err, persist.ErrFailed)
 	require.ErrorIs(t, err, syscall.ENOSPC)
 	h.check(t, l, logtest.ReadAll(t, l, 0, 100))
+	for range 50 {
+		next++
+		err := h.append(l, logtest.Records(next))
+		require.ErrorIs(t, err, syscall.ENOSPC)
+		require.NotRegexp(t, internals, err.Error())
+		require.Less(t, len(err.Error()), 300)
+	}
+	text := said.String()
+	require.NotRegexp(t, internals, strings.ReplaceAll(text, "\n", ""))
+	require.LessOrEqual(t, strings.Count(text, "\n"), 4, "it is said, and not again at each attempt:\n%s", text)
+	require.Contains(t, text, "no space left on device")
 
 	require.NoError(t, os.Remove(ballast))
 	require.Eventually(t, func() bool {
@@ -151,7 +164,7 @@ func TestForeignDirectory(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, db.Set([]byte("e"), []byte("theirs"), pebble.Sync))
 	require.NoError(t, db.Close())
-	require.ErrorContains(t, requireOpenFails(t, "log", pebblelog.WithFS(fs)), "not an event log")
+	require.ErrorContains(t, requireOpenFails(t, "log", pebblelog.WithFS(fs)), "no event log")
 }
 
 // TestNewerFormat holds that a log that a later version wrote is refused.

@@ -96,4 +96,4 @@ func (p *Log) Has(ctx context.Context, id uint64) (bool, error) {
 	return found, nil
 }
 
-func readError(err error) error { return fmt.Errorf("persist: read: %w", err) }
+func readError(err error) error { return fmt.Errorf("persist: read: %w", told(err)) }

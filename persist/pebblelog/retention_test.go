@@ -81,8 +81,13 @@ func TestRetentionByCount(t *testing.T) {
 
 func TestRetentionByBytes(t *testing.T) {
 	bothLogs(t, func(t *testing.T, open openFunc) {
-		size := len(logtest.Frame(100, 50))
-		l := open(persist.Retention{MaxBytes: int64(80 * size)}, nil)
+		l := open(persist.Retention{MaxCount: 1000}, nil)
+		for id := uint64(101); id <= 180; id++ {
+			require.NoError(t, l.Append(ctx, []persist.Record{{ID: id, Frame: logtest.Frame(id, 50)}}))
+		}
+		bound := l.LogStats().Bytes
+		require.NoError(t, l.Close())
+		l = open(persist.Retention{MaxBytes: bound}, nil)
 		for id := uint64(1); id <= 500; id++ {
 			require.NoError(t, l.Append(ctx, []persist.Record{{ID: id, Frame: logtest.Frame(id, 50)}}))
 		}

@@ -1,10 +1,9 @@
 package pebblelog
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
+	"path"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -42,10 +41,10 @@ func (p *Log) pebbleOptions(f *fence) *pebble.Options {
 		Logger:                pebbleLogger{f, p.cfg.logger},
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) {
-				p.warn.log(&p.cfg, slog.LevelWarn, "persist: background work of the log failed", err)
+				p.say(slog.LevelWarn, "persist: background work of the log failed", err)
 			},
 			DataCorruption: func(info pebble.DataCorruptionInfo) {
-				p.warn.log(&p.cfg, slog.LevelError, "persist: log is corrupt: "+info.Path, info.Details)
+				p.say(slog.LevelError, "persist: the log is damaged; end the hub, then `spate log check` tells how much is", damaged(path.Base(info.Path)+" is damaged", info.Details))
 			},
 		},
 	}
@@ -79,25 +78,20 @@ func (pebbleLogger) Infof(string, ...any) {}
 
 // Errorf implements [pebble.Logger].
 func (l pebbleLogger) Errorf(format string, args ...any) {
-	l.log.Warn("persist: " + fmt.Sprintf(format, args...))
+	l.log.Warn("persist: " + told(fmt.Errorf(format, args...)).Error())
 }
 
 // Fatalf implements [pebble.Logger]. Pebble expects it to end the process. It
 // cuts the database off its directory instead: whatever Pebble does next, it does
 // no harm, and the log opens a new one.
 func (l pebbleLogger) Fatalf(format string, args ...any) {
-	l.fence.fail(fmt.Errorf("pebble: "+format, args...))
-}
-
-// throttle keeps what may repeat in a tight loop from flooding the log: one
-// message a second.
-type throttle struct {
-	last atomic.Int64 // Unix nanoseconds of the last message; guards nothing else
-}
-
-func (t *throttle) log(c *config, level slog.Level, msg string, err error) {
-	now, last := c.clock.Now().UnixNano(), t.last.Load()
-	if (last == 0 || now-last >= int64(time.Second)) && t.last.CompareAndSwap(last, now) {
-		c.logger.Log(context.Background(), level, msg, "err", err)
+	// An error among the arguments says more than what Pebble makes of it, which may
+	// be a stack.
+	for _, arg := range args {
+		if err, ok := arg.(error); ok {
+			l.fence.fail(err)
+			return
+		}
 	}
+	l.fence.fail(fmt.Errorf(format, args...))
 }

@@ -2,6 +2,7 @@ package probe_test
 
 import (
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -53,6 +54,6 @@ func TestFileLimit(t *testing.T) {
 	require.NoError(t, probe.NeedFiles(10, ""))
 	require.Positive(t, probe.FileLimit())
 	if runtime.GOOS == "linux" {
-		require.ErrorContains(t, probe.NeedFiles(1<<40, "use more"), "use more")
+		require.ErrorContains(t, probe.NeedFiles(math.MaxInt, "use more"), "use more")
 	}
 }

@@ -48,7 +48,7 @@ func TestUsageIsTheShareOfTheTimeBetween(t *testing.T) {
 func TestMem(t *testing.T) {
 	m, err := before.Mem()
 	require.NoError(t, err)
-	require.EqualValues(t, 24684084<<10, m.Total)
+	require.EqualValues(t, int64(24684084<<10), m.Total)
 	require.EqualValues(t, (24684084-23281380)<<10, m.Used())
 	require.EqualValues(t, 262144<<10, m.SwapUsed())
 

@@ -1,0 +1,130 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+
+	"github.com/spatehub/spate/wire"
+)
+
+// Do sends req and iterates over the events of its one response, until the server
+// ends it, without connecting again:
+//
+//	for e, err := range client.Do(ctx, req, client.WithEndData("[DONE]")) {
+//		if err != nil {
+//			return err
+//		}
+//		fmt.Print(e.Data)
+//	}
+//
+// There is one error at most, and it comes last: a response that is no event
+// stream (a [StatusError] has the server's message), an event of the type "error"
+// ([EventError]), a connection that breaks, the end of ctx, which gives its cause,
+// a stream that is cut in the middle of an event or ends before the event that
+// [WithEnd] and [WithEndData] wait for ([ErrCut]). A hub's disconnect event is
+// none of the application and gives an [EndError]. Without such an event, and over
+// HTTP/1 without length or chunks, a cut between two events looks like an end.
+//
+// Accept and Accept-Encoding are added where req does not have them. Redirects are
+// followed as by a client, 307 and 308 where req has a GetBody. The options are
+// those that say so; others are refused. Each loop sends the request, so that a
+// second one needs a GetBody too.
+func Do(ctx context.Context, req *http.Request, opts ...Option) iter.Seq2[*wire.Event, error] {
+	return func(yield func(*wire.Event, error) bool) {
+		left, err := do(ctx, req, opts, func(s *stream) bool { return yield(s.made(), nil) })
+		if err != nil && !left {
+			yield(nil, err)
+		}
+	}
+}
+
+// DoRaw is [Do] without copies: the event and its slices are valid until the loop
+// asks for the next one, and must not be changed. Bytes are as they came, invalid
+// UTF-8 included, and an empty type stands for [wire.DefaultEventType].
+func DoRaw(ctx context.Context, req *http.Request, opts ...Option) iter.Seq2[*wire.RawEvent, error] {
+	return func(yield func(*wire.RawEvent, error) bool) {
+		left, err := do(ctx, req, opts, func(s *stream) bool { return yield(&s.raw, nil) })
+		if err != nil && !left {
+			yield(nil, err)
+		}
+	}
+}
+
+// do reads one response. left means that the loop was left.
+func do(ctx context.Context, req *http.Request, opts []Option, deliver func(*stream) bool) (left bool, err error) {
+	s, cfg, closeIdle, err := openOnce(ctx, req, opts)
+	if err == nil {
+		defer closeIdle()
+		defer s.close()
+		left, err = s.readOnce(cfg, deliver)
+	}
+	if err != nil {
+		err = fmt.Errorf("client: %s: %w", showURL(req.URL.String()), err)
+	}
+	return left, err
+}
+
+// readOnce hands out the events of a finite stream.
+func (s *stream) readOnce(cfg *config, deliver func(*stream) bool) (left bool, err error) {
+	for {
+		if err := s.next(); errors.Is(err, ErrStreamEnd) && cfg.end == nil && !cfg.hasEndData {
+			return false, nil
+		} else if errors.Is(err, ErrStreamEnd) {
+			return false, ErrCut
+		} else if err != nil {
+			return false, err
+		}
+		if s.told = endReason(&s.raw); s.told != "" && !s.raw.HasID {
+			continue
+		}
+		if string(s.raw.Event) == "error" {
+			return false, &EventError{Event: s.made()}
+		}
+		end, handOut := s.isEnd(cfg)
+		if handOut && !deliver(s) {
+			return true, nil
+		}
+		if end {
+			return false, nil
+		}
+	}
+}
+
+// openOnce opens the stream of Do.
+func openOnce(ctx context.Context, req *http.Request, opts []Option) (*stream, *config, func(), error) {
+	cfg := newConfig(append([]Option{WithIdleTimeout(-1)}, opts...))
+	if len(cfg.life) > 0 {
+		cfg.fault(cfg.life[0], "has no meaning for Do")
+	}
+	if err := cfg.valid(); err != nil {
+		return nil, nil, nil, err
+	}
+	hc, closeIdle, err := cfg.request.client()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	a := attempt{cfg: cfg, hc: hc, idle: cfg.idleTimeout, request: func(ctx context.Context) (*http.Request, error) {
+		own := req.Clone(ctx)
+		if own.Header == nil {
+			own.Header = make(http.Header)
+		}
+		if req.GetBody != nil {
+			body, err := req.GetBody()
+			if err != nil {
+				return nil, err
+			}
+			own.Body = body
+		}
+		return own, cfg.request.prepare(ctx, own)
+	}}
+	s, _, err := a.open(ctx, cancel)
+	if err != nil {
+		closeIdle()
+		return nil, nil, nil, err
+	}
+	return s, cfg, closeIdle, nil
+}

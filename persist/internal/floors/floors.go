@@ -1,0 +1,85 @@
+// Package floors remembers up to which ID retention of single topics has removed
+// records.
+package floors
+
+import (
+	"slices"
+
+	"github.com/spatehub/spate/persist/internal/shrink"
+)
+
+// Max is how many topics are remembered by name. Beyond it, the lower half of them is
+// merged into a floor that they have in common.
+const Max = 1 << 16
+
+// Set is the floors of the topics that have bounds of their own. The common one is
+// that of every topic that has none by name: a reader of such a topic may be told of
+// a gap where it has none, and never the other way round.
+//
+// A topic that comes and goes leaves a floor behind for good. Without a bound they
+// would take memory and time for as long as the log lives. The zero value is ready.
+type Set struct {
+	byTopic shrink.Map[string, uint64]
+	common  uint64
+	passed  int // records removed since floors were last looked through
+}
+
+// Common returns the floor that all topics with bounds have.
+func (s *Set) Common() uint64 { return s.common }
+
+// SetCommon sets it, when the set is built.
+func (s *Set) SetCommon(id uint64) { s.common = id }
+
+// Of returns the floor of a topic that has bounds.
+func (s *Set) Of(topic string) uint64 { return max(s.byTopic.Get(topic), s.common) }
+
+// Named returns the floor of a topic by its name, 0 if there is none.
+func (s *Set) Named(topic string) uint64 { return s.byTopic.Get(topic) }
+
+// Len returns how many topics are remembered by name.
+func (s *Set) Len() int { return s.byTopic.Len() }
+
+// Raise sets the floor of a topic. If that makes too many, gone is called for each
+// that is merged into the common one, and merged is true. The cost is logarithmic on
+// average.
+func (s *Set) Raise(topic string, id uint64, gone func(topic string)) (merged bool) {
+	s.byTopic.Set(topic, id)
+	if s.byTopic.Len() <= Max {
+		return false
+	}
+	ids := make([]uint64, 0, s.byTopic.Len())
+	for _, id := range s.byTopic.All() {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	s.common = max(s.common, ids[len(ids)/2])
+	s.drop(s.common, gone)
+	return true
+}
+
+// Pass forgets the floors that that of the whole log has passed. It is free until as
+// many records were removed as there are floors, so it costs each record a constant
+// number of steps on average.
+func (s *Set) Pass(floor uint64, removed int64, gone func(topic string)) {
+	s.passed += int(removed)
+	if s.passed < s.byTopic.Len() {
+		return
+	}
+	s.passed = 0
+	s.drop(floor, gone)
+}
+
+func (s *Set) drop(upTo uint64, gone func(topic string)) {
+	var topics []string
+	for topic, id := range s.byTopic.All() {
+		if id <= upTo {
+			topics = append(topics, topic)
+		}
+	}
+	for _, topic := range topics {
+		s.byTopic.Delete(topic)
+		if gone != nil {
+			gone(topic)
+		}
+	}
+}
