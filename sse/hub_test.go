@@ -115,7 +115,7 @@ func TestPushFailedCallback(t *testing.T) {
 	}
 }
 
-func TestServe(t *testing.T) {
+func TestServeNeedsAUser(t *testing.T) {
 	_, url := newSite(t)
 	resp, err := http.Get(url + "/events")
 	require.NoError(t, err)
@@ -131,7 +131,7 @@ func TestServe(t *testing.T) {
 	require.Equal(t, "yes", resp.Header.Get("X-Test"))
 }
 
-func TestPushEventHandler(t *testing.T) {
+func TestPushEventHandlerAnswers(t *testing.T) {
 	hub, url := newSite(t)
 	_, events := follow(t, hub, url, "u1")
 	post := func(body string) (int, string) {
