@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// audience is whom one event of a push is for.
-type audience struct {
+// receivers is whom one event of a push is for.
+type receivers struct {
 	crowd   *crowd // several
 	one     string
 	private bool
@@ -14,8 +14,8 @@ type audience struct {
 }
 
 // audienceOf resolves a list of users, which the caller keeps, to one of ours.
-func (h *Hub) audienceOf(uids []string) audience {
-	a := audience{private: true}
+func (h *Hub) audienceOf(uids []string) receivers {
+	a := receivers{private: true}
 	if len(uids) > 1 {
 		a.crowd = h.newCrowd(uids)
 		a.mask = a.crowd.mask

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"strings"
 	"sync"
 
@@ -158,9 +159,17 @@ var (
 // query reads the public part, shared among all that follow the same topics,
 // and the user's own.
 func (c *catchup) query(h *history, topics []string, after eventID, limit persist.Limit) (public, private *page, err error) {
-	public, err = c.shared(h.c.form, "\x00"+strings.Join(topics, "\x00"), after, func() (persist.Page, error) {
-		return c.querier.Query(c.hub.ctx, persist.Query{Public: true, Topics: topics}, uint64(after), limit)
-	})
+	if q, some := h.c.publicQuery(topics); some {
+		kind := "\x00"
+		if !q.Public {
+			kind = "\x01"
+		}
+		public, err = c.shared(h.c.form, kind+strings.Join(topics, "\x00"), after, func() (persist.Page, error) {
+			return c.querier.Query(c.hub.ctx, q, uint64(after), limit)
+		})
+	} else {
+		public = newPage(after, persist.Page{UpTo: math.MaxUint64}, h.c.form) // the user's own are all
+	}
 	if err != nil || h.c.uid == "" {
 		return public, nil, err
 	}

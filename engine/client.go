@@ -47,6 +47,7 @@ type client struct {
 	state     clientState
 	policy    Policy
 	conflate  bool
+	only      bool // wants nothing that is for everybody
 	blocked   bool // the sink is full; the shard waits for Writable
 
 	// flags collects what the shard shall look at. Whoever turns it from 0 puts
@@ -142,23 +143,8 @@ func (c *client) attend(flag uint32) bool {
 	}
 }
 
-// follows says whether the client subscribed to the topic.
-func (c *client) follows(name string) bool {
-	i := c.topicIndex(name)
-	return i < len(c.topics) && c.topics[i].topic.name == name
-}
-
 // topicIndex returns the place of the topic among the client's, which are
 // sorted by name, or where it would be.
 func (c *client) topicIndex(name string) int {
 	return sort.Search(len(c.topics), func(i int) bool { return c.topics[i].topic.name >= name })
-}
-
-// wants is the one audience filter for ring entries. persist.Record.For is its
-// twin for records of the log.
-func (c *client) wants(e *entry) bool {
-	if e.private && (c.uid == "" || !e.forUser(c.uid)) {
-		return false
-	}
-	return e.topic == "" || c.follows(e.topic)
 }

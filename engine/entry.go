@@ -80,14 +80,6 @@ func (e *entry) seal() {
 // frameRoom is what is kept free in front of an event's body.
 const frameRoom = chunkRoom + wire.IDHeadroom
 
-// forUser says whether uid is in a private entry's audience.
-func (e *entry) forUser(uid string) bool {
-	if e.crowd == nil {
-		return e.one[0] == uid
-	}
-	return e.crowd.has(uid)
-}
-
 // audience returns the users as a log records them: nil for everyone.
 func (e *entry) audience() []string {
 	if !e.private {

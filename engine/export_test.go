@@ -151,7 +151,7 @@ func (s *shard) audit() error {
 	}
 	for name, t := range s.topics {
 		for i, c := range t.members {
-			if !c.follows(name) || s.clients[c.index] != c {
+			if !c.Follows(name) || s.clients[c.index] != c {
 				return fmt.Errorf("topic %q lists a client that is no member", name)
 			}
 			for _, ref := range c.topics {

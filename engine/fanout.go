@@ -48,13 +48,16 @@ func (s *shard) cut(from, to position) (last position, masked, some bool) {
 
 // fanOutAll sends a run of events that are all for everybody.
 func (s *shard) fanOutAll(from, to position) {
-	if len(s.clients) == 0 {
+	if len(s.clients) == s.only {
 		return
 	}
 	for f := range s.join {
 		s.join[f].reset()
 	}
 	for _, c := range s.clients {
+		if c.only {
+			continue
+		}
 		j := &s.join[c.form]
 		if j.len() == 0 {
 			s.joinAll(j, c.form, from, to)
@@ -82,8 +85,14 @@ func (s *shard) fanOutMasked(from, to position) {
 	s.variant.reset()
 	if everybody != 0 {
 		for _, c := range s.clients {
-			s.offer(c, s.variantFor(from, variant{everybody | c.bits, c.form}))
-			c.bits = 0
+			marked := c.bits
+			if !c.only {
+				marked |= everybody
+			}
+			if marked != 0 {
+				s.offer(c, s.variantFor(from, variant{marked, c.form}))
+				c.bits = 0
+			}
 		}
 	} else {
 		for _, c := range s.touched {
@@ -144,7 +153,7 @@ func (s *shard) markCrowd(e *entry, bit uint64) {
 // entitled.
 func (s *shard) markUser(e *entry, uid string, bit uint64) (found bool) {
 	for c := s.users[uid]; c != nil; c = c.next {
-		if e.topic == "" || c.follows(e.topic) {
+		if c.wish().Takes(e.topic, true) {
 			s.touch(c, bit)
 			found = true
 		}
@@ -201,7 +210,7 @@ func (s *shard) account(from, to position) {
 	for seq := from; ; seq++ {
 		e := s.hub.slot(seq)
 		if !e.failed && !e.private {
-			got := len(s.clients) > 0
+			got := len(s.clients) > s.only
 			if e.topic != "" {
 				got = s.topics[e.topic] != nil
 			}

@@ -158,13 +158,14 @@ func (s *shard) segmentRun(c *client, seg *segment) *joined {
 // eachRecord calls fn for the segment's events for the client, in ID order, with
 // their frames in its form.
 func (s *shard) eachRecord(c *client, seg *segment, fn func(r *persist.Record, frame []byte)) {
+	wish := c.wish()
 	public, own := seg.public.within(c.id, seg.upTo), seg.own(c.id)
 	for public.from < public.to || own.from < own.to {
 		from, next := seg.public, &public
 		if public.from == public.to || own.from < own.to && seg.private.records[own.from].ID <= from.records[public.from].ID {
 			from, next = seg.private, &own
 		}
-		if r := &from.records[next.from]; r.For(c.uid, c.follows) {
+		if r := &from.records[next.from]; wish.Admits(whomOf(r)) {
 			fn(r, from.in(c.form).frame(next.from))
 		}
 		next.from++

@@ -50,6 +50,9 @@ func (s *shard) enrol(c *client) {
 	c.index = int32(len(s.clients))
 	c.wroteTick = s.tick
 	s.clients = append(s.clients, c)
+	if c.only {
+		s.only++
+	}
 	if c.uid != "" {
 		c.next = s.users[c.uid]
 		s.users[c.uid] = c
@@ -74,6 +77,9 @@ func (s *shard) strike(c *client) {
 	last.index = c.index
 	s.clients[len(s.clients)-1] = nil
 	s.clients = s.clients[:len(s.clients)-1]
+	if c.only {
+		s.only--
+	}
 
 	if c.uid != "" {
 		s.strikeUser(c)

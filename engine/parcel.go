@@ -10,16 +10,16 @@ import (
 // and refers to nothing of the caller's, so that it lies on the stack.
 type parcel struct {
 	shared bool // whom holds for every event
-	whom   audience
-	each   []audience // else the events' own; nil: all are for everyone
-	held   int64      // bytes that the ring will hold
-	logged int        // events that are not ephemeral
+	whom   receivers
+	each   []receivers // else the events' own; nil: all are for everyone
+	held   int64       // bytes that the ring will hold
+	logged int         // events that are not ephemeral
 }
 
 // pack encodes the events into buffers, which it adds to bufs, and resolves
 // whom they are for. On error it has given the buffers back.
 func (h *Hub) pack(p *parcel, bufs []*bytebufferpool.ByteBuffer, uids []string, events []*wire.Event) ([]*bytebufferpool.ByteBuffer, error) {
-	p.whom = audience{mask: h.all}
+	p.whom = receivers{mask: h.all}
 	if p.shared = uids != nil; p.shared {
 		p.whom = h.audienceOf(uids)
 	}
@@ -35,7 +35,7 @@ func (h *Hub) pack(p *parcel, bufs []*bytebufferpool.ByteBuffer, uids []string, 
 		}
 		if !p.shared && e.Users != nil {
 			if p.each == nil {
-				p.each = make([]audience, len(events))
+				p.each = make([]receivers, len(events))
 			}
 			p.each[i] = h.audienceOf(e.Users)
 		}
@@ -53,7 +53,7 @@ func (h *Hub) putBack(bufs []*bytebufferpool.ByteBuffer) {
 }
 
 // audience returns whom event i is for.
-func (p *parcel) audience(i int) *audience {
+func (p *parcel) audience(i int) *receivers {
 	if p.each != nil && p.each[i].private {
 		return &p.each[i]
 	}

@@ -110,7 +110,7 @@ func (h *Hub) Subscribe(sub Subscription, sink Sink) (Subscriber, error) {
 
 // newClient makes the connection of a subscription, at no position yet.
 func (h *Hub) newClient(sub *Subscription) *client {
-	c := &client{uid: sub.UID, policy: sub.Policy, conflate: sub.Conflate}
+	c := &client{uid: sub.UID, policy: sub.Policy, conflate: sub.Conflate, only: sub.OnlyTopics}
 	if c.policy > PolicyDisconnect {
 		c.policy = PolicyDefault
 	}

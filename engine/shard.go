@@ -58,6 +58,7 @@ type shard struct {
 	early    []*client // joined, but the shard has not reached their position
 	laggards []*client // lagging, behind or leaving
 	leaving  int       // of them; not in clients any more
+	only     int       // clients that want nothing that is for everybody
 	doomed   []doomedClient
 
 	high    point    // events ≤ high are counted as pushed to this shard's clients

@@ -22,6 +22,10 @@ type Subscription struct {
 	// ignored.
 	Topics []string
 
+	// OnlyTopics leaves out the events that are for everybody: no user named, no
+	// topic. Those for the user still come. It needs topics or a UID.
+	OnlyTopics bool
+
 	// LastEventID is the ID after which to resume, as the client sent it.
 	// Earliest or "0" begins with all that is kept, "" with what is pushed from
 	// now on. Where history does not reach back, or the ID was never issued here,
@@ -93,6 +97,9 @@ func (p Policy) String() string {
 // validate checks the subscription's names by the rules for events. The error is
 // a *wire.FieldError for "uid" or "topics[i]".
 func (sub *Subscription) validate() error {
+	if sub.OnlyTopics && len(sub.Topics) == 0 && sub.UID == "" {
+		return &wire.FieldError{Field: "topics", Reason: "are none, and nothing else is wanted"}
+	}
 	probe := wire.Event{Data: ""}
 	if sub.UID != "" {
 		probe.Users = []string{sub.UID}

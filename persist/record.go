@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/spatehub/spate/internal/audience"
 )
 
 // Record is one event as it is kept.
@@ -21,11 +23,20 @@ type Record struct {
 // which topic returns true, may receive r. It is the one filter of live delivery
 // and of resend. A nil topic is a connection without topics.
 func (r *Record) For(uid string, topic func(string) bool) bool {
-	if r.Topic != "" && (topic == nil || !topic(r.Topic)) {
-		return false
+	w, e := audience.Wish{User: uid}, audience.Event{Topic: r.Topic}
+	if topic != nil {
+		w.Topics = follows(topic)
 	}
-	return r.Users == nil || slices.Contains(r.Users, uid)
+	if r.Users != nil {
+		e.Users = (*audience.List)(&r.Users)
+	}
+	return w.Admits(e)
 }
+
+// follows is a function as audience.Topics.
+type follows func(topic string) bool
+
+func (f follows) Follows(topic string) bool { return f(topic) }
 
 // Size is what r counts against byte bounds: its payload and names, not the
 // overhead of the log that keeps it.

@@ -17,9 +17,9 @@ import (
 var rooms = map[string][]string{
 	"wire":              {},
 	"ringbuf":           {},
-	"persist":           {"wire"},
+	"persist":           {"wire", "internal/audience"},
 	"persist/pebblelog": {"wire", "persist"},
-	"engine":            {"wire", "ringbuf", "persist"},
+	"engine":            {"wire", "ringbuf", "persist", "internal/audience"},
 	"serve":             {"engine", "wire", "serve/stream"},
 	"serve/stream":      {"engine", "wire", "ringbuf"},
 	"client":            {"wire"},
@@ -29,6 +29,7 @@ var rooms = map[string][]string{
 	"cmd":               {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client"},
 	"examples":          {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client"},
 	"internal":          {},
+	"internal/audience": {},
 }
 
 // TestImportsFollowTheRooms: nothing imports upwards. Test files may import what they need: a test of engine may well
