@@ -10,90 +10,178 @@ import (
 )
 
 // catchup reads the log for clients that are behind, with a budget of its own:
-// at most max readings at a time, each of one page, in the order of asking.
+// a few readings at a time, each of one page, in the order of fairQueue.
+//
+// A reading cannot be interrupted, and one for very many topics takes a hundred
+// times as long as another. So requests go in two lanes: the dear ones leave room
+// beside them for the cheap.
 type catchup struct {
 	hub     *Hub
 	pool    *ants.Pool
 	querier persist.Querier // nil: the log has no index
-	max     int
-	read    func() // c.reader, made once
+	max     int             // readings at a time; one more where dear ones would take all
 	cache   pageCache
 
 	mu struct {
 		sync.Mutex
-		queue  []*history
-		active int
-		open   int // segments read that a shard has not looked at yet
+		lanes  [lanes]lane
+		run    int // cheap readings since the last dear one
 		closed bool
 	}
 }
 
-// maxOpen bounds the segments that wait for their shards: however many clients
-// resume, the pages in memory are these and the cache's.
-const maxOpen = 64
+// lane holds the requests of one kind.
+type lane struct {
+	queue  fairQueue
+	active int // readings under way
+	open   int // segments read, or being read, that a shard has not looked at yet
+}
+
+const (
+	cheap = iota
+	dear
+	lanes // their number
+)
+
+const (
+	// maxOpen bounds the segments that wait for their shards: however many clients
+	// resume, the pages in memory are these and the cache's. Dear ones may take
+	// half of it.
+	maxOpen = 64
+	// dearTopics is from how many topics on a reading is dear.
+	dearTopics = 64
+	// cheapRun is how many cheap readings go before a dear one that waits.
+	cheapRun = 4
+)
 
 func newCatchup(h *Hub, pool *ants.Pool, readers int) *catchup {
 	c := &catchup{hub: h, pool: pool, max: readers}
 	c.querier, _ = h.log.(persist.Querier)
-	c.read = c.reader
 	return c
+}
+
+// lane is the one of the client's requests.
+func (c *client) lane() int {
+	if len(c.topics) >= dearTopics {
+		return dear
+	}
+	return cheap
+}
+
+// cost is what a reading for the client is expected to take: each topic is a look
+// into the index.
+func (c *client) cost() uint64 { return 8 + uint64(len(c.topics)) }
+
+// cost is what a reading took beside that: each record is copied.
+func (seg *segment) cost() uint64 {
+	n := 0
+	if seg.public != nil {
+		n += len(seg.public.records)
+	}
+	if seg.private != nil {
+		n += len(seg.private.records)
+	}
+	return uint64(n / 16)
 }
 
 // ask queues a client's next reading. The reader answers with attendPage.
 func (c *catchup) ask(h *history) {
 	c.mu.Lock()
-	c.mu.queue = append(c.mu.queue, h)
+	c.mu.lanes[h.c.lane()].queue.push(h, h.c.cost())
 	c.start()
 }
 
-// answered says that a shard has seen a segment; another one may be read. A
-// shard calls it once for each attendPage.
-func (c *catchup) answered() {
+// answered says that a shard has seen a segment for the client; another one may
+// be read. A shard calls it once for each attendPage.
+func (c *catchup) answered(cl *client) {
 	c.mu.Lock()
-	c.mu.open--
+	c.mu.lanes[cl.lane()].open--
 	c.start()
 }
 
-// start submits a reader where there is work for one more. It is called with
-// the lock held and releases it.
+// start has as many readers at work as there is work for. It is called with the
+// lock held and releases it.
 func (c *catchup) start() {
-	start := len(c.mu.queue) > 0 && c.mu.active < c.max && c.mu.open < maxOpen && !c.mu.closed
-	if start {
-		c.mu.active++
-	}
-	c.mu.Unlock()
-	if start && c.pool.Submit(c.read) != nil {
-		c.mu.Lock()
-		c.mu.active--
-		c.mu.Unlock()
-	}
-}
-
-// reader serves requests until there is none, or too many answers wait.
-func (c *catchup) reader() {
 	for {
-		c.mu.Lock()
-		if len(c.mu.queue) == 0 || c.mu.open >= maxOpen || c.mu.closed {
-			c.mu.active--
-			if len(c.mu.queue) == 0 {
-				c.mu.queue = nil // it may have been long
-			}
-			c.mu.Unlock()
+		h := c.take()
+		c.mu.Unlock()
+		if h == nil {
 			return
 		}
-		h := c.mu.queue[0]
-		c.mu.queue[0] = nil
-		c.mu.queue = c.mu.queue[1:]
-		c.mu.open++
-		c.mu.Unlock()
+		if c.pool.Submit(func() { c.reader(h) }) != nil {
+			c.mu.Lock()
+			l := &c.mu.lanes[h.c.lane()]
+			l.active--
+			l.open--
+			c.mu.Unlock()
+			return // the pool is released: the hub has closed
+		}
+		c.mu.Lock()
+	}
+}
 
+// take returns the request to be served next, which then counts as under way; nil
+// where there is none, or no room. The lock is held.
+func (c *catchup) take() *history {
+	first := cheap
+	if c.mu.run >= cheapRun {
+		first = dear
+	}
+	for _, kind := range [...]int{first, lanes - 1 - first} {
+		l := &c.mu.lanes[kind]
+		if l.queue.size == 0 || !c.room(kind) {
+			continue
+		}
+		if kind == dear {
+			c.mu.run = 0
+		} else {
+			c.mu.run++
+		}
+		l.active++
+		l.open++
+		return l.queue.pop()
+	}
+	return nil
+}
+
+// room says whether one more reading of the kind may begin.
+func (c *catchup) room(kind int) bool {
+	cheaps, dears := &c.mu.lanes[cheap], &c.mu.lanes[dear]
+	busy := cheaps.active + dears.active
+	switch {
+	case c.mu.closed || cheaps.open+dears.open >= maxOpen:
+		return false
+	case kind == dear:
+		return busy < c.max && dears.active < max(1, c.max-1) && dears.open < maxOpen/2
+	}
+	return busy < c.max || cheaps.active == 0 && c.max > 0
+}
+
+// reader serves the request, then others until there is none, or too many answers
+// wait.
+func (c *catchup) reader(h *history) {
+	for h != nil {
+		seen := true
 		if h.c.flags.Load()&attendClosed == 0 {
 			h.result = c.segment(h)
-			if h.c.attend(attendPage) { // publishes result to the shard
-				continue
-			}
+			cost := h.result.cost()
+			c.mu.Lock()
+			c.mu.lanes[h.c.lane()].queue.charge(h, cost)
+			c.mu.Unlock()
+			seen = !h.c.attend(attendPage) // publishes result to the shard
 		}
-		c.answered() // nobody will look at it
+		c.mu.Lock()
+		l := &c.mu.lanes[h.c.lane()]
+		l.active--
+		if seen { // nobody will look at it
+			l.open--
+		}
+		h = c.take()
+		if h != nil {
+			c.mu.Unlock()
+			continue
+		}
+		c.start() // what the one that ended gave room for
 	}
 }
 

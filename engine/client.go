@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"hash/maphash"
 	"sort"
 	"sync/atomic"
 
@@ -60,6 +61,7 @@ type client struct {
 	node     ringbuf.Node[*client]
 	shard    *shard
 	uid      string
+	source   uint64  // whom it shares its turns at the log with: a hash of Subscription.Source
 	next     *client // further connection of the same user in this shard
 	topics   []topicRef
 	lag      *lag
@@ -142,6 +144,9 @@ func (c *client) attend(flag uint32) bool {
 		return true
 	}
 }
+
+// fairUser tells the users of a source apart.
+func (c *client) fairUser() uint64 { return maphash.String(c.shard.hub.seed, c.uid) }
 
 // topicIndex returns the place of the topic among the client's, which are
 // sorted by name, or where it would be.

@@ -21,6 +21,8 @@ type history struct {
 	failures int
 	retryAt  uint32 // tick at which to ask again; 0: not waiting
 
+	turn fairNode // its place among all who read; under catchup's lock
+
 	kept keptEvents // under conflation: the newest of each key, not yet sent
 }
 

@@ -238,6 +238,6 @@ func (w *modelWorld) state() string {
 	for _, p := range w.h.catchup.cache.mu.order {
 		fmt.Fprint(&b, " page ", p.page.after, p.page.upTo, len(p.page.records))
 	}
-	fmt.Fprint(&b, " asked ", len(w.h.catchup.mu.queue), w.read != nil)
+	fmt.Fprint(&b, " asked ", w.h.catchup.mu.lanes[cheap].queue.size, w.read != nil)
 	return b.String()
 }

@@ -289,12 +289,11 @@ func (w *modelWorld) flow() {
 // given.
 func (w *modelWorld) readPage(between func()) bool {
 	c := w.h.catchup
-	if w.read != nil || len(c.mu.queue) == 0 {
+	if w.read != nil || c.mu.lanes[cheap].queue.size == 0 {
 		return false
 	}
-	w.read = c.mu.queue[0]
-	c.mu.queue = c.mu.queue[1:]
-	c.mu.open++
+	w.read = c.mu.lanes[cheap].queue.pop()
+	c.mu.lanes[cheap].open++
 	if w.log != nil {
 		w.log.between = between
 	}
@@ -310,7 +309,7 @@ func (w *modelWorld) answer() bool {
 		return false
 	}
 	if !w.read.c.attend(attendPage) {
-		w.h.catchup.answered()
+		w.h.catchup.answered(w.read.c)
 	}
 	w.read = nil
 	return true

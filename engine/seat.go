@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"slices"
 	"strings"
 
@@ -120,8 +121,14 @@ func (h *Hub) newClient(sub *Subscription) *client {
 	c.node.Value = c
 	if sub.UID != "" {
 		c.shard = h.shards[h.shardOf(sub.UID)]
+		c.source = maphash.String(h.seed, "u"+sub.UID)
 	} else {
-		c.shard = h.shards[h.turn.Add(1)%uint64(len(h.shards))]
+		turn := h.turn.Add(1)
+		c.shard = h.shards[turn%uint64(len(h.shards))]
+		c.source = maphash.Comparable(h.seed, turn)
+	}
+	if sub.Source != "" {
+		c.source = maphash.String(h.seed, "s"+sub.Source)
 	}
 	if len(sub.Topics) > 0 {
 		names := sortedUnique(sub.Topics)

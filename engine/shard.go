@@ -216,7 +216,7 @@ func (s *shard) runMail() {
 
 func (s *shard) handle(c *client, flags uint32) {
 	if flags&attendPage != 0 {
-		s.hub.catchup.answered()
+		s.hub.catchup.answered(c)
 	}
 	if c.state == stateClosed {
 		c.flags.Or(attendClosed) // not Store: a reader's answer may have come since

@@ -37,6 +37,12 @@ type Subscription struct {
 	// clock jumped, some older events may come too, or newer ones not.
 	Since time.Time
 
+	// Source says where the connection comes from, such as its peer's address.
+	// Connections of one source share its turns at the log when they read history,
+	// as do those of one user within it: however many they are, others are served
+	// beside them. "" is the user, or the connection itself where it has none.
+	Source string
+
 	// Form says how the bytes are framed.
 	Form Form
 

@@ -50,6 +50,7 @@ func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 	var sub engine.Subscription
 	if refusal == nil {
 		sub, refusal = c.subscription(wishes, uid, topics)
+		sub.Source = c.source(r)
 	}
 	var seat *engine.Seat
 	if refusal == nil {

@@ -21,6 +21,7 @@ type config struct {
 	conflate  bool
 	refuseGap bool
 	portable  bool
+	source    func(*http.Request) string
 	maxConns  int
 	maxTopics int
 	context   func(*http.Request) context.Context
@@ -36,7 +37,7 @@ const (
 )
 
 func newConfig(opts []Option) *config {
-	c := &config{retry: defaultRetry}
+	c := &config{retry: defaultRetry, source: addressOf}
 	for _, o := range opts {
 		if o != nil {
 			o(c)
@@ -88,6 +89,19 @@ func WithConflation() Option { return func(c *config) { c.conflate = true } }
 // longer reaches, instead of a stream that begins with a gap event. Browsers do
 // not reconnect after it.
 func WithRefuseGap() Option { return func(c *config) { c.refuseGap = true } }
+
+// WithSource says where a request comes from: connections of one source share
+// what the hub spends on reading history for clients that resume, whatever their
+// number. The default is the peer's address; behind a proxy that is the proxy's for
+// all, so that only users and connections are told apart: take the address from a
+// header then that the proxy sets.
+func WithSource(source func(*http.Request) string) Option {
+	return func(c *config) {
+		if source != nil {
+			c.source = source
+		}
+	}
+}
 
 // WithPortable writes through the http.ResponseWriter even where the socket
 // could be taken over. It costs a goroutine and some 10 KiB per connection;
