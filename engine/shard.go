@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync/atomic"
 
+	"github.com/spatehub/spate/engine/internal/topics"
 	"github.com/spatehub/spate/ringbuf"
 )
 
@@ -54,11 +55,12 @@ type shard struct {
 
 	clients  []*client
 	users    map[string]*client // first connection of each user
-	topics   map[string]*topic
-	early    []*client // joined, but the shard has not reached their position
-	laggards []*client // lagging, behind or leaving
-	leaving  int       // of them; not in clients any more
-	only     int       // clients that want nothing that is for everybody
+	topics   topics.Index[*client]
+	sets     []*topics.Set[*client] // of the event being marked
+	early    []*client              // joined, but the shard has not reached their position
+	laggards []*client              // lagging, behind or leaving
+	leaving  int                    // of them; not in clients any more
+	only     int                    // clients that want nothing that is for everybody
 	doomed   []doomedClient
 
 	high    point    // events ≤ high are counted as pushed to this shard's clients
@@ -95,8 +97,8 @@ type doomedClient struct {
 func newShard(h *Hub, id int, reader *ringbuf.Reader[entry]) *shard {
 	s := &shard{
 		hub: h, id: id, bit: 1 << id, reader: reader,
-		users: map[string]*client{}, topics: map[string]*topic{},
-		high: h.origin,
+		users: map[string]*client{},
+		high:  h.origin,
 	}
 	s.c.reached.Store(uint64(h.origin.id))
 	s.c.oldest.Store(uint64(h.origin.id))

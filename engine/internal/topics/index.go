@@ -1,8 +1,6 @@
 package topics
 
 import (
-	"strings"
-
 	"github.com/spatehub/spate/wire"
 )
 
@@ -30,8 +28,8 @@ type Entry[M any] struct {
 // Set is the members that follow one pattern.
 type Set[M any] struct {
 	entries []Entry[M]
-	topic   string   // of an exact topic's set
-	at      *node[M] // where a pattern's set hangs; nil for an exact topic
+	pattern wire.Pattern
+	at      *node[M] // where it hangs, of a pattern with wildcards
 }
 
 // Entries are the set's members, at least one, in no order. The slice is valid
@@ -46,20 +44,21 @@ type Index[M Member[M]] struct {
 
 // Add lets m follow the pattern and writes its place to m's Ref of this slot,
 // which must not be in use. A member that follows several patterns with a topic
-// in common is in several sets of that topic.
+// in common is in several sets of that topic. The pattern that is returned is the
+// same one in the text that all its members share.
 //
 // It costs the pattern's tokens, amortised.
-func (x *Index[M]) Add(p wire.Pattern, m M, slot int32) {
+func (x *Index[M]) Add(p wire.Pattern, m M, slot int32) wire.Pattern {
 	var set *Set[M]
 	if p.Wild() {
-		set = x.tree.set(p.String())
+		set = x.tree.set(p)
 	} else if set = x.exact.get(p.String()); set == nil {
-		topic := strings.Clone(p.String())
-		set = &Set[M]{topic: topic}
-		x.exact.put(topic, set)
+		set = &Set[M]{pattern: p.Clone()}
+		x.exact.put(set.pattern.String(), set)
 	}
 	*m.TopicRef(slot) = Ref[M]{set, int32(len(set.entries))}
 	set.entries = append(set.entries, Entry[M]{m, slot})
+	return set.pattern
 }
 
 // Remove undoes the Add of m's slot, and does nothing where there was none.
@@ -79,7 +78,7 @@ func (x *Index[M]) Remove(m M, slot int32) {
 	switch {
 	case n > 0:
 	case set.at == nil:
-		x.exact.drop(set.topic)
+		x.exact.drop(set.pattern.String())
 	default:
 		x.tree.drop(set)
 	}

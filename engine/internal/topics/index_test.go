@@ -203,7 +203,7 @@ func TestSearchIsBounded(t *testing.T) {
 	var add func(done string, tokens, stars int)
 	add = func(done string, tokens, stars int) {
 		if tokens == wire.MaxPatternTokens-1 {
-			tree.set(done + "x")
+			tree.set(pattern(t, done+"x"))
 			return
 		}
 		add(done+"a.", tokens+1, stars)

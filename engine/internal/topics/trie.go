@@ -1,6 +1,10 @@
 package topics
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/spatehub/spate/wire"
+)
 
 // trie holds the sets of patterns with wildcards, a level for each token.
 //
@@ -32,25 +36,25 @@ type node[M any] struct {
 
 // set returns the set of the pattern, made if need be: the caller puts somebody
 // into it.
-func (t *trie[M]) set(pattern string) *Set[M] {
+func (t *trie[M]) set(p wire.Pattern) *Set[M] {
 	n := &t.root
-	for {
-		token, rest, more := strings.Cut(pattern, ".")
+	for text := p.String(); ; {
+		token, rest, more := strings.Cut(text, ".")
 		if !more && token == ">" {
-			return t.ensure(n, &n.rest)
+			return t.ensure(n, &n.rest, p)
 		}
 		n = t.child(n, token)
 		if !more {
-			return t.ensure(n, &n.here)
+			return t.ensure(n, &n.here, p)
 		}
-		pattern = rest
+		text = rest
 	}
 }
 
 // ensure fills the place for a set at n.
-func (t *trie[M]) ensure(n *node[M], place **Set[M]) *Set[M] {
+func (t *trie[M]) ensure(n *node[M], place **Set[M], p wire.Pattern) *Set[M] {
 	if *place == nil {
-		*place = &Set[M]{at: n}
+		*place = &Set[M]{pattern: p.Clone(), at: n}
 		t.sets++
 	}
 	return *place
