@@ -12,6 +12,7 @@ import (
 	r3labs "github.com/r3labs/sse/v2"
 	"github.com/stretchr/testify/require"
 	tmaxmax "github.com/tmaxmax/go-sse"
+	"gopkg.in/cenkalti/backoff.v1"
 )
 
 // clients are the ways in which others follow a stream. Each starts one that goes on until the test ends.
@@ -50,7 +51,14 @@ func goSSE(t *testing.T, f *follower, base string) {
 func r3(t *testing.T, f *follower, base string) {
 	ctx, wg := lifetime(t)
 	client := r3labs.NewClient(base + "/events")
-	client.OnConnect(func(*r3labs.Client) { f.open() })
+	client.ReconnectStrategy = backoff.NewConstantBackOff(200 * time.Millisecond)
+	client.ResponseValidator = func(_ *r3labs.Client, resp *http.Response) error {
+		if resp.StatusCode != http.StatusOK {
+			return errors.New(resp.Status)
+		}
+		f.open()
+		return nil
+	}
 	wg.Go(func() {
 		err := client.SubscribeRawWithContext(ctx, func(m *r3labs.Event) {
 			f.handOut(event{ID: string(m.ID), Type: string(m.Event), Data: string(m.Data)})

@@ -138,7 +138,11 @@ func TestProxies(t *testing.T) {
 			s.comments(t, 3)
 
 			h.end(syscall.SIGKILL)
-			require.Error(t, s.rest(), "a killed hub looks like an orderly end")
+			if err := s.rest(); name == "caddy" {
+				require.NoError(t, err, "docs/operations.md says that Caddy hides it")
+			} else {
+				require.Error(t, err, "a killed hub looks like an orderly end")
+			}
 		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/spatehub/spate/persist/internal/clock"
 	"github.com/spatehub/spate/persist/internal/deadlines"
 	"github.com/spatehub/spate/persist/internal/floors"
 	"github.com/spatehub/spate/persist/internal/runs"
@@ -99,14 +100,14 @@ func (m *Memory) Append(ctx context.Context, recs []Record) error {
 }
 
 // insertLocked copies records into the log.
-func (m *Memory) insertLocked(recs []Record, now moment) {
+func (m *Memory) insertLocked(recs []Record, now clock.Moment) {
 	var arena []byte
 	for i := range recs {
 		r := &recs[i]
 		if i%memChunkRecords == 0 {
 			arena = make([]byte, 0, arenaLen(recs[i:min(len(recs), i+memChunkRecords)]))
 		}
-		rec := memRecord{Record: *r, at: now.of(r.Time)}
+		rec := memRecord{Record: *r, at: now.Of(r.Time)}
 		arena, rec.Frame = cut(arena, r.Frame)
 		arena, rec.Key = cutText(arena, r.Key)
 		m.indexLocked(&rec)

@@ -1,22 +1,12 @@
 package persist
 
-import "slices"
+import (
+	"slices"
 
-// moment is the present time, by two clocks: that of the world, which may be wrong and
-// jump, and one that counts from the start of the log and does not.
-type moment struct {
-	world  int64 // Unix milliseconds
-	steady int64 // milliseconds, of an arbitrary beginning
-}
+	"github.com/spatehub/spate/persist/internal/clock"
+)
 
-func (m *Memory) now() moment {
-	now := m.cfg.clock.Now()
-	return moment{world: now.UnixMilli(), steady: now.Sub(m.start).Milliseconds()}
-}
-
-// of returns the time of a record by the steady clock. One from the future is new: age
-// retention does not wait until the world's clock has got there.
-func (n moment) of(world int64) int64 { return n.steady - max(0, n.world-world) }
+func (m *Memory) now() clock.Moment { return clock.Since(m.start, m.cfg.clock.Now()) }
 
 // expire removes what has become too old since the last append. Age is the only
 // bound that can be passed without one.
@@ -27,8 +17,8 @@ func (m *Memory) expire() {
 	}
 	now := m.now()
 	m.mu.RLock()
-	due := m.mu.first != 0 && age > 0 && m.mu.oldest < now.steady-age.Milliseconds() ||
-		m.mu.ages.Due(now.steady) != nil
+	due := m.mu.first != 0 && age > 0 && m.mu.oldest < now.Steady-age.Milliseconds() ||
+		m.mu.ages.Due(now.Steady) != nil
 	m.mu.RUnlock()
 	if !due {
 		return
@@ -40,9 +30,9 @@ func (m *Memory) expire() {
 
 // retainLocked brings the log back within all its bounds. It costs each record that
 // goes a logarithmic number of steps, and nothing if none does.
-func (m *Memory) retainLocked(now moment) {
+func (m *Memory) retainLocked(now clock.Moment) {
 	r := &m.cfg.retention
-	cutoff := now.steady - r.MaxAge.Milliseconds()
+	cutoff := now.Steady - r.MaxAge.Milliseconds()
 	removed := int64(0)
 	for m.mu.first != 0 && (r.MaxCount > 0 && m.mu.count > r.MaxCount ||
 		r.MaxBytes > 0 && m.mu.bytes > r.MaxBytes ||
@@ -52,7 +42,7 @@ func (m *Memory) retainLocked(now moment) {
 		removed++
 	}
 	for {
-		e := m.mu.ages.Due(now.steady)
+		e := m.mu.ages.Due(now.Steady)
 		if e == nil {
 			break
 		}
@@ -65,14 +55,14 @@ func (m *Memory) retainLocked(now moment) {
 }
 
 // retainTopicLocked brings one topic back within its bounds.
-func (m *Memory) retainTopicLocked(topic string, now moment) (removed int64) {
+func (m *Memory) retainTopicLocked(topic string, now clock.Moment) (removed int64) {
 	t := m.mu.topics.Get(topic)
 	if t == nil {
 		return 0
 	}
 	topic = t.Name
 	r, _ := m.cfg.retention.ForTopic(topic)
-	cutoff := now.steady - r.MaxAge.Milliseconds()
+	cutoff := now.Steady - r.MaxAge.Milliseconds()
 	for t.len() > 0 {
 		id := t.front()
 		_, rec := findRecord(m.mu.chunks, id)

@@ -24,10 +24,10 @@ func (m *Memory) BeginRun(first uint64) error {
 // Issued implements [Runs].
 func (m *Memory) Issued(ctx context.Context, id uint64) (bool, error) {
 	m.mu.RLock()
-	in := m.mu.runs.In(id, m.mu.last)
+	in, before := m.mu.runs.In(id, m.mu.last), m.mu.runs.Before(id)
 	m.mu.RUnlock()
-	if in {
-		return true, ctx.Err()
+	if in || !before {
+		return in, ctx.Err()
 	}
 	return m.Has(ctx, id)
 }

@@ -68,7 +68,7 @@ func ExampleHandler() {
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(resp.Body)
 	fmt.Print(resp.StatusCode, " ", string(body))
-	// Output: 401 {"error":"sign in first"}
+	// Output: 401 {"title":"Unauthorized","status":401,"detail":"sign in first"}
 }
 
 // What is wrong with a push is said by field, and nothing of it is published.
@@ -87,6 +87,6 @@ func ExamplePushHandler() {
 		fmt.Print(rec.Code, " ", rec.Body)
 	}
 	// Output:
-	// 400 {"error":"is an empty list: leave it out for everyone","field":"uids"}
-	// 400 {"error":"is missing","field":"events[1].data"}
+	// 400 {"title":"Bad Request","status":400,"detail":"is an empty list: leave it out for everyone","field":"uids"}
+	// 400 {"title":"Bad Request","status":400,"detail":"is missing","field":"events[1].data"}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/serve/stream"
 )
 
 // Collector returns a Prometheus collector of the hub's counters. Register one
@@ -106,6 +107,10 @@ var metrics = []metric{
 	newEnd("closed", func(e *engine.Ends) uint64 { return e.Closed }),
 	newEnd("expired", func(e *engine.Ends) uint64 { return e.Expired }),
 	newEnd("revoked", func(e *engine.Ends) uint64 { return e.Revoked }),
+	newMetric("spate_streams_refused_descriptors_total", "Streams refused, by the whole process, to leave descriptors to the log and to pushes.", prometheus.CounterValue,
+		func(*engine.Stats) float64 { return float64(stream.DescriptorStats().Refused) }),
+	newMetric("spate_descriptors_limit", "Descriptors that the process may have open; 0: not known.", prometheus.GaugeValue,
+		func(*engine.Stats) float64 { return float64(stream.DescriptorStats().Limit) }),
 	newMetric("spate_ring_used_slots", "Ring slots between the newest event and the slowest reader.", prometheus.GaugeValue,
 		func(s *engine.Stats) float64 { return float64(s.RingUsed) }),
 	newMetric("spate_ring_slots", "Slots of the ring.", prometheus.GaugeValue,

@@ -1,7 +1,9 @@
 package serve
 
 import (
+	"context"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/spatehub/spate/engine"
@@ -59,6 +61,23 @@ func WithMaxConns(n int) ServeOption { return stream.WithMaxConns(n) }
 
 // WithMaxTopics is [stream.WithMaxTopics].
 func WithMaxTopics(n int) ServeOption { return stream.WithMaxTopics(n) }
+
+// WithContext is [stream.WithContext].
+func WithContext(fn func(*http.Request) context.Context) ServeOption { return stream.WithContext(fn) }
+
+// WithDescriptorReserve is [stream.WithDescriptorReserve].
+func WithDescriptorReserve(n int) ServeOption { return stream.WithDescriptorReserve(n) }
+
+// WithLater is [stream.WithLater].
+func WithLater(d time.Duration) ServeOption { return stream.WithLater(d) }
+
+// ParseQuery is [stream.ParseQuery].
+func ParseQuery(r *http.Request, single, multiple []string) (url.Values, error) {
+	return stream.ParseQuery(r, single, multiple)
+}
+
+// WriteError is [stream.WriteError].
+func WriteError(w http.ResponseWriter, e *Error) { stream.WriteError(w, e) }
 
 // WithPushBodyLimit is [stream.WithPushBodyLimit].
 func WithPushBodyLimit(n int64) PushOption { return stream.WithPushBodyLimit(n) }

@@ -33,14 +33,16 @@ type serveConfig struct {
 	heartbeat time.Duration
 	retry     time.Duration
 	maxConns  int
+	reserve   int // descriptors
+	later     time.Duration
+	stall     time.Duration
+	drain     time.Duration
+	maxEvent  sizeValue
+	queue     sizeValue
+	buffer    int
+	policy    engine.Policy
 
 	userHeader string
-	stall      time.Duration
-	drain      time.Duration
-	maxEvent   sizeValue
-	queue      sizeValue
-	buffer     int
-	policy     engine.Policy
 
 	logLevel  slog.Level
 	logFormat string
@@ -68,6 +70,8 @@ func parseServe(s streams, args []string) (*serveConfig, error) {
 	fs.Var((*ageValue)(&c.retry), "retry", "`time` a client shall wait before it reconnects (0: its own choice)")
 	fs.IntVar(&c.maxConns, "max-connections", 0, "answer 503 beyond this `number` of streams (0: no limit but the system's)")
 	fs.StringVar(&c.userHeader, "user-header", "", "take who a user is from this `header`, which a proxy sets, rather than from the query")
+	fs.IntVar(&c.reserve, "descriptor-reserve", 0, "answer 503 to streams while fewer than this `number` of descriptors is left: for the log and for pushes (0: an eighth of the limit, 24 to 1024)")
+	fs.Var((*ageValue)(&c.later), "later", "answer streams that cannot be taken now by an empty one that tells clients to come back after this `time`, instead of 503, for which browsers give up (0: 503)")
 	fs.Var((*ageValue)(&c.stall), "stall-timeout", "close a connection that takes no byte for this `time` (0: never)")
 	fs.Var((*ageValue)(&c.drain), "drain", "`time` given to connections to take what waits for them when the hub ends")
 	fs.Var(&c.maxEvent, "max-event-size", "largest event's `size`")
@@ -117,6 +121,8 @@ func (c *serveConfig) validate() error {
 		return usagef("--heartbeat %v: give 100ms or more, or 0 for none", c.heartbeat)
 	case c.maxConns < 0:
 		return usagef("--max-connections %d: give a positive number, or 0 for no limit", c.maxConns)
+	case c.reserve < 0:
+		return usagef("--descriptor-reserve %d: give a positive number, or 0 for an eighth of the limit", c.reserve)
 	case c.drain == 0:
 		return usagef("--drain %v: give a positive duration", c.drain)
 	case c.maxEvent < 1<<10 || c.maxEvent > 1<<30:

@@ -25,7 +25,7 @@ const libraries = {
       },
       onmessage: handOut,
       onclose() { tell({ closed: true }); }, // an orderly end: the library does not come back by itself
-      onerror() { return 200; }, // milliseconds until the next try
+      onerror(err) { console.error(String(err), String(err.cause)); return 200; }, // milliseconds until the next try
     });
   },
 };

@@ -81,6 +81,14 @@ func (p *Log) CountKeys(kind byte) (n int) {
 	return n
 }
 
+// ChunkRecords returns how many records the largest chunk has.
+func (p *Log) ChunkRecords() (n int) {
+	for i := range p.mu.chunks {
+		n = max(n, int(p.mu.chunks[i].count))
+	}
+	return n
+}
+
 // CountRuns returns how many runs are on disk.
 func (p *Log) CountRuns() (n int) {
 	l := loader{db: p.gen.db}

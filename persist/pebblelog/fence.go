@@ -32,6 +32,7 @@ import (
 // writing to the directory that the new one is opened on.
 type fence struct {
 	vfs.FS             // the real one
+	dir    string      // the only one that is fenced
 	mem    *vfs.MemFS  // what is created after the failure
 	onFail func(error) // called once, by the failing call
 
@@ -53,7 +54,7 @@ type fence struct {
 }
 
 func newFence(base vfs.FS, dir string, onFail func(error)) (*fence, error) {
-	f := &fence{FS: base, mem: vfs.NewMem(), onFail: onFail, broken: make(chan struct{}), closing: make(chan struct{})}
+	f := &fence{FS: base, dir: dir, mem: vfs.NewMem(), onFail: onFail, broken: make(chan struct{}), closing: make(chan struct{})}
 	return f, f.mem.MkdirAll(dir, 0o755)
 }
 
@@ -104,8 +105,18 @@ func isTable(name string) bool {
 	return strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".blob")
 }
 
+// outside reports whether a file is not the database's: where a backup is written to.
+// Pebble bears errors there, and they must not end the database.
+func (f *fence) outside(name string) bool {
+	rest, within := strings.CutPrefix(name, f.dir)
+	return !within || rest != "" && !strings.HasPrefix(rest, "/") && !strings.HasPrefix(rest, string(os.PathSeparator)) && !strings.HasSuffix(f.dir, "/")
+}
+
 // Create implements [vfs.FS].
 func (f *fence) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if f.outside(name) {
+		return f.FS.Create(name, category)
+	}
 	var file vfs.File
 	if f.try(func() (err error) { file, err = f.FS.Create(name, category); return err }) {
 		return f.wrap(file, name), nil
@@ -138,8 +149,11 @@ func (f *fence) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts 
 	return f.mem.OpenReadWrite(name, category, opts...)
 }
 
-// Link implements [vfs.FS]. Nothing that is done here links files.
+// Link implements [vfs.FS]. Only backups link files.
 func (f *fence) Link(oldname, newname string) error {
+	if f.outside(newname) {
+		return f.FS.Link(oldname, newname)
+	}
 	if !f.try(func() error { return f.FS.Link(oldname, newname) }) {
 		return f.err()
 	}
@@ -148,6 +162,9 @@ func (f *fence) Link(oldname, newname string) error {
 
 // Rename implements [vfs.FS].
 func (f *fence) Rename(oldname, newname string) error {
+	if f.outside(newname) {
+		return f.FS.Rename(oldname, newname)
+	}
 	if f.try(func() error { return f.FS.Rename(oldname, newname) }) {
 		return nil
 	}
@@ -161,6 +178,9 @@ func (f *fence) Rename(oldname, newname string) error {
 
 // MkdirAll implements [vfs.FS].
 func (f *fence) MkdirAll(dir string, perm os.FileMode) error {
+	if f.outside(dir) {
+		return f.FS.MkdirAll(dir, perm)
+	}
 	if f.try(func() error { return f.FS.MkdirAll(dir, perm) }) {
 		return nil
 	}
@@ -177,6 +197,9 @@ func (f *fence) RemoveAll(name string) error {
 }
 
 func (f *fence) remove(name string, base, mem func(string) error) error {
+	if f.outside(name) {
+		return base(name)
+	}
 	var borne error
 	if f.try(func() error {
 		err := base(name)
@@ -205,6 +228,9 @@ func (f *fence) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 
 // OpenDir implements [vfs.FS].
 func (f *fence) OpenDir(name string) (vfs.File, error) {
+	if f.outside(name) {
+		return f.FS.OpenDir(name)
+	}
 	dir, err := f.FS.OpenDir(name)
 	if err != nil {
 		return nil, err

@@ -111,7 +111,7 @@ func (p *Log) restore(old, g *generation) (state, error) {
 	if err := purge(g, acked); err != nil {
 		return state{}, err
 	}
-	st, last, err := load(g, &p.cfg.retention)
+	st, last, err := load(g, &p.cfg)
 	if err != nil || last >= acked {
 		return st, err
 	}
@@ -120,7 +120,7 @@ func (p *Log) restore(old, g *generation) (state, error) {
 	if err := salvage(old, g, last, acked); err != nil {
 		return state{}, err
 	}
-	st, _, err = load(g, &p.cfg.retention)
+	st, _, err = load(g, &p.cfg)
 	return st, err
 }
 

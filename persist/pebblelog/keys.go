@@ -11,6 +11,7 @@ import "encoding/binary"
 //	k <topic>                         counters of a topic that has bounds
 //	m <first id 8>                    a closed chunk of records
 //	s F | s L | s T | s V             floor, last ID, topics counted, format version
+//	s C | s G                         common floor of topics, newest time below the floor
 //	s R <first id 8>                  a run
 //
 // The index is cut into segments of 2^18 IDs: what retention has passed goes with
@@ -37,7 +38,9 @@ const (
 )
 
 var (
+	stateCommon  = []byte{keyState, 'C'}
 	stateFloor   = []byte{keyState, 'F'}
+	stateGone    = []byte{keyState, 'G'}
 	stateLast    = []byte{keyState, 'L'}
 	stateRun     = []byte{keyState, 'R'} // + first ID: a run
 	stateTopics  = []byte{keyState, 'T'}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/internal/runs"
 )
 
@@ -22,8 +21,8 @@ const (
 
 // load reads the state of a log from its database, and the newest ID ever. Of the
 // records it looks only at those after the last closed chunk.
-func load(g *generation, r *persist.Retention) (s state, last uint64, err error) {
-	s = newState(r)
+func load(g *generation, c *config) (s state, last uint64, err error) {
+	s = newState(c)
 	if err := checkVersion(g); err != nil {
 		return s, 0, err
 	}
@@ -45,13 +44,9 @@ func load(g *generation, r *persist.Retention) (s state, last uint64, err error)
 // checkVersion refuses what is not a log of this format, and marks a new one.
 func checkVersion(g *generation) error {
 	version := uint64(0)
-	marked, err := get(g.db, stateVersion, func(v []byte) error {
-		n, l := binary.Uvarint(v)
-		if l <= 0 || n < oldestVersion || n > formatVersion {
-			return errLater(fmt.Sprintf("format %d", n), fmt.Sprintf("the formats %d to %d", oldestVersion, formatVersion))
-		}
-		version = n
-		return nil
+	marked, err := get(g.db, stateVersion, func(v []byte) (err error) {
+		version, err = parseVersion(v)
+		return err
 	})
 	if err != nil || version == formatVersion {
 		return err
@@ -65,6 +60,14 @@ func checkVersion(g *generation) error {
 		return err
 	}
 	return g.fence.err()
+}
+
+func parseVersion(v []byte) (uint64, error) {
+	n, l := binary.Uvarint(v)
+	if l <= 0 || n < oldestVersion || n > formatVersion {
+		return 0, errLater(fmt.Sprintf("format %d", n), fmt.Sprintf("the formats %d to %d", oldestVersion, formatVersion))
+	}
+	return n, nil
 }
 
 // requireEmpty refuses a database that something else has written.
@@ -118,6 +121,14 @@ func (l *loader) loadState() error {
 		switch {
 		case bytes.Equal(key, stateFloor):
 			l.state.floor, err = parseID(key, v)
+		case bytes.Equal(key, stateCommon):
+			var id uint64
+			id, err = parseID(key, v)
+			l.state.floors.SetCommon(id)
+		case bytes.Equal(key, stateGone):
+			var id uint64
+			id, err = parseID(key, v)
+			l.state.floorTime = int64(id)
 		case bytes.Equal(key, stateLast):
 			l.last, err = parseID(key, v)
 		case bytes.HasPrefix(key, stateRun):
@@ -134,7 +145,10 @@ func (l *loader) loadFloors() error {
 	return l.scanKind(keyFloor, func(key, v []byte) error {
 		id, err := parseID(key, v)
 		if err == nil && id > l.state.floor {
-			l.state.floors[string(key[1:])] = id
+			gone := func(topic string) { _ = l.batch.Delete(topicKey(keyFloor, topic), nil) }
+			if l.state.floors.Raise(string(key[1:]), id, gone) {
+				putID(l.batch, stateCommon, l.state.floors.Common())
+			}
 		}
 		return err
 	})
@@ -146,9 +160,7 @@ func (l *loader) loadChunks() error {
 		if err != nil || c.last <= l.state.floor {
 			return err
 		}
-		l.state.chunks = append(l.state.chunks, c)
-		l.state.count += c.count
-		l.state.bytes += c.bytes
+		l.state.push(c)
 		l.last = max(l.last, c.last)
 		return nil
 	})
@@ -177,7 +189,7 @@ func (l *loader) loadTopics() error {
 	return l.scanKind(keyCounter, func(key, v []byte) error {
 		t, err := parseTopic(key, v)
 		if err == nil {
-			l.state.topics[t.name] = t
+			l.state.setTopic(t)
 		}
 		return err
 	})

@@ -29,9 +29,10 @@ import (
 // before anything else. Only if the process ends before that, on a disk that took
 // a record and failed to say so, can such a record come back.
 type Log struct {
-	dir  string
-	cfg  config
-	lock io.Closer // of the directory, for the whole life of the log
+	dir   string
+	cfg   config
+	start time.Time // steady time is counted from here
+	lock  io.Closer // of the directory, for the whole life of the log
 
 	// Lock order: maint, appending, genMu, mu.
 
@@ -111,6 +112,7 @@ func Open(dir string, opts ...Option) (*Log, error) {
 		done: make(chan struct{}),
 		lazy: newLazySync(),
 	}
+	p.start = p.cfg.clock.Now()
 	if err := p.open(); err != nil {
 		return nil, fmt.Errorf("persist: open %q: %w", dir, err)
 	}
@@ -136,7 +138,7 @@ func (p *Log) open() (err error) {
 	if err != nil {
 		return errors.Join(err, p.lock.Close())
 	}
-	st, last, err := load(g, &p.cfg.retention)
+	st, last, err := load(g, &p.cfg)
 	if err != nil {
 		return errors.Join(err, g.close(), p.lock.Close())
 	}
@@ -222,7 +224,11 @@ func (p *Log) Floor(topics []string) uint64 {
 	defer p.mu.Unlock()
 	floor := p.mu.floor
 	for _, t := range topics {
-		floor = max(floor, p.mu.floors[t])
+		if _, bounded := p.mu.retention.ForTopic(t); bounded {
+			floor = max(floor, p.mu.floors.Of(t))
+		} else {
+			floor = max(floor, p.mu.floors.Named(t)) // it had bounds once
+		}
 	}
 	return floor
 }

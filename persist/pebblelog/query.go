@@ -62,11 +62,16 @@ func (v *view) query(b *persist.PageBuilder, q *persist.Query, after uint64) err
 // find returns the first IDs after one that are in any of the streams, at most
 // limit, and up to where there are no others.
 func (v *view) find(streams []string, after uint64, limit int) (ids []uint64, upTo uint64, err error) {
-	ix, err := v.index(streams, after)
+	ix, err := v.newIndex(streams, after)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer func() { err = errors.Join(err, ix.close()) }()
+	return ix.find(limit)
+}
+
+// find returns the next IDs, at most limit, and up to where there are no others.
+func (ix *indexReader) find(limit int) (ids []uint64, upTo uint64, err error) {
 	for len(ids) < limit {
 		id, ok, err := ix.merger.Next()
 		switch {
@@ -76,7 +81,7 @@ func (v *view) find(streams []string, after uint64, limit int) (ids []uint64, up
 		case err != nil:
 			return nil, 0, err
 		case !ok:
-			return ids, v.upTo, nil
+			return ids, ix.upTo, nil
 		}
 		ids = append(ids, id)
 	}
@@ -149,14 +154,17 @@ var errBudget = errors.New("persist: budget of the query is used up")
 
 // indexReader reads several streams of the index through one iterator.
 type indexReader struct {
-	it     *pebble.Iterator
-	upTo   uint64
-	merger *merge.Merger
-	budget int // steps that may still be made
-	key    []byte
+	it      *pebble.Iterator
+	upTo    uint64
+	merger  *merge.Merger
+	cursors []*merge.Cursor
+	budget  int // steps that may still be made
+	key     []byte
 }
 
-func (v *view) index(streams []string, after uint64) (*indexReader, error) {
+// newIndex returns a reader of these streams behind an ID. It may be started anew for
+// others, behind that ID or a later one.
+func (v *view) newIndex(streams []string, after uint64) (*indexReader, error) {
 	after = max(after, v.floor)
 	var lower, upper [indexHead]byte
 	it, err := v.db.NewIter(&pebble.IterOptions{
@@ -166,17 +174,27 @@ func (v *view) index(streams []string, after uint64) (*indexReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	ix := &indexReader{
-		it:     it,
-		upTo:   v.upTo,
-		budget: scansPerSeek * max(seekBudget, 4*len(streams)),
-	}
+	ix := &indexReader{it: it, upTo: v.upTo}
+	ix.start(streams, after)
+	return ix, nil
+}
+
+// start begins to read these streams.
+func (ix *indexReader) start(streams []string, after uint64) {
+	ix.budget = scansPerSeek * max(seekBudget, 4*len(streams))
 	cursors := make([]*merge.Cursor, len(streams))
 	for i, name := range streams {
 		cursors[i] = &merge.Cursor{Name: name, UpTo: after, Batch: firstRefill}
 	}
+	ix.cursors = append(ix.cursors[:0], cursors...)
 	ix.merger = merge.New(cursors, ix.refill)
-	return ix, nil
+}
+
+// expect says that the streams have not more than n IDs, so that the reader stops there.
+func (ix *indexReader) expect(n int) {
+	for _, c := range ix.cursors {
+		c.Batch = max(1, min(n, maxRefill))
+	}
 }
 
 func (ix *indexReader) close() error { return ix.it.Close() }

@@ -2,8 +2,14 @@ package pebblelog
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/spatehub/spate/persist/internal/clock"
+	"github.com/spatehub/spate/persist/internal/deadlines"
 )
 
 // topicChunks is how many chunks are dropped at once where the records in them
@@ -16,8 +22,10 @@ func (p *Log) retain() error {
 	if err := p.recount(); err != nil {
 		return err
 	}
+	now := p.now()
+	p.dateChunks(now)
 	for !p.quitting() {
-		n, err := p.dropChunks()
+		n, err := p.dropChunks(now)
 		if err != nil {
 			return err
 		}
@@ -28,16 +36,48 @@ func (p *Log) retain() error {
 			p.reclaimAt = p.cfg.clock.Now().Add(reclaimDelay)
 		}
 	}
-	return p.retainTopics()
+	return p.retainTopics(now)
+}
+
+func (p *Log) now() clock.Moment { return clock.Since(p.start, p.cfg.clock.Now()) }
+
+// aheadSlack is how far records may be ahead of the clock and nothing is said.
+const aheadSlack = time.Minute
+
+// dateChunks finds out how old the newest chunks are.
+func (p *Log) dateChunks(now clock.Moment) {
+	if !p.aged() {
+		return
+	}
+	p.mu.Lock()
+	ahead := p.mu.date(now)
+	p.mu.Unlock()
+	if ahead > aheadSlack {
+		p.say(slog.LevelWarn, "persist: records are ahead of the clock; their age is counted from now",
+			fmt.Errorf("the newest by %v", ahead.Round(time.Second)))
+	}
+}
+
+// aged reports whether there is a bound of age.
+func (p *Log) aged() bool {
+	if p.cfg.retention.MaxAge > 0 {
+		return true
+	}
+	for _, r := range p.cfg.retention.Topics {
+		if r.MaxAge > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // dropChunks removes chunks from the beginning with range deletes, and returns
 // how many. What it does not depend on is how many records are in them, unless
 // topics have bounds of their own.
-func (p *Log) dropChunks() (int, error) {
+func (p *Log) dropChunks(now clock.Moment) (int, error) {
 	p.mu.Lock()
-	n := p.mu.expired(p.mu.retention, p.cfg.clock.Now(), p.acked.Load())
-	if len(p.mu.topics) > 0 {
+	n := p.mu.expired(p.mu.retention, now, p.acked.Load())
+	if p.mu.topics.Len() > 0 {
 		n = min(n, topicChunks)
 	}
 	if n == 0 {
@@ -45,7 +85,7 @@ func (p *Log) dropChunks() (int, error) {
 		return 0, nil
 	}
 	last := p.mu.chunks[n-1].last
-	counting := len(p.mu.topics) > 0
+	counting := p.mu.topics.Len() > 0
 	p.mu.Unlock()
 
 	var lost map[string]*topicCount
@@ -79,8 +119,12 @@ func (p *Log) dropChunks() (int, error) {
 // before anything is removed: whoever does not find a record finds the floor above
 // it.
 func (p *Log) dropLocked(b *pebble.Batch, n int, last uint64, lost map[string]*topicCount) {
-	from := p.mu.floor + 1
+	from, removed := p.mu.floor+1, p.mu.count
+	for i := range p.mu.chunks[:n] {
+		p.mu.floorTime = max(p.mu.floorTime, p.mu.chunks[i].newest)
+	}
 	p.mu.drop(n)
+	removed -= p.mu.count
 	p.mu.floor = last
 	p.floor.Store(last)
 	_ = b.DeleteRange(recordKey(nil, from), recordKey(nil, last+1), nil)
@@ -91,14 +135,10 @@ func (p *Log) dropLocked(b *pebble.Batch, n int, last uint64, lost map[string]*t
 	p.mu.dropRuns(b)
 	putID(b, stateFloor, last)
 	putID(b, stateLast, p.acked.Load())
-	for topic, floor := range p.mu.floors {
-		if floor <= last {
-			delete(p.mu.floors, topic)
-			_ = b.Delete(topicKey(keyFloor, topic), nil)
-		}
-	}
+	putID(b, stateGone, uint64(p.mu.floorTime))
+	p.mu.floors.Pass(last, removed, func(topic string) { _ = b.Delete(topicKey(keyFloor, topic), nil) })
 	for topic, gone := range lost {
-		t := p.mu.topics[topic]
+		t := p.mu.topics.Get(topic)
 		if t == nil {
 			continue
 		}
@@ -119,15 +159,20 @@ func (p *Log) dropLocked(b *pebble.Batch, n int, last uint64, lost map[string]*t
 func (s *state) putOrForget(b *pebble.Batch, t *topicCount) {
 	putTopic(b, t)
 	if t.count == 0 && t.openCount == 0 {
-		delete(s.topics, t.name)
+		s.forget(t)
 	}
 }
 
-// findFirst looks for the oldest record after a removal.
+// findFirst looks for the oldest record after a removal. None lies before the one that
+// was the oldest, and to look there would pass all that was removed since the floor.
 func (p *Log) findFirst() error {
 	for {
 		upTo := p.acked.Load()
-		first, err := seekRecord(p.gen.db, p.floor.Load(), upTo)
+		after := p.floor.Load()
+		p.mu.Lock()
+		after = max(after, max(p.mu.first, 1)-1)
+		p.mu.Unlock()
+		first, err := seekRecord(p.gen.db, after, upTo)
 		if err != nil {
 			return err
 		}
@@ -164,8 +209,8 @@ func (p *Log) countTopics(after, upTo uint64) (map[string]*topicCount, error) {
 			if _, bounded := p.cfg.retention.ForTopic(string(name)); !bounded {
 				return nil
 			}
-			t = &topicCount{name: string(name), oldest: h.time}
-			topics[t.name] = t
+			t = &topicCount{Entry: deadlines.Entry{Name: string(name)}, oldest: h.time}
+			topics[t.Name] = t
 		}
 		t.count++
 		t.bytes += int64(h.size(v))
@@ -197,20 +242,20 @@ func (p *Log) recount() error {
 	defer func() { _ = b.Close() }()
 	p.mu.Lock()
 	for _, c := range counted {
-		t := p.mu.topics[c.name]
+		t := p.mu.topics.Get(c.Name)
 		if t == nil {
 			t = c
-			p.mu.topics[c.name] = t
 		} else {
 			t.count += c.count
 			t.bytes += c.bytes
 			t.oldest = min(t.oldest, c.oldest)
 		}
-		if r, _ := p.mu.retention.ForTopic(t.name); !t.due && t.wasteful(&r) {
+		p.mu.setTopic(t)
+		if r, _ := p.mu.retention.ForTopic(t.Name); !t.due && t.wasteful(&r) {
 			p.mu.markDue(t)
 		}
 	}
-	for _, t := range p.mu.topics {
+	for _, t := range p.mu.topics.All() {
 		putTopic(b, t)
 	}
 	_ = b.Set(stateTopics, p.mu.signature(), nil)

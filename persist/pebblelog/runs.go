@@ -66,10 +66,10 @@ func (p *Log) BeginRun(first uint64) error {
 // Issued implements [persist.Runs].
 func (p *Log) Issued(ctx context.Context, id uint64) (bool, error) {
 	p.mu.Lock()
-	in := p.mu.runs.In(id, p.acked.Load())
+	in, before := p.mu.runs.In(id, p.acked.Load()), p.mu.runs.Before(id)
 	p.mu.Unlock()
-	if in {
-		return true, ctx.Err()
+	if in || !before {
+		return in, ctx.Err()
 	}
 	return p.Has(ctx, id)
 }

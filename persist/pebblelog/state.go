@@ -9,7 +9,10 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/persist/internal/deadlines"
+	"github.com/spatehub/spate/persist/internal/floors"
 	"github.com/spatehub/spate/persist/internal/runs"
+	"github.com/spatehub/spate/persist/internal/shrink"
 )
 
 // state is what a Pebble log knows about its records without looking: the numbers
@@ -18,17 +21,20 @@ import (
 type state struct {
 	chunkList
 	retention *persist.Retention
+	clock     persist.Clock
 	grain     grain
 
-	first  uint64            // oldest record that is readable, 0 if none
-	floor  uint64            // up to here everything is gone
-	floors map[string]uint64 // by topic, raised by retention of topics; all > floor
-	runs   runs.List         // those that retention has not passed
+	first     uint64     // oldest record that is readable, 0 if none
+	floor     uint64     // up to here everything is gone
+	floorTime int64      // the newest time of what is
+	floors    floors.Set // of topics, raised by their retention
+	runs      runs.List  // those that retention has not passed
 
 	// topics has the topics with bounds that have records. inOpen are those with
 	// records in the open chunk, which their numbers on disk leave out; dueTopics
 	// are those known to be beyond their bounds.
-	topics    map[string]*topicCount
+	topics    shrink.Map[string, *topicCount]
+	ages      deadlines.Heap // of those with a bound of age: when the oldest record may be too old
 	inOpen    []string
 	dueTopics []string
 
@@ -39,20 +45,44 @@ type state struct {
 
 // topicCount is the sums over one topic.
 type topicCount struct {
-	name                 string
+	deadlines.Entry      // its name
 	count, bytes         int64
 	openCount, openBytes int64 // of these in the open chunk
 	oldest               int64 // time of the oldest record, or earlier
 	due                  bool  // in dueTopics
 }
 
-func newState(r *persist.Retention) state {
-	return state{
-		retention: r,
-		grain:     newGrain(r),
-		floors:    make(map[string]uint64),
-		topics:    make(map[string]*topicCount),
+func newState(c *config) state {
+	return state{retention: &c.retention, clock: c.clock, grain: newGrain(&c.retention)}
+}
+
+// raiseFloor notes that records of a topic are gone up to an ID.
+func (s *state) raiseFloor(b *pebble.Batch, topic string, id uint64) {
+	gone := func(topic string) { _ = b.Delete(topicKey(keyFloor, topic), nil) }
+	putID(b, topicKey(keyFloor, topic), id)
+	if s.floors.Raise(topic, id, gone) {
+		putID(b, stateCommon, s.floors.Common())
 	}
+}
+
+// setTopic adds a topic with bounds.
+func (s *state) setTopic(t *topicCount) {
+	s.topics.Set(t.Name, t)
+	s.setDeadline(t)
+}
+
+// setDeadline has a topic looked at when its oldest record may be too old. One that is
+// ahead of the clock is no older than now.
+func (s *state) setDeadline(t *topicCount) {
+	if r, _ := s.retention.ForTopic(t.Name); r.MaxAge > 0 {
+		s.ages.Set(&t.Entry, min(t.oldest, s.clock.Now().UnixMilli())+r.MaxAge.Milliseconds())
+	}
+}
+
+// forget takes out a topic that has no records.
+func (s *state) forget(t *topicCount) {
+	s.ages.Remove(&t.Entry)
+	s.topics.Delete(t.Name)
 }
 
 // countRecord counts a new record, and adds to b what that completes.
@@ -70,19 +100,22 @@ func (s *state) countTopic(topic string, at, size int64) {
 	if !bounded {
 		return
 	}
-	t := s.topics[topic]
+	t := s.topics.Get(topic)
 	if t == nil {
-		t = &topicCount{name: strings.Clone(topic), oldest: at}
-		s.topics[t.name] = t
+		t = &topicCount{Entry: deadlines.Entry{Name: strings.Clone(topic)}, oldest: at}
+		s.setTopic(t)
 	}
 	if t.openCount == 0 {
-		s.inOpen = append(s.inOpen, t.name)
+		s.inOpen = append(s.inOpen, t.Name)
 	}
 	t.count++
 	t.bytes += size
 	t.openCount++
 	t.openBytes += size
-	t.oldest = min(t.oldest, at)
+	if at < t.oldest {
+		t.oldest = at
+		s.setDeadline(t)
+	}
 	if !t.due && t.wasteful(&r) {
 		s.markDue(t)
 	}
@@ -90,7 +123,7 @@ func (s *state) countTopic(topic string, at, size int64) {
 
 func (s *state) markDue(t *topicCount) {
 	t.due = true
-	s.dueTopics = append(s.dueTopics, t.name)
+	s.dueTopics = append(s.dueTopics, t.Name)
 }
 
 // over reports whether the oldest record of the topic has to go.
@@ -111,7 +144,7 @@ func (t *topicCount) wasteful(r *persist.Retention) bool {
 func (s *state) closeChunk(c *chunk, b *pebble.Batch) {
 	putChunk(b, c)
 	for _, topic := range s.inOpen {
-		if t := s.topics[topic]; t != nil {
+		if t := s.topics.Get(topic); t != nil {
 			t.openCount, t.openBytes = 0, 0
 			putTopic(b, t)
 		}
@@ -138,7 +171,7 @@ func putChunk(b *pebble.Batch, c *chunk) {
 }
 
 func putTopic(b *pebble.Batch, t *topicCount) {
-	key := topicKey(keyCounter, t.name)
+	key := topicKey(keyCounter, t.Name)
 	if t.count == t.openCount {
 		_ = b.Delete(key, nil)
 		return
@@ -149,11 +182,11 @@ func putTopic(b *pebble.Batch, t *topicCount) {
 }
 
 func parseTopic(key, v []byte) (*topicCount, error) {
-	t := &topicCount{name: string(key[1:])}
+	t := &topicCount{Entry: deadlines.Entry{Name: string(key[1:])}}
 	for _, field := range []*int64{&t.count, &t.bytes, &t.oldest} {
 		n := 0
 		if *field, n = binary.Varint(v); n <= 0 {
-			return nil, fmt.Errorf("%w: counters of topic %q", errValue, t.name)
+			return nil, fmt.Errorf("%w: counters of topic %q", errValue, t.Name)
 		}
 		v = v[n:]
 	}

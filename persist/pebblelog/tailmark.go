@@ -91,6 +91,17 @@ func openMark(cfg *config, dir string) (m *tailMark, points []markPoint, bound u
 	return m, points, bound, nil
 }
 
+// readMark returns the points that the mark of a directory knows, none if there is no
+// mark that can be read.
+func readMark(fsys vfs.FS, dir string) ([]markPoint, error) {
+	data, err := readFile(fsys, fsys.PathJoin(dir, markName))
+	if err != nil || len(data) < markSize || string(data[:len(markHeader)]) != markHeader {
+		return nil, err
+	}
+	points, _ := parseMark(data)
+	return points, nil
+}
+
 // parseMark returns the entries of the ring in the order of their counts, and which
 // one is to be written next. An entry that was written in part is left out.
 func parseMark(file []byte) (points []markPoint, next int) {

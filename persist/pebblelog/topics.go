@@ -6,43 +6,69 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/persist/internal/clock"
 	"github.com/spatehub/spate/persist/internal/streams"
 )
 
-// topicBatch is how many records of a topic are removed at once.
-const topicBatch = 512
+// Bounds of what is removed at once: records of one topic, topics, and records of all
+// of them. Iterators, and the batch that is applied, are made once for it.
+const (
+	topicBatch  = 512
+	topicGroup  = 256
+	recordGroup = 2048
+)
 
-// retainTopics brings topics back within their bounds: those known to be beyond
-// them, and those whose oldest record has become too old. maint is held.
-func (p *Log) retainTopics() error {
-	now := p.cfg.clock.Now()
+// retainTopics brings topics back within their bounds: those known to be beyond them,
+// and those whose oldest record may have become too old. maint is held. The work is
+// proportional to what goes.
+func (p *Log) retainTopics(now clock.Moment) error {
 	p.mu.Lock()
-	for _, t := range p.mu.topics {
-		r, _ := p.mu.retention.ForTopic(t.name)
-		if !t.due && r.MaxAge > 0 && t.oldest < now.Add(-r.MaxAge).UnixMilli() {
-			p.mu.markDue(t)
-		}
-	}
 	due := p.mu.dueTopics
 	p.mu.dueTopics = nil
 	for _, topic := range due {
-		if t := p.mu.topics[topic]; t != nil {
+		if t := p.mu.topics.Get(topic); t != nil {
 			t.due = false
 		}
 	}
 	p.mu.Unlock()
-	for i, topic := range due {
-		more := true
-		for more && !p.quitting() {
+	rest := due
+	for !p.quitting() {
+		group := rest[:min(len(rest), topicGroup)]
+		rest = rest[len(group):]
+		if len(group) == 0 {
+			if group = p.tooOld(now); len(group) == 0 {
+				break
+			}
+		}
+		tried := group
+		for len(group) > 0 && !p.quitting() {
 			var err error
-			if more, err = p.expireTopic(topic); err != nil {
-				p.stillDue(due[i:])
+			if group, err = p.expireTopics(group, now); err != nil {
+				p.stillDue(tried)
+				p.stillDue(due)
 				return err
 			}
 		}
+		p.stillDue(group)
 	}
 	p.stillDue(due)
 	return nil
+}
+
+// tooOld returns topics whose oldest record may be too old. They get another deadline
+// when they are seen to.
+func (p *Log) tooOld(now clock.Moment) (topics []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(topics) < topicGroup {
+		e := p.mu.ages.Due(now.World)
+		if e == nil {
+			break
+		}
+		p.mu.ages.Remove(e)
+		topics = append(topics, e.Name)
+	}
+	return topics
 }
 
 // stillDue leaves topics for the next time: those that could not be seen to, and
@@ -51,58 +77,78 @@ func (p *Log) stillDue(topics []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, topic := range topics {
-		r, _ := p.mu.retention.ForTopic(topic)
-		if t := p.mu.topics[topic]; t != nil && !t.due && t.wasteful(&r) {
+		t := p.mu.topics.Get(topic)
+		if t == nil {
+			continue
+		}
+		p.mu.setDeadline(t)
+		if r, _ := p.mu.retention.ForTopic(topic); !t.due && t.wasteful(&r) {
 			p.mu.markDue(t)
 		}
 	}
 }
 
-// expireTopic removes the oldest records of a topic until it is within its bounds
-// or a batch is full, which more says. The work is proportional to what goes.
-func (p *Log) expireTopic(topic string) (more bool, err error) {
-	x := topicExpiry{topic: topic, b: p.gen.db.NewBatch()}
-	defer func() { err = errors.Join(err, x.b.Close()) }()
-	p.mu.Lock()
-	if t := p.mu.topics[topic]; t != nil {
-		x.count = *t
-	}
-	after := max(p.mu.floor, p.mu.floors[topic])
-	p.mu.Unlock()
-
-	r, _ := p.cfg.retention.ForTopic(topic)
-	cutoff := p.cfg.clock.Now().Add(-r.MaxAge).UnixMilli()
+// expireTopics removes the oldest records of topics until they are within their
+// bounds, or as many as go at once, and returns the topics that are left.
+func (p *Log) expireTopics(topics []string, now clock.Moment) (rest []string, err error) {
 	v := view{db: p.gen.db, floor: p.floor.Load(), upTo: p.acked.Load()}
-	ids, _, err := v.find([]string{streams.Topic(topic), streams.Private(topic)}, after, topicBatch)
-	if err != nil {
-		return false, err
+	x := expiry{log: p, now: now, b: v.db.NewBatch()}
+	defer func() { err = errors.Join(err, x.close()) }()
+	if x.index, err = v.newIndex(nil, v.floor); err != nil {
+		return nil, err
 	}
-	stays := false
-	for _, id := range ids {
-		if stays, err = x.look(p.gen.db, id, &r, cutoff); stays || err != nil {
+	if x.records, err = v.records(v.floor, v.upTo); err != nil {
+		return nil, err
+	}
+	gone := 0
+	for i, topic := range topics {
+		if gone >= recordGroup {
+			rest = topics[i:]
 			break
 		}
+		t, more, err := x.expire(&v, topic)
+		if err != nil {
+			return nil, err
+		}
+		if more {
+			rest = append(rest, topic)
+		}
+		gone += len(t.gone)
+		x.topics = append(x.topics, t)
 	}
-	if err != nil {
-		return false, err
-	}
-	x.deleteIndex()
-	if x.last == 0 {
-		p.setOldest(&x)
-		return false, nil
-	}
-	return !stays && len(ids) == topicBatch, p.removeExpired(&x)
+	return rest, p.removeExpired(&x)
 }
 
-// topicExpiry is a batch of records of a topic that have to go.
-type topicExpiry struct {
-	topic string
-	count topicCount // what will be left of the topic
-	b     *pebble.Batch
-	gone  []goneRecord
-	last  uint64 // the newest of them
+// expiry is records of several topics that have to go.
+type expiry struct {
+	log     *Log
+	now     clock.Moment
+	b       *pebble.Batch
+	index   *indexReader
+	records *pebble.Iterator
+	topics  []topicExpiry
+}
 
-	first, newest uint64 // of those for everyone in the current segment
+func (x *expiry) close() error {
+	err := x.b.Close()
+	if x.index != nil {
+		err = errors.Join(err, x.index.close())
+	}
+	if x.records != nil {
+		err = errors.Join(err, x.records.Close())
+	}
+	return err
+}
+
+// topicExpiry is those of one topic.
+type topicExpiry struct {
+	topic  string
+	count  topicCount // what will be left of it
+	bounds persist.Retention
+	gone   []goneRecord
+	last   uint64 // the newest of them
+
+	index []uint64 // those for everyone in the current segment
 }
 
 type goneRecord struct {
@@ -110,114 +156,219 @@ type goneRecord struct {
 	size int64
 }
 
-// look decides on the oldest record that is left; stays is the answer.
-func (x *topicExpiry) look(db *pebble.DB, id uint64, r *persist.Retention, cutoff int64) (stays bool, err error) {
-	found, err := get(db, recordKey(nil, id), func(v []byte) error {
-		h, err := parseHeader(v)
-		if err != nil {
-			return err
+// expire finds what has to go of one topic; more says that there may be more.
+func (x *expiry) expire(v *view, topic string) (t topicExpiry, more bool, err error) {
+	p := x.log
+	t.topic = topic
+	t.bounds, _ = p.cfg.retention.ForTopic(topic)
+	p.mu.Lock()
+	if c := p.mu.topics.Get(topic); c != nil {
+		t.count = *c
+	}
+	after := max(v.floor, p.mu.floors.Named(topic))
+	p.mu.Unlock()
+	ids, err := x.oldest(topic, t.count.count, after)
+	if err != nil {
+		return t, false, err
+	}
+	stays := false
+	for _, id := range ids {
+		if stays, err = x.look(&t, id); stays || err != nil {
+			break
 		}
-		x.count.oldest = h.time
-		if !x.count.over(r, cutoff) {
-			stays = true
-			return nil
-		}
-		rec := h.record(id, v, nil)
-		x.deleteRecord(&rec)
-		size := int64(rec.Size())
-		x.gone = append(x.gone, goneRecord{id, size})
-		x.count.count--
-		x.count.bytes -= size
-		x.last = id
-		return nil
-	})
-	if err == nil && !found {
+	}
+	t.deleteIndex(x.b)
+	if more = !stays && len(ids) == topicBatch; !stays && !more {
+		t.count.oldest = x.now.World // what may be left came after all this
+	}
+	return t, more, err
+}
+
+// oldest returns the oldest IDs of a topic, of which there are count. Most topics have
+// nothing but records for everyone; then the search ends with the last of them, and
+// does not pass what was removed of other topics behind it.
+func (x *expiry) oldest(topic string, count int64, after uint64) (ids []uint64, err error) {
+	limit := int(min(count, topicBatch))
+	x.index.start([]string{streams.Topic(topic)}, after)
+	x.index.expect(limit)
+	if ids, _, err = x.index.find(limit); err != nil || len(ids) == topicBatch || int64(len(ids)) == count && count > 0 {
+		return ids, err
+	}
+	x.index.start([]string{streams.Topic(topic), streams.Private(topic)}, after)
+	ids, _, err = x.index.find(topicBatch)
+	return ids, err
+}
+
+// look decides on the oldest record of a topic that is left; stays is the answer.
+func (x *expiry) look(t *topicExpiry, id uint64) (stays bool, err error) {
+	var key [9]byte
+	if !x.records.SeekGE(recordKey(key[:0], id)) || keyID(x.records.Key()) != id {
 		// Left over in the index.
-		x.deleteRecord(&persist.Record{ID: id, Topic: x.topic})
-		x.last = max(x.last, id)
+		t.deleteRecord(x.b, &persist.Record{ID: id, Topic: t.topic})
+		t.last = max(t.last, id)
+		return false, x.records.Error()
 	}
-	return stays, err
+	v, err := x.records.ValueAndErr()
+	if err != nil {
+		return false, err
+	}
+	h, err := parseHeader(v)
+	if err != nil {
+		return false, err
+	}
+	t.count.oldest = x.timeOf(id, h.time)
+	if !t.count.over(&t.bounds, x.now.World-t.bounds.MaxAge.Milliseconds()) {
+		return true, nil
+	}
+	rec := h.record(id, v, nil)
+	t.deleteRecord(x.b, &rec)
+	size := int64(rec.Size())
+	t.gone = append(t.gone, goneRecord{id, size})
+	t.count.count--
+	t.count.bytes -= size
+	t.last = id
+	return false, nil
 }
 
-// deleteRecord adds the removal of a record to the batch. Records for everyone
-// are all that the topic's stream holds, so their index goes with one range delete
-// a segment at the end; others are in streams of users too.
-func (x *topicExpiry) deleteRecord(r *persist.Record) {
-	if r.Users != nil {
-		deleteRecord(x.b, r)
-		return
+// timeOf returns when a record was appended. Where that is ahead of the clock, it is
+// as old as its chunk.
+func (x *expiry) timeOf(id uint64, at int64) int64 {
+	if at <= x.now.World {
+		return at
 	}
-	_ = x.b.Delete(recordKey(nil, r.ID), nil)
-	if x.first == 0 || x.first>>segmentBits != r.ID>>segmentBits {
-		x.deleteIndex()
-		x.first = r.ID
-	}
-	x.newest = r.ID
-}
-
-// deleteIndex removes the index of the records for everyone since first, which
-// lie in one segment.
-func (x *topicExpiry) deleteIndex() {
-	if x.first != 0 {
-		stream := streams.Topic(x.topic)
-		end := append(indexKey(nil, stream, x.newest), 0)
-		_ = x.b.DeleteRange(indexKey(nil, stream, x.first), end, nil)
-	}
-}
-
-// setOldest notes how old the oldest record of a topic is.
-func (p *Log) setOldest(x *topicExpiry) {
+	p := x.log
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if t := p.mu.topics[x.topic]; t != nil && t.count > 0 {
-		t.oldest = x.count.oldest
+	if c, _ := p.mu.find(id); c != nil && c.dated != 0 {
+		return min(at, x.now.Back(c.at))
 	}
+	return x.now.World
+}
+
+// deleteRecord adds the removal of a record to the batch. Records for everyone are all
+// that the topic's stream holds, so their index goes together; others are in streams
+// of users too.
+func (t *topicExpiry) deleteRecord(b *pebble.Batch, r *persist.Record) {
+	if r.Users != nil {
+		deleteRecord(b, r)
+		return
+	}
+	_ = b.Delete(recordKey(nil, r.ID), nil)
+	if n := len(t.index); n > 0 && t.index[0]>>segmentBits != r.ID>>segmentBits {
+		t.deleteIndex(b)
+	}
+	t.index = append(t.index, r.ID)
+}
+
+// fewKeys is how many keys are deleted one by one: a range delete costs all who read
+// across it, and most topics that come and go have a few records.
+const fewKeys = 8
+
+// deleteIndex removes the index of the records for everyone in the current segment.
+func (t *topicExpiry) deleteIndex(b *pebble.Batch) {
+	stream := streams.Topic(t.topic)
+	switch n := len(t.index); {
+	case n == 0:
+	case n <= fewKeys:
+		for _, id := range t.index {
+			_ = b.Delete(indexKey(nil, stream, id), nil)
+		}
+	default:
+		end := append(indexKey(nil, stream, t.index[n-1]), 0)
+		_ = b.DeleteRange(indexKey(nil, stream, t.index[0]), end, nil)
+	}
+	t.index = t.index[:0]
 }
 
 // removeExpired applies an expiry to the state and the database.
-func (p *Log) removeExpired(x *topicExpiry) error {
+func (p *Log) removeExpired(x *expiry) error {
 	p.appending.Lock()
 	defer p.appending.Unlock()
-	p.mu.Lock()
-	// Before anything is removed: whoever does not find a record finds the floor
-	// above it.
-	p.mu.floors[x.topic] = x.last
-	putID(x.b, topicKey(keyFloor, x.topic), x.last)
-	putID(x.b, stateLast, p.acked.Load())
-	t := p.mu.topics[x.topic]
+	removed := false
 	changed := make(map[uint64]bool)
-	for _, gone := range x.gone {
-		c, closed := p.mu.find(gone.id)
-		if c == nil {
+	p.mu.Lock()
+	for i := range x.topics {
+		t := &x.topics[i]
+		count := p.mu.topics.Get(t.topic)
+		if t.last != 0 {
+			removed = true
+			// Before anything is removed: whoever does not find a record finds the floor
+			// above it.
+			p.mu.raiseFloor(x.b, t.topic, t.last)
+			p.mu.countGone(t.gone, count, changed)
+		}
+		if count == nil {
 			continue
 		}
-		c.count--
-		c.bytes -= gone.size
-		p.mu.count--
-		p.mu.bytes -= gone.size
-		if closed && !changed[c.first] {
-			changed[c.first] = true
-		}
-		if t != nil {
-			t.count--
-			t.bytes -= gone.size
-			if !closed {
-				t.openCount--
-				t.openBytes -= gone.size
-			}
+		count.oldest = t.count.oldest
+		p.mu.setDeadline(count)
+		if t.last != 0 {
+			p.mu.putOrForget(x.b, count)
 		}
 	}
-	for first := range changed {
-		c, _ := p.mu.find(first)
-		putChunk(x.b, c)
-	}
-	if t != nil {
-		t.oldest = x.count.oldest
-		p.mu.putOrForget(x.b, t)
-	}
+	p.mu.putChanged(x.b, changed)
+	putID(x.b, stateLast, p.acked.Load())
 	p.mu.Unlock()
+	if !removed {
+		return nil
+	}
 	if err := p.applyRetention(x.b); err != nil {
 		return err
 	}
 	return p.findFirst()
+}
+
+// countGone takes records out of the numbers of their chunks, which it adds to
+// changed where they are closed, and of their topic, nil if that is not counted.
+func (s *state) countGone(gone []goneRecord, t *topicCount, changed map[uint64]bool) {
+	for _, g := range gone {
+		c, closed := s.find(g.id)
+		if c == nil {
+			continue
+		}
+		c.count--
+		c.bytes -= g.size
+		s.count--
+		s.bytes -= g.size
+		if closed {
+			changed[c.first] = true
+		}
+		if t != nil {
+			t.count--
+			t.bytes -= g.size
+			if !closed {
+				t.openCount--
+				t.openBytes -= g.size
+			}
+		}
+	}
+}
+
+// putChanged writes the numbers of closed chunks. One without records is left to the
+// chunk behind it, or chunks would be what is never given back.
+func (s *state) putChanged(b *pebble.Batch, changed map[uint64]bool) {
+	if n := len(s.chunks); n > 1 && s.chunks[n-2].count == 0 {
+		changed[s.chunks[n-2].first] = true // it was the last one when that became so
+	}
+	for first := range changed {
+		c, closed := s.find(first)
+		if c == nil || !closed {
+			continue
+		}
+		if c.count > 0 {
+			putChunk(b, c)
+			continue
+		}
+		begin := c.first
+		next, was, open := s.absorb(begin)
+		if next == nil {
+			putChunk(b, c)
+			continue
+		}
+		_ = b.Delete(chunkKey(nil, was), nil)
+		_ = b.Delete(chunkKey(nil, begin), nil)
+		if !open {
+			putChunk(b, next)
+		}
+	}
 }

@@ -66,14 +66,14 @@ func ServeGrant(w http.ResponseWriter, r *http.Request, hub *engine.Hub, g Grant
 func (c *config) authorized(w http.ResponseWriter, r *http.Request, hub *engine.Hub, authorize Authorizer) bool {
 	if c.gate != nil {
 		if err := c.gate.Knock(r); err != nil {
-			writeError(w, identityError(err))
+			c.refuse(w, r, identityError(err))
 			return false
 		}
 	}
 	since := c.sessions.now()
 	g, refusal := grantOf(r, authorize, c.gate)
 	if refusal != nil {
-		writeError(w, refusal)
+		c.refuse(w, r, refusal)
 		return false
 	}
 	topics, refusal := c.askedOf(r, &g)
@@ -82,7 +82,7 @@ func (c *config) authorized(w http.ResponseWriter, r *http.Request, hub *engine.
 		s, refusal = c.session(r, &g, since)
 	}
 	if refusal != nil {
-		writeError(w, refusal)
+		c.refuse(w, r, refusal)
 		return false
 	}
 	return c.serve(w, r, hub, g.User, topics, s)

@@ -110,10 +110,10 @@ func (g *guarded) refused(token, query string, status int, field, what string) h
 	body, err := io.ReadAll(st.resp.Body)
 	require.NoError(g.t, err)
 	require.Equal(g.t, status, st.resp.StatusCode, string(body))
-	var answer struct{ Error, Field string }
+	var answer struct{ Detail, Field string }
 	require.NoError(g.t, json.Unmarshal(body, &answer), string(body))
 	require.Equal(g.t, field, answer.Field)
-	require.Contains(g.t, answer.Error, what)
+	require.Contains(g.t, answer.Detail, what)
 	return st.resp.Header
 }
 
@@ -402,9 +402,9 @@ func (g *guarded) pushAs(h http.Handler, token, body string) (status int, field,
 	r.Header.Set("Authorization", token)
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, r)
-	var answer struct{ Error, Field string }
+	var answer struct{ Detail, Field string }
 	require.NoError(g.t, json.Unmarshal(rec.Body.Bytes(), &answer))
-	return rec.Code, answer.Field, answer.Error, rec.Header()
+	return rec.Code, answer.Field, answer.Detail, rec.Header()
 }
 
 // (Invariant 4.) A push goes no further than its grant, and all of it or nothing.

@@ -16,9 +16,9 @@ import (
 // choose status and text; any other error of it is answered by a bare 403,
 // since its text may be meant for the log only.
 //
-// The body is JSON: {"error":Message,"field":Field}, the latter where there is
-// one. Status 204 has no body: it tells browsers to stop reconnecting. 401 says
-// that a bearer token is wanted, unless WWW-Authenticate is already set.
+// The body is a problem of RFC 9457, application/problem+json, as [WriteError]
+// writes it. Status 204 has no body: it tells browsers to stop reconnecting.
+// 401 says that a bearer token is wanted, unless WWW-Authenticate is already set.
 type Error struct {
 	Status  int    // 204 or 400 to 599; anything else counts as 403
 	Message string // what is wrong, for the client
@@ -49,10 +49,6 @@ func (e *Error) retryAfter() int64 {
 	}
 	return int64((max(d, 0) + time.Second - 1) / time.Second)
 }
-
-// WriteError answers with e, in the form of the handlers of this package. The
-// response must not have begun.
-func WriteError(w http.ResponseWriter, e *Error) { writeError(w, e) }
 
 // AuthorizerError is the answer to an error of an [Authorizer].
 func AuthorizerError(err error) *Error { return identityError(err) }
@@ -132,17 +128,34 @@ func writeError(w http.ResponseWriter, e *Error) {
 	if e.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "" {
 		h.Set("WWW-Authenticate", "Bearer")
 	}
-	body := struct {
-		Error string `json:"error"`
-		Field string `json:"field,omitempty"`
-	}{e.Message, e.Field}
-	writeJSON(w, e.Status, body)
+	writeBody(w, e.Status, "application/problem+json", problem{
+		Title: http.StatusText(e.Status), Status: e.Status, Detail: e.Message, Field: e.Field,
+	})
 }
+
+// problem is an error's body. Its type is about:blank, which is left out: the title
+// is the status's.
+type problem struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+	Field  string `json:"field,omitempty"` // ours: the part of the request that is wrong
+}
+
+// WriteError answers with e in the form that all routes of this package have, for
+// routes beside them: {"title":"Bad Request","status":400,"detail":Message,
+// "field":Field}, the last where there is one. A 503 tells when to come back. The
+// response must not have begun.
+func WriteError(w http.ResponseWriter, e *Error) { writeError(w, identityError(e)) }
 
 // writeJSON answers with body, which can be marshalled.
 func writeJSON(w http.ResponseWriter, status int, body any) {
+	writeBody(w, status, "application/json; charset=utf-8", body)
+}
+
+func writeBody(w http.ResponseWriter, status int, contentType string, body any) {
 	h := w.Header()
-	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Content-Type", contentType)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)

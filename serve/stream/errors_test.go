@@ -18,20 +18,20 @@ func TestWriteError(t *testing.T) {
 		header http.Header
 		body   string
 	}{
-		"plain":         {stream.Error{Status: 400, Message: "no", Field: "f"}, http.Header{}, `{"error":"no","field":"f"}`},
-		"unauthorized":  {stream.Error{Status: 401, Message: "who"}, http.Header{"Www-Authenticate": {"Bearer"}}, `{"error":"who"}`},
-		"unavailable":   {stream.Error{Status: 503, Message: "later"}, http.Header{"Retry-After": {"2"}}, `{"error":"later"}`},
-		"a given time":  {stream.Error{Status: 503, Message: "later", RetryAfter: time.Minute}, http.Header{"Retry-After": {"60"}}, `{"error":"later"}`},
-		"too fast":      {stream.Error{Status: 429, Message: "slow", RetryAfter: 1001 * time.Millisecond}, http.Header{"Retry-After": {"2"}}, `{"error":"slow"}`},
-		"a moment":      {stream.Error{Status: 429, Message: "slow", RetryAfter: 1}, http.Header{"Retry-After": {"1"}}, `{"error":"slow"}`},
-		"negative time": {stream.Error{Status: 429, Message: "slow", RetryAfter: -1}, http.Header{}, `{"error":"slow"}`},
+		"plain":         {stream.Error{Status: 400, Message: "no", Field: "f"}, http.Header{}, `{"title":"Bad Request","status":400,"detail":"no","field":"f"}`},
+		"unauthorized":  {stream.Error{Status: 401, Message: "who"}, http.Header{"Www-Authenticate": {"Bearer"}}, `{"title":"Unauthorized","status":401,"detail":"who"}`},
+		"unavailable":   {stream.Error{Status: 503, Message: "later"}, http.Header{"Retry-After": {"2"}}, `{"title":"Service Unavailable","status":503,"detail":"later"}`},
+		"a given time":  {stream.Error{Status: 503, Message: "later", RetryAfter: time.Minute}, http.Header{"Retry-After": {"60"}}, `{"title":"Service Unavailable","status":503,"detail":"later"}`},
+		"too fast":      {stream.Error{Status: 429, Message: "slow", RetryAfter: 1001 * time.Millisecond}, http.Header{"Retry-After": {"2"}}, `{"title":"Too Many Requests","status":429,"detail":"slow"}`},
+		"a moment":      {stream.Error{Status: 429, Message: "slow", RetryAfter: 1}, http.Header{"Retry-After": {"1"}}, `{"title":"Too Many Requests","status":429,"detail":"slow"}`},
+		"negative time": {stream.Error{Status: 429, Message: "slow", RetryAfter: -1}, http.Header{}, `{"title":"Too Many Requests","status":429,"detail":"slow"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rec := httptest.NewRecorder()
 			stream.WriteError(rec, &tc.err)
 			require.Equal(t, tc.err.Status, rec.Code)
 			require.JSONEq(t, tc.body, rec.Body.String())
-			tc.header.Set("Content-Type", "application/json; charset=utf-8")
+			tc.header.Set("Content-Type", "application/problem+json")
 			tc.header.Set("Cache-Control", "no-store")
 			tc.header.Set("X-Content-Type-Options", "nosniff")
 			require.Equal(t, tc.header, rec.Header())

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/wire"
 )
 
 // Handler serves the hub's events to GET requests. identify says who the client
@@ -58,7 +59,7 @@ func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 	}
 	if refusal != nil {
 		limit.release()
-		writeError(w, refusal)
+		c.refuse(w, r, refusal)
 		return false
 	}
 	if r.Method == http.MethodHead {
@@ -74,6 +75,18 @@ func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 	}
 	c.begin(w, r, hub, seat, limit)
 	return true
+}
+
+// refuse answers with e. Where it may become true later, and WithLater is set, the
+// answer is a stream that ends at once.
+func (c *config) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
+	if e.Status != http.StatusServiceUnavailable || c.later <= 0 || r.Method != http.MethodGet {
+		writeError(w, e)
+		return
+	}
+	c.setHead(w.Header(), r)
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(wire.AppendRetry(wire.AppendComment(nil, e.Message), c.later)) // the peer is gone: nobody to tell
 }
 
 // begin sends the head and streams, over the socket itself where it can.

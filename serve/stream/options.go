@@ -24,6 +24,8 @@ type config struct {
 	source    func(*http.Request) string
 	maxConns  int
 	maxTopics int
+	later     time.Duration
+	reserve   int // descriptors; see WithDescriptorReserve
 	context   func(*http.Request) context.Context
 	gate      Gate
 	sessions  *Sessions
@@ -125,3 +127,9 @@ func WithMaxTopics(n int) Option { return func(c *config) { c.maxTopics = n } }
 func WithContext(fn func(*http.Request) context.Context) Option {
 	return func(c *config) { c.context = fn }
 }
+
+// WithLater answers what would be a 503 (the hub closes, too many connections, no
+// descriptors) by a 200 without events that ends at once and tells the client to
+// come back after d, in whole milliseconds. A browser's EventSource gives up for
+// good at any status but 200, and at 204. 0 or less is 503.
+func WithLater(d time.Duration) Option { return func(c *config) { c.later = d } }

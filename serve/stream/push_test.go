@@ -194,8 +194,6 @@ func TestPushRefusesByField(t *testing.T) {
 func TestPushLimits(t *testing.T) {
 	hub := newHub(t, engine.WithMaxEventSize(2000))
 	h := stream.PushHandler(hub, stream.WithPushBodyLimit(10_000), stream.WithPushEventLimit(3))
-	before := hub.LastID()
-
 	events := func(n int, data string) string {
 		return `{"events":[` + strings.Repeat(`{"data":"`+data+`"},`, n-1) + `{"data":"` + data + `"}]}`
 	}
@@ -204,7 +202,7 @@ func TestPushLimits(t *testing.T) {
 	refused(t, post(h, events(1, strings.Repeat("x", 3000))), 413, "events[0].data")
 	lines := strings.Repeat(`\n`, 2000)
 	require.Len(t, accepted(t, post(h, events(1, lines))), 1, "line ends count as they were sent")
-	before = hub.LastID()
+	before := hub.LastID()
 	tooLarge := refused(t, post(h, `{"events":[{"data":"x"},{"data":"`+lines+`x"}]}`), 413, "events[1].data")
 	require.Contains(t, tooLarge.Error, "2001 bytes")
 	a := refused(t, post(h, `{"`+strings.Repeat("n", 5000)+`":1}`), 400, strings.Repeat("n", 64)+"...")

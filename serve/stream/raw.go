@@ -40,15 +40,15 @@ func (s *leashedSink) Close(reason error) {
 	s.rawSink.Close(reason)
 }
 
-// takesOver reports whether to hijack the connection. Over TLS the bytes need
-// the net.Conn, over HTTP/2 the connection is shared, and a body that middleware
-// codes has to go through it.
+// takesOver reports whether to hijack the connection, whose head is sent. Over TLS
+// the bytes need the net.Conn, over HTTP/2 the connection is shared, and a body that
+// middleware codes, or holds back, has to go through it.
 func (c *config) takesOver(w http.ResponseWriter, r *http.Request) bool {
 	if c.portable || !rawsock.Supported() || r.ProtoMajor != 1 || r.TLS != nil || coded(w.Header()) {
 		return false
 	}
 	_, ok := innermost(w).(http.Hijacker)
-	return ok
+	return ok && headSent(w)
 }
 
 // formOf is how the body of a connection that was taken over is framed: as the

@@ -18,20 +18,24 @@ import (
 
 // answer is what a refused request gets.
 type answer struct {
-	Error string
-	Field string
+	Title  string
+	Status int
+	Error  string `json:"detail"`
+	Field  string
 }
 
 // refused requires a JSON answer with this status and field.
 func refused(t *testing.T, rec *httptest.ResponseRecorder, status int, field string) answer {
 	t.Helper()
 	require.Equal(t, status, rec.Code, rec.Body.String())
-	require.Equal(t, "application/json; charset=utf-8", rec.Header().Get("Content-Type"))
+	require.Equal(t, "application/problem+json", rec.Header().Get("Content-Type"))
 	var a answer
 	dec := json.NewDecoder(rec.Body)
 	dec.DisallowUnknownFields()
 	require.NoError(t, dec.Decode(&a))
 	require.Equal(t, field, a.Field, a.Error)
+	require.Equal(t, status, a.Status)
+	require.Equal(t, http.StatusText(status), a.Title)
 	require.NotEmpty(t, a.Error)
 	return a
 }

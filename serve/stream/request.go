@@ -6,53 +6,75 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/wire"
 )
 
-// What a client may ask for in the query of its stream.
-const (
-	resumeQuery   = "last_event_id" // stands in for Last-Event-ID where a client can't set a header
-	gapQuery      = "on_gap"        // "refuse": answer 409 rather than begin with a gap event
-	conflateQuery = "conflate"      // "true": while behind, only the newest event per key
-)
-
 // wishes are what a client asks for beside users and topics.
 type wishes struct {
 	lastEventID string
+	since       time.Time
 	refuseGap   bool
 	conflate    bool
 }
 
-// wishesOf reads them from the request. For the ID, the header wins: a browser
-// that reconnects sends it with the query of the first connection.
+// wishesOf reads them from the request. For where to begin, the header wins: a
+// browser that reconnects sends it with the query of the first connection.
 func wishesOf(r *http.Request) (w wishes, err *Error) {
 	// In its canonical form, which Get need not make (and allocate) first.
-	w.lastEventID = r.Header.Get("Last-Event-Id")
-	raw := r.URL.RawQuery
-	if !strings.Contains(raw, resumeQuery) && !strings.Contains(raw, gapQuery) && !strings.Contains(raw, conflateQuery) {
-		return w, nil // the common case, without parsing
+	ids := r.Header["Last-Event-Id"]
+	if len(ids) > 1 {
+		return w, badRequest("Last-Event-ID", fmt.Sprintf("is sent %d times: send it once", len(ids)))
 	}
-	query, _ := url.ParseQuery(raw) // what can be parsed counts
-	if w.lastEventID == "" {
-		w.lastEventID = query.Get(resumeQuery)
+	if len(ids) == 1 {
+		w.lastEventID = ids[0]
+	}
+	if r.URL.RawQuery == "" {
+		return w, nil
+	}
+	query, err := parseQuery(r.URL.RawQuery)
+	if err == nil {
+		err = checkOurs(query)
+	}
+	if err != nil {
+		return w, err
+	}
+	return w, w.begin(query, time.Now())
+}
+
+// begin takes the wishes out of a query.
+func (w *wishes) begin(query url.Values, now time.Time) *Error {
+	id, since := query.Get(resumeQuery), query.Get(sinceQuery)
+	switch {
+	case id != "" && since != "":
+		return badRequest(sinceQuery, "contradicts "+resumeQuery+": give one of them")
+	case w.lastEventID != "":
+	case since != "":
+		at, ok := sinceOf(since, now)
+		if !ok {
+			return badRequest(sinceQuery, `must be a time such as "2006-01-02T15:04:05Z", or an age such as "15m" or "7d"`)
+		}
+		w.since = at
+	default:
+		w.lastEventID = id
 	}
 	switch query.Get(gapQuery) {
 	case "refuse":
 		w.refuseGap = true
 	case "", "tell":
 	default:
-		return w, badRequest(gapQuery, `must be "tell" or "refuse"`)
+		return badRequest(gapQuery, `must be "tell" or "refuse"`)
 	}
 	switch query.Get(conflateQuery) {
 	case "true", "1":
 		w.conflate = true
 	case "", "false", "0":
 	default:
-		return w, badRequest(conflateQuery, `must be "true" or "false"`)
+		return badRequest(conflateQuery, `must be "true" or "false"`)
 	}
-	return w, nil
+	return nil
 }
 
 // subscription returns what a request asks for on behalf of uid. Its strings hold
@@ -67,6 +89,7 @@ func (c *config) subscription(w wishes, uid string, topics []string) (engine.Sub
 		UID:          strings.Clone(uid),
 		Topics:       all,
 		LastEventID:  w.lastEventID,
+		Since:        w.since,
 		Policy:       c.policy,
 		Conflate:     c.conflate || w.conflate,
 		StallTimeout: c.stall,
@@ -90,6 +113,9 @@ func (c *config) admit(r *http.Request, hub *engine.Hub, w wishes, sub engine.Su
 	}
 	if c.maxConns > 0 && hub.OnlineClientsNum() >= c.maxConns {
 		return nil, unavailable("too many connections")
+	}
+	if !c.descriptorsLeft() {
+		return nil, unavailable("too many connections: the rest of the descriptors is kept for the log and for pushes")
 	}
 	seat, err := hub.Seat(r.Context(), sub)
 	var wrong *wire.FieldError

@@ -40,9 +40,6 @@ var modes = []mode{
 	{name: "h2", tls: true, h2: true},
 }
 
-// raw reports whether the connection is hijacked, so that its body ends with it.
-func (m mode) raw() bool { return !m.tls && !m.portable }
-
 // site is a hub behind a server, and a client for it.
 type site struct {
 	t      *testing.T

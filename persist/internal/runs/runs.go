@@ -54,6 +54,10 @@ func (l List) In(id, last uint64) bool {
 	return id <= last
 }
 
+// Before reports whether id lies before the first run. Of such IDs the list says
+// nothing: they are from before there were runs.
+func (l List) Before(id uint64) bool { return len(l) == 0 || id < l[0].First }
+
 // Passed returns how many of the first runs end below the floor. The one that ends
 // with it stays: who names its last ID has missed nothing.
 func (l List) Passed(floor uint64) int {

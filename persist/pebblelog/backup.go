@@ -1,0 +1,229 @@
+package pebblelog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/spatehub/spate/persist"
+)
+
+// partial is what the name of a folder ends with while it is being written.
+const partial = ".partial"
+
+// Backup writes a consistent copy of the log to a new folder, whose parents it creates.
+// It has every record that was acknowledged before the call. Appends and reads go on
+// meanwhile. Tables never change, so on the same file system they are hard links, and
+// a backup costs the space of what was appended since the last one; elsewhere they are
+// copied.
+//
+// The folder has its name once it is whole; a failed or interrupted backup leaves at
+// most one that ends with ".partial". An error of the target does not harm the log.
+// target must not exist and must not lie in the log's own folder.
+func (p *Log) Backup(ctx context.Context, target string) error {
+	if err := p.backup(ctx, target); err != nil {
+		return fmt.Errorf("persist: backup to %q: %w", target, told(err))
+	}
+	return nil
+}
+
+func (p *Log) backup(ctx context.Context, target string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	fsys := p.cfg.fs
+	if inside(target, p.dir) {
+		return fmt.Errorf("the target lies in the folder of the log %q", p.dir)
+	}
+	if err := requireNew(fsys, target); err != nil {
+		return err
+	}
+	p.genMu.RLock()
+	defer p.genMu.RUnlock()
+	if p.closed {
+		return persist.ErrClosed
+	}
+	if err := p.gen.fence.err(); err != nil {
+		return failure(err)
+	}
+	work := target + partial
+	if err := fsys.RemoveAll(work); err != nil {
+		return err
+	}
+	if err := p.gen.db.Checkpoint(work, pebble.WithFlushedWAL()); err != nil {
+		return err
+	}
+	return install(fsys, work, target)
+}
+
+// inside reports whether path lies in dir, or is it.
+func inside(path, dir string) bool {
+	path, dir = absolute(path), absolute(dir)
+	return path == dir || strings.HasPrefix(path, dir+string(filepath.Separator))
+}
+
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return filepath.Clean(path)
+}
+
+// requireNew refuses a path that exists.
+func requireNew(fsys vfs.FS, path string) error {
+	switch _, err := fsys.Stat(path); {
+	case err == nil:
+		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	default:
+		return err
+	}
+}
+
+// install gives a folder that is whole its name.
+func install(fsys vfs.FS, work, target string) error {
+	if err := syncDir(fsys, work); err != nil {
+		return err
+	}
+	if err := fsys.Rename(work, target); err != nil {
+		return err
+	}
+	return syncDir(fsys, fsys.PathDir(target))
+}
+
+// Restore copies a backup to dir, which must not exist or be empty, and checks the copy.
+// Nothing else is to be done: the next start of a hub begins a run of its own, so that
+// IDs which were issued after the backup are not issued again, and clients that know
+// them are told of a gap.
+func Restore(ctx context.Context, backup, dir string, opts ...Option) (Report, error) {
+	cfg := newConfig(opts)
+	r, err := restore(ctx, &cfg, backup, dir)
+	if err != nil {
+		return r, fmt.Errorf("persist: restore %q to %q: %w", backup, dir, told(err))
+	}
+	return r, nil
+}
+
+func restore(ctx context.Context, cfg *config, backup, dir string) (Report, error) {
+	if inside(dir, backup) || inside(backup, dir) {
+		return Report{}, errors.New("one folder lies in the other")
+	}
+	if err := requireLog(cfg.fs, backup); err != nil {
+		return Report{}, err
+	}
+	if err := inspect(cfg.fs, backup); err != nil {
+		return Report{}, err
+	}
+	exists, err := requireEmptyDir(cfg.fs, dir)
+	if err != nil {
+		return Report{}, err
+	}
+	work := dir + partial
+	if exists {
+		work = dir // it may be a mount point, which can't be replaced
+	} else if err := cfg.fs.RemoveAll(work); err != nil {
+		return Report{}, err
+	}
+	if err := mkdirAll(cfg.fs, work); err != nil {
+		return Report{}, err
+	}
+	if err := copyFiles(ctx, cfg.fs, backup, work); err != nil {
+		return Report{}, err
+	}
+	r, err := check(ctx, cfg, work)
+	if err != nil || exists {
+		return r, err
+	}
+	return r, install(cfg.fs, work, dir)
+}
+
+// requireLog refuses a folder that is not there or has no log.
+func requireLog(fsys vfs.FS, dir string) error {
+	if _, err := fsys.Stat(dir); err != nil {
+		return err
+	}
+	if err := requireOurs(fsys, dir); err != nil {
+		return err
+	}
+	names, err := fsys.List(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if dataFile.MatchString(name) || strings.HasPrefix(name, "MANIFEST-") {
+			return nil
+		}
+	}
+	return &toldError{text: ErrForeign.Error() + ": no log, the folder is empty", kind: ErrForeign}
+}
+
+// requireEmptyDir refuses a folder with files in it, other than those that file systems
+// leave there. It reports whether there is one.
+func requireEmptyDir(fsys vfs.FS, dir string) (exists bool, err error) {
+	names, err := fsys.List(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	for _, name := range names {
+		if name != "lost+found" && !strings.HasPrefix(name, ".") {
+			return true, &fs.PathError{Op: "create", Path: dir, Err: errors.New("the folder is not empty: it has " + name)}
+		}
+	}
+	return true, nil
+}
+
+// copyFiles copies the files of a log, and makes them durable. The lock and what was
+// acknowledged there are not the copy's.
+func copyFiles(ctx context.Context, fsys vfs.FS, from, to string) error {
+	names, err := fsys.List(from)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if name == "LOCK" || name == markName || !dataFile.MatchString(name) && !otherFile.MatchString(name) {
+			continue
+		}
+		info, err := fsys.Stat(fsys.PathJoin(from, name))
+		if err != nil {
+			return err
+		}
+		if info.IsDir() {
+			continue
+		}
+		if err := copyFile(fsys, fsys.PathJoin(from, name), fsys.PathJoin(to, name)); err != nil {
+			return err
+		}
+	}
+	return syncDir(fsys, to)
+}
+
+func copyFile(fsys vfs.FS, from, to string) (err error) {
+	src, err := fsys.Open(from, vfs.SequentialReadsOption)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	dst, err := fsys.Create(to, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(dst, src)
+	if err == nil {
+		err = dst.Sync()
+	}
+	return errors.Join(err, dst.Close())
+}

@@ -1,0 +1,286 @@
+package pebblelog_test
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/persist/internal/logtest"
+	"github.com/spatehub/spate/persist/pebblelog"
+)
+
+func checkWhole(t *testing.T, dir string, records int64) pebblelog.Report {
+	t.Helper()
+	r, err := pebblelog.Check(ctx, dir)
+	require.NoError(t, err)
+	require.True(t, r.Whole(), "%+v", r)
+	require.Equal(t, records, r.Records)
+	return r
+}
+
+// TestCheck holds that a whole log is found whole, a damaged one damaged, that all of it
+// is read, and that nothing is changed.
+func TestCheck(t *testing.T) {
+	dir := inTables(t, 300)
+	before := contentsOf(t, dir)
+	r := checkWhole(t, dir, 300)
+	require.Equal(t, uint64(1), r.First)
+	require.Equal(t, uint64(300), r.Last)
+	require.Equal(t, 1, r.Runs)
+	require.Equal(t, before, contentsOf(t, dir))
+
+	all := map[string]func(t *testing.T, dir string){
+		"table": func(t *testing.T, dir string) { flip(t, one(t, dir, "*.sst")) },
+	}
+	for name, damage := range damages {
+		all[name] = damage
+	}
+	for name, damage := range all {
+		t.Run(name, func(t *testing.T) {
+			dir := inTables(t, 300)
+			damage(t, dir)
+			before := contentsOf(t, dir)
+			r, err := pebblelog.Check(ctx, dir)
+			require.NoError(t, err)
+			require.NotEmpty(t, r.Damaged)
+			for _, line := range r.Damaged {
+				require.NotRegexp(t, internals, line)
+			}
+			require.Equal(t, before, contentsOf(t, dir))
+		})
+	}
+
+	l := openPebble(t, dir)
+	_, err := pebblelog.Check(ctx, dir)
+	require.ErrorIs(t, err, persist.ErrLocked)
+	require.NoError(t, l.Close())
+	_, err = pebblelog.Check(ctx, filepath.Join(dir, "absent"))
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	_, err = pebblelog.Check(ctx, t.TempDir())
+	require.ErrorIs(t, err, pebblelog.ErrForeign)
+}
+
+// TestBackup holds that a backup of a log which is written to is a consistent beginning
+// of it with all that was acknowledged before, and shares the tables with it.
+func TestBackup(t *testing.T) {
+	dir := t.TempDir()
+	l := openPebble(t, filepath.Join(dir, "log"), pebblelog.WithMemTable(1<<20), pebblelog.WithSync(false))
+	require.NoError(t, l.BeginRun(1))
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for id := uint64(1); ; id += 2 {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if err := l.Append(ctx, []persist.Record{
+				{ID: id, Time: 1, Topic: "t", Frame: randomFrame(id, 4<<10)}, {ID: id + 1, Time: 1, Frame: logtest.Frame(id+1, 1)},
+			}); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for i, name := range []string{"a", "b/c"} {
+		require.Eventually(t, func() bool { return l.Last() > uint64(1000*(i+1)) }, time.Minute, time.Millisecond)
+		acked := l.Last()
+		target := filepath.Join(dir, name)
+		require.NoError(t, l.Backup(ctx, target))
+		r, err := pebblelog.Check(ctx, target)
+		require.NoError(t, err)
+		require.True(t, r.Whole(), "%+v", r)
+		require.GreaterOrEqual(t, r.Last, acked)
+		require.Equal(t, r.Last, uint64(r.Records))
+	}
+	close(stop)
+	wg.Wait()
+
+	require.Eventually(t, l.Quiet, time.Minute, time.Millisecond)
+	require.NoError(t, l.Backup(ctx, filepath.Join(dir, "d")))
+	shared := 0
+	tables, err := filepath.Glob(filepath.Join(dir, "d", "*.sst"))
+	require.NoError(t, err)
+	for _, name := range tables {
+		info, err := os.Stat(name)
+		require.NoError(t, err)
+		if info.Sys().(*syscall.Stat_t).Nlink > 1 {
+			shared++
+		}
+	}
+	require.Positive(t, shared, "hard links")
+
+	require.ErrorIs(t, l.Backup(ctx, filepath.Join(dir, "a")), fs.ErrExist)
+	require.ErrorContains(t, l.Backup(ctx, filepath.Join(dir, "log", "x")), "lies in the folder of the log")
+	require.NoError(t, l.Close())
+	require.ErrorIs(t, l.Backup(ctx, filepath.Join(dir, "z")), persist.ErrClosed)
+}
+
+// TestBackupToAFullDisk holds that an error of the target is the backup's alone: the log
+// goes on, and nothing is left that looks like a backup.
+func TestBackupToAFullDisk(t *testing.T) {
+	target := filepath.Join(mountTmpfs(t, "size=1m"), "backup")
+	dir := inTables(t, 300)
+	l := openPebble(t, dir)
+	err := l.Backup(ctx, target)
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	require.NotRegexp(t, internals, err.Error())
+	require.NoError(t, l.LogStats().Err)
+	require.NoError(t, l.Append(ctx, logtest.Records(1000)))
+	require.NoDirExists(t, target)
+	require.NoError(t, l.Close())
+	checkWhole(t, dir, 301)
+}
+
+// TestRestore is a whole round: backup, the log goes on, the backup is restored. IDs of
+// in between are unknown there, and are not issued again.
+func TestRestore(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	l := openPebble(t, path("log"))
+	require.NoError(t, l.BeginRun(100))
+	require.NoError(t, l.Append(ctx, logtest.Records(logtest.Sequence(100, 150)...)))
+	require.NoError(t, l.Backup(ctx, path("backup")))
+	require.NoError(t, l.Append(ctx, logtest.Records(logtest.Sequence(151, 160)...)))
+	require.NoError(t, l.Close())
+
+	r, err := pebblelog.Restore(ctx, path("backup"), path("new"))
+	require.NoError(t, err)
+	require.True(t, r.Whole())
+	require.Equal(t, int64(51), r.Records)
+	l = openPebble(t, path("new"))
+	require.Equal(t, logtest.Sequence(100, 150), logtest.IDs(logtest.ReadAll(t, l, 0, 10)))
+	require.NoError(t, l.BeginRun(200))
+	requireIssued(t, l, true, 100, 150)
+	requireIssued(t, l, false, 151, 160)
+	require.NoError(t, l.Close())
+
+	_, err = pebblelog.Restore(ctx, path("backup"), path("log"))
+	require.ErrorContains(t, err, "not empty")
+	_, err = pebblelog.Restore(ctx, path("backup"), path("backup/x"))
+	require.ErrorContains(t, err, "lies in the other")
+	require.NoError(t, os.Mkdir(path("empty"), 0o700))
+	_, err = pebblelog.Restore(ctx, path("empty"), path("other"))
+	require.ErrorIs(t, err, pebblelog.ErrForeign)
+	_, err = pebblelog.Restore(ctx, path("backup"), path("empty"))
+	require.NoError(t, err, "a folder that is there and empty may be a mount point")
+	checkWhole(t, path("empty"), 51)
+	require.NoError(t, os.Remove(one(t, path("backup"), "MANIFEST-*")))
+	_, err = pebblelog.Restore(ctx, path("backup"), path("third"))
+	require.ErrorIs(t, err, pebblelog.ErrDamaged)
+	require.NoDirExists(t, path("third"))
+}
+
+// TestRepair holds that of each kind of damage what can be read is salvaged, unchanged,
+// that what is lost is said, and that invariant 3 holds after it: who may have missed
+// something is told of a gap, and who can't have is not.
+func TestRepair(t *testing.T) {
+	const n = 300
+	all := map[string]func(t *testing.T, dir string){
+		"nothing": func(*testing.T, string) {},
+		"table":   func(t *testing.T, dir string) { flip(t, one(t, dir, "*.sst")) },
+		"all of a table": func(t *testing.T, dir string) {
+			require.NoError(t, os.WriteFile(one(t, dir, "*.sst"), []byte("nothing of it is left"), 0o600))
+		},
+	}
+	for name, damage := range damages {
+		all[name] = damage
+	}
+	for name, damage := range all {
+		t.Run(name, func(t *testing.T) {
+			dir := inTables(t, n)
+			l := openPebble(t, dir)
+			want := logtest.ReadAll(t, l, 0, 1000)
+			require.NoError(t, l.Close())
+			damage(t, dir)
+			before := contentsOf(t, dir)
+			target := filepath.Join(t.TempDir(), "new")
+			r, err := pebblelog.Repair(ctx, dir, target)
+			require.NoError(t, err)
+			require.Equal(t, before, contentsOf(t, dir))
+			t.Logf("%+v", r)
+
+			l = openPebble(t, target)
+			got := logtest.ReadAll(t, l, 0, 1000)
+			require.Equal(t, r.Records, int64(len(got)))
+			require.Greater(t, len(got), n/2)
+			have := map[uint64]persist.Record{}
+			for _, rec := range want {
+				have[rec.ID] = rec
+			}
+			lost := map[uint64]bool{}
+			for id := uint64(1); id <= n; id++ {
+				lost[id] = true
+			}
+			for _, rec := range got {
+				require.Equal(t, have[rec.ID], rec)
+				delete(lost, rec.ID)
+			}
+			require.Equal(t, len(lost) > 0 || name != "nothing", len(r.Damaged) > 0 || name == "options damaged" || name == "format marker missing", "%v", r.Damaged)
+			for id := uint64(1); id <= n; id++ {
+				missed := false
+				for gone := range lost {
+					missed = missed || gone > id
+				}
+				issued, err := l.Issued(ctx, id)
+				require.NoError(t, err)
+				if missed && id > 1 {
+					require.False(t, issued, "who knows %d has missed something", id)
+				}
+			}
+			if name == "nothing" {
+				requireIssued(t, l, true, 1, 150, n)
+			}
+			topics := logtest.IDs(logtest.QueryAll(t, l, persist.Query{Topics: []string{"t"}}, 0, 100))
+			for _, id := range topics {
+				require.Equal(t, uint64(1), id%3)
+			}
+			require.NotEmpty(t, topics)
+			require.NoError(t, l.BeginRun(1000))
+			require.NoError(t, l.Append(ctx, logtest.Records(1000)))
+			require.NoError(t, l.Close())
+			checkWhole(t, target, r.Records+1)
+		})
+	}
+}
+
+// TestRepairBringsNothingBack holds that what retention has removed stays removed, of
+// the log and of topics, and that a cancelled repair leaves no new folder.
+func TestRepairBringsNothingBack(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "log")
+	opts := pebblelog.WithRetention(persist.Retention{MaxCount: 200, Topics: map[string]persist.Retention{"t": {MaxCount: 5}}})
+	l := openPebble(t, dir, opts, pebblelog.WithMemTable(1<<20))
+	for id := uint64(1); id <= 600; id++ {
+		topic := []string{"t", ""}[id%2]
+		require.NoError(t, l.Append(ctx, []persist.Record{{ID: id, Time: 1, Topic: topic, Frame: randomFrame(id, 8<<10)}}))
+	}
+	l.Settle()
+	want, floor, topicFloor := logtest.IDs(logtest.ReadAll(t, l, 0, 1000)), l.Floor(nil), l.Floor([]string{"t"})
+	require.NoError(t, l.Close())
+
+	target := filepath.Join(t.TempDir(), "new")
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err := pebblelog.Repair(cancelled, dir, target)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NoDirExists(t, target)
+
+	_, err = pebblelog.Repair(ctx, dir, target)
+	require.NoError(t, err)
+	l = openPebble(t, target, opts)
+	require.Equal(t, want, logtest.IDs(logtest.ReadAll(t, l, 0, 1000)))
+	require.Equal(t, floor, l.Floor(nil))
+	require.Equal(t, topicFloor, l.Floor([]string{"t"}))
+	require.NoError(t, l.Close())
+	_, err = pebblelog.Repair(ctx, dir, target)
+	require.ErrorIs(t, err, fs.ErrExist)
+}

@@ -1,0 +1,85 @@
+package pebblelog_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+
+	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/persist/internal/logtest"
+	"github.com/spatehub/spate/persist/pebblelog"
+	"github.com/spatehub/spate/wire"
+)
+
+// TestExportImport holds that an import of an export is the same log: every record, byte
+// by byte, whatever its frame is made of.
+func TestExportImport(t *testing.T) {
+	rng := logtest.Seeded(t, "persist/pebblelog")
+	l := openPebble(t, "log", pebblelog.WithFS(vfs.NewMem()), pebblelog.WithSync(false))
+	recs := logtest.RandomRecords(rng, 3000, 0)
+	last := recs[len(recs)-1].ID
+	for i, e := range []*wire.Event{
+		{Event: "order", Data: "a\nb\n", Retry: 3 * time.Second},
+		{Data: "<&> \u2028 \x00"},
+		{Data: ""},
+	} {
+		e.ID = wire.FormatID(last + 1 + uint64(i))
+		r, err := persist.RecordOf(e, time.UnixMilli(12345))
+		require.NoError(t, err)
+		recs = append(recs, r)
+	}
+	recs = append(recs, persist.Record{ID: last + 10, Time: 1, Frame: []byte(": a comment\nid: 7\ndata:x\n\n")})
+	require.NoError(t, l.Append(ctx, recs))
+	var out bytes.Buffer
+	n, err := pebblelog.Export(ctx, l, 0, &out)
+	require.NoError(t, err)
+	require.Equal(t, int64(len(recs)), n)
+	for text := range strings.Lines(out.String()) {
+		require.True(t, json.Valid([]byte(text)), text)
+	}
+
+	again := openPebble(t, "log", pebblelog.WithFS(vfs.NewMem()))
+	n, err = pebblelog.Import(ctx, again, bytes.NewReader(out.Bytes()))
+	require.NoError(t, err)
+	require.Equal(t, int64(len(recs)), n)
+	require.Equal(t, logtest.ReadAll(t, l, 0, 1000), logtest.ReadAll(t, again, 0, 1000))
+	requireIssued(t, again, true, recs[0].ID, last)
+	requireIssued(t, again, false, last+11)
+
+	_, err = pebblelog.Import(ctx, again, bytes.NewReader(out.Bytes()))
+	require.ErrorIs(t, err, persist.ErrOrder)
+	var rest bytes.Buffer
+	n, err = pebblelog.Export(ctx, l, last, &rest)
+	require.NoError(t, err)
+	require.Equal(t, int64(4), n)
+	require.NoError(t, l.Close())
+	require.NoError(t, again.Close())
+}
+
+// TestImportRefuses holds that what can't be meant is refused with its line.
+func TestImportRefuses(t *testing.T) {
+	good := `{"id":"1","time":"2026-01-01T00:00:00Z","data":"x"}` + "\n"
+	for _, bad := range []string{
+		`{"id":"x","time":"2026-01-01T00:00:00Z","data":"x"}`,
+		`{"id":"2","time":"yesterday","data":"x"}`,
+		`{"id":"2","time":"2026-01-01T00:00:00Z","data":"x","colour":"red"}`,
+		`{"id":"2","time":"2026-01-01T00:00:00Z","event":"a\nb","data":"x"}`,
+		`{"id":"2","time":"2026-01-01T00:00:00Z","data":"x","frame":"AAAA"}`,
+		`{"id":"2","time":"2026-01-01T00:00:00Z","data":"x","retry":"soon"}`,
+		`{"id":"2"`,
+		`[]`,
+	} {
+		l := persist.NewMemory()
+		_, err := pebblelog.Import(ctx, l, strings.NewReader(good+bad+"\n"))
+		require.ErrorContains(t, err, "line 2", bad)
+	}
+	l := persist.NewMemory()
+	_, err := pebblelog.Import(ctx, l, strings.NewReader(good+good))
+	require.ErrorContains(t, err, "lines 1 to 2")
+	require.ErrorIs(t, err, persist.ErrOrder)
+}

@@ -1,0 +1,161 @@
+package stream
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// What a client may ask for in the query of its stream. These names are ours, in
+// every handler: each may be given once, and a near miss of one is an error rather
+// than an embedder's parameter. All other names are the embedder's.
+const (
+	resumeQuery   = "last_event_id" // stands in for Last-Event-ID where a client can't set a header
+	sinceQuery    = "since"         // an RFC 3339 time, or an age such as 15m or 7d
+	gapQuery      = "on_gap"        // "refuse": answer 409 rather than begin with a gap event
+	conflateQuery = "conflate"      // "true": while behind, only the newest event per key
+)
+
+var ourParams = []string{resumeQuery, sinceQuery, gapQuery, conflateQuery}
+
+// ParseQuery reads the query of a stream's request by the rule that handlers of
+// this package apply to their own parameters, for an identify function whose query
+// has nothing but what it knows: single and multiple are the names that may be
+// given once, and any number of times. What can't be parsed, is not known, or is
+// repeated is an [*Error] that names the parameter and says what is taken.
+func ParseQuery(r *http.Request, single, multiple []string) (url.Values, error) {
+	query, bad := parseQuery(r.URL.RawQuery)
+	if bad != nil {
+		return nil, bad
+	}
+	known := slices.Concat(single, multiple)
+	for _, name := range sortedKeys(query) {
+		switch {
+		case slices.Contains(multiple, name), slices.Contains(ourParams, name):
+		case !slices.Contains(single, name):
+			return nil, badRequest(shortName(name), "is no parameter of this stream: it takes "+
+				strings.Join(slices.Concat(known, ourParams), ", "))
+		case len(query[name]) > 1:
+			return nil, repeated(name, len(query[name]))
+		}
+	}
+	return query, nil
+}
+
+// parseQuery parses all of a query; url.ParseQuery would leave out what it can't.
+func parseQuery(raw string) (url.Values, *Error) {
+	query := make(url.Values)
+	for pair := range strings.SplitSeq(raw, "&") {
+		if pair == "" {
+			continue
+		}
+		key, value, _ := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(key)
+		if err != nil {
+			return nil, badRequest(shortName(key), "is a name that is not percent-encoded as it should be: write % as %25")
+		}
+		if strings.Contains(pair, ";") {
+			return nil, badRequest(shortName(name), "has a semicolon: write it as %3B, and & between parameters")
+		}
+		text, err := url.QueryUnescape(value)
+		if err != nil {
+			return nil, badRequest(shortName(name), "is not percent-encoded as it should be: write % as %25")
+		}
+		query[name] = append(query[name], text)
+	}
+	return query, nil
+}
+
+// checkOurs refuses what is repeated of ours, and names that are meant for ours.
+func checkOurs(query url.Values) *Error {
+	for _, name := range sortedKeys(query) {
+		if slices.Contains(ourParams, name) {
+			if n := len(query[name]); n > 1 {
+				return repeated(name, n)
+			}
+			continue
+		}
+		if meant := nearMiss(name); meant != "" {
+			return badRequest(shortName(name), "is no parameter of a stream: write "+meant)
+		}
+	}
+	return nil
+}
+
+func repeated(name string, n int) *Error {
+	return badRequest(name, fmt.Sprintf("is given %d times: give it once", n))
+}
+
+// nearMiss returns which of our parameters a name is meant for, "" for none: the
+// same letters in another case or with other separators, or, of the long names, all
+// but one of them.
+func nearMiss(name string) string {
+	letters := plainLetters(name)
+	for _, ours := range ourParams {
+		want := plainLetters(ours)
+		if letters == want || len(want) >= 8 && oneEdit(letters, want) {
+			return ours
+		}
+	}
+	return ""
+}
+
+func plainLetters(name string) string {
+	return strings.ToLower(strings.NewReplacer("-", "", "_", "", ".", "").Replace(name))
+}
+
+// oneEdit reports whether one letter more, less or other makes a of b.
+func oneEdit(a, b string) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	if len(b)-len(a) > 1 {
+		return false
+	}
+	i := 0
+	for i < len(a) && a[i] == b[i] {
+		i++
+	}
+	if len(a) == len(b) {
+		return i == len(a) || a[i+1:] == b[i+1:]
+	}
+	return a[i:] == b[i+1:]
+}
+
+// maxShown bounds what of a client's text goes back to it in an error.
+const maxShown = 64
+
+func shortName(name string) string {
+	name = strings.ToValidUTF8(name, "\uFFFD")
+	if len(name) > maxShown {
+		return strings.ToValidUTF8(name[:maxShown], "") + "..."
+	}
+	return name
+}
+
+func sortedKeys(query url.Values) []string {
+	keys := make([]string, 0, len(query))
+	for name := range query {
+		keys = append(keys, name)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// sinceOf reads a time or an age.
+func sinceOf(text string, now time.Time) (time.Time, bool) {
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at, true
+	}
+	const days = int64(1<<63-1) / int64(24*time.Hour)
+	if digits, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseInt(digits, 10, 64)
+		return now.Add(-time.Duration(n) * 24 * time.Hour), err == nil && n >= 0 && n <= days
+	}
+	age, err := time.ParseDuration(text)
+	return now.Add(-age), err == nil && age >= 0
+}

@@ -1,0 +1,125 @@
+package stream_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/serve/stream"
+)
+
+// wrongQueries are refused by every handler, with the name of what is wrong.
+var wrongQueries = []struct{ query, field string }{
+	{"last_event_id=ID%", "last_event_id"},
+	{"last_event_id=%zz", "last_event_id"},
+	{"uid=tom;jerry", "uid"},
+	{"%=1", "%"},
+	{"last_event_id=1&last_event_id=1", "last_event_id"},
+	{"conflate=true&conflate=true", "conflate"},
+	{"on_gap=tell&x=1&on_gap=refuse", "on_gap"},
+	{"Last-Event-ID=7", "Last-Event-ID"},
+	{"lastEventId=7", "lastEventId"},
+	{"last_event=7&last_evnt_id=7", "last_evnt_id"},
+	{"conflat=true", "conflat"},
+	{"ongap=refuse", "ongap"},
+	{"since=yesterday", "since"},
+	{"since=-5m", "since"},
+	{"since=1h&last_event_id=7", "since"},
+	{"on_gap=Refuse", "on_gap"},
+	{"conflate=perhaps", "conflate"},
+}
+
+// Invariant 12: a query that can't be parsed, or repeats or misspells what is ours,
+// is refused by name; an embedder's own parameters are not our concern.
+func TestQueriesAreStrict(t *testing.T) {
+	hub := newHub(t, engine.WithLog(persist.NewMemory()))
+	ask := func(query string, header ...string) *httptest.ResponseRecorder {
+		rec := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodHead, "/events", nil)
+		r.URL.RawQuery = query
+		r.Header["Last-Event-Id"] = header
+		stream.Handler(hub, nil).ServeHTTP(rec, r)
+		return rec
+	}
+	for _, c := range wrongQueries {
+		refused(t, ask(c.query), 400, c.field)
+	}
+	refused(t, ask("", "1", "2"), 400, "Last-Event-ID")
+	for _, query := range []string{"", "&", "uid=a&uid=b", "token=x&topic=a&topic=b&map=1", "on_gap=&conflate=", "since=15m", "since=7d",
+		"since=2026-11-27T10:00:00Z", "last_event_id=earliest", "last_event_id=no+number"} {
+		require.Equal(t, 200, ask(query).Code, query)
+	}
+	require.Equal(t, 200, ask("since=1h", "7").Code, "the header wins over what the first connection asked for")
+}
+
+// ParseQuery takes nothing but what it is told of, and what is ours.
+func TestParseQuery(t *testing.T) {
+	parse := func(query string) (url.Values, error) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.URL.RawQuery = query
+		return stream.ParseQuery(r, []string{"uid"}, []string{"topic"})
+	}
+	got, err := parse("uid=tom&topic=a&topic=b%3Bc&last_event_id=7")
+	require.NoError(t, err)
+	require.Equal(t, url.Values{"uid": {"tom"}, "topic": {"a", "b;c"}, "last_event_id": {"7"}}, got)
+	for query, field := range map[string]string{"topics=cpu": "topics", "uid=a&uid=b": "uid", "uid=a;b": "uid", "UID=a": "UID"} {
+		_, err := parse(query)
+		var e *stream.Error
+		require.ErrorAs(t, err, &e, query)
+		require.Equal(t, field, e.Field)
+		require.Equal(t, 400, e.Status)
+	}
+	_, err = parse("topics=cpu")
+	require.ErrorContains(t, err, "uid, topic, last_event_id", "what is taken is named")
+}
+
+// FuzzQuery: a query is either refused by a name, or means what net/url reads.
+func FuzzQuery(f *testing.F) {
+	for _, c := range wrongQueries {
+		f.Add(c.query)
+	}
+	f.Add("uid=a&topic=%20+&&=&a=b=c")
+	f.Add(strings.Repeat("a", 300) + "=1;")
+	f.Fuzz(func(t *testing.T, raw string) {
+		r := &http.Request{URL: &url.URL{RawQuery: raw}}
+		got, err := stream.ParseQuery(r, []string{"uid"}, []string{"topic"})
+		want, parseErr := url.ParseQuery(raw)
+		if err == nil {
+			require.NoError(t, parseErr)
+			require.Equal(t, want, got)
+			require.LessOrEqual(t, len(got["uid"]), 1)
+			return
+		}
+		e, ok := err.(*stream.Error)
+		require.True(t, ok)
+		require.True(t, utf8.ValidString(e.Field))
+		require.LessOrEqual(t, len(e.Field), 70)
+	})
+}
+
+// A client that can't be taken now gets a stream that ends at once and says when to
+// come back, where that is asked for; what will not become true stays an error.
+func TestLater(t *testing.T) {
+	each(t, setup{options: []stream.Option{stream.WithMaxConns(1), stream.WithLater(7 * time.Second)}}, func(t *testing.T, s *site) {
+		s.open("")
+		s.online(1)
+		st := s.openBy(s.newClient(), "")
+		require.Equal(t, 200, st.resp.StatusCode)
+		require.Equal(t, "text/event-stream", st.resp.Header.Get("Content-Type"))
+		_, err := st.events.Next()
+		require.Error(t, err, "an end, without an event")
+		retry, told := st.events.Retry()
+		require.True(t, told)
+		require.Equal(t, 7*time.Second, retry)
+		bad := s.openBy(s.newClient(), "on_gap=maybe")
+		require.Equal(t, 400, bad.resp.StatusCode)
+	})
+}
