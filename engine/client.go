@@ -54,6 +54,7 @@ type client struct {
 	conflate  bool
 	only      bool // wants nothing that is for everybody
 	blocked   bool // the sink is full; the shard waits for Writable
+	revoked   bool // the shard knows that its rights are taken back, and is about to end it
 
 	// flags collects what the shard shall look at. Whoever turns it from 0 puts
 	// node into the mailbox; the shard takes all bits with one Swap.
@@ -147,6 +148,10 @@ func (c *client) attend(flag uint32) bool {
 		return true
 	}
 }
+
+// barred says that the client's rights have been taken back. Whoever pushes an
+// event after Revoke has returned pushes it after this is true.
+func (c *client) barred() bool { return c.revoked || c.flags.Load()&attendRevoke != 0 }
 
 // fairUser tells the users of a source apart.
 func (c *client) fairUser() uint64 { return maphash.String(c.shard.hub.seed, c.uid) }

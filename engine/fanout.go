@@ -198,6 +198,9 @@ func (s *shard) variantFor(from position, v variant) *joined {
 func (s *shard) offer(c *client, j *joined) {
 	switch c.state {
 	case stateLive:
+		if c.barred() {
+			return
+		}
 		n, err := s.write(c, j.bytes())
 		if n == len(j.bytes()) && err == nil {
 			s.n.pushed += uint64(j.len())

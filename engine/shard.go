@@ -224,6 +224,7 @@ func (s *shard) handle(c *client, flags uint32) {
 		c.flags.Or(attendClosed) // not Store: a reader's answer may have come since
 		return
 	}
+	c.revoked = flags&attendRevoke != 0
 	if flags&attendJoin != 0 {
 		s.admit(c)
 	}

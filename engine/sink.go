@@ -38,7 +38,8 @@ func (s Subscriber) Writable() { s.c.attend(attendWritable) }
 func (s Subscriber) Expire() { s.c.attend(attendExpire) }
 
 // Revoke tells the owning shard that the connection may receive nothing more: it
-// ends with a disconnect event, and what waits for it is given up.
+// ends with a disconnect event, and what waits for it is given up. The sink gets no
+// event that is pushed after Revoke has returned.
 func (s Subscriber) Revoke() { s.c.attend(attendRevoke) }
 
 // Hangup tells the owning shard that the peer is gone. The shard closes the

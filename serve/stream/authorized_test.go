@@ -233,8 +233,10 @@ func TestRevocationReachesAStalledConnection(t *testing.T) {
 			if e.Event == engine.DisconnectEvent {
 				break
 			}
-			require.Equal(t, pad, e.Data)
-			got++
+			if e.Event != engine.GapEvent { // of a hub whose window is all that it has
+				require.Equal(t, pad, e.Data)
+				got++
+			}
 		}
 		require.Less(t, got, n+1)
 		g.online(0)
