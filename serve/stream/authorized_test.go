@@ -128,6 +128,13 @@ func TestStreamsWithinGrants(t *testing.T) {
 		} {
 			require.NoError(t, g.hub.Push(nil, e))
 		}
+		wide := g.as("tom", "topic=orders.%3E&topic=orders.*.eu")
+		g.online(2)
+		require.NoError(t, g.hub.Push(nil, &wire.Event{Data: "deep", Topic: "orders.7.eu"}, &wire.Event{Data: "not below", Topic: "orders"}))
+		require.NoError(t, g.hub.Push([]string{"tom"}, &wire.Event{Data: "private", Topic: "orders.9"}))
+		wide.expect("deep", "private")
+		wide.close()
+		g.online(1)
 		require.NoError(t, g.hub.Push([]string{"ann"}, &wire.Event{Data: "for ann"}))
 		require.NoError(t, g.hub.Push([]string{"tom"}, &wire.Event{Data: "4"}))
 		st.expect("1", "2", "3", "4")
