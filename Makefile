@@ -1,4 +1,4 @@
-# spate: everything a contributor runs. Needs Go and make; the browser test also wants a Chromium.
+# spate: everything a contributor runs. Needs Go and make; the browser tests also want a Chromium, a Firefox and npm.
 
 SHELL      := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -14,6 +14,8 @@ BENCH      ?= .
 BENCHPKG   ?= ./...
 BENCHCOUNT ?= 6
 BENCHTIME  ?= 1s
+# Percent by which bench-compare lets a figure become worse; empty = it only shows.
+MAX        ?=
 # SHORT=1 makes bench-peers smaller: about four minutes instead of a quarter of an hour.
 SHORT      ?=
 # Kill rounds of `make torture`, and how often it repeats the random tests, each time with another seed.
@@ -53,7 +55,7 @@ test: ## All tests of all modules under -race; ringbuf and engine again with -ta
 	run $(GO) test -race -timeout 5m $$($(GO) list ./... | grep -vxF '$(ALONE)'); \
 	run $(GO) test -race -timeout 5m $(ALONE); \
 	for m in $(filter-out .,$(MODULES)); do \
-		echo "== in $$m"; cd $$m; run $(GO) test -race -timeout 5m ./...; cd $(CURDIR); \
+		echo "== in $$m"; cd $$m; run $(GO) test -race -timeout 10m ./...; cd $(CURDIR); \
 	done; \
 	run $(GO) test -race -timeout 5m -tags spatecheck ./ringbuf/... ./engine/...; \
 	run $(GO) test -timeout 5m -run 'Alloc|TablesHold' ./wire ./ringbuf ./engine ./persist/... ./serve/stream/internal/rawsock; \
@@ -96,9 +98,9 @@ bench: ## Benchmarks into bin/bench.txt, for benchstat (BENCH, BENCHPKG, BENCHCO
 	@$(TOOLS) benchstat bin/bench.txt
 
 .PHONY: bench-compare
-bench-compare: ## Compare the benchmarks of BASE=<rev> with those of the working tree, interleaved
-	@test -n "$(BASE)" || { echo "usage: make bench-compare BASE=<rev> [BENCH=regexp] [BENCHPKG=./wire] [BENCHCOUNT=6]" >&2; exit 2; }
-	GO=$(GO) scripts/bench-compare.sh '$(BASE)' '$(BENCHPKG)' '$(BENCH)' '$(BENCHCOUNT)' '$(BENCHTIME)'
+bench-compare: ## Compare the benchmarks of BASE=<rev> with those of the working tree, interleaved (MAX=5: fail beyond 5 % worse)
+	@test -n "$(BASE)" || { echo "usage: make bench-compare BASE=<rev> [BENCH=regexp] [BENCHPKG=./wire] [BENCHCOUNT=6] [MAX=5]" >&2; exit 2; }
+	GO=$(GO) scripts/bench-compare.sh '$(BASE)' '$(BENCHPKG)' '$(BENCH)' '$(BENCHCOUNT)' '$(BENCHTIME)' '$(MAX)'
 
 .PHONY: bench-peers
 bench-peers: ## The same work on other Go SSE libraries, as tables into docs/benchmarks.md (SHORT=1, ARGS='-works flat')

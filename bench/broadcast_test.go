@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/spatehub/spate/bench/internal/rig"
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // eventSize is the size of an event's data in bytes where a benchmark does not say otherwise.

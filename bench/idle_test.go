@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/spatehub/spate/bench/internal/rig"
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // idleStreams is near what one process may hold of descriptors.

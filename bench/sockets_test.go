@@ -7,7 +7,7 @@ import (
 
 	"github.com/spatehub/spate/bench/internal/rig"
 	"github.com/spatehub/spate/bench/internal/server"
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // BenchmarkUnicast: how fast does a private event reach its one user among 10,000, at 10,000 events a second?

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/spatehub/spate/bench/internal/rig"
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // BenchmarkStalled: what do clients that never read do to the others? Both sides are the same server, once with healthy

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/bench/internal/rig"
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // stormStreams come at once in a storm, stormInFlight of them being under way at a time.

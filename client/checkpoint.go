@@ -13,7 +13,8 @@ type Checkpoint interface {
 	// once, before the first connection.
 	Load(ctx context.Context) (id string, err error)
 	// Save stores id in place of what was stored before. After a crash either of
-	// them is there. id can be "", where the server has taken its IDs back.
+	// them is there. id can be "", where the server has taken its IDs back. ctx
+	// ends after ten seconds; the client's events, and its end, wait for Save.
 	Save(ctx context.Context, id string) error
 }
 

@@ -209,6 +209,27 @@ func TestCheckpointFails(t *testing.T) {
 	})
 }
 
+// hanging is a store whose Save does not come back before its context ends.
+type hanging struct{ store }
+
+func (h *hanging) Save(ctx context.Context, _ string) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A store that hangs delays the end by its bound, and no longer.
+func TestCheckpointHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newServer(t, streamAndStay(three)).newClient(t, client.WithCheckpoint(&hanging{}, client.AtMostOnce))
+		begin := time.Now()
+		require.NoError(t, c.Connect())
+		synctest.Wait()
+		c.Disconnect()
+		<-c.Wait()
+		require.Equal(t, 10*time.Second, time.Since(begin))
+	})
+}
+
 func TestAckNeedsItsMode(t *testing.T) {
 	c := client.NewClient("http://hub.test/")
 	require.ErrorContains(t, c.Ack("1"), "ManualAck")

@@ -20,6 +20,7 @@ func (c *SSEClient) first(ctx context.Context) (*stream, error) {
 	if err := c.sleep(ctx, c.cfg.waits.delay); err != nil {
 		return nil, err
 	}
+	c.waits.reset()
 	c.tries = 1
 	s, err := c.dial(ctx)
 	if err == nil || ctx.Err() != nil {

@@ -53,12 +53,23 @@ func DoRaw(ctx context.Context, req *http.Request, opts ...Option) iter.Seq2[*wi
 	}
 }
 
-// do reads one response. left means that the loop was left.
+// Read is [Do] for a response that is there already, from whatever has sent the
+// request. It ends with the context of that request and closes the body. Of the
+// options, those about requests mean nothing here.
+func Read(resp *http.Response, opts ...Option) iter.Seq2[*wire.Event, error] {
+	return func(yield func(*wire.Event, error) bool) {
+		left, err := read(resp, opts, func(s *stream) bool { return yield(s.made(), nil) })
+		if err != nil && !left {
+			yield(nil, err)
+		}
+	}
+}
+
+// do sends a request and reads its response. left means that the loop was left.
 func do(ctx context.Context, req *http.Request, opts []Option, deliver func(*stream) bool) (left bool, err error) {
 	s, cfg, closeIdle, err := openOnce(ctx, req, opts)
 	if err == nil {
 		defer closeIdle()
-		defer s.close()
 		left, err = s.readOnce(cfg, deliver)
 	}
 	if err != nil {
@@ -67,8 +78,35 @@ func do(ctx context.Context, req *http.Request, opts []Option, deliver func(*str
 	return left, err
 }
 
-// readOnce hands out the events of a finite stream.
+// read reads a response.
+func read(resp *http.Response, opts []Option, deliver func(*stream) bool) (left bool, err error) {
+	cfg, err := onceConfig(opts)
+	if err != nil {
+		_ = resp.Body.Close()
+		return false, err
+	}
+	ctx, shown := context.Background(), "the response"
+	if resp.Request != nil {
+		ctx, shown = resp.Request.Context(), showURL(resp.Request.URL.String())
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	a := attempt{cfg: cfg}
+	body, err := a.body(resp, newIdleTimer(cfg.idleTimeout, func() { cancel(ErrIdle); _ = resp.Body.Close() }))
+	if err == nil {
+		left, err = a.stream(ctx, cancel, resp, body).readOnce(cfg, deliver)
+	} else {
+		cancel(nil)
+		_ = resp.Body.Close()
+	}
+	if err != nil {
+		err = fmt.Errorf("client: %s: %w", shown, err)
+	}
+	return left, err
+}
+
+// readOnce hands out the events of a finite stream and closes it.
 func (s *stream) readOnce(cfg *config, deliver func(*stream) bool) (left bool, err error) {
+	defer s.close()
 	for {
 		if err := s.next(); errors.Is(err, ErrStreamEnd) && cfg.end == nil && !cfg.hasEndData {
 			return false, nil
@@ -93,13 +131,19 @@ func (s *stream) readOnce(cfg *config, deliver func(*stream) bool) (left bool, e
 	}
 }
 
-// openOnce opens the stream of Do.
-func openOnce(ctx context.Context, req *http.Request, opts []Option) (*stream, *config, func(), error) {
+// onceConfig is the options of one response.
+func onceConfig(opts []Option) (*config, error) {
 	cfg := newConfig(append([]Option{WithIdleTimeout(-1)}, opts...))
 	if len(cfg.life) > 0 {
 		cfg.fault(cfg.life[0], "has no meaning for Do")
 	}
-	if err := cfg.valid(); err != nil {
+	return cfg, cfg.valid()
+}
+
+// openOnce opens the stream of Do.
+func openOnce(ctx context.Context, req *http.Request, opts []Option) (*stream, *config, func(), error) {
+	cfg, err := onceConfig(opts)
+	if err != nil {
 		return nil, nil, nil, err
 	}
 	hc, closeIdle, err := cfg.request.client()

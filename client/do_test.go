@@ -97,6 +97,74 @@ func TestDo(t *testing.T) {
 	}
 }
 
+// Read takes a response that somebody else has asked for, ends with that request's
+// context, and closes the body in every case.
+func TestRead(t *testing.T) {
+	ask := func(t *testing.T, ctx context.Context, turn http.HandlerFunc, opts ...client.Option) (got []string, err error) {
+		srv := newServer(t, turn)
+		closed := srv.watchBody(func() {})
+		resp, err := srv.client.Do(srv.ask(t, "hi").WithContext(ctx))
+		require.NoError(t, err)
+		for e, e2 := range client.Read(resp, opts...) {
+			if err = e2; e2 == nil {
+				got = append(got, e.Data.(string))
+			}
+		}
+		synctest.Wait()
+		require.EqualValues(t, 1, closed.Load())
+		require.Zero(t, srv.streams())
+		return got, err
+	}
+	run := func(f func(t *testing.T)) { synctest.Test(t, f) }
+	run(func(t *testing.T) {
+		got, err := ask(t, t.Context(), streamAndStay("data: a\n\ndata: [DONE]\n\n"), client.WithEndData("[DONE]"))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a"}, got)
+	})
+	run(func(t *testing.T) {
+		got, err := ask(t, t.Context(), stream("data: a\n\ndata"))
+		require.ErrorIs(t, err, client.ErrCut)
+		require.ErrorContains(t, err, "client: http://hub.test/events: ")
+		require.Equal(t, []string{"a"}, got)
+	})
+	run(func(t *testing.T) {
+		_, err := ask(t, t.Context(), status(401))
+		wantStatus(t, 401, err)
+	})
+	run(func(t *testing.T) {
+		_, err := ask(t, t.Context(), streamAndStay(""), client.WithIdleTimeout(time.Minute))
+		require.ErrorIs(t, err, client.ErrIdle)
+	})
+	run(func(t *testing.T) {
+		_, err := ask(t, t.Context(), streamAndStay(""), client.WithMaxTries(1))
+		require.ErrorContains(t, err, "WithMaxTries has no meaning")
+	})
+	run(func(t *testing.T) {
+		errEnough := errors.New("enough")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Hour, errEnough)
+		defer cancel()
+		_, err := ask(t, ctx, streamAndStay("data: a\n\n"))
+		require.ErrorIs(t, err, errEnough)
+	})
+}
+
+// An answer that is no stream can be read all the same: a short one of MCP, or an
+// error under a status of success.
+func TestAnswerThatIsNoStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const body = `{"error":{"message":"no such model"}}`
+		_, err := collectDo(t.Context(), newServer(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, body)
+		}), t)
+		var answer *client.ContentTypeError
+		require.ErrorAs(t, err, &answer)
+		require.Equal(t, body, string(answer.Body))
+		require.Equal(t, "application/json", answer.ContentType)
+		require.ErrorContains(t, err, `not text/event-stream but "application/json": no such model`)
+	})
+}
+
 func TestDoEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		errEnough := errors.New("enough")

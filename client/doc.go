@@ -11,8 +11,9 @@
 //   - [SSEClient.RawEvents], the same without copies.
 //
 // [Do] reads the one response to a request, to its end: a language model's answer,
-// say. Both take any method and body, headers that are fresh at each attempt,
-// compressed streams, Unix sockets and an http.Client of one's own.
+// say. [Read] does so for a response that is there already. Requests may have any
+// method and body and headers that are fresh at each attempt; responses may be
+// compressed; Unix sockets and an http.Client of one's own are taken.
 //
 // # Reconnecting
 //

@@ -124,10 +124,15 @@ func (k *keeper) savePending() error {
 	return k.save(string(k.pending))
 }
 
+// maxSave bounds a Save.
+const maxSave = 10 * time.Second
+
 // save stores id. It is not cut short by the client's end, which comes after it.
 func (k *keeper) save(id string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), maxSave)
+	defer cancel()
 	k.at = time.Now()
-	if err := k.store.Save(context.Background(), id); err != nil {
+	if err := k.store.Save(ctx, id); err != nil {
 		return &CheckpointError{Err: err}
 	}
 	k.saved, k.dirty = id, false

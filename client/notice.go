@@ -12,9 +12,9 @@ const (
 	// can have.
 	EveryType = "\n"
 	// GapEvent is a hub's word that events are missing; see [Gap].
-	GapEvent = "gap"
+	GapEvent = wire.GapType
 	// DisconnectEvent is a hub's word that it ends the connection; see [EndError].
-	DisconnectEvent = "disconnect"
+	DisconnectEvent = wire.DisconnectType
 )
 
 // Gap says that events are missing: some in (From, To] that were meant for this

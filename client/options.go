@@ -96,11 +96,11 @@ func WithIdleTimeout(d time.Duration) Option {
 	}
 }
 
-// WithMaxEventSize bounds the size of an event in bytes: its data, type and ID,
-// however they are cut into lines. A larger one ends the client with
-// [wire.ErrEventTooLarge], as it would only come again. It bounds the memory that
-// a server can make a stream take. The default is [DefaultMaxEventSize]. For [Do]
-// as well.
+// WithMaxEventSize bounds the data of an event in bytes, however it is cut into
+// lines, as a hub's bound does; [wire.Parser] says what else follows from it. A
+// larger one ends the client with [wire.ErrEventTooLarge], as it would only come
+// again. It bounds the memory that a server can make a stream take. The default is
+// [DefaultMaxEventSize]. For [Do] as well.
 func WithMaxEventSize(n int) Option {
 	return func(c *config) {
 		if n <= 0 {

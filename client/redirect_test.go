@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,18 +24,26 @@ type hop struct {
 
 // maze answers each path of any host by its table; a path that is not there is an
 // event stream.
-func maze(t *testing.T, table map[string]http.HandlerFunc) (*server, *[]hop) {
+func maze(t *testing.T, table map[string]http.HandlerFunc) (*server, func() []hop) {
 	t.Helper()
-	hops := new([]hop)
+	var mu sync.Mutex
+	var hops []hop
+	get := func() []hop {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(hops)
+	}
 	return newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		text, _ := io.ReadAll(r.Body)
-		*hops = append(*hops, hop{r.Method, r.Host, r.URL.Path, string(text), r.Header})
+		mu.Lock()
+		hops = append(hops, hop{r.Method, r.Host, r.URL.Path, string(text), r.Header})
+		mu.Unlock()
 		if turn := table[r.URL.Path]; turn != nil {
 			turn(w, r)
 			return
 		}
 		stream("id: 1\ndata: x\n\n")(w, r)
-	}), hops
+	}), get
 }
 
 func to(code int, location string) http.HandlerFunc { return status(code, "Location", location) }
@@ -72,7 +82,7 @@ func TestRedirectsAreRemembered(t *testing.T) {
 						break
 					}
 				}
-				require.Equal(t, tc.want, paths(*hops))
+				require.Equal(t, tc.want, paths(hops()))
 			})
 		})
 	}
@@ -96,7 +106,7 @@ func TestRememberedRedirectThatGoesWrong(t *testing.T) {
 			}
 			require.Less(t, n, 3)
 		}
-		require.Equal(t, []string{"/", "/old", "/old", "/", "/new"}, paths(*hops))
+		require.Equal(t, []string{"/", "/old", "/old", "/", "/new"}, paths(hops()))
 	})
 }
 
@@ -107,10 +117,13 @@ func TestRedirectsOfAPost(t *testing.T) {
 			srv, hops := maze(t, map[string]http.HandlerFunc{"/": to(code, "/a")})
 			srv.url = "http://hub.test/"
 			require.NoError(t, srv.newClient(t, client.WithBody("text/plain", []byte("hi"))).Connect())
-			got := (*hops)[1]
+			got := hops()[1]
 			require.Equal(t, method, got.method, code)
 			require.Equal(t, method == "POST", got.body == "hi", code)
 			require.Equal(t, method == "POST", got.header.Get("Content-Type") == "text/plain", code)
+			elapse(time.Minute)
+			require.Equal(t, code == 308, hops()[2].path == "/a", "%d: what became a GET is not remembered for a POST", code)
+			require.Equal(t, "POST", hops()[2].method)
 		})
 	}
 }
@@ -138,7 +151,7 @@ func TestCredentialsStayWithTheirHost(t *testing.T) {
 							break
 						}
 					}
-					for _, h := range *hops {
+					for _, h := range hops() {
 						for _, name := range []string{"Authorization", "Cookie", "X-Api-Key"} {
 							require.Equal(t, kept || h.path == "/", h.header.Get(name) != "", "%s at %s%s", name, h.host, h.path)
 						}
@@ -153,9 +166,9 @@ func TestCredentialsStayWithTheirHost(t *testing.T) {
 		srv, hops := maze(t, map[string]http.HandlerFunc{"/": to(307, "http://evil.test/b"), "/b": to(307, "http://hub.test/c")})
 		srv.url = "http://hub.test/"
 		require.NoError(t, srv.newClient(t, client.WithHeaders(map[string]string{"Authorization": "Bearer x", "Host": "hub.test"})).Connect())
-		require.Equal(t, []string{"/", "/b", "/c"}, paths(*hops))
-		require.Equal(t, "evil.test", (*hops)[1].host)
-		require.Empty(t, (*hops)[2].header.Get("Authorization"))
+		require.Equal(t, []string{"/", "/b", "/c"}, paths(hops()))
+		require.Equal(t, "evil.test", hops()[1].host)
+		require.Empty(t, hops()[2].header.Get("Authorization"))
 	})
 }
 
@@ -173,7 +186,7 @@ func TestRedirectsThatLeadNowhere(t *testing.T) {
 			srv.url = "http://hub.test/"
 			err := srv.newClient(t).Connect()
 			require.ErrorContains(t, err, want)
-			require.LessOrEqual(t, len(*hops), 11)
+			require.LessOrEqual(t, len(hops()), 11)
 		})
 	}
 }
@@ -196,7 +209,7 @@ func TestRedirectPolicy(t *testing.T) {
 				require.ErrorIs(t, err, errNo, name)
 			case nil:
 				require.NoError(t, err)
-				require.Equal(t, []string{"/", "/a"}, paths(*hops)[:2])
+				require.Equal(t, []string{"/", "/a"}, paths(hops())[:2])
 			default:
 				wantStatus(t, 307, err)
 			}
@@ -209,13 +222,14 @@ func TestRedirectWithCookies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv, hops := maze(t, map[string]http.HandlerFunc{
 			"/":  status(307, "Location", "/a", "Set-Cookie", "k=v; Path=/"),
-			"/a": to(307, "http://other.test/b")})
+			"/a": to(307, "/b"), "/b": to(307, "http://other.test/c")})
 		srv.url = "http://hub.test/"
 		srv.client.Jar = newJar(t)
 		require.NoError(t, srv.newClient(t).Connect())
 		elapse(time.Minute)
-		require.Equal(t, "", (*hops)[0].header.Get("Cookie"))
-		require.Equal(t, "k=v", (*hops)[1].header.Get("Cookie"))
-		require.Equal(t, "", (*hops)[2].header.Get("Cookie"))
+		require.Equal(t, "", hops()[0].header.Get("Cookie"))
+		require.Equal(t, "k=v", hops()[1].header.Get("Cookie"))
+		require.Equal(t, "k=v", hops()[2].header.Get("Cookie"))
+		require.Equal(t, "", hops()[3].header.Get("Cookie"))
 	})
 }

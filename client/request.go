@@ -145,6 +145,11 @@ func (a *attempt) open(ctx context.Context, cancel context.CancelCauseFunc) (s *
 		_ = resp.Body.Close()
 		return nil, moved, err
 	}
+	return a.stream(ctx, cancel, resp, body), moved, nil
+}
+
+// stream makes a stream of a response whose events are in body.
+func (a *attempt) stream(ctx context.Context, cancel context.CancelCauseFunc, resp *http.Response, body io.Reader) *stream {
 	opts := []wire.DecoderOption{wire.WithMaxEventSize(a.cfg.maxEventSize), wire.WithLastID(a.lastID)}
 	if a.comments != nil {
 		opts = append(opts, wire.WithComments(a.comments))
@@ -156,7 +161,7 @@ func (a *attempt) open(ctx context.Context, cancel context.CancelCauseFunc) (s *
 		header: resp.Header,
 		dec:    wire.NewDecoder(body, opts...),
 		opened: time.Now(),
-	}, moved, nil
+	}
 }
 
 // body returns the event stream of a response, or says why it is none.
@@ -172,8 +177,9 @@ func (a *attempt) body(resp *http.Response, idle *idleTimer) (io.Reader, error) 
 		return nil, err
 	}
 	types := resp.Header.Values("Content-Type")
-	if mimetype.Essence(types) != "text/event-stream" {
-		return nil, fmt.Errorf("%w but %.100q", ErrContentType, strings.Join(types, ", "))
+	if mimetype.Essence(types) == "text/event-stream" {
+		return body, nil
 	}
-	return body, nil
+	text, said := readError(resp, body)
+	return nil, &ContentTypeError{ContentType: strings.Join(types, ", "), Message: said, Header: resp.Header, Body: text}
 }

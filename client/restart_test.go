@@ -171,6 +171,19 @@ func TestRetryFirst(t *testing.T) {
 	})
 }
 
+// A client that is started again after it gave up begins anew with its waits too.
+func TestRetryFirstAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newServer(t, status(503)).newClient(t, client.WithRetryFirst(), client.WithMaxTries(2), client.WithReconnectInterval(time.Second), client.WithMaxBackoff(24*time.Hour))
+		for range 20 {
+			begin := time.Now()
+			require.ErrorContains(t, c.Connect(), "gave up after 2 tries")
+			require.Less(t, time.Since(begin), 2*time.Second)
+			require.Equal(t, client.StateIdle, c.State())
+		}
+	})
+}
+
 func TestInitialDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, streamAndStay(""))

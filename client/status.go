@@ -52,18 +52,40 @@ const (
 
 // newStatusError reads what an error's response says from body, and closes it.
 func newStatusError(resp *http.Response, body io.ReadCloser) *StatusError {
+	text, said := readError(resp, body)
+	return &StatusError{Code: resp.StatusCode, RetryAfter: retryAfter(resp), Message: said, Header: resp.Header, Body: text}
+}
+
+// readError reads the beginning of the body of an error, and the message in it.
+func readError(resp *http.Response, body io.ReadCloser) (text []byte, said string) {
 	late := time.AfterFunc(maxErrorWait, func() { _ = body.Close() })
 	defer late.Stop()
-	text, _ := io.ReadAll(io.LimitReader(body, maxErrorBody)) // what there is of it
+	text, _ = io.ReadAll(io.LimitReader(body, maxErrorBody)) // what there is of it
 	_ = body.Close()
-	return &StatusError{
-		Code:       resp.StatusCode,
-		RetryAfter: retryAfter(resp),
-		Message:    message.Of(mimetype.Essence(resp.Header.Values("Content-Type")), text),
-		Header:     resp.Header,
-		Body:       text,
-	}
+	return text, message.Of(mimetype.Essence(resp.Header.Values("Content-Type")), text)
 }
+
+// ContentTypeError is the error of a response of status 200 that is no event
+// stream; it is [ErrContentType] too. Some servers answer so where something is
+// wrong, and others where an answer is short: Body has it.
+type ContentTypeError struct {
+	ContentType string // as it came
+	Message     string // as in a StatusError
+	Header      http.Header
+	Body        []byte // its beginning, 8 KiB at most
+}
+
+// Error names the type and tells the server's message.
+func (e *ContentTypeError) Error() string {
+	text := fmt.Sprintf("%v but %.100q", ErrContentType, e.ContentType)
+	if e.Message != "" {
+		text += ": " + e.Message
+	}
+	return text
+}
+
+// Is reports whether target is ErrContentType.
+func (e *ContentTypeError) Is(target error) bool { return target == ErrContentType }
 
 // maxRetryAfter bounds what a Retry-After may ask for.
 const maxRetryAfter = time.Hour

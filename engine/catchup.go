@@ -55,14 +55,15 @@ const (
 	cheapRun = 4
 )
 
-func newCatchup(h *Hub, pool *ants.Pool, readers int) *catchup {
-	c := &catchup{hub: h, pool: pool, max: readers}
+// newCatchup returns one that reads nothing until it begins.
+func newCatchup(h *Hub) *catchup {
+	c := &catchup{hub: h}
 	c.querier, _ = h.log.(persist.Querier)
 	return c
 }
 
-// lane is the one of the client's requests.
-func (c *client) lane() int {
+// lane is the one of the client's next request.
+func (c *client) lane() uint8 {
 	if len(c.topics) >= dearTopics || c.wild > 0 {
 		return dear
 	}
@@ -87,10 +88,14 @@ func (seg *segment) cost() uint64 {
 	return uint64(n / 16)
 }
 
+// begin lets so many readers work. Before anybody asks.
+func (c *catchup) begin(pool *ants.Pool, readers int) { c.pool, c.max = pool, readers }
+
 // ask queues a client's next reading. The reader answers with attendPage.
 func (c *catchup) ask(h *history) {
 	c.mu.Lock()
-	c.mu.lanes[h.c.lane()].queue.push(h, h.c.cost())
+	h.c.reads = h.c.lane()
+	c.mu.lanes[h.c.reads].queue.push(h, h.c.cost())
 	c.start()
 }
 
@@ -98,7 +103,7 @@ func (c *catchup) ask(h *history) {
 // be read. A shard calls it once for each attendPage.
 func (c *catchup) answered(cl *client) {
 	c.mu.Lock()
-	c.mu.lanes[cl.lane()].open--
+	c.mu.lanes[cl.reads].open--
 	c.start()
 }
 
@@ -113,7 +118,7 @@ func (c *catchup) start() {
 		}
 		if c.pool.Submit(func() { c.reader(h) }) != nil {
 			c.mu.Lock()
-			l := &c.mu.lanes[h.c.lane()]
+			l := &c.mu.lanes[h.c.reads]
 			l.active--
 			l.open--
 			c.mu.Unlock()
@@ -164,17 +169,17 @@ func (c *catchup) room(kind int) bool {
 // wait.
 func (c *catchup) reader(h *history) {
 	for h != nil {
-		seen := true
+		kind, seen := h.c.reads, true // its own until the shard has the answer
 		if h.c.flags.Load()&attendClosed == 0 {
 			h.result = c.segment(h)
 			cost := h.result.cost()
 			c.mu.Lock()
-			c.mu.lanes[h.c.lane()].queue.charge(h, cost)
+			c.mu.lanes[kind].queue.charge(h, cost)
 			c.mu.Unlock()
 			seen = !h.c.attend(attendPage) // publishes result to the shard
 		}
 		c.mu.Lock()
-		l := &c.mu.lanes[h.c.lane()]
+		l := &c.mu.lanes[kind]
 		l.active--
 		if seen { // nobody will look at it
 			l.open--
@@ -269,7 +274,7 @@ func (c *catchup) query(h *history, topics []string, after eventID, limit persis
 		if err != nil {
 			return nil, nil, err
 		}
-		h.private = newPage(after, p, h.c.form)
+		h.private = newPage(after, slim(p, h.c.uid), h.c.form)
 	}
 	return public, h.private, nil
 }

@@ -52,9 +52,11 @@ type client struct {
 	state     clientState
 	policy    Policy
 	conflate  bool
-	only      bool // wants nothing that is for everybody
-	blocked   bool // the sink is full; the shard waits for Writable
-	revoked   bool // the shard knows that its rights are taken back, and is about to end it
+	only      bool  // wants nothing that is for everybody
+	blocked   bool  // the sink is full; the shard waits for Writable
+	reads     uint8 // the lane of its request for history; under catchup's lock
+	placed    bool  // knows an ID to resume after: its own, or an event's
+	revoked   bool  // the shard knows that its rights are taken back, and is about to end it
 
 	// flags collects what the shard shall look at. Whoever turns it from 0 puts
 	// node into the mailbox; the shard takes all bits with one Swap.

@@ -29,6 +29,7 @@ func (s *shard) newestKeys(c *client, after, last position) map[conflationKey]po
 	clear(s.newest)
 	for seq := after; seq != last; {
 		seq++
+		s.spend(lookCost)
 		if e := s.hub.slot(seq); e.key != "" && c.awaits(seq, e) {
 			s.newest[e.conflationKey()] = seq
 		}

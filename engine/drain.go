@@ -137,12 +137,19 @@ func (h *Hub) release() {
 // drainStep ends the clients that have everything, once the shard has seen all
 // that was pushed. A client that reads the log resumes elsewhere later. At the
 // deadline it ends all, and waits for none of them.
-func (s *shard) drainStep() {
+//
+// It does so for a bounded cost, and returns whether some are left that it could
+// have ended.
+func (s *shard) drainStep() (more bool) {
 	expired := s.hub.expired.Load()
 	if !expired && (s.reader.Cursor() != s.hub.ring.Claimed() || s.hub.pushers.Load() != 0) {
-		return
+		return false
 	}
+	end := s.cost + s.hub.cfg.sweep
 	for len(s.early) > 0 {
+		if s.cost >= end {
+			return true
+		}
 		c := s.early[len(s.early)-1]
 		s.early = s.early[:len(s.early)-1]
 		s.close(c, ErrClosed)
@@ -152,10 +159,17 @@ func (s *shard) drainStep() {
 			s.end(c, ErrClosed)
 			s.yield()
 		}
+		if s.cost >= end {
+			return true
+		}
 	}
 	for i := len(s.laggards) - 1; expired && i >= 0; i-- {
 		s.close(s.laggards[i], ErrClosed)
+		if s.cost >= end {
+			return true
+		}
 	}
+	return false
 }
 
 // claimError says why the ring gave no room, in the hub's words.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math/bits"
 	"sync/atomic"
 
 	"github.com/spatehub/spate/wire"
@@ -79,6 +80,15 @@ func (e *entry) seal() {
 
 // frameRoom is what is kept free in front of an event's body.
 const frameRoom = chunkRoom + wire.IDHeadroom
+
+// lookCost is what a look at whether the entry is for a client costs: in a crowd
+// the user is searched for.
+func (e *entry) lookCost() int {
+	if e.crowd == nil {
+		return lookCost
+	}
+	return lookCost + 16*bits.Len(uint(len(e.crowd.names)))
+}
 
 // audience returns the users as a log records them: nil for everyone.
 func (e *entry) audience() []string {

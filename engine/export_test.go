@@ -41,6 +41,9 @@ func HeldBytes(h *Hub) int64 { return h.frames.held.Load() }
 // NoticeBytes returns the bytes that wait for failure callbacks.
 func NoticeBytes(h *Hub) int64 { return h.notices.bytes.Load() }
 
+// WithSweepBudget sets what a look at many clients may cost in one go.
+func WithSweepBudget(n int) HubOption { return func(c *config) { c.sweep = n } }
+
 // WithRingBytes sets the bound of HeldBytes for history; publishers wait at
 // MemoryFactor times it.
 func WithRingBytes(n int64) HubOption { return func(c *config) { c.ringBytes = n } }

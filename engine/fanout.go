@@ -25,10 +25,15 @@ func (s *shard) deliver(from, to position) position {
 // cut shortens the run from..to to what one fan-out takes. masked says whether
 // some event in it is not for everybody, some whether any concerns the shard.
 func (s *shard) cut(from, to position) (last position, masked, some bool) {
-	size := 0
+	size, marks := 0, 0
 	for seq := from; ; seq++ {
 		e := s.hub.slot(seq)
 		if !e.failed && e.mask&s.bit != 0 {
+			if e.crowd != nil {
+				if marks += markCost * e.crowd.in(s.id); marks > markBudget && some {
+					return seq - 1, masked, some
+				}
+			}
 			targeted := e.private || e.topic != ""
 			n := int(seq - from)
 			if targeted && n >= maskedBatch || masked && n >= maskedBatch {
@@ -70,7 +75,7 @@ func (s *shard) fanOutAll(from, to position) {
 func (s *shard) joinAll(j *joined, f Form, from, to position) {
 	for seq := from; ; seq++ {
 		if e := s.hub.slot(seq); !e.failed && e.mask&s.bit != 0 {
-			j.add(point{pos: seq}, e.in(f))
+			j.addEntry(seq, e, f)
 		}
 		if seq == to {
 			return
@@ -188,7 +193,7 @@ func (s *shard) variantFor(from position, v variant) *joined {
 	}
 	for m := v.bits; m != 0; m &= m - 1 {
 		seq := from + position(bits.TrailingZeros64(m))
-		j.add(point{pos: seq}, s.hub.slot(seq).in(v.form))
+		j.addEntry(seq, s.hub.slot(seq), v.form)
 	}
 	return j
 }
@@ -206,6 +211,7 @@ func (s *shard) offer(c *client, j *joined) {
 			s.n.pushed += uint64(j.len())
 			s.n.delivered += uint64(j.len())
 			c.wroteTick = s.tick
+			c.placed = c.placed || j.ids
 		} else {
 			s.stop(c, j, n, err)
 		}
@@ -218,6 +224,7 @@ func (s *shard) offer(c *client, j *joined) {
 // account lets the events that were not private know whether this shard had a
 // receiver; the last shard to say so settles those without any.
 func (s *shard) account(from, to position) {
+	s.cost += lookCost * int(to-from+1)
 	for seq := from; ; seq++ {
 		e := s.hub.slot(seq)
 		if !e.failed && !e.private {

@@ -11,8 +11,9 @@ import (
 // to come back for more.
 
 // DisconnectEvent is the type of the event by which the hub says why it ends a
-// connection. Its data is a Disconnect as JSON; it has no ID, and is the last
-// event of its stream.
+// connection. Its data is a Disconnect as JSON; it is the last event of its stream.
+// It has no ID, but to a connection that began live and has got no event: that one
+// learns by it where the stream stands, to resume from there.
 const DisconnectEvent = wire.DisconnectType
 
 // Disconnect is the data of a disconnect event. Reason is "overflow" for
@@ -30,26 +31,66 @@ const farewellTime = 5 * time.Second
 // farewells are the disconnect events, which end their streams. An ending
 // without one is not told: the peer is gone, or takes no bytes.
 var farewells = [endings]word{
-	endOverflow: farewell("overflow"),
-	endHistory:  farewell("history"),
-	endClosed:   farewell("closed"),
-	endExpired:  farewell("expired"),
-	endRevoked:  farewell("revoked"),
+	endOverflow: farewell(endOverflow, 0),
+	endHistory:  farewell(endHistory, 0),
+	endClosed:   farewell(endClosed, 0),
+	endExpired:  farewell(endExpired, 0),
+	endRevoked:  farewell(endRevoked, 0),
 }
 
-func farewell(reason string) word {
-	frame, err := wire.AppendEvent(nil, &wire.Event{Event: DisconnectEvent, Data: Disconnect{Reason: reason}})
+// reasonTold is the reason as the client reads it.
+func reasonTold(as ending) string {
+	switch as {
+	case endOverflow:
+		return "overflow"
+	case endHistory:
+		return "history"
+	case endClosed:
+		return "closed"
+	case endRevoked:
+		return "revoked"
+	default:
+		return "expired"
+	}
+}
+
+// farewell makes a disconnect event, with an ID unless it is 0.
+func farewell(as ending, id eventID) word {
+	e := wire.Event{Event: DisconnectEvent, Data: Disconnect{Reason: reasonTold(as)}}
+	if id != 0 {
+		e.ID = wire.FormatID(uint64(id))
+	}
+	frame, err := wire.AppendEvent(nil, &e)
 	if err != nil {
-		panic("engine: disconnect event: " + err.Error()) // a constant
+		panic("engine: disconnect event: " + err.Error()) // a constant, but for the number
 	}
 	return lastWord(frame)
+}
+
+// farewellWord is the disconnect event with an ID that was told last: when a hub
+// closes, it is the same for all.
+type farewellWord struct {
+	as   ending
+	id   eventID
+	word word
+}
+
+func (s *shard) farewell(as ending, id eventID) word {
+	if id == 0 {
+		return farewells[as]
+	}
+	if w := &s.lastFarewell; w.id != id || w.as != as {
+		*w = farewellWord{as, id, farewell(as, id)}
+	}
+	return s.lastFarewell.word
 }
 
 // leave is the state of a client that is leaving.
 type leave struct {
 	reason error
-	until  uint32 // tick at which it is closed, whatever it has taken
-	told   bool   // the disconnect event is in rest, or sent
+	until  uint32  // tick at which it is closed, whatever it has taken
+	told   bool    // the disconnect event is in rest, or sent
+	id     eventID // to be told, up to which the client has got everything; 0: none
 }
 
 // end ends a connection, with a word to the client where it can act on the
@@ -72,7 +113,11 @@ func (s *shard) dismiss(c *client, reason error) {
 	if c.state == stateLeaving || c.state == stateClosed {
 		return
 	}
+	var got eventID
 	if c.state == stateLive {
+		if !c.placed {
+			got = s.high.id
+		}
 		s.startLag(c, stateLagging)
 	}
 	l, onItsWay := c.lag, 0
@@ -91,7 +136,7 @@ func (s *shard) dismiss(c *client, reason error) {
 		patience = min(patience, c.stallFor)
 	}
 	*l = lag{base: l.base, seen: point{pos: c.pos}, restOf: l.restOf, restSet: l.restSet, queued: onItsWay, stallTick: l.stallTick, index: l.index,
-		leave: leave{reason: reason, until: s.tick + patience}}
+		leave: leave{reason: reason, until: s.tick + patience, id: got}}
 	c.state = stateLeaving
 	s.leaving++
 }
@@ -105,7 +150,7 @@ func (s *shard) takeLeave(c *client) {
 		return
 	}
 	l.told = true
-	s.keepRest(c, farewells[endingOf(l.reason)][c.form])
+	s.keepRest(c, s.farewell(endingOf(l.reason), l.id)[c.form])
 }
 
 // outcome returns what a leaving client that is closed for reason is counted

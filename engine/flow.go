@@ -15,6 +15,7 @@ func (s *shard) stop(c *client, j *joined, n int, err error) {
 	s.n.pushed += uint64(j.len())
 	s.n.delivered += uint64(took)
 
+	c.placed = c.placed || took > 0
 	l := s.startLag(c, stateLagging)
 	l.queued = j.len() - took
 	l.queuedBytes = len(j.bytes()) - n
@@ -39,8 +40,8 @@ func (s *shard) block(c *client, j *joined, n, took int) {
 		c.lag.restOf, c.lag.restSet = j.at(took), true
 		c.reach(c.lag.restOf)
 	}
-	if c.state == stateLagging && c.pos.before(s.lagLow) {
-		s.lagLow = c.pos
+	if c.state == stateLagging {
+		s.lags(c.pos)
 	}
 }
 
@@ -205,7 +206,8 @@ func (s *shard) flushWindow(c *client) bool {
 }
 
 // gatherWindow joins events after pos that are for the client, up to a write's
-// bound, and returns the position that is reached when they are sent.
+// bound of bytes or of looks, and returns the position that is reached when they
+// are sent.
 func (s *shard) gatherWindow(c *client, j *joined) (reached position) {
 	j.reset()
 	last := s.cursor()
@@ -215,9 +217,12 @@ func (s *shard) gatherWindow(c *client, j *joined) (reached position) {
 	newest := s.newestKeys(c, c.pos, last)
 	s.skipped = s.skipped[:0]
 	reached = c.pos
-	for reached.before(last) && len(j.bytes()) < sendBytes {
+	// Under conflation, which has looked at all of it already, only bytes count:
+	// every part would begin with that look again.
+	for end := s.cost + sendBytes; reached.before(last) && len(j.bytes()) < sendBytes && (s.cost < end || newest != nil); {
 		reached++
 		e := s.hub.slot(reached)
+		s.spend(e.lookCost())
 		if !c.awaits(reached, e) {
 			continue
 		}
@@ -273,6 +278,7 @@ func (s *shard) progress(c *client, n int) {
 
 // sent counts one event that a client which is not live has got.
 func (s *shard) sent(c *client, at point) {
+	c.placed = true
 	l := c.lag
 	switch {
 	case l.base.covers(at):
@@ -356,7 +362,9 @@ func (s *shard) eachWaiting(c *client, from, to position, fn func(*entry)) {
 		if r.to != 0 && !seq.before(r.from) && !r.to.before(seq) {
 			continue // timed out before
 		}
-		if e := s.hub.slot(seq); !e.failed && c.wants(e) {
+		e := s.hub.slot(seq)
+		s.spend(e.lookCost())
+		if !e.failed && c.wants(e) {
 			fn(e)
 		}
 	}

@@ -27,6 +27,7 @@ type Hub struct {
 	origin   point   // where the hub began: of no event, but a seat may tell it
 	began    eventID // the log's last ID then, 0 without one
 	pace     pace
+	follow   *follower // nil: this hub gives IDs
 	looks    looks
 	frames   framePool
 	shards   []*shard
@@ -78,50 +79,68 @@ type Hub struct {
 // and said in the log.
 func NewHub(opts ...HubOption) *Hub {
 	cfg := newConfig(opts)
+	log := logOf(cfg)
+	now := time.Now()
+	before := firstID(log, now) - 1
+	if cfg.assign != nil {
+		before = lastID(log) // IDs are not ours to begin
+	}
+	h := buildHub(cfg, log, before)
+	h.pace.begin(now)
+	h.start()
+	return h
+}
+
+// buildHub makes a hub whose first ID follows before: all there is of it, with
+// nothing that runs by itself.
+func buildHub(cfg *config, log persist.Log, before eventID) *Hub {
 	h := &Hub{
-		cfg: cfg, seed: maphash.MakeSeed(), log: logOf(cfg),
+		cfg: cfg, seed: maphash.MakeSeed(), log: log, origin: point{id: before},
 		giveUp: make(chan struct{}), stop: make(chan struct{}), closed: make(chan struct{}), emptied: make(chan struct{}, 1),
-		period: tickPeriod(cfg),
+		period: tickPeriod(cfg), looks: make(looks, 2*processors()), wakeStep: position(max(1, cfg.buffer/8)),
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	h.looks = make(looks, 2*processors())
 	h.waits.New = func() any { return newCommitWait() }
 	h.tryTicks = h.ticksOf(cfg.timeout / time.Duration(cfg.tries))
 	if cfg.heartbeat > 0 {
 		h.beatTicks = h.ticksOf(cfg.heartbeat)
 	}
-	if h.log != nil {
-		h.began = eventID(h.log.Last())
+	h.began = lastID(log)
+	if cfg.assign != nil {
+		h.follow = newFollower(cfg.assign, h.origin)
 	}
-	h.pace.begin(time.Now(), leastID(h.log))
-	h.origin = point{id: h.pace.first - 1}
+	h.pace.first = before + 1
+	h.pace.due.Store(uint64(before))
 	h.ring = ringbuf.NewRing(cfg.buffer, uint64(h.origin.pos), func(_ uint64, e *entry) {
 		h.frames.held.Add(-e.held)
 		e.release(&h.frames)
 	}, ringbuf.WithNumber(uint64(h.origin.id)))
-	h.wakeStep = position(max(1, cfg.buffer/8))
-
-	runners := min(cfg.shards, 2*processors())
-	readers := max(1, processors()/2)
-	h.kernel = newPool(cfg.logger)
-	h.workers = newPool(cfg.logger)
 	h.notices = newNotices(h)
-	if h.log != nil {
-		h.journal = newJournal(h, h.log)
+	if log != nil {
+		h.journal = newJournal(h, log)
 	}
 	h.makeShards()
-	h.sched = newScheduler(h.kernel, len(h.shards), runners)
-	h.catchup = newCatchup(h, h.kernel, readers)
+	h.sched = newScheduler(len(h.shards))
+	h.catchup = newCatchup(h)
+	return h
+}
 
+// start lets the hub run.
+func (h *Hub) start() {
+	h.workers = newPool(h.cfg.logger)
+	h.startShards(min(h.cfg.shards, 2*processors()))
+	h.catchup.begin(h.kernel, max(1, processors()/2))
 	h.work.Add(1)
 	go h.runClock()
 	if h.journal != nil {
-		if err := h.journal.beginRun(); err != nil {
-			h.journal.note(err) // tried again with the first batch
+		if h.follow == nil {
+			if err := h.journal.beginRun(h.origin.id + 1); err != nil {
+				h.journal.note(err) // tried again with the first batch
+			}
 		}
 		h.journal.start()
 	}
-	if done := cfg.ctx.Done(); done != nil {
+	if done := h.cfg.ctx.Done(); done != nil {
 		h.work.Add(1)
 		go func() {
 			defer h.work.Done()
@@ -132,7 +151,12 @@ func NewHub(opts ...HubOption) *Hub {
 			}
 		}()
 	}
-	return h
+}
+
+// startShards lets so many shards run at a time.
+func (h *Hub) startShards(runners int) {
+	h.kernel = newPool(h.cfg.logger)
+	h.sched.begin(h.kernel, runners)
 }
 
 // makeShards adds the shards' readers to the ring: behind the journal, or, with
@@ -218,6 +242,9 @@ func (h *Hub) LastID() uint64 { return uint64(h.latest().id) }
 
 // latest returns the position and the ID of what was claimed last.
 func (h *Hub) latest() point {
+	if h.follow != nil {
+		return h.follow.latest()
+	}
 	pos, id := h.ring.Last()
 	return point{position(pos), eventID(id)}
 }

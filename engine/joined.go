@@ -9,6 +9,7 @@ type joined struct {
 	parts []part
 	skip  int    // what the parts' ends count from before data: a shared page sends from its middle
 	buf   []byte // backing of data where it is joined here
+	ids   bool   // an event of the ring in it has an ID
 }
 
 // part is one event of a joined run.
@@ -22,7 +23,7 @@ func (j *joined) reset() {
 	if cap(j.buf) > 4*sendBytes {
 		j.buf = nil
 	}
-	j.buf, j.data, j.parts, j.skip = j.buf[:0], nil, j.parts[:0], 0
+	j.buf, j.data, j.parts, j.skip, j.ids = j.buf[:0], nil, j.parts[:0], 0, false
 }
 
 // bytes is the run as it goes out.
@@ -51,6 +52,12 @@ func (j *joined) add(at point, frame []byte) {
 		j.data = j.buf
 	}
 	j.parts = append(j.parts, part{end: len(j.data), at: at})
+}
+
+// addEntry adds an event of the ring.
+func (j *joined) addEntry(p position, e *entry, f Form) {
+	j.add(point{pos: p}, e.in(f))
+	j.ids = j.ids || !e.ephemeral()
 }
 
 // share makes the run a part of a longer stretch, which is not copied: its

@@ -127,7 +127,11 @@ func (j *journal) begin(run *journalRun, from, to position) {
 	run.from, run.to, run.begun, run.err, run.wait = from, to, time.Now(), nil, nil
 	j.fill(run)
 	if len(run.recs) > 0 {
-		if run.err = j.beginRun(); run.err == nil && j.pipe != nil {
+		first := j.hub.origin.id + 1
+		if j.hub.follow != nil {
+			first = eventID(run.recs[0].ID)
+		}
+		if run.err = j.beginRun(first); run.err == nil && j.pipe != nil {
 			run.wait, run.err = j.pipe.Begin(run.recs)
 		}
 	}
@@ -172,6 +176,9 @@ func (j *journal) finish(run *journalRun) {
 func (j *journal) settle(run *journalRun, err error) {
 	if err != nil {
 		j.fail(run, err)
+		if j.hub.follow != nil {
+			j.hub.unnumber(run)
+		}
 	}
 	h := j.hub
 	var mask uint64
@@ -187,7 +194,10 @@ func (j *journal) settle(run *journalRun, err error) {
 		}
 	}
 	j.doneID.Store(uint64(h.slot(run.to).upTo())) // before the cursor: who sees it may look into the log
-	j.done.TryNext(int(run.to-run.from) + 1)      // intake has passed the run: it is all there
+	if h.follow != nil {
+		h.follow.reach(point{run.to, h.committed()})
+	}
+	j.done.TryNext(int(run.to-run.from) + 1) // intake has passed the run: it is all there
 	j.done.Advance(uint64(run.to))
 	// At this point the slots may be gone; the waits are ours.
 	if !h.cfg.immediate {

@@ -10,7 +10,7 @@ func (s *shard) admit(c *client) {
 		s.skipTo(c)
 	}
 	if s.cursor().before(c.pos) || s.high.id < c.id {
-		s.early = append(s.early, c)
+		s.early = append(s.early, c) // it is not ready before the shard moves
 		return
 	}
 	s.enrol(c)
@@ -33,16 +33,26 @@ func (s *shard) skipTo(c *client) {
 	}
 }
 
-// admitEarly looks again at the clients that were ahead of the shard.
-func (s *shard) admitEarly() {
+// admitEarly looks again at the clients that were ahead of the shard, where it has
+// moved since. It returns whether some are left to be looked at.
+func (s *shard) admitEarly() (more bool) {
+	if len(s.early) == 0 || s.earlyAt == s.cursor() {
+		return false
+	}
 	waiting := s.early
-	s.early = s.early[:0]
-	for _, c := range waiting {
-		if c.state == stateNew {
+	s.early = nil
+	for end := s.cost + s.hub.cfg.sweep; len(waiting) > 0; waiting = waiting[1:] {
+		if s.cost >= end {
+			s.early = append(waiting, s.early...) // these are next
+			return true
+		}
+		s.spend(lookCost)
+		if c := waiting[0]; c.state == stateNew {
 			s.admit(c)
 		}
 	}
-	clear(waiting[len(s.early):])
+	s.earlyAt = s.cursor()
+	return false
 }
 
 // enrol enters the client into the books.
@@ -50,6 +60,7 @@ func (s *shard) enrol(c *client) {
 	c.index = int32(len(s.clients))
 	c.wroteTick = s.tick
 	s.clients = append(s.clients, c)
+	s.spend(writeCost + topicCost*len(c.topics))
 	if c.only {
 		s.only++
 	}
@@ -70,6 +81,7 @@ func (s *shard) strike(c *client) {
 	last.index = c.index
 	s.clients[len(s.clients)-1] = nil
 	s.clients = s.clients[:len(s.clients)-1]
+	s.spend(topicCost * len(c.topics))
 	if c.only {
 		s.only--
 	}
@@ -147,6 +159,7 @@ func (s *shard) closeAs(c *client, as ending, reason error) {
 	c.dropRest(s)
 	c.state = stateClosed
 	c.flags.Or(attendClosed)
+	s.spend(writeCost)
 	c.sink.Close(reason)
 	c.sink = nil
 	s.hub.left()

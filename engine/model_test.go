@@ -75,6 +75,8 @@ var modelSetups = []modelSetup{
 	{name: "ring, resend off", noResend: true, old: 3, resumes: true},
 	{name: "log, unknown ID", log: true, unknown: true, old: 14, resumes: true},
 	{name: "ring, unknown ID", unknown: true, old: 3, resumes: true},
+	{name: "follows, index", follows: true, log: true, indexed: true, old: 14, resumes: true},
+	{name: "follows, ring", follows: true, old: 3, resumes: true},
 }
 
 // modelDepth is how many steps are explored. Each more takes about eight times

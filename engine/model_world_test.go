@@ -6,14 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spatehub/spate/persist"
-	"github.com/spatehub/spate/ringbuf"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -41,6 +39,7 @@ type modelSetup struct {
 	old       int // events in the log, or pushed, before the client comes
 	resumes   bool
 	noResend  bool // history is not served
+	follows   bool // IDs come from elsewhere, with holes
 	unknown   bool // the client comes with an ID that was never issued
 }
 
@@ -57,6 +56,7 @@ type modelWorld struct {
 	read   *history // a reader has its answer, and has not given it
 
 	events map[position]modelEvent
+	given  eventID // the last ID given by somebody else
 	client *client // that has taken its seat
 	sink   *modelSink
 	seat   *Seat // not yet taken
@@ -85,24 +85,22 @@ func newModelWorld(setup modelSetup) *modelWorld {
 	cfg := newConfig(opts)
 	cfg.immediate, cfg.resend = setup.immediate, !setup.noResend
 	w := &modelWorld{modelSetup: setup, events: map[position]modelEvent{}, newest: map[string]uint64{}}
-	h := &Hub{cfg: cfg, seed: maphash.MakeSeed(), origin: point{id: modelStart}, wakeStep: 1, period: tickPeriod(cfg), tryTicks: 1}
-	h.ctx, h.cancel = context.WithCancel(context.Background())
-	h.ring = ringbuf.NewRing(cfg.buffer, 0, func(_ uint64, e *entry) {
-		h.frames.held.Add(-int64(len(e.buf.B)))
-		e.release(&h.frames)
-	}, ringbuf.WithNumber(modelStart))
-	h.notices = newNotices(h)
+	if setup.follows {
+		cfg.assign = func(context.Context, []string, []*wire.Event) ([]uint64, error) { panic("nobody pushes") }
+	}
+	var log persist.Log
 	if setup.log {
 		w.log = &modelLog{}
-		h.log = w.log
+		log = w.log
 		if setup.indexed {
-			h.log = modelQuerier{w.log}
+			log = modelQuerier{w.log}
 		}
-		h.journal = &journal{hub: h, log: h.log, done: h.ring.NewReader()}
 	}
-	h.makeShards()
-	h.sched = newScheduler(nil, 1, 0) // starts nobody
-	h.catchup = newCatchup(h, nil, 0) // neither
+	h := buildHub(cfg, log, modelStart)
+	h.wakeStep, h.tryTicks = 1, 1
+	if w.given = modelStart; setup.follows {
+		h.follow.from.Store(modelStart)
+	}
 	w.h, w.s = h, h.shards[0]
 	w.from = modelStart
 	for range setup.old {
@@ -163,20 +161,15 @@ var modelKinds = []string{"all", "me", "topic", "other", "fleeting", "all", "bot
 
 func modelKind(p position) string { return modelKinds[p%position(len(modelKinds))] }
 
-// next is the ID that the event has, or would have.
-func (e modelEvent) next() eventID {
-	if e.at.id++; !e.ephemeral {
-		e.at.id--
-	}
-	return e.at.id
-}
-
 // last is the position of the event published last.
 func (w *modelWorld) last() position { return position(w.h.ring.Claimed()) }
 
 // publish pushes n events, if the ring has room.
 func (w *modelWorld) publish(n int) bool {
 	next, logged := w.last()+1, 0
+	if w.follows {
+		return w.apply(n)
+	}
 	for p := next; p < next+position(n); p++ {
 		if modelKind(p) != "fleeting" {
 			logged++
@@ -186,45 +179,80 @@ func (w *modelWorld) publish(n int) bool {
 	if !ok {
 		return false
 	}
-	id := eventID(number)
-	for seq := position(first); seq < position(first)+position(n); seq++ {
-		kind := modelKind(seq)
-		e := &wire.Event{Data: strconv.Itoa(modelStart + int(seq))}
-		m := modelEvent{mine: true, at: point{seq, id}}
-		if kind == "fleeting" {
-			m.at.id--
-		} else {
-			id++
+	ids := numbering{prev: eventID(number) - 1}
+	for p := position(first); p < position(first)+position(n); p++ {
+		at := ids.prev + 1
+		if modelKind(p) == "fleeting" {
+			at = ids.prev
 		}
-		var uids []string
-		switch kind {
-		case "me":
-			uids = []string{"me"}
-		case "both":
-			uids = []string{"me", "you"}
-		case "other":
-			uids, m.mine = []string{"you"}, false
-		case "topic":
-			e.Topic = "t"
-		case "othertopic":
-			e.Topic, m.mine = "u", false
-		case "fleeting":
-			e.Ephemeral, m.ephemeral = true, true
-		}
-		if w.conflate && seq%3 != 0 {
-			e.Key = "k" + strconv.Itoa(int(seq%2))
-			m.key = fmt.Sprint(e.Topic, "/", e.Key, e.Ephemeral)
-		}
-		w.events[seq] = m
-		var load parcel
-		events := []*wire.Event{e}
-		bufs, err := w.h.pack(&load, nil, uids, events)
-		if err != nil {
-			w.fail("pack: %v", err)
+		if !w.fill(p, at, &ids) {
 			return false
 		}
-		w.h.frames.held.Add(load.held)
-		w.h.fillSlots(seq, m.next(), &load, bufs, events, nil)
+	}
+	w.h.ring.Publish(first, n)
+	return true
+}
+
+// fill puts the event of a position into its slot; at is its ID, or of an
+// ephemeral one that of those before it.
+func (w *modelWorld) fill(seq position, at eventID, ids *numbering) bool {
+	kind := modelKind(seq)
+	e := &wire.Event{Data: strconv.Itoa(modelStart + int(seq))}
+	m := modelEvent{mine: true, at: point{seq, at}}
+	var uids []string
+	switch kind {
+	case "me":
+		uids = []string{"me"}
+	case "both":
+		uids = []string{"me", "you"}
+	case "other":
+		uids, m.mine = []string{"you"}, false
+	case "topic":
+		e.Topic = "t"
+	case "othertopic":
+		e.Topic, m.mine = "u", false
+	case "fleeting":
+		e.Ephemeral, m.ephemeral = true, true
+	}
+	if w.conflate && seq%3 != 0 {
+		e.Key = "k" + strconv.Itoa(int(seq%2))
+		m.key = fmt.Sprint(e.Topic, "/", e.Key, e.Ephemeral)
+	}
+	w.events[seq] = m
+	var load parcel
+	events := []*wire.Event{e}
+	bufs, err := w.h.pack(&load, nil, uids, events)
+	if err != nil {
+		w.fail("pack: %v", err)
+		return false
+	}
+	w.h.frames.held.Add(load.held)
+	w.h.fillSlots(seq, ids, &load, bufs, events, nil)
+	return true
+}
+
+// apply is publish with IDs that come from elsewhere: one batch after the other is
+// kept, and one that was not comes again.
+func (w *modelWorld) apply(n int) bool {
+	if w.log != nil && position(w.h.journal.done.Cursor()) != w.last() {
+		return false
+	}
+	first, ok := w.h.ring.TryClaim(n)
+	if !ok {
+		return false
+	}
+	for p := position(first); p < position(first)+position(n); p++ {
+		ids := numbering{prev: w.given, given: []eventID{0}}
+		if modelKind(p) != "fleeting" {
+			w.given += 1 + eventID(p)%3
+			ids.given[0] = w.given
+		}
+		if !w.fill(p, w.given, &ids) {
+			return false
+		}
+	}
+	if w.log == nil {
+		w.h.follow.reach(point{position(first) + position(n) - 1, w.given})
 	}
 	w.h.ring.Publish(first, n)
 	return true
@@ -236,17 +264,18 @@ func (w *modelWorld) append(fails bool) bool {
 	if j == nil || w.run != nil {
 		return false
 	}
-	from, to, ok := j.done.TryNext(16)
+	from, to, ok := j.intake.TryNext(16)
 	if !ok {
 		return false
 	}
 	w.run, w.runErr = &journalRun{from: position(from), to: position(to)}, nil
 	j.fill(w.run)
+	if fails && w.immediate {
+		w.run = nil
+		return false // connections may have it all the same
+	}
+	j.intake.Advance(to)
 	if fails {
-		if w.immediate {
-			w.run = nil
-			return false // connections may have it all the same
-		}
 		w.runErr = errModelLog
 		for seq := w.run.from; seq <= w.run.to; seq++ {
 			if e := w.events[seq]; !e.ephemeral {
@@ -267,6 +296,9 @@ func (w *modelWorld) settle() bool {
 	}
 	w.h.journal.settle(w.run, w.runErr)
 	w.run = nil
+	if w.runErr != nil && w.follows {
+		w.given = w.h.committed()
+	}
 	return true
 }
 
@@ -350,7 +382,7 @@ func (w *modelWorld) hangUp() {
 func (w *modelWorld) takeSeat() {
 	w.toldTo, w.lastSeq = 0, 0
 	for seq, e := range w.events { // what was told as lost may be there all the same
-		if !e.ephemeral && e.at.id == w.from {
+		if !e.ephemeral && !e.failed && e.at.id == w.from {
 			w.lastSeq = seq
 		}
 		if e.fate == 'g' && e.at.id > w.from {

@@ -20,7 +20,7 @@ const (
 	maxWorkers     = 1 << 16
 	maxShards      = 64
 
-	defaultRingBytes   = 64 << 20
+	defaultRingBytes   = 16 << 20
 	defaultQueueBytes  = 1 << 20
 	defaultMaxEvent    = wire.DefaultMaxEventSize
 	defaultHeartbeat   = 15 * time.Second
@@ -41,6 +41,7 @@ type config struct {
 	log        persist.Log
 	resend     bool
 	immediate  bool
+	assign     AssignFunc
 	failed     func(uid string, e *wire.Event)
 	buffer     int   // slots of the ring, a power of two
 	window     int   // slots of it kept as history and as the clients' queues
@@ -55,6 +56,7 @@ type config struct {
 	stall      time.Duration
 	drain      time.Duration
 	policy     Policy
+	sweep      int // what a look at many clients may cost in one go; sweepBudget but for tests
 }
 
 // WithStore keeps every event in s, so that clients can resume across
@@ -139,7 +141,7 @@ func newConfig(opts []HubOption) *config {
 		buffer: defaultBuffer, ringBytes: defaultRingBytes, queueBytes: defaultQueueBytes, workers: defaultWorkers,
 		shards: min(4*runtime.GOMAXPROCS(0), maxShards), maxEvent: defaultMaxEvent,
 		heartbeat: defaultHeartbeat, timeout: defaultPushTimeout, tries: defaultPushTries,
-		stall: defaultStall, drain: defaultDrain,
+		stall: defaultStall, drain: defaultDrain, sweep: sweepBudget,
 	}
 	for _, o := range opts {
 		if o != nil {
@@ -167,6 +169,10 @@ func newConfig(opts []HubOption) *config {
 	c.tries = correct(c, "push tries", c.tries, 1, 100)
 	c.timeout = correct(c, "push time-out", c.timeout, time.Millisecond, time.Hour)
 	c.drain = correct(c, "drain time-out", c.drain, time.Millisecond, time.Hour)
+	if c.assign != nil && c.immediate {
+		c.logger.Warn("spate: a hub that follows delivers what its log has; immediate delivery is left out")
+		c.immediate = false
+	}
 	if c.heartbeat == 0 {
 		c.heartbeat = defaultHeartbeat
 	}

@@ -82,7 +82,9 @@ func (s *shard) dropOldest(c *client) {
 	to := c.pos
 	for drop > 0 && to != s.high.pos {
 		to++
-		if e := s.hub.slot(to); !e.failed && c.wants(e) {
+		e := s.hub.slot(to)
+		s.spend(e.lookCost())
+		if !e.failed && c.wants(e) {
 			drop--
 		}
 	}
@@ -119,17 +121,37 @@ func (s *shard) loseQueued(c *client, from, to position) (lost uint64) {
 	return lost
 }
 
+// trimming is where trim has got.
+type trimming struct {
+	left   int      // laggards still to be looked at: those of a lower index
+	lowest position // no one looked at is below
+	low    position // the window is to begin here
+}
+
 // trim moves on the clients that wait at events which the window is about to
-// lose: to the log, or to a later position with a gap.
-func (s *shard) trim(low position) {
+// lose: to the log, or to a later position with a gap. It goes on where it left
+// off, for a bounded cost unless all is to be done at once, and returns whether it is
+// through; until then the window begins no later than before.
+func (s *shard) trim(low position, all bool) bool {
+	t := &s.trims
+	if t.left == 0 {
+		t.left, t.lowest = len(s.laggards), s.high.pos
+	}
+	t.low = low
 	high := s.high.pos
 	ahead := low + (high+1-low)/8 // not again for each event
 	if high.before(ahead) {
 		ahead = high
 	}
-	lowest := high
-	for i := len(s.laggards) - 1; i >= 0; i-- {
-		c := s.laggards[i]
+	for end := s.cost + s.hub.cfg.sweep; t.left > 0; {
+		if s.cost >= end && !all {
+			return false
+		}
+		if t.left--; t.left >= len(s.laggards) {
+			continue // some have healed meanwhile
+		}
+		c := s.laggards[t.left]
+		s.spend(lookCost)
 		if c.state != stateLagging {
 			continue
 		}
@@ -145,11 +167,22 @@ func (s *shard) trim(low position) {
 				s.giveUp(c, ahead)
 			}
 		}
-		if c.pos.before(lowest) {
-			lowest = c.pos
+		if c.pos.before(t.lowest) {
+			t.lowest = c.pos
 		}
 	}
-	s.lagLow = lowest
+	s.lagLow = t.lowest
+	return true
+}
+
+// lags notes that a client lags at the position.
+func (s *shard) lags(at position) {
+	if at.before(s.lagLow) {
+		s.lagLow = at
+	}
+	if t := &s.trims; t.left > 0 && at.before(t.lowest) {
+		t.lowest = at
+	}
 }
 
 // retry tries a client again whose queue is full, and times out what has been

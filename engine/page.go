@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -24,6 +25,7 @@ const (
 type page struct {
 	after, upTo eventID
 	records     []persist.Record
+	names       int // bytes of the records' names, with the heads of their lists
 
 	// made are the frames, one after the other, by form. A reader of the log
 	// publishes one; from then on it never changes. Shards see pages that have
@@ -58,8 +60,24 @@ func newPage(after eventID, p persist.Page, f Form) *page {
 			frame = frame[end-len(r.Frame) : end]
 		}
 		r.Frame = frame[:len(frame):len(frame)]
+		pg.names += len(r.Topic) + len(r.Key) + 16*len(r.Users)
+		for _, u := range r.Users {
+			pg.names += len(u)
+		}
 	}
 	return pg
+}
+
+// slim leaves of a page's names what matters to the user that all its records are
+// for: the others of an audience of thousands are not kept, nor what the log read
+// them into.
+func slim(p persist.Page, uid string) persist.Page {
+	only := []string{uid}
+	for i := range p.Records {
+		r := &p.Records[i]
+		r.Users, r.Topic, r.Key = only, strings.Clone(r.Topic), strings.Clone(r.Key)
+	}
+	return p
 }
 
 // make returns the page's bytes in the form and makes them, if nobody has.
@@ -190,7 +208,7 @@ const maxCachedPages = 512
 // form, what the log read them into (of which the names are still in use),
 // records and parts.
 func (p *page) cost(kind string) int {
-	n, largest := 104*len(p.records)+len(kind)+256, 0
+	n, largest := 104*len(p.records)+p.names+len(kind)+256, 0
 	for f := range p.made {
 		if t := p.made[f].Load(); t != nil {
 			n += cap(t.data) + 24*len(t.parts)

@@ -73,18 +73,14 @@ func (p *parcel) heldBy(b *bytebufferpool.ByteBuffer, e *wire.Event, i, n int) i
 }
 
 // fillSlots hands the parcel to the slots claimed from first on, and returns the
-// shards concerned; the events that are not ephemeral have the IDs from id on.
+// shards concerned.
 // From Publish on the slots belong to the readers.
-func (h *Hub) fillSlots(first position, id eventID, p *parcel, bufs []*bytebufferpool.ByteBuffer, events []*wire.Event, wait *commitWait) (mask uint64) {
+func (h *Hub) fillSlots(first position, ids *numbering, p *parcel, bufs []*bytebufferpool.ByteBuffer, events []*wire.Event, wait *commitWait) (mask uint64) {
 	for i, ev := range events {
 		e := h.slot(first + position(i))
 		e.held = p.heldBy(bufs[i], ev, i, len(events))
 		e.buf = bufs[i]
-		e.id, e.prev = 0, id-1
-		if !ev.Ephemeral {
-			e.id = id
-			id++
-		}
+		e.id, e.prev = ids.next(i, ev.Ephemeral)
 		e.seal()
 		a := p.audience(i)
 		e.one[0], e.crowd, e.private, e.mask = a.one, a.crowd, a.private, a.mask

@@ -54,9 +54,7 @@ func (s *shard) enterWindow(c *client) {
 		})
 		l.seen = s.high
 	}
-	if c.pos.before(s.lagLow) {
-		s.lagLow = c.pos
-	}
+	s.lags(c.pos)
 }
 
 // gap is history that is lost to a client.

@@ -33,6 +33,9 @@ func (h *Hub) Publish(ctx context.Context, uids []string, events ...*wire.Event)
 	if err != nil {
 		return nil, err
 	}
+	if p.ids != nil {
+		return p.ids, nil
+	}
 	return appendIDs(make([]uint64, 0, len(events)), p.first, events), nil
 }
 
@@ -40,6 +43,9 @@ func (h *Hub) Publish(ctx context.Context, uids []string, events ...*wire.Event)
 // the ring, which is how publishers are slowed down when the log cannot keep
 // up.
 func (h *Hub) PushAsync(uids []string, events ...*wire.Event) (*Result, error) {
+	if h.follow != nil {
+		return h.forwardAsync(uids, events)
+	}
 	p, err := h.push(context.Background(), uids, events, keepWait)
 	if err != nil {
 		return nil, err
@@ -98,7 +104,9 @@ const (
 // pushed is what a push leaves.
 type pushed struct {
 	first eventID
+	last  position    // 0: nothing was claimed
 	wait  *commitWait // in mode keepWait
+	ids   []uint64    // of a follower
 }
 
 func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mode pushMode) (p pushed, err error) {
@@ -113,21 +121,38 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 	if err := h.checkPush(uids, events); err != nil {
 		return p, err
 	}
+	if h.follow != nil {
+		p.ids, err = h.forward(ctx, uids, events)
+		return p, err
+	}
 	var few [4]*bytebufferpool.ByteBuffer
 	var load parcel
 	bufs, err := h.pack(&load, few[:0], uids, events)
 	if err != nil {
 		return p, err
 	}
+	return h.publish(ctx, &load, bufs, events, nil, mode)
+}
+
+// publish puts what is packed into the ring and sees to its being kept. The IDs
+// are claimed with the places where none are given.
+func (h *Hub) publish(ctx context.Context, load *parcel, bufs []*bytebufferpool.ByteBuffer, events []*wire.Event, given *numbering, mode pushMode) (p pushed, err error) {
 	if err := h.frames.reserve(ctx, h, load.held); err != nil {
 		h.putBack(bufs)
 		return p, err
 	}
-	claimed, number, err := h.ring.ClaimNumbered(ctx, len(events), load.logged)
+	own := load.logged
+	if given != nil {
+		own = 0
+	}
+	claimed, number, err := h.ring.ClaimNumbered(ctx, len(events), own)
 	if err != nil {
 		h.frames.held.Add(-load.held)
 		h.putBack(bufs)
 		return p, claimError(err)
+	}
+	if given != nil {
+		ctx = context.Background() // kept or not, who applies next must know
 	}
 	var wait *commitWait
 	if h.journal != nil {
@@ -135,11 +160,18 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 	}
 	first := position(claimed)
 	last := first + position(len(events)) - 1
-	p.first = eventID(number)
-	if load.logged > 0 {
-		h.pace.await(p.first + eventID(load.logged) - 1)
+	p.first, p.last = eventID(number), last
+	if own > 0 {
+		h.pace.await(p.first + eventID(own) - 1)
 	}
-	mask := h.fillSlots(first, p.first, &load, bufs, events, wait)
+	ids := numbering{prev: p.first - 1}
+	if given != nil {
+		ids = *given
+	}
+	mask := h.fillSlots(first, &ids, load, bufs, events, wait)
+	if given != nil && wait == nil {
+		h.follow.reach(point{last, ids.prev})
+	}
 	h.ring.Publish(claimed, len(events))
 	if h.journal == nil || h.cfg.immediate {
 		if h.ring.Claimed() != uint64(last) {

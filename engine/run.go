@@ -31,12 +31,8 @@ type pace struct {
 	due atomic.Uint64
 }
 
-// begin begins a run at the given time, with an ID of at least least.
-func (p *pace) begin(now time.Time, least eventID) {
-	p.start = now
-	p.first = max(least, eventID(now.UnixNano()/int64(idTick)))
-	p.due.Store(uint64(p.first) - 1)
-}
+// begin begins the run at the given time, before any ID is issued.
+func (p *pace) begin(now time.Time) { p.start = now }
 
 // look brings due up to date, and returns it.
 func (p *pace) look(now time.Time) eventID {
@@ -65,25 +61,30 @@ func (p *pace) await(id eventID) {
 	}
 }
 
-// leastID returns the ID below which the log may have issued all.
-func leastID(log persist.Log) eventID {
+// firstID returns the first ID of a run that begins at the given time.
+func firstID(log persist.Log, now time.Time) eventID {
+	last := lastID(log)
+	if runs, ok := log.(persist.Runs); ok {
+		last = max(last, eventID(runs.HighWater()))
+	}
+	return max(last+1, eventID(now.UnixNano()/int64(idTick)))
+}
+
+// lastID returns the last ID that the log has, 0 without one.
+func lastID(log persist.Log) eventID {
 	if log == nil {
 		return 0
 	}
-	last := log.Last()
-	if runs, ok := log.(persist.Runs); ok {
-		last = max(last, runs.HighWater())
-	}
-	return eventID(last) + 1
+	return eventID(log.Last())
 }
 
 // beginRun tells the log of the hub's run, if it has not been told. Until it has,
-// it is given nothing.
-func (j *journal) beginRun() error {
+// it is given nothing. A follower's run begins with what it applies first.
+func (j *journal) beginRun(first eventID) error {
 	if j.runs == nil {
 		return nil
 	}
-	if err := j.runs.BeginRun(uint64(j.hub.origin.id) + 1); err != nil {
+	if err := j.runs.BeginRun(uint64(first)); err != nil {
 		return err
 	}
 	j.runs = nil

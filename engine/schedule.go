@@ -29,11 +29,15 @@ type scheduler struct {
 	runners limiter
 }
 
-func newScheduler(pool *ants.Pool, shards, runners int) *scheduler {
-	s := &scheduler{pool: pool, ready: ringbuf.NewMPMC[*shard](shards + 1), runners: limiter{max: int32(runners)}}
+// newScheduler returns one that runs nobody until it begins.
+func newScheduler(shards int) *scheduler {
+	s := &scheduler{ready: ringbuf.NewMPMC[*shard](shards + 1)}
 	s.run = s.runner
 	return s
 }
+
+// begin lets at most so many runners work. Before anything is woken.
+func (s *scheduler) begin(pool *ants.Pool, runners int) { s.pool, s.runners.max = pool, int32(runners) }
 
 // wake makes sure that the shard runs after everything that happened before
 // the call. It costs one load where the shard is about to run anyway.

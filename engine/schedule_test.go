@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"context"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
 	"math/rand/v2"
 	"runtime"
@@ -12,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/spatehub/spate/ringbuf"
 	"github.com/spatehub/spate/wire"
 	"github.com/stretchr/testify/require"
 )
@@ -22,15 +19,9 @@ import (
 // ring has room for all that a test pushes: shards without receivers sleep on.
 func clocklessHub(t *testing.T, shards, runners int) *Hub {
 	cfg := newConfig([]HubOption{WithChanBufferSize(1 << 16), WithShards(shards), WithLogger(slog.New(slog.DiscardHandler))})
-	h := &Hub{cfg: cfg, seed: maphash.MakeSeed(), period: time.Hour, tryTicks: 1, wakeStep: 1 << 40}
-	h.ctx, h.cancel = context.WithCancel(context.Background())
-	h.waits.New = func() any { return newCommitWait() }
-	h.origin = point{id: 1000}
-	h.ring = ringbuf.NewRing(cfg.buffer, 0, func(_ uint64, e *entry) { e.release(&h.frames) }, ringbuf.WithNumber(1000))
-	h.notices = newNotices(h)
-	h.makeShards()
-	h.kernel = newPool(cfg.logger)
-	h.sched = newScheduler(h.kernel, shards, runners)
+	h := buildHub(cfg, nil, 1000)
+	h.wakeStep = 1 << 40
+	h.startShards(runners)
 	t.Cleanup(func() { require.NoError(t, h.kernel.ReleaseTimeout(time.Minute)) })
 	return h
 }

@@ -40,7 +40,7 @@ func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.pos, c.id = b.at.pos, b.at.id
+	c.pos, c.id, c.placed = b.at.pos, b.at.id, b.resumes
 	if b.resumes || b.gap.told {
 		c.lag = &lag{resumes: b.resumes, gap: b.gap}
 		if b.resumes {
@@ -186,7 +186,7 @@ func (h *Hub) begin(ctx context.Context, sub *Subscription, s *shard) (b beginni
 			b.short = floor
 		}
 		return b, nil
-	} else if id == floor || id >= h.origin.id {
+	} else if id == floor || id >= h.wholeFrom() {
 		return b, nil // what retention removed last, or given out by this hub
 	}
 	return h.beginKnown(ctx, b)
@@ -201,7 +201,7 @@ func (h *Hub) beginKnown(ctx context.Context, b beginning) (beginning, error) {
 	if err != nil || known {
 		return b, err
 	}
-	to := h.origin.id
+	to := min(h.wholeFrom(), h.latest().id)
 	next, found, err := h.recordAfter(ctx, id)
 	if err != nil {
 		return b, err
@@ -214,6 +214,14 @@ func (h *Hub) beginKnown(ctx context.Context, b beginning) (beginning, error) {
 		b.at.id = to
 	}
 	return b, nil
+}
+
+// wholeFrom returns the ID after which this life of the hub has everything.
+func (h *Hub) wholeFrom() eventID {
+	if h.follow != nil {
+		return eventID(h.follow.from.Load())
+	}
+	return h.origin.id
 }
 
 // beginEarliest begins with all that is kept.

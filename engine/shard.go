@@ -19,6 +19,12 @@ const (
 	// readers answer, the ring gets its turn.
 	maxMail    = 256
 	mailBudget = 512 << 10
+	// sweepBudget is what a look at many clients may cost in one go: those in
+	// trouble, early ones, those to be ended with the hub.
+	sweepBudget = 512 << 10
+	// markBudget is what marking the users of several events may cost before they
+	// are delivered.
+	markBudget = 512 << 10
 	// liveBudget is what fan-outs may cost in one pass, after the first one.
 	liveBudget = 2 << 20
 	// maskedBatch bounds them where some are not for everybody: one bit each.
@@ -62,6 +68,10 @@ type shard struct {
 	leaving  int                    // of them; not in clients any more
 	only     int                    // clients that want nothing that is for everybody
 	doomed   []doomedClient
+	sweep    int      // laggards that the tick has not looked at yet: those of a lower index
+	trims    trimming // of laggards
+	window   int      // as the reader has it
+	earlyAt  position // where the shard was when it looked at the early ones
 
 	high    point    // events ≤ high are counted as pushed to this shard's clients
 	lagLow  position // no lagging client's pos is below
@@ -70,15 +80,16 @@ type shard struct {
 	yieldAt int // cost at which to let others go first
 	mailEnd int // cost at which the pass has spent enough on its mail
 
-	join    [forms]joined // the batch for everybody, in the forms asked for so far
-	variant variants      // the batch by audience and form
-	touched []*client
-	offline []uint32 // of the audience being marked, by index
-	gather  joined   // for one client
-	lastGap gapWord  // the gap told last
-	newest  map[conflationKey]position
-	skipped []position // events that gatherWindow left out, because newer ones replace them
-	spare   *lag       // of the client that recovered last, for the next in trouble
+	join         [forms]joined // the batch for everybody, in the forms asked for so far
+	variant      variants      // the batch by audience and form
+	touched      []*client
+	offline      []uint32 // of the audience being marked, by index
+	gather       joined   // for one client
+	lastGap      gapWord  // the gap told last
+	lastFarewell farewellWord
+	newest       map[conflationKey]position
+	skipped      []position // events that gatherWindow left out, because newer ones replace them
+	spare        *lag       // of the client that recovered last, for the next in trouble
 
 	occupied bool // as hub.occupied has it
 	lagShown bool // Stats shows clients in trouble
@@ -98,7 +109,7 @@ func newShard(h *Hub, id int, reader *ringbuf.Reader[entry]) *shard {
 	s := &shard{
 		hub: h, id: id, bit: 1 << id, reader: reader,
 		users: map[string]*client{},
-		high:  h.origin,
+		high:  h.origin, window: h.cfg.window,
 	}
 	s.c.reached.Store(uint64(h.origin.id))
 	s.c.oldest.Store(uint64(h.origin.id))
@@ -113,16 +124,20 @@ func (s *shard) pass() (more bool) {
 	if t := s.ticks.Load(); t != s.tick {
 		s.onTick(t)
 	}
-	more = s.runRing()
-	if len(s.early) > 0 {
-		s.admitEarly()
+	more = s.sweepLaggards()
+	if s.trims.left > 0 {
+		s.keepFrom(s.trims.low, s.cursor())
+		s.closeDoomed()
+		more = more || s.trims.left > 0
 	}
+	more = s.runRing() || more
+	more = s.admitEarly() || more
 	s.closeDoomed()
 	if s.hub.closing.Load() {
-		s.drainStep()
+		more = s.drainStep() || more
 	}
 	s.publishCounters()
-	return more || !s.mail.Empty()
+	return more || s.trims.left > 0 || !s.mail.Empty()
 }
 
 // runRing delivers what waits in the ring, within its budget. It returns whether
@@ -159,9 +174,24 @@ func (s *shard) showOccupied() {
 // window no longer covers. Clients that would lose their place are moved on
 // first.
 func (s *shard) advance(to position) {
-	low := s.historyAt(to)
-	if len(s.laggards) > 0 && (s.lagLow + 1).before(low) {
-		s.trim(low)
+	s.keepFrom(s.historyAt(to), to)
+}
+
+// keepFrom moves the shard to its position, and its window's beginning to low or,
+// while clients wait to be moved on, not as far: the window is wider then, but never
+// so wide that there would be no room for a push.
+func (s *shard) keepFrom(low, to position) {
+	window := s.hub.cfg.window
+	// Again where low has moved in the middle.
+	for len(s.laggards) > 0 && (s.lagLow + 1).before(low) {
+		most := position(s.hub.ring.Cap() - s.hub.cfg.queue())
+		if !s.trim(low, to-s.lagLow >= most) {
+			low, window = s.lagLow+1, max(window, int(to-s.lagLow))
+		}
+	}
+	if window != s.window {
+		s.window = window
+		s.reader.SetWindow(window)
 	}
 	s.reader.Advance(uint64(to))
 	s.reader.Hold(uint64(low))

@@ -224,7 +224,7 @@ func join(t testing.TB, h *engine.Hub, sub engine.Subscription, room int) *memSi
 // for connections that stall.
 func newHub(t testing.TB, opts ...engine.HubOption) *engine.Hub {
 	h := engine.NewHub(append([]engine.HubOption{engine.WithLogger(testLogger(t)),
-		engine.WithDrainTimeout(50 * time.Millisecond)}, opts...)...)
+		engine.WithDrainTimeout(50 * time.Millisecond), engine.WithSweepBudget(sweepBudget)}, opts...)...)
 	t.Cleanup(h.Close)
 	return h
 }

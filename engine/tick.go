@@ -42,8 +42,8 @@ func (h *Hub) runClock() {
 	}
 }
 
-// onTick does what time asks for: heartbeats for a share of the clients, and a
-// look at those in trouble.
+// onTick does what time asks for: heartbeats for a share of the clients, and that
+// those in trouble are looked at.
 func (s *shard) onTick(now uint32) {
 	if beat := s.hub.beatTicks; beat > 0 {
 		for s.tick != now {
@@ -53,14 +53,28 @@ func (s *shard) onTick(now uint32) {
 		s.closeDoomed() // before anything else is written to them
 	}
 	s.tick = now
-	for i := len(s.laggards) - 1; i >= 0; i-- {
-		if i < len(s.laggards) { // a look may end or heal several
-			s.tickLag(s.laggards[i], now)
+	if s.sweep == 0 {
+		s.sweep = len(s.laggards)
+	}
+}
+
+// sweepLaggards looks at the clients in trouble once for each tick, or as often as
+// it gets round, for a bounded cost. It returns whether some are left.
+func (s *shard) sweepLaggards() (more bool) {
+	if s.sweep == 0 {
+		return false
+	}
+	for end := s.cost + s.hub.cfg.sweep; s.sweep > 0; {
+		if s.cost >= end {
+			return true
+		}
+		if s.sweep--; s.sweep < len(s.laggards) { // a look may end or heal several
+			s.spend(lookCost)
+			s.tickLag(s.laggards[s.sweep], s.tick)
 		}
 	}
-	if len(s.laggards) > 0 {
-		s.showLaggards()
-	}
+	s.showLaggards()
+	return false
 }
 
 // tickLag retries, times out, or closes one client in trouble.

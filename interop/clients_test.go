@@ -26,9 +26,11 @@ var clients = map[string]func(t *testing.T, f *follower, base string){
 	"@microsoft/fetch-event-source": func(t *testing.T, f *follower, base string) {
 		nodeClient(t, f, "fetch-event-source", base)
 	},
-	"curl":     curl,
-	"Chromium": func(t *testing.T, f *follower, base string) { browser(t, f, base, "chrome", "chromium", "chromium-browser", "google-chrome") },
-	"Firefox":  func(t *testing.T, f *follower, base string) { browser(t, f, base, "firefox", "firefox-esr", "firefox") },
+	"curl": curl,
+	"Chromium": func(t *testing.T, f *follower, base string) {
+		browser(t, f, base, "chrome", "chromium", "chromium-browser", "google-chrome")
+	},
+	"Firefox": func(t *testing.T, f *follower, base string) { browser(t, f, base, "firefox", "firefox-esr", "firefox") },
 }
 
 func goSSE(t *testing.T, f *follower, base string) {

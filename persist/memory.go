@@ -68,6 +68,7 @@ func NewMemory(opts ...Option) *Memory {
 		m.cfg.retention = Retention{MaxCount: DefaultMemoryCount, MaxBytes: DefaultMemoryBytes}
 	}
 	m.start = m.cfg.clock.Now()
+	m.mu.floors.Limit = m.cfg.maxFloors
 	return m
 }
 

@@ -51,8 +51,8 @@ func (c *memChunk) kill(r *memRecord) {
 // The chunk must not be the newest. It costs a removal a constant number of steps on
 // average.
 func (c *memChunk) compact() {
-	if c.live == 0 || 2*c.live > len(c.recs) {
-		return
+	if c.live == 0 || 2*c.live > len(c.recs)-c.head {
+		return // or they are all at its head, as where the oldest go: then the rest goes soon
 	}
 	recs := make([]memRecord, 0, c.live)
 	for i := range c.recs[c.head:] {

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/persist"
-	"github.com/spatehub/spate/persist/internal/floors"
 	"github.com/spatehub/spate/persist/internal/logtest"
 )
 
@@ -65,10 +64,10 @@ func TestMemoryCountsAllItHolds(t *testing.T) {
 // TestMemoryGivesBack holds that topics and users that come and go leave nothing
 // behind but what is bounded: neither memory nor bytes that are counted for nothing.
 func TestMemoryGivesBack(t *testing.T) {
-	const n = 100_000
+	const n, maxFloors = 30_000, 4096
 	clock := logtest.NewClock()
 	before := heap()
-	l := persist.NewMemory(persist.WithClock(clock), persist.WithRetention(persist.Retention{
+	l := persist.NewMemory(persist.WithMaxFloors(maxFloors), persist.WithClock(clock), persist.WithRetention(persist.Retention{
 		Topics: map[string]persist.Retention{"*": {MaxAge: time.Minute}},
 	}))
 	for id := uint64(1); id <= n; id++ {
@@ -85,8 +84,8 @@ func TestMemoryGivesBack(t *testing.T) {
 	require.Zero(t, s.Count)
 	require.Zero(t, s.Bytes)
 	left := heap() - before
-	t.Logf("%d bytes of %d are left, for %d floors", left, full, floors.Max)
-	require.Less(t, left, min(full/4, floors.Max*200))
+	t.Logf("%d bytes of %d are left, for %d floors", left, full, maxFloors)
+	require.Less(t, left, min(full/4, maxFloors*300))
 
 	// Floors that were merged tell of too much, and never of too little.
 	for _, id := range []uint64{1, n / 2, n - 1} {

@@ -16,6 +16,7 @@ type config struct {
 	logger       *slog.Logger
 	clock        Clock
 	types        []string
+	maxFloors    int // of topics; 0 is floors.Max
 }
 
 func newConfig(opts []Option) config {

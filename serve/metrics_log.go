@@ -28,6 +28,8 @@ var logMetrics = []logMetric{
 		func(l *engine.LogStats) float64 { return float64(l.Bytes) }),
 	newLogMetric("spate_log_disk_bytes", "Disk space that the log takes; 0 for a log that takes none.",
 		func(l *engine.LogStats) float64 { return float64(l.DiskBytes) }),
+	newLogMetric("spate_log_lost_records", "Acknowledged events, at least, that were missing at the end of the log when it was opened.",
+		func(l *engine.LogStats) float64 { return float64(l.LostTail.Records) }),
 	newLogMetric("spate_log_retention_age_seconds", "Age beyond which events are dropped; 0 is no bound.",
 		func(l *engine.LogStats) float64 { return l.Retention.MaxAge.Seconds() }),
 	newLogMetric("spate_log_retention_records", "Number of events beyond which the oldest are dropped; 0 is no bound.",

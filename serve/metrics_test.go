@@ -131,6 +131,7 @@ func TestMetricsOfTheLog(t *testing.T) {
 		"spate_log_records":               2,
 		"spate_log_bytes":                 float64(stats.Bytes),
 		"spate_log_disk_bytes":            0,
+		"spate_log_lost_records":          0,
 		"spate_log_retention_age_seconds": 5400,
 		"spate_log_retention_records":     2,
 		"spate_log_retention_bytes":       1 << 20,

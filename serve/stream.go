@@ -68,6 +68,9 @@ func WithContext(fn func(*http.Request) context.Context) ServeOption { return st
 // WithDescriptorReserve is [stream.WithDescriptorReserve].
 func WithDescriptorReserve(n int) ServeOption { return stream.WithDescriptorReserve(n) }
 
+// DescriptorStats is [stream.DescriptorStats].
+func DescriptorStats() stream.Descriptors { return stream.DescriptorStats() }
+
 // WithLater is [stream.WithLater].
 func WithLater(d time.Duration) ServeOption { return stream.WithLater(d) }
 

@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spatehub/spate/bench/internal/reader"
 	"github.com/spatehub/spate/bench/internal/rig"
-	"github.com/spatehub/spate/bench/internal/stamp"
 	"github.com/spatehub/spate/loadtest/load"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // byLoadtest is the steady work with loadtest as the load, in its place: on the processor of the load, in a process of
@@ -39,61 +40,87 @@ func byLoadtest(server string, o options) (s sample, err error) {
 	c.URL = fmt.Sprintf("http://127.0.0.1:%d%s", info.Port, strings.ReplaceAll(info.Path, "{n}", "{{.N}}"))
 	c.Mode, c.Streams, c.Connections = load.ModeRaw, streams, 1
 	c.RunID = strconv.FormatUint(loadtestRun, 16)
-	c.Settle, c.Interval = settle, 100*time.Millisecond
-	// Without a publisher of its own, loadtest does not know what is missing: it listens a while longer.
-	c.Duration, c.Drain = o.span+3*time.Second, time.Second
-	ctx, cancel := context.WithTimeout(context.Background(), c.Duration+time.Minute)
+	c.Settle, c.Interval, c.Drain = settle, 50*time.Millisecond, time.Second
+	c.Duration = o.span + time.Minute // it is ended when all has come
+	ctx, cancel := context.WithTimeout(context.Background(), c.Duration)
 	defer cancel()
-	open := make(chan struct{}, 1)
+	var open, got atomic.Int64
 	done := make(chan error, 1)
 	var res *load.Result
 	go func() {
 		var err error
-		res, err = load.RunWatched(ctx, c, func(n, _ int64) {
-			if n == streams {
-				select {
-				case open <- struct{}{}:
-				default:
-				}
-			}
+		res, err = load.RunWatched(ctx, c, func(n, deliveries int64) {
+			open.Store(n)
+			got.Store(deliveries)
 		})
 		done <- err
 	}()
-	select {
-	case <-open:
-	case err = <-done:
-		return s, fmt.Errorf("loadtest ended early: %w", err)
+	if err := await(done, time.Minute, func() bool { return open.Load() == streams }); err != nil {
+		return s, err
 	}
 	time.Sleep(settle + 200*time.Millisecond)
+	// As for the other load: a little unmeasured first.
+	if _, err := r.Publish(loadtestRun+1, rig.Work{Rate: rate, Size: eventSize, Duration: warmUp}); err != nil {
+		return s, err
+	}
+	time.Sleep(settle)
 	before, err := r.Usage(false)
 	if err != nil {
 		return s, err
 	}
 	rep, err := r.Publish(loadtestRun, rig.Work{Rate: rate, Size: eventSize, Duration: o.span})
-	if err == nil {
-		err = <-done
-	}
 	if err != nil {
 		return s, err
 	}
-	after, err := r.Usage(false)
+	owed := streams * int64(rep.Total-rep.First)
+	last, since := int64(0), time.Now()
+	err = await(done, time.Minute, func() bool {
+		if n := got.Load(); n != last {
+			last, since = n, time.Now()
+		}
+		return last >= owed || time.Since(since) > time.Second
+	})
 	if err != nil {
 		return s, err
 	}
-	got := uint64(res.Deliveries.Count)
+	after, err := r.Usage(false) // before the streams are closed, which costs a server as well
+	if err != nil {
+		return s, err
+	}
+	cancel()
+	if err := <-done; err != nil {
+		return s, err
+	}
 	s.counts = reader.Counts{
-		Deliveries: got, Lost: streams*(rep.Total-rep.First) - min(got, streams*(rep.Total-rep.First)),
+		Deliveries: uint64(res.Deliveries.Count), Lost: uint64(max(0, owed-res.Deliveries.Count)),
 		Duplicates: uint64(res.Checks.Duplicates), Disorder: uint64(res.Checks.Disorder),
 		Misaddressed: uint64(res.Checks.Misaddressed), Corrupt: uint64(res.Checks.Corrupt),
 		Ended: uint64(res.Streams.Disconnects),
 	}
 	s.fault = s.counts.String()
 	s.values = []float64{
-		micros(time.Duration(after.CPU-before.CPU)) / float64(max(1, got)),
+		micros(time.Duration(after.CPU-before.CPU)) / float64(max(1, res.Deliveries.Count)),
 		float64(res.Latency.P50) / 1e3, float64(res.Latency.P99) / 1e3, float64(res.Latency.Max) / 1e3,
 	}
 	return s, nil
 }
 
+// await waits until ok holds, but no longer than limit, and fails if loadtest ends before.
+func await(ended chan error, limit time.Duration, ok func() bool) error {
+	end := time.Now().Add(limit)
+	for !ok() {
+		select {
+		case err := <-ended:
+			return fmt.Errorf("loadtest ended early: %w", err)
+		case <-time.After(5 * time.Millisecond):
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("nothing for %v", limit)
+		}
+	}
+	return nil
+}
+
 // loadtestRun stamps the events of the runs with loadtest.
+// The unmeasured ones before have the next number.
 const loadtestRun = 0x10ad

@@ -121,16 +121,22 @@ func run(args []string) error {
 // does so to all.
 func measure(o options) (map[string]*results, error) {
 	all := map[string]*results{}
-	for round := range o.rounds {
+	most := 0
+	for _, w := range works {
+		if slices.Contains(o.works, w.name) {
+			most = max(most, w.times(o))
+		}
+	}
+	for round := range most {
 		for _, w := range works {
-			if !slices.Contains(o.works, w.name) || w.rounds > 0 && round >= w.rounds {
+			if !slices.Contains(o.works, w.name) || round >= w.times(o) {
 				continue
 			}
 			if all[w.name] == nil {
 				all[w.name] = &results{}
 			}
 			for _, name := range w.among(o.servers) {
-				fmt.Fprintf(os.Stderr, "round %d of %d: %s on %s ... ", round+1, o.rounds, w.name, name)
+				fmt.Fprintf(os.Stderr, "round %d of %d: %s on %s ... ", round+1, w.times(o), w.name, name)
 				began := time.Now()
 				s, err := w.run(name, o)
 				if err != nil {

@@ -45,6 +45,9 @@ func page(o options, all map[string]*results, start time.Time, took time.Duratio
 			r.table(&b, &works[i], o)
 		}
 	}
+	if a, b2 := all["steady"], all["loadtest"]; a != nil && b2 != nil {
+		b.WriteString(agreement(a, b2))
+	}
 	fmt.Fprintf(&b, "\n%s\n", endMark)
 	return b.String()
 }

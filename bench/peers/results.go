@@ -73,7 +73,7 @@ func (r *results) table(b *strings.Builder, w *work, o options) {
 		fmt.Fprintf(b, "| %s |", server)
 		m := r.medians(server)
 		for i, c := range w.columns {
-			fmt.Fprintf(b, " %s |", r.cell(c, i, m))
+			fmt.Fprintf(b, " %s%s |", r.cell(c, i, m), r.spread(server, i))
 		}
 		fmt.Fprintf(b, " %s |\n", r.faults(server))
 	}
@@ -89,6 +89,40 @@ func (r *results) cell(c column, i int, medians []float64) string {
 		s += fmt.Sprintf(" (%.2f)", medians[i]/floor[i])
 	}
 	return s
+}
+
+// spread is how far the middle half of a column's values lies around its median; "" of fewer than four.
+func (r *results) spread(server string, i int) string {
+	v := r.column(server, i)
+	if len(v) < 4 {
+		return ""
+	}
+	if m := quantile(v, 0.5); m > 0 {
+		return fmt.Sprintf(" ±%.0f %%", 50*(quantile(v, 0.75)-quantile(v, 0.25))/m)
+	}
+	return ""
+}
+
+// column returns the values of a column in rising order.
+func (r *results) column(server string, i int) []float64 {
+	var list []float64
+	for _, s := range r.samples[server] {
+		if i < len(s.values) {
+			list = append(list, s.values[i])
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// quantile reads a value out of a list in rising order, between two of them where it has to.
+func quantile(list []float64, q float64) float64 {
+	at := q * float64(len(list)-1)
+	lo := int(at)
+	if lo+1 >= len(list) {
+		return list[len(list)-1]
+	}
+	return list[lo] + (at-float64(lo))*(list[lo+1]-list[lo])
 }
 
 // faults sums up what went wrong in all runs of a server.

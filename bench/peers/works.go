@@ -9,7 +9,7 @@ import (
 	"github.com/spatehub/spate/bench/internal/reader"
 	"github.com/spatehub/spate/bench/internal/rig"
 	"github.com/spatehub/spate/bench/internal/server"
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // work is one kind of load, and one table.
@@ -21,6 +21,7 @@ type work struct {
 	without []string // servers that it is not for
 	also    []string // servers that are for it alone
 	rounds  int      // most rounds; 0 = as many as are asked for
+	least   int      // fewest rounds of a run that is not short
 	run     func(name string, o options) (sample, error)
 }
 
@@ -28,6 +29,18 @@ type work struct {
 func (w *work) among(servers []string) []string {
 	list := slices.DeleteFunc(slices.Clone(servers), func(s string) bool { return slices.Contains(w.without, s) })
 	return append(list, w.also...)
+}
+
+// times is how many rounds the work has.
+func (w *work) times(o options) int {
+	n := o.rounds
+	if w.rounds > 0 {
+		n = min(n, w.rounds)
+	}
+	if !o.short {
+		n = max(n, w.least)
+	}
+	return n
 }
 
 // column is one figure of a table.
@@ -49,13 +62,14 @@ const (
 	inFlight   = 128 // connections under way while streams are opened
 	flatWindow = 512
 	settle     = 300 * time.Millisecond
+	warmUp     = 500 * time.Millisecond // published before what is measured
 )
 
 var works = []work{
 	{
 		name: "steady", title: "1,000 streams × 100 events/s",
 		text:    "200-byte events to everyone on schedule.",
-		columns: latencyColumns(), without: []string{"floor-batch-go"},
+		columns: latencyColumns(), without: []string{"floor-batch-go"}, least: comparedRounds,
 		run: func(name string, o options) (sample, error) {
 			load := rig.Load{Streams: 1000, Kind: stamp.Broadcast, Burst: 256}
 			return latency(name, load, rig.Work{Rate: 100, Size: eventSize, Duration: o.span}, nil)
@@ -63,8 +77,8 @@ var works = []work{
 	},
 	{
 		name: "loadtest", title: "The same, loaded by loadtest",
-		text:    "Two independent loads: what they find has to agree.",
-		columns: latencyColumns(), without: []string{"floor-batch-go"}, rounds: 1,
+		text:    "Two independent loads: what they find has to agree, and whether it does is computed below.",
+		columns: latencyColumns(), without: []string{"floor-batch-go"}, least: comparedRounds,
 		run: byLoadtest,
 	},
 	{
@@ -162,7 +176,7 @@ func latency(name string, load rig.Load, w rig.Work, before func(*rig.Rig) ([]fl
 		return sample{}, err
 	}
 	warm := w
-	warm.Duration = 500 * time.Millisecond
+	warm.Duration = warmUp
 	if f, err := r.Run(warm); err != nil || f.Stuck {
 		return sample{fault: f.Faults()}, err
 	}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"strconv"
 	"strings"
@@ -15,10 +17,25 @@ import (
 type flagSet struct {
 	*flag.FlagSet
 	usage string // the command line, for the help text
+	set   map[string]origin
+}
+
+// origin says what set a flag; what wins is the larger.
+type origin int
+
+const (
+	byDefault origin = iota
+	byEnvironment
+	byFlag
+)
+
+// contradicts reports whether a flag was set, not by less than the other one.
+func (fs *flagSet) contradicts(name, other string) bool {
+	return fs.set[name] != byDefault && fs.set[name] >= fs.set[other]
 }
 
 func newFlagSet(usage string) *flagSet {
-	fs := &flagSet{flag.NewFlagSet(usage, flag.ContinueOnError), usage}
+	fs := &flagSet{flag.NewFlagSet(usage, flag.ContinueOnError), usage, map[string]origin{}}
 	fs.SetOutput(io.Discard) // errors are reported once, by report
 	return fs
 }
@@ -33,6 +50,7 @@ func (fs *flagSet) parse(s streams, args []string) error {
 		if !ok || err != nil {
 			return
 		}
+		fs.set[f.Name] = byEnvironment
 		set := f.Value.Set
 		if list, isList := f.Value.(envSetter); isList {
 			set = list.setEnv
@@ -50,8 +68,11 @@ func (fs *flagSet) parse(s streams, args []string) error {
 		return err
 	}
 	if err != nil {
-		return usagef("%v", err)
+		text := strings.Replace(err.Error(), ": parse error", ": give a whole number, such as 1000000", 1)
+		text = strings.Replace(text, " for flag -", " for flag --", 1) // as the help text writes it
+		return usagef("%s", strings.Replace(text, "not defined: -", "not defined: --", 1))
 	}
+	fs.Visit(func(f *flag.Flag) { fs.set[f.Name] = byFlag })
 	return nil
 }
 
@@ -78,7 +99,7 @@ func reason(err error) string {
 	if text := err.Error(); text != "parse error" {
 		return text
 	}
-	return "no valid value"
+	return "give a whole number, such as 1000000"
 }
 
 // envSetter is a flag that the environment sets in another form than the command line.
@@ -110,14 +131,47 @@ func (v *listValue) setEnv(text string) error {
 	return nil
 }
 
-// sizeValue is a number of bytes, such as 4096, 64KiB, 10MB or 1GiB.
+// levelValue is a level of the program's log.
+type levelValue slog.Level
+
+func (v *levelValue) String() string { return strings.ToLower(slog.Level(*v).String()) }
+
+// Set parses text.
+func (v *levelValue) Set(text string) error {
+	if err := (*slog.Level)(v).UnmarshalText([]byte(text)); err != nil {
+		return errors.New("give debug, info, warn or error")
+	}
+	return nil
+}
+
+// countValue is a number of events.
+type countValue int64
+
+func (v *countValue) String() string { return strconv.FormatInt(int64(*v), 10) }
+
+// Set parses text. A form with an exponent is taken where it is a whole number.
+func (v *countValue) Set(text string) error {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if f, ferr := strconv.ParseFloat(text, 64); err != nil && ferr == nil && f == math.Trunc(f) && math.Abs(f) < 1<<53 && strings.ContainsAny(text, "eE") {
+		n, err = int64(f), nil
+	}
+	if err != nil || n < 0 {
+		return errors.New("give a whole number, such as 1000000")
+	}
+	*v = countValue(n)
+	return nil
+}
+
+// sizeValue is a number of bytes, such as 4096, 64KiB, 10MB or 1GiB. Units are taken in any case, and G is GiB as it
+// is for most tools.
 type sizeValue int64
 
 var sizeUnits = []struct {
 	suffix string
 	bytes  int64
 }{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
-	{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}, {"", 1}}
+	{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
+	{"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"T", 1 << 40}, {"B", 1}, {"", 1}}
 
 func (v *sizeValue) String() string {
 	n := int64(*v)
@@ -132,10 +186,10 @@ func (v *sizeValue) String() string {
 // Set parses text.
 func (v *sizeValue) Set(text string) error {
 	for _, u := range sizeUnits {
-		digits, ok := strings.CutSuffix(text, u.suffix)
-		if !ok {
+		if len(text) < len(u.suffix) || !strings.EqualFold(text[len(text)-len(u.suffix):], u.suffix) {
 			continue
 		}
+		digits := text[:len(text)-len(u.suffix)]
 		n, err := strconv.ParseInt(digits, 10, 64)
 		if err != nil || n < 0 || n > math.MaxInt64/u.bytes {
 			break
@@ -143,10 +197,10 @@ func (v *sizeValue) Set(text string) error {
 		*v = sizeValue(n * u.bytes)
 		return nil
 	}
-	return errors.New("give a size such as 4096, 64KiB, 10MB or 1GiB")
+	return errors.New("give a size such as 4096, 64KiB, 10MB or 1GiB, in whole units")
 }
 
-// ageValue is a duration that may also be given in days, such as 7d.
+// ageValue is a duration that may also be given in days, such as 7d or 1d12h.
 type ageValue time.Duration
 
 func (v *ageValue) String() string {
@@ -167,16 +221,24 @@ func (v *ageValue) String() string {
 // Set parses text.
 func (v *ageValue) Set(text string) error {
 	const days = math.MaxInt64 / int64(24*time.Hour)
-	if digits, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.ParseInt(digits, 10, 64); err == nil && n >= 0 && n <= days {
-			*v = ageValue(time.Duration(n) * 24 * time.Hour)
-			return nil
+	wrong := errors.New("give a duration such as 90s, 12h, 7d or 1d12h")
+	if text == "" {
+		return wrong
+	}
+	var whole, rest time.Duration
+	if digits, after, ok := strings.Cut(text, "d"); ok {
+		n, err := strconv.ParseInt(digits, 10, 64)
+		if err != nil || n < 0 || n > days || strings.HasPrefix(digits, "+") {
+			return wrong
+		}
+		whole, text = time.Duration(n)*24*time.Hour, after
+	}
+	if text != "" || whole == 0 {
+		var err error
+		if rest, err = time.ParseDuration(cmp.Or(text, "0")); err != nil || rest < 0 || whole > math.MaxInt64-rest {
+			return wrong
 		}
 	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
-		return errors.New("give a duration such as 90s, 12h or 7d")
-	}
-	*v = ageValue(d)
+	*v = ageValue(whole + rest)
 	return nil
 }

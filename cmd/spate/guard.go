@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+
+	"github.com/spatehub/spate/serve"
 )
 
 // guard keeps web pages of other sites away from a hub that has no authorization: any page in a browser of this machine
@@ -45,12 +47,9 @@ func hostname(hostport string) string {
 	return hostport
 }
 
-// refuse answers with a JSON error in the form of the push API.
+// refuse answers in the form of all errors.
 func refuse(w http.ResponseWriter, status int, field, message string) {
-	writeJSON(w, status, struct {
-		Error string `json:"error"`
-		Field string `json:"field"`
-	}{message, field})
+	serve.WriteError(w, &serve.Error{Status: status, Field: field, Message: message})
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {

@@ -20,16 +20,20 @@ func (c *serveConfig) identify() identifier {
 }
 
 // byQuery takes the word of the query: on loopback, without authorization, whoever asks may read everything anyway.
+// An empty uid is nobody's: such a connection is anonymous.
 func byQuery(r *http.Request) (uid string, topics []string, err error) {
-	q := r.URL.Query()
-	return q.Get("uid"), q["topic"], nil
+	q, err := stream.ParseQuery(r, []string{"uid"}, []string{"topic"})
+	return q.Get("uid"), q["topic"], err
 }
 
 // byHeader takes the word of a proxy, which knows its users, and sets the header on each request. Nothing that the
 // client itself says may count beside it.
 func byHeader(name string) identifier {
 	return func(r *http.Request) (string, []string, error) {
-		q := r.URL.Query()
+		q, err := stream.ParseQuery(r, []string{"uid"}, []string{"topic"})
+		if err != nil {
+			return "", nil, err
+		}
 		if q.Has("uid") {
 			return "", nil, &stream.Error{Status: http.StatusBadRequest, Field: "uid",
 				Message: "is not taken here: the proxy says who a user is, by the header " + name}

@@ -3,6 +3,7 @@
 //	spate serve --demo      start a hub on http://127.0.0.1:8080 and open its dashboard
 //	spate push 'hello'      push an event to everyone
 //	spate tail --topic cpu  print events as they come
+//	spate log check data    read all of a log and say what is damaged
 //
 // Every flag of `spate serve` can be given in the environment as well: --log-level is SPATE_LOG_LEVEL. A flag wins.
 // Exit codes: 0 done, 1 something failed, 2 wrong usage.
@@ -31,6 +32,7 @@ type streams struct {
 	in       io.Reader
 	out, err io.Writer
 	env      func(name string) (string, bool)
+	environ  func() []string  // all of it, as os.Environ; nil: not known
 	signals  <-chan os.Signal // interrupts and terminations, in the order they came
 }
 
@@ -46,6 +48,7 @@ func commands() []command {
 		{"serve", "[flags]", "run the hub", runServe},
 		{"push", "[flags] [data|-]", "push an event to a hub and print its ID", runPush},
 		{"tail", "[flags]", "print a hub's events as they come", runTail},
+		{"log", "<command> ...", "check, back up, restore, repair, export or import a log", runLog},
 		{"version", "", "print the version", runVersion},
 	}
 }
@@ -53,7 +56,7 @@ func commands() []command {
 func main() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	os.Exit(run(os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv, signals: signals}))
+	os.Exit(run(os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv, environ: os.Environ, signals: signals}))
 }
 
 // run runs one command line and returns the exit code.
@@ -72,6 +75,9 @@ func run(args []string, s streams) int {
 	}
 	for _, c := range commands() {
 		if c.name == name {
+			if err := checkEnvironment(s); err != nil {
+				return report(s, c, err)
+			}
 			return report(s, c, c.run(context.Background(), s, args))
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 )
 
 const (
@@ -51,6 +52,8 @@ func parsePush(s streams, args []string) (*pushConfig, error) {
 		return nil, err
 	}
 	switch {
+	case fs.NArg() > 1 && strings.HasPrefix(fs.Arg(1), "-") && fs.Arg(1) != "-":
+		return nil, usagef("%s comes after the data: flags come first", fs.Arg(1))
 	case fs.NArg() > 1:
 		return nil, usagef("data must be one argument: put it in quotes")
 	case c.lines && fs.NArg() == 1 && fs.Arg(0) != "-":
@@ -111,6 +114,9 @@ func pushLines(ctx context.Context, s streams, c *pushConfig) error {
 
 // push sends the event and prints its ID.
 func (c *pushConfig) push(ctx context.Context, out io.Writer) error {
+	if err := c.checkText(); err != nil {
+		return err
+	}
 	body, err := json.Marshal(struct {
 		UIDs   []string    `json:"uids,omitempty"`
 		Events []pushEvent `json:"events"`
@@ -147,16 +153,42 @@ func (c *pushConfig) push(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-// errorText is the message of a JSON error, or the text itself.
+// checkText refuses what JSON would change on the way: bytes that are no UTF-8 would arrive as other ones.
+func (c *pushConfig) checkText() error {
+	texts := [][2]string{{"the data", c.event.Data}, {"--event", c.event.Event}, {"--topic", c.event.Topic}, {"--key", c.event.Key}}
+	for _, uid := range c.uids.values {
+		texts = append(texts, [2]string{"--uid", uid})
+	}
+	for _, t := range texts {
+		if at := invalidUTF8(t[1]); at >= 0 {
+			return fmt.Errorf("%s: not valid UTF-8 at byte %d; send bytes that are no text as base64", t[0], at+1)
+		}
+	}
+	return nil
+}
+
+// invalidUTF8 returns the index of the first byte that is not part of valid UTF-8, -1 if there is none.
+func invalidUTF8(text string) int {
+	for i, r := range text {
+		if r == utf8.RuneError {
+			if _, n := utf8.DecodeRuneInString(text[i:]); n == 1 {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// errorText is what a problem says (RFC 9457, with our field), or the text itself.
 func errorText(text []byte) string {
-	var body struct{ Error, Field string }
-	if json.Unmarshal(text, &body) != nil || body.Error == "" {
+	var body struct{ Detail, Field string }
+	if json.Unmarshal(text, &body) != nil || body.Detail == "" {
 		return strings.TrimSpace(string(text))
 	}
 	if body.Field != "" {
-		return body.Field + ": " + body.Error
+		return body.Field + ": " + body.Detail
 	}
-	return body.Error
+	return body.Detail
 }
 
 // explainConnect says what to do where nothing answers.

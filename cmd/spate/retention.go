@@ -88,7 +88,7 @@ func (v *topicRetention) add(text string) error {
 func parseBounds(text string) (r persist.Retention, err error) {
 	given := make(map[string]bool, 3)
 	for bound := range strings.SplitSeq(text, ",") {
-		name, value, _ := strings.Cut(bound, ":")
+		name, value, valued := strings.Cut(bound, ":")
 		if given[name] {
 			return r, fmt.Errorf("%s is given twice", name)
 		}
@@ -99,13 +99,17 @@ func parseBounds(text string) (r persist.Retention, err error) {
 			err = (*ageValue)(&r.MaxAge).Set(value)
 			positive = r.MaxAge > 0
 		case "count":
-			r.MaxCount, err = strconv.ParseInt(value, 10, 64)
+			err = (*countValue)(&r.MaxCount).Set(value)
 			positive = r.MaxCount > 0
 		case "bytes":
 			err = (*sizeValue)(&r.MaxBytes).Set(value)
 			positive = r.MaxBytes > 0
 		default:
 			return r, errors.New(topicRetentionForm)
+		}
+		if !valued {
+			return r, fmt.Errorf("%s has no value: write it as %s", name, map[string]string{
+				"age": "age:1h", "count": "count:1000", "bytes": "bytes:10MB"}[name])
 		}
 		if err != nil && name != "count" {
 			return r, fmt.Errorf("%s:%s: %w", name, value, err)

@@ -49,7 +49,7 @@ func runServe(ctx context.Context, s streams, args []string) error {
 		running.Go(func() { demo.Run(feedCtx, hub, log, feedSources(s, stats)...) })
 	}
 	failed := make(chan error, 1)
-	running.Go(func() { failed <- server.Serve(listener) })
+	running.Go(func() { failed <- server.Serve(sparingListener{listener, c.descriptors() * 2 / 3}) })
 	announce(s, c, listener.Addr())
 
 	select {

@@ -2,13 +2,16 @@ package main
 
 import (
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/serve"
 )
 
 // Defaults of `spate serve`.
@@ -25,6 +28,7 @@ type serveConfig struct {
 	listen    string
 	data      string
 	memory    bool
+	backupDir string
 	noSync    bool
 	immediate bool
 	demo      bool
@@ -35,14 +39,14 @@ type serveConfig struct {
 	maxConns  int
 	reserve   int // descriptors
 	later     time.Duration
-	stall     time.Duration
-	drain     time.Duration
-	maxEvent  sizeValue
-	queue     sizeValue
-	buffer    int
-	policy    engine.Policy
 
 	userHeader string
+	stall      time.Duration
+	drain      time.Duration
+	maxEvent   sizeValue
+	queue      sizeValue
+	buffer     int
+	policy     engine.Policy
 
 	logLevel  slog.Level
 	logFormat string
@@ -59,26 +63,27 @@ func parseServe(s streams, args []string) (*serveConfig, error) {
 	fs.StringVar(&c.listen, "listen", defaultListen, "`address` to listen on; loopback only, as there is no authorization yet")
 	fs.StringVar(&c.data, "data", defaultData, "`folder` of the log")
 	fs.BoolVar(&c.memory, "memory", false, "keep events in memory alone: nothing survives a restart")
+	fs.StringVar(&c.backupDir, "backup-dir", "", "`folder` in which POST /backup and spate log backup --url make backups of the log (default none are made)")
 	fs.BoolVar(&c.noSync, "no-sync", false, "acknowledge before the disk has it, which follows within a tenth of a second: faster, and a crash may take the last events")
 	fs.BoolVar(&c.immediate, "immediate", false, "deliver before the log has it: lower latency, and a crash may take back what was delivered")
 	fs.Var(&age, "retain-age", "drop events older than this `duration`, such as 12h or 7d (0: keep)")
-	fs.Int64Var(&c.retention.MaxCount, "retain-count", 0, "keep about this `number` of events (0: all)")
+	fs.Var((*countValue)(&c.retention.MaxCount), "retain-count", "keep about this `number` of events (0: all)")
 	fs.Var(&retainBytes, "retain-bytes", "keep about this `size` of events, such as 10GiB (0: all)")
 	fs.Var(&topics, "retain-topic", "`bounds` of one topic's events, such as prices=count:1000,age:1h,bytes:10MB; * as the topic: each topic without bounds of its own; may be given several times, in the environment as a;b")
 	c.heartbeat, c.retry, c.stall, c.drain = 15*time.Second, 3*time.Second, time.Minute, 5*time.Second
 	fs.Var((*ageValue)(&c.heartbeat), "heartbeat", "longest silence, as `time`, on a connection before it gets a comment (0: never)")
 	fs.Var((*ageValue)(&c.retry), "retry", "`time` a client shall wait before it reconnects (0: its own choice)")
 	fs.IntVar(&c.maxConns, "max-connections", 0, "answer 503 beyond this `number` of streams (0: no limit but the system's)")
-	fs.StringVar(&c.userHeader, "user-header", "", "take who a user is from this `header`, which a proxy sets, rather than from the query")
-	fs.IntVar(&c.reserve, "descriptor-reserve", 0, "answer 503 to streams while fewer than this `number` of descriptors is left: for the log and for pushes (0: an eighth of the limit, 24 to 1024)")
+	fs.IntVar(&c.reserve, "descriptor-reserve", 0, "answer 503 to streams while fewer than this `number` of descriptors is left: for the log and for pushes (0: half of the limit, at most 600; with --memory an eighth)")
 	fs.Var((*ageValue)(&c.later), "later", "answer streams that cannot be taken now by an empty one that tells clients to come back after this `time`, instead of 503, for which browsers give up (0: 503)")
+	fs.StringVar(&c.userHeader, "user-header", "", "take who a user is from this `header`, which a proxy sets, rather than from the query")
 	fs.Var((*ageValue)(&c.stall), "stall-timeout", "close a connection that takes no byte for this `time` (0: never)")
 	fs.Var((*ageValue)(&c.drain), "drain", "`time` given to connections to take what waits for them when the hub ends")
 	fs.Var(&c.maxEvent, "max-event-size", "largest event's `size`")
 	fs.Var(&c.queue, "queue-bytes", "`size` of what may wait for one connection before it reads on from the log")
 	fs.IntVar(&c.buffer, "buffer", 4096, "`number` of events in the ring; half of it is recent history")
 	fs.StringVar(&policy, "policy", "catch-up", "`what` happens to a slow connection: catch-up, retry, drop-oldest or disconnect")
-	fs.TextVar(&c.logLevel, "log-level", slog.LevelInfo, "`level`: debug, info, warn or error")
+	fs.Var((*levelValue)(&c.logLevel), "log-level", "`level`: debug, info, warn or error")
 	fs.StringVar(&c.logFormat, "log-format", "text", "`format`: text or json")
 	fs.BoolVar(&c.demo, "demo", false, "push measurements of this machine four times a second, and show them on the dashboard")
 	if err := fs.parse(s, args); err != nil {
@@ -91,7 +96,7 @@ func parseServe(s streams, args []string) (*serveConfig, error) {
 	if err := c.setPolicy(policy); err != nil {
 		return nil, err
 	}
-	return c, c.validate()
+	return c, c.validate(fs)
 }
 
 func (c *serveConfig) setPolicy(name string) error {
@@ -105,7 +110,7 @@ func (c *serveConfig) setPolicy(name string) error {
 }
 
 // validate refuses what the engine would otherwise correct: on a command line a wrong value is better told than mended.
-func (c *serveConfig) validate() error {
+func (c *serveConfig) validate(fs *flagSet) error {
 	if err := checkLoopback(c.listen); err != nil {
 		return err
 	}
@@ -115,6 +120,12 @@ func (c *serveConfig) validate() error {
 	switch {
 	case c.data == "" && !c.memory:
 		return usagef("--data must name a folder (or use --memory)")
+	case c.backupDir != "" && c.memory:
+		return usagef("--backup-dir and --memory contradict each other: only a log on disk can be backed up")
+	case c.memory && fs.contradicts("data", "memory"):
+		return usagef("--memory and --data %s contradict each other: give one of them", c.data)
+	case c.memory && c.noSync && fs.contradicts("no-sync", "memory"):
+		return usagef("--memory and --no-sync contradict each other: a log in memory is never synced; leave --no-sync out")
 	case c.logFormat != "text" && c.logFormat != "json":
 		return usagef("--log-format %q: give text or json", c.logFormat)
 	case c.heartbeat > 0 && c.heartbeat < 100*time.Millisecond:
@@ -140,12 +151,31 @@ func (c *serveConfig) validate() error {
 	return nil
 }
 
+// descriptors is how many descriptors streams leave to the rest of the hub. A log on disk may want hundreds for its
+// tables.
+func (c *serveConfig) descriptors() int {
+	d := serve.DescriptorStats()
+	switch {
+	case c.reserve > 0:
+		return c.reserve
+	case c.memory:
+		return d.Reserve
+	}
+	return min(d.Limit/2, 600)
+}
+
 // checkLoopback refuses addresses that other machines could reach: whoever reaches the hub may push to and read from
 // everybody.
 func checkLoopback(address string) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || port == "" {
 		return usagef("--listen %q: give host:port, such as %s", address, defaultListen)
+	}
+	if n, err := strconv.ParseUint(port, 10, 32); err == nil && n > math.MaxUint16 {
+		return usagef("--listen %q: a port is a number up to %d (0 takes any free one)", address, math.MaxUint16)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return usagef("--listen %q: %q is no port; give a number up to %d (0 takes any free one)", address, port, math.MaxUint16)
 	}
 	if isLoopback(host) {
 		return nil

@@ -88,9 +88,9 @@ func TestWebPagesOfOthersAreKeptOut(t *testing.T) {
 			code, text := s.do(c.method, c.path, body, c.header...)
 			require.Equal(t, c.want, code, text)
 			if c.want >= 400 {
-				var e struct{ Error string }
+				var e struct{ Detail string }
 				require.NoError(t, json.Unmarshal([]byte(text), &e), text)
-				require.NotEmpty(t, e.Error)
+				require.NotEmpty(t, e.Detail)
 			}
 		})
 	}

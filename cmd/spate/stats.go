@@ -10,6 +10,7 @@ import (
 	"github.com/spatehub/spate/cmd/spate/internal/procfs"
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/serve"
 )
 
 // statsReply is the answer to GET /stats. IDs are strings: they may be larger than what a JSON reader holds exactly.
@@ -63,6 +64,14 @@ type logStats struct {
 	Sync      bool           `json:"sync"`
 	Retention retentionStats `json:"retention"`
 	Error     string         `json:"error,omitempty"`
+	LostTail  *lostTailStats `json:"lost_tail,omitempty"`
+}
+
+// lostTailStats tells of acknowledged events that were missing at the end of the log when the hub started.
+type lostTailStats struct {
+	From    string `json:"from"`
+	To      string `json:"to"`
+	Records int64  `json:"records_at_least"`
 }
 
 // retentionStats is the retention in force.
@@ -119,6 +128,9 @@ func (src *statsSource) reply() statsReply {
 	if l.Err != nil {
 		r.Log.Error = l.Err.Error()
 	}
+	if t := l.LostTail; t.To != 0 {
+		r.Log.LostTail = &lostTailStats{strconv.FormatUint(t.From, 10), strconv.FormatUint(t.To, 10), t.Records}
+	}
 	return r
 }
 
@@ -126,10 +138,10 @@ func (src *statsSource) serveStats(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, src.reply())
 }
 
-// serveHealth answers 200, or 503 and the reason: the hub cannot take or deliver events now, or is about to end.
+// serveHealth answers 200, or 503 as a problem: the hub cannot take or deliver events now, or is about to end.
 func (src *statsSource) serveHealth(w http.ResponseWriter, _ *http.Request) {
 	if err := src.hub.Healthy(); err != nil {
-		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "unhealthy", "error": err.Error()})
+		serve.WriteError(w, &serve.Error{Status: http.StatusServiceUnavailable, Message: err.Error()})
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})

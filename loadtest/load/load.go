@@ -9,6 +9,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spatehub/spate/loadtest/internal/config"
@@ -59,12 +60,19 @@ func RunWatched(ctx context.Context, c Config, watch func(open, deliveries int64
 // Read reads a result that the command has stored.
 func Read(file string) (*Result, error) { return report.Read(file) }
 
+// ErrNotMeasured is wrapped by the error of Metric about a figure that the run has
+// not measured.
+var ErrNotMeasured = errors.New("not measured")
+
 // Metric returns the figure of r that is so named in -expect, durations in
 // nanoseconds, for example "p99" or "server.cpu/delivery".
 func Metric(r *Result, name string) (float64, error) {
-	v, ok := r.Metric(name)
-	if !ok {
+	v, measured, ok := r.Metric(name)
+	switch {
+	case !ok:
 		return 0, fmt.Errorf("load: there is no figure %q", name)
+	case !measured:
+		return 0, fmt.Errorf("load: %s: %w", name, ErrNotMeasured)
 	}
 	return v, nil
 }

@@ -43,11 +43,13 @@ func TestWorkersMergedEqualOneProcess(t *testing.T) {
 
 func TestMetric(t *testing.T) {
 	r := &load.Result{}
-	r.Latency.P99 = 5
+	_, err := load.Metric(r, "p99")
+	require.ErrorIs(t, err, load.ErrNotMeasured)
+	r.Latency.Count, r.Latency.P99 = 1, 5
 	v, err := load.Metric(r, "p99")
 	require.NoError(t, err)
 	require.EqualValues(t, 5, v)
-	_, err = load.Metric(r, "p98")
+	_, err = load.Metric(r, "speed")
 	require.Error(t, err)
 }
 

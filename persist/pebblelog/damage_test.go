@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -63,17 +64,32 @@ func flip(t *testing.T, name string) {
 	require.NoError(t, os.WriteFile(name, data, 0o600))
 }
 
+// built keeps a folder of inTables for others that want the same.
+var built = struct {
+	sync.Mutex
+	files map[uint64]map[string]string
+}{files: make(map[uint64]map[string]string)}
+
 // inTables returns a folder with a log of n records of 16 KiB in many tables.
 func inTables(t *testing.T, n uint64) string {
 	t.Helper()
 	dir := t.TempDir()
-	l := openPebble(t, dir, pebblelog.WithMemTable(1<<20))
+	built.Lock()
+	defer built.Unlock()
+	if files, ok := built.files[n]; ok {
+		for name, data := range files {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600))
+		}
+		return dir
+	}
+	l := openPebble(t, dir, pebblelog.WithMemTable(1<<20), pebblelog.WithSync(false))
 	require.NoError(t, l.BeginRun(1))
 	for id := uint64(1); id <= n; id++ {
 		topic := []string{"", "t", "u"}[id%3]
 		require.NoError(t, l.Append(ctx, []persist.Record{{ID: id, Topic: topic, Time: int64(id), Frame: randomFrame(id, 16<<10)}}))
 	}
 	require.NoError(t, l.Close())
+	built.files[n] = contentsOf(t, dir)
 	return dir
 }
 

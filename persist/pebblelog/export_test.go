@@ -28,6 +28,9 @@ func (p *Log) Settle() { p.work() }
 // WithFlushDelay sets how long range deletes stay in memory.
 func WithFlushDelay(d time.Duration) Option { return func(c *config) { c.flushDelay = d } }
 
+// WithMaxFloors sets how many floors of topics are remembered.
+func WithMaxFloors(n int) Option { return func(c *config) { c.maxFloors = n } }
+
 // WithMemTable sets the size of a memtable, and with that of the write-ahead logs.
 func WithMemTable(n uint64) Option { return func(c *config) { c.memTable = n } }
 
@@ -79,6 +82,21 @@ func (p *Log) CountKeys(kind byte) (n int) {
 		panic(err)
 	}
 	return n
+}
+
+// Torn reports whether a manifest is damaged before its end.
+func Torn(manifest []byte) bool { return torn(manifest) }
+
+// MarkSize is the size of a mark.
+const MarkSize = markSize
+
+// MarkPoints returns the IDs in a mark, oldest first.
+func MarkPoints(file []byte) (ids []uint64) {
+	points, _ := parseMark(file)
+	for _, p := range points {
+		ids = append(ids, p.id)
+	}
+	return ids
 }
 
 // ChunkRecords returns how many records the largest chunk has.

@@ -22,6 +22,7 @@ type config struct {
 	fs         vfs.FS
 	logger     *slog.Logger
 	clock      persist.Clock
+	maxFloors  int // of topics; 0 is floors.Max
 }
 
 func newConfig(opts []Option) config {

@@ -53,7 +53,9 @@ type topicCount struct {
 }
 
 func newState(c *config) state {
-	return state{retention: &c.retention, clock: c.clock, grain: newGrain(&c.retention)}
+	s := state{retention: &c.retention, clock: c.clock, grain: newGrain(&c.retention)}
+	s.floors.Limit = c.maxFloors
+	return s
 }
 
 // raiseFloor notes that records of a topic are gone up to an ID.

@@ -52,6 +52,7 @@ type tailMark struct {
 	next  int      // entry of the ring that is written next
 	noted markPoint
 	bound uint64
+	buf   [markEntry]byte // of an entry that is written
 }
 
 // markPoint is how far a log was acknowledged.
@@ -138,8 +139,7 @@ func (m *tailMark) writeLocked(entry int, p markPoint) {
 	if m.file == nil {
 		return
 	}
-	var buf [markEntry]byte
-	v := binary.BigEndian.AppendUint64(buf[:0], p.id)
+	v := binary.BigEndian.AppendUint64(m.buf[:0], p.id)
 	v = binary.BigEndian.AppendUint64(v, uint64(p.count))
 	v = binary.BigEndian.AppendUint32(v, crc32.ChecksumIEEE(v))
 	if _, err := m.file.WriteAt(v, int64(len(markHeader)+(1+entry)*markEntry)); err != nil {

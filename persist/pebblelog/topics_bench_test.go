@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/persist"
-	"github.com/spatehub/spate/persist/internal/floors"
 	"github.com/spatehub/spate/persist/internal/logtest"
 	"github.com/spatehub/spate/persist/pebblelog"
 )
@@ -55,13 +54,10 @@ var shortLived = pebblelog.WithRetention(persist.Retention{
 // behind but what is bounded, in memory or on the disk, and that merged floors tell of
 // too much and never of too little.
 func TestTopicsThatGoLeaveNothing(t *testing.T) {
-	n := floors.Max + 40_000
-	if raceEnabled {
-		n = floors.Max + 5000
-	}
+	const n, maxFloors = 8000, 2048
 	clock := logtest.NewClock()
 	dir := t.TempDir()
-	l := openPebble(t, dir, pebblelog.WithSync(false), pebblelog.WithClock(clock), shortLived)
+	l := openPebble(t, dir, pebblelog.WithSync(false), pebblelog.WithClock(clock), pebblelog.WithMaxFloors(maxFloors), shortLived)
 	comeAndGo(t, l, clock, n)
 	check := func() {
 		t.Helper()
@@ -73,7 +69,7 @@ func TestTopicsThatGoLeaveNothing(t *testing.T) {
 		require.Zero(t, l.CountKeys('i'))
 		require.Zero(t, l.CountKeys('k'))
 		require.LessOrEqual(t, l.CountKeys('m'), 1)
-		require.LessOrEqual(t, l.CountKeys('f'), floors.Max)
+		require.LessOrEqual(t, l.CountKeys('f'), maxFloors)
 		for _, id := range []int{1, n / 2, n} {
 			require.GreaterOrEqual(t, l.Floor([]string{fmt.Sprint("topic-", id)}), uint64(id))
 		}
@@ -81,7 +77,7 @@ func TestTopicsThatGoLeaveNothing(t *testing.T) {
 	}
 	check()
 	require.NoError(t, l.Close())
-	l = openPebble(t, dir, pebblelog.WithSync(false), pebblelog.WithClock(clock), shortLived)
+	l = openPebble(t, dir, pebblelog.WithSync(false), pebblelog.WithClock(clock), pebblelog.WithMaxFloors(maxFloors), shortLived)
 	check()
 	require.NoError(t, l.Close())
 }

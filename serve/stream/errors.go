@@ -27,6 +27,8 @@ type Error struct {
 	// RetryAfter says when to try again, in whole seconds, rounded up; 0 says
 	// nothing, but for a 503, which says two seconds then.
 	RetryAfter time.Duration
+
+	hangUp bool // the connection is not kept for another request: there are too many
 }
 
 // Error returns the message, after the field where there is one.
@@ -67,6 +69,13 @@ func tooMany(field, message string) *Error {
 // unavailable is the answer while the hub can't do what was asked.
 func unavailable(message string) *Error {
 	return &Error{Status: http.StatusServiceUnavailable, Message: message}
+}
+
+// scarce is unavailable where the connection itself is what there is too much of.
+func scarce(message string) *Error {
+	e := unavailable(message)
+	e.hangUp = true
+	return e
 }
 
 // identityError is the answer to an identify function's error.
@@ -121,6 +130,9 @@ func writeError(w http.ResponseWriter, e *Error) {
 	if e.Status == http.StatusNoContent {
 		w.WriteHeader(e.Status)
 		return
+	}
+	if e.hangUp {
+		h.Set("Connection", "close")
 	}
 	if after := e.retryAfter(); after > 0 {
 		h.Set("Retry-After", strconv.FormatInt(after, 10))

@@ -64,7 +64,7 @@ func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 	}
 	if r.Method == http.MethodHead {
 		limit.release()
-		c.setHead(w.Header(), r)
+		c.setHead(w.Header())
 		w.WriteHeader(http.StatusOK)
 		return true
 	}
@@ -84,7 +84,7 @@ func (c *config) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 		writeError(w, e)
 		return
 	}
-	c.setHead(w.Header(), r)
+	c.setHead(w.Header())
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(wire.AppendRetry(wire.AppendComment(nil, e.Message), c.later)) // the peer is gone: nobody to tell
 }

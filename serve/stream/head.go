@@ -65,7 +65,12 @@ func cleanValue(v string) string {
 
 // setHead puts the stream's headers into h, which has those of middleware. A
 // coding that middleware announces stays, since it is middleware that applies it.
-func (c *config) setHead(h http.Header, r *http.Request) {
+//
+// There is no "Connection: close", although a connection that was taken over ends
+// with its stream: to some clients, Node's fetch among them, it says that the end
+// of the connection is the end of the body, and a killed hub would look like an
+// orderly end to them, whatever chunk is missing.
+func (c *config) setHead(h http.Header) {
 	for name := range h {
 		if fixed(name) && name != "Content-Encoding" {
 			delete(h, name)
@@ -76,10 +81,6 @@ func (c *config) setHead(h http.Header, r *http.Request) {
 	}
 	for _, o := range c.extra {
 		h.Set(o.name, o.value)
-	}
-	if r.ProtoMajor == 1 {
-		// A connection that was taken over ends with its stream; so they all do.
-		h.Set("Connection", "close")
 	}
 }
 
@@ -98,7 +99,7 @@ func (c *config) sendHead(w http.ResponseWriter, rc *http.ResponseController, r 
 	if r.ProtoMajor == 1 {
 		_ = rc.SetWriteDeadline(time.Now().Add(headTimeout))
 	}
-	c.setHead(w.Header(), r)
+	c.setHead(w.Header())
 	w.WriteHeader(http.StatusOK)
 	err := rc.Flush()
 	_ = rc.SetWriteDeadline(time.Time{})

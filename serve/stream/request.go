@@ -115,7 +115,7 @@ func (c *config) admit(r *http.Request, hub *engine.Hub, w wishes, sub engine.Su
 		return nil, unavailable("too many connections")
 	}
 	if !c.descriptorsLeft() {
-		return nil, unavailable("too many connections: the rest of the descriptors is kept for the log and for pushes")
+		return nil, scarce("too many connections: the rest of the descriptors is kept for the log and for pushes")
 	}
 	seat, err := hub.Seat(r.Context(), sub)
 	var wrong *wire.FieldError

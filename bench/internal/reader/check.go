@@ -5,7 +5,7 @@ package reader
 import (
 	"bytes"
 
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // check decides of every event that one stream receives whether it is the next, a late one, a double or not for it.
@@ -73,7 +73,7 @@ type known struct {
 
 const (
 	knownSlots = 1 << 12
-	knownBytes = 80
+	knownBytes = stamp.MaxHead
 )
 
 type knownStamp struct {

@@ -3,7 +3,6 @@
 package reader
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/spatehub/spate/loadtest/http1"
 )
 
 // conn is one stream.
@@ -20,7 +21,7 @@ type conn struct {
 	stalled bool
 	chunked bool
 	check   check
-	chunks  dechunker
+	chunks  http1.Chunked
 	kept    []byte // of the head, or an event that is not all there
 	began   int64
 }
@@ -126,7 +127,7 @@ func (l *loop) readable(c *conn, n int) {
 	ok := true
 	if c.chunked {
 		var data []byte
-		data, ok = c.chunks.strip(b[had:])
+		data, ok = strip(&c.chunks, b[had:])
 		b = b[:had+len(data)]
 	}
 	c.kept = append(c.kept[:0], l.feed(c, b, now)...)
@@ -137,25 +138,26 @@ func (l *loop) readable(c *conn, n int) {
 
 // head takes in the response head and returns what follows it. Without the whole head ok is false.
 func (l *loop) head(c *conn, n int, b []byte, now int64) (body []byte, ok bool) {
-	end := bytes.Index(b, []byte("\r\n\r\n"))
-	if end < 0 {
+	h, size, err := http1.ParseHead(b)
+	switch {
+	case err != nil:
+		l.fail(c, err.Error())
+		return nil, false
+	case size == 0:
 		c.kept = append(c.kept[:0], b...)
 		return nil, false
-	}
-	head := bytes.ToLower(b[:end])
-	status, _, _ := bytes.Cut(head, []byte("\r\n"))
-	if !bytes.Contains(status, []byte(" 200")) {
-		l.fail(c, string(status))
+	case h.Status != 200:
+		l.fail(c, fmt.Sprintf("status %d", h.Status))
 		return nil, false
 	}
-	c.chunked = bytes.Contains(head, []byte("\r\ntransfer-encoding: chunked"))
-	c.chunks = dechunker{}
+	c.chunked = h.Chunked
+	c.chunks = http1.Chunked{}
 	c.kept = c.kept[:0]
 	c.state = open
 	l.opening--
 	l.open++
 	l.opened.record(now - c.began)
-	return b[end+4:], true
+	return b[size:], true
 }
 
 // fail ends a stream that has not been asked to end.

@@ -12,8 +12,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/spatehub/spate/bench/internal/plan"
 	"github.com/spatehub/spate/bench/internal/proc"
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // loop is the reader's one thread.
@@ -24,7 +25,7 @@ type loop struct {
 	pending  func(now int64) (answer any, done bool) // of the request that is being carried out
 
 	connect Connect
-	plan    *stamp.Plan
+	plan    *plan.Plan
 	conns   []conn
 	normal  int // conns[:normal] read
 	dialled int

@@ -11,7 +11,7 @@ package reader
 import (
 	"time"
 
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // Part is the name of this part for proc.Start.

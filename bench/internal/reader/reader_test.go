@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/spatehub/spate/loadtest/http1"
 )
 
 // seed of the random tests; SPATE_BENCH_SEED replays one that failed.
@@ -74,16 +76,16 @@ func TestDechunker(t *testing.T) {
 			}
 			wire = append(wire, "\r\n"...)
 		}
-		var d dechunker
+		var d http1.Chunked
 		var got []byte
 		for rest := wire; len(rest) > 0; {
 			n := 1 + r.IntN(len(rest))
-			data, ok := d.strip(slices.Clone(rest[:n]))
+			data, ok := strip(&d, slices.Clone(rest[:n]))
 			require.True(t, ok)
 			got, rest = append(got, data...), rest[n:]
 		}
 		require.Equal(t, string(want), string(got))
-		_, ok := d.strip([]byte("0\r\n\r\n"))
+		_, ok := strip(&d, []byte("0\r\n\r\n"))
 		require.False(t, ok)
 	}
 }

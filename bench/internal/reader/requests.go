@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/spatehub/spate/bench/internal/plan"
 	"github.com/spatehub/spate/bench/internal/proc"
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // begin starts to carry out a request; l.pending answers it.
@@ -36,7 +37,7 @@ func (l *loop) beginConnect(r Connect) error {
 	if len(l.conns) > 0 {
 		return errors.New("streams are open: drop them first")
 	}
-	l.connect, l.plan = r, stamp.NewPlan(r.Kind, r.Targets)
+	l.connect, l.plan = r, plan.New(r.Kind, r.Targets)
 	l.conns = make([]conn, r.Streams+r.Stalled)
 	l.normal, l.dialled, l.opening, l.open = r.Streams, 0, 0, 0
 	l.failed, l.opened = map[string]int{}, hist{}

@@ -14,7 +14,7 @@ import (
 
 	"github.com/spatehub/spate/bench/internal/rig"
 	"github.com/spatehub/spate/bench/internal/server"
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // faulty is a server that makes one mistake of each kind in every 20 events, and cuts its frames into chunks anywhere.
@@ -68,11 +68,11 @@ func (f *faulty) Publish(_ stamp.Kind, _ uint32, data []byte) error {
 	case 15: // corrupt
 		frame[len(frame)-3] = 'y'
 	case 17: // misaddressed
-		s, _, _ := stamp.Parse(data)
+		s, _, _ := stamp.ParseHead(data)
 		s.Index = 5
 		frame = fmt.Appendf(nil, "data: %s\n\n", stamp.Append(nil, s))
 	case 19: // foreign
-		s, _, _ := stamp.Parse(data)
+		s, _, _ := stamp.ParseHead(data)
 		s.Run += 1000
 		frame = fmt.Appendf(nil, "data: %s\n\n", stamp.Append(nil, s))
 	}

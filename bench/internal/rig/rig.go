@@ -14,7 +14,7 @@ import (
 	"github.com/spatehub/spate/bench/internal/proc"
 	"github.com/spatehub/spate/bench/internal/reader"
 	"github.com/spatehub/spate/bench/internal/server"
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // Main carries out the part that this process was started for and exits; in the parent it returns at once. Call it

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spatehub/spate/bench/internal/rig"
 	"github.com/spatehub/spate/bench/internal/server"
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 func TestMain(m *testing.M) {

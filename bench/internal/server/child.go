@@ -10,7 +10,7 @@ import (
 	"os"
 
 	"github.com/spatehub/spate/bench/internal/proc"
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // Part is the name of this part for proc.Start.

@@ -6,8 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/spatehub/spate/bench/internal/plan"
 	"github.com/spatehub/spate/bench/internal/proc"
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // Run is one stretch of publishing.
@@ -55,7 +56,7 @@ func newPublisher(srv Server, progress *proc.Shared) (*publisher, error) {
 type run struct {
 	*publisher
 	Run
-	plan  *stamp.Plan
+	plan  *plan.Plan
 	start time.Time // the wall time of the stamps counts from here, by the monotonic clock
 	rep   Report
 }
@@ -66,7 +67,7 @@ const patience = 4 * time.Second
 // publish carries out a run.
 func (p *publisher) publish(r Run) (Report, error) {
 	begun, first := time.Now(), p.total.Load()
-	x := &run{publisher: p, Run: r, plan: stamp.NewPlan(r.Kind, r.Targets), start: begun}
+	x := &run{publisher: p, Run: r, plan: plan.New(r.Kind, r.Targets), start: begun}
 	x.rep.First, x.rep.Start = first, begun.UnixNano()
 	done := make(chan error, 1)
 	go func() { done <- x.all() }()

@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"net"
 
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // Server is one server under test.

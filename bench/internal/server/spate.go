@@ -13,8 +13,8 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/spatehub/spate/bench/internal/stamp"
 	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/loadtest/stamp"
 	"github.com/spatehub/spate/persist/pebblelog"
 	"github.com/spatehub/spate/serve"
 	"github.com/spatehub/spate/wire"

@@ -4,6 +4,7 @@ package message
 
 import (
 	"encoding/json"
+	"net/http"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -36,7 +37,7 @@ func OfData(data string) string {
 }
 
 // ofJSON knows {"error": text}, with a "field" or without, {"error": {"message":
-// text}}, {"message": text}, a bare text, and RFC 9457.
+// text}}, {"message": text}, a bare text, and RFC 9457, with a "field" or without.
 func ofJSON(body []byte) string {
 	var text string
 	if json.Unmarshal(body, &text) == nil {
@@ -59,7 +60,17 @@ func ofJSON(body []byte) string {
 	if text = member("message"); text != "" {
 		return text
 	}
-	return join(": ", member("title"), member("detail"))
+	detail := join(": ", member("field"), member("detail"))
+	if detail != "" && saysStatus(form["status"], member("title")) {
+		return detail // the status itself is shown with it
+	}
+	return join(": ", member("title"), detail)
+}
+
+// saysStatus reports whether a problem's title is that of its status.
+func saysStatus(status json.RawMessage, title string) bool {
+	var code int
+	return json.Unmarshal(status, &code) == nil && http.StatusText(code) == title
 }
 
 func join(between, a, b string) string {

@@ -21,6 +21,8 @@ func TestOf(t *testing.T) {
 		{"application/problem+json", `{"type":"about:blank","title":"Out of credit","status":403,"detail":"30 are missing"}`, "Out of credit: 30 are missing"},
 		{"application/problem+json", `{"title":"Out of credit"}`, "Out of credit"},
 		{"application/problem+json", `{"detail":"30 are missing"}`, "30 are missing"},
+		{"application/problem+json", `{"title":"Bad Request","status":400,"detail":"is no ID","field":"last_event_id"}`, "last_event_id: is no ID"},
+		{"application/problem+json", `{"title":"Bad Request","status":403,"detail":"no"}`, "Bad Request: no"},
 		{"application/json", `{"error":7}`, ""},
 		{"application/json", `[1]`, ""},
 		{"application/json", `{"error":"cut o`, ""},

@@ -15,14 +15,12 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 )
 
-// page is what the dashboard's script keeps in window.spate.
-type page struct {
+// pageState is what the dashboard's script keeps in window.spate.
+type pageState struct {
 	IDs []struct {
 		ID   string
 		Type string
@@ -43,10 +41,9 @@ const readPage = `({IDs: spate.ids, Gaps: spate.gaps, State: spate.state, LastID
 // (invariants 2, 3 and 6): the page has every acknowledged ID exactly once and in order, equal to what the log holds,
 // and no gap, although the hub was killed twice and ended once in between.
 func TestDashboardThroughKillAndRestart(t *testing.T) {
-	chromium := findChromium(t)
 	bin, data := buildHub(t), filepath.Join(t.TempDir(), "data")
 	h := startHub(t, bin, "127.0.0.1:0", data)
-	ctx, trouble := browser(t, chromium)
+	ctx, trouble := chromium(t)
 
 	require.NoError(t, chromedp.Do(ctx,
 		chromedp.EmulateViewport(1440, 1000),
@@ -148,7 +145,7 @@ func pushByForm(t *testing.T, ctx context.Context, base string) {
 // checkPage compares what the page saw with what was acknowledged and with the log as a second client reads it.
 func checkPage(t *testing.T, ctx context.Context, base, last string, acked map[string]string) {
 	t.Helper()
-	p, err := chromedp.Run(ctx, chromedp.Evaluate[page](readPage))
+	p, err := chromedp.Run(ctx, chromedp.Evaluate[pageState](readPage))
 	require.NoError(t, err)
 	require.Empty(t, p.Gaps)
 	require.Zero(t, p.Faults, "IDs doubled or late")
@@ -192,42 +189,6 @@ func compareIDs(a, b string) int {
 		return c
 	}
 	return cmp.Compare(a, b)
-}
-
-// browser starts a headless Chromium with a profile of its own. trouble returns the scripts' exceptions and the
-// policy's violations so far.
-func browser(t *testing.T, path string) (ctx context.Context, trouble func() []string) {
-	t.Helper()
-	opts := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()),
-		chromedp.NoSandbox, // the test may run as root, and loads nothing but the hub's own page
-		chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-component-update", true),
-	)
-	allocated, stop := chromedp.NewExecAllocator(t.Context(), opts...)
-	t.Cleanup(stop)
-	ctx, cancel := chromedp.NewContext(allocated)
-	t.Cleanup(cancel)
-	var mu sync.Mutex
-	var texts []string
-	require.NoError(t, chromedp.Listen(ctx, func(event any) {
-		mu.Lock()
-		defer mu.Unlock()
-		switch e := event.(type) {
-		case *runtime.EventExceptionThrown:
-			texts = append(texts, fmt.Sprintf("%s %+v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception))
-		case *log.EventEntryAdded:
-			if e.Entry.Level == log.EntryLevelError && e.Entry.Source != log.EntrySourceNetwork {
-				texts = append(texts, e.Entry.Text)
-			}
-		}
-	}))
-	return ctx, func() []string {
-		mu.Lock()
-		defer mu.Unlock()
-		return texts
-	}
 }
 
 // until polls the page until the expression is true.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -23,16 +22,27 @@ import (
 // patience is how long a condition may take on a busy machine before the test fails.
 const patience = time.Minute
 
-// buildHub builds the hub as a user runs it, but with the race detector.
+// buildHub builds the hub as a user runs it, but with the race detector, once for all tests.
 func buildHub(t *testing.T) string {
 	t.Helper()
-	bin := filepath.Join(t.TempDir(), "spate")
-	cmd := exec.Command("go", "build", "-race", "-o", bin, "./cmd/spate")
-	cmd.Dir = filepath.Join("..", "..", "..")
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	bin, err := built()
+	require.NoError(t, err)
 	return bin
 }
+
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := scratch()
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(dir, "spate")
+	cmd := exec.Command("go", "build", "-race", "-o", bin, "./cmd/spate")
+	cmd.Dir = filepath.Join("..", "..", "..")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return bin, nil
+})
 
 // hub is a running hub process.
 type hub struct {
@@ -223,20 +233,4 @@ func (b *safeBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
-}
-
-// findChromium returns the browser's path, or skips the test.
-func findChromium(t *testing.T) string {
-	t.Helper()
-	names := []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}
-	if name := os.Getenv("SPATE_CHROMIUM"); name != "" {
-		names = []string{name}
-	}
-	for _, name := range names {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	t.Skipf("no Chromium found (looked for %s): install it (Debian: apt-get install chromium) or name it by SPATE_CHROMIUM", strings.Join(names, ", "))
-	return ""
 }

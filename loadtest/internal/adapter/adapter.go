@@ -5,16 +5,19 @@ package adapter
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"text/template"
 
 	"github.com/spatehub/spate/loadtest/internal/config"
-	"github.com/spatehub/spate/loadtest/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // Stream holds what templates may use of one stream.
@@ -28,6 +31,10 @@ type Stream struct {
 	Own    bool     // whether events for single users are published
 	Token  string   // from -tokens
 	Run    string   // ID of the run
+
+	Login   map[string]string // what the user's login has given, by name
+	Row     config.Row        // from -data: of the user, or of the request of a finite stream
+	Request uint64            // of finite streams: its number in this process, from 0
 }
 
 // Header is one request header.
@@ -35,8 +42,10 @@ type Header struct{ Name, Value string }
 
 // Subscribe is the request that opens a stream.
 type Subscribe struct {
+	Method string
 	URL    *url.URL
 	Header []Header
+	Body   []byte // nil without one
 }
 
 // Event is one event to publish.
@@ -63,6 +72,7 @@ type server struct {
 	users      bool // can address single users
 	topics     bool
 	single     bool // a stream can follow one target only
+	typed      bool // events arrive with the type that they were published under
 	batch      bool // takes several events in a request
 	body       func(a *Adapter, p *Push, events []Event) error
 	auth       func(a *Adapter, c *config.Config) error
@@ -73,17 +83,17 @@ var servers = map[string]server{
 	"spate": {
 		streamPath: "/events?uid={{.User}}{{range .Topics}}&topic={{.}}{{end}}",
 		pushPath:   "/push", method: "POST", mime: "application/json",
-		broadcast: true, users: true, topics: true, batch: true, body: hubBody, auth: bearerAuth,
+		broadcast: true, users: true, topics: true, batch: true, typed: true, body: hubBody, auth: bearerAuth,
 	},
 	"seed": {
 		streamPath: "/events?uid={{.User}}",
 		pushPath:   "/push", method: "POST", mime: "application/json",
-		broadcast: true, users: true, batch: true, body: hubBody, auth: bearerAuth,
+		broadcast: true, users: true, batch: true, typed: true, body: hubBody, auth: bearerAuth,
 	},
 	"mercure": {
 		streamPath: "/.well-known/mercure?{{if .All}}topic=all{{end}}{{if .Own}}&topic={{.User}}{{end}}{{range .Topics}}&topic={{.}}{{end}}",
 		pushPath:   "/.well-known/mercure", method: "POST", mime: "application/x-www-form-urlencoded",
-		broadcast: true, users: true, topics: true, body: mercureBody, auth: mercureAuth,
+		broadcast: true, users: true, topics: true, typed: true, body: mercureBody, auth: mercureAuth,
 	},
 	"nchan": {
 		streamPath: "/sub?id={{if .All}}all{{else if .Own}}{{.User}}{{else}}{{.Topic}}{{end}}",
@@ -108,17 +118,25 @@ func Names() []string {
 
 // Adapter builds requests for one run. Any goroutine may use it.
 type Adapter struct {
-	name       string
-	server     server
-	cfg        *config.Config
-	mix        config.Mix
-	stream     *template.Template // URL of a stream
-	streamHead []headerTemplate
-	pushURL    string
-	pushEach   *template.Template // URL of a push where it differs from event to event
-	pushBody   *template.Template
-	pushHead   []Header
-	subHead    []Header // made by the adapter
+	name     string
+	server   server
+	cfg      *config.Config
+	mix      config.Mix
+	streams  []streamTemplates // by group; the last one is for those in none
+	pushURL  string
+	pushEach *template.Template // URL of a push where it differs from event to event
+	pushBody *template.Template
+	pushHead []Header
+	subHead  []Header // made by the adapter
+	subBody  *template.Template
+	logins   sync.Map      // what each user's login has given: map[string]string by user index
+	requests atomic.Uint64 // of finite streams so far; drawn from by any goroutine
+}
+
+// streamTemplates make the URL and the headers of a group's streams.
+type streamTemplates struct {
+	url  *template.Template
+	head []headerTemplate
 }
 
 type headerTemplate struct {
@@ -140,6 +158,9 @@ func New(c *config.Config) (*Adapter, error) {
 	}
 	if err := a.checkMix(); err != nil {
 		return nil, err
+	}
+	if c.Publish && c.Batch > 1 && !srv.batch {
+		return nil, fmt.Errorf("-batch %d: the push API of -adapter %s takes one event in a request", c.Batch, a.name)
 	}
 	if err := a.parseStream(c); err != nil {
 		return nil, err
@@ -180,32 +201,70 @@ func (a *Adapter) checkMix() error {
 	return nil
 }
 
+// parseStream reads the templates of a stream's request.
 func (a *Adapter) parseStream(c *config.Config) error {
-	text := c.URL
-	scheme, rest, _ := strings.Cut(text, "://")
-	if host, path, _ := strings.Cut(rest, "/"); path == "" && !strings.ContainsAny(rest, "?{") {
-		text = scheme + "://" + host + a.server.streamPath
-	}
-	var err error
-	if a.stream, err = template.New("url").Option("missingkey=error").Parse(text); err != nil {
-		return fmt.Errorf("-url: %w", err)
+	if c.Body != "" {
+		var err error
+		if a.subBody, err = template.New("body").Option("missingkey=error").Funcs(bodyFuncs).Parse(c.Body); err != nil {
+			return fmt.Errorf("-body: %w", err)
+		}
 	}
 	headers := c.Header
 	if c.Bearer != "" {
 		headers = append(slices.Clone(headers), "Authorization: Bearer "+c.Bearer)
 	}
+	for _, g := range c.Groups {
+		text := g.URL
+		if text == "" {
+			text = c.URL
+		}
+		t, err := a.templates(text, append(slices.Clone(headers), g.Header...))
+		if err != nil {
+			return fmt.Errorf("group %s: %w", g.Name, err)
+		}
+		a.streams = append(a.streams, t)
+	}
+	t, err := a.templates(c.URL, headers)
+	a.streams = append(a.streams, t)
+	return err
+}
+
+func (a *Adapter) templates(text string, headers []string) (t streamTemplates, err error) {
+	scheme, rest, _ := strings.Cut(text, "://")
+	if host, path, _ := strings.Cut(rest, "/"); path == "" && !strings.ContainsAny(rest, "?{") {
+		text = scheme + "://" + host + a.server.streamPath
+	}
+	if t.url, err = template.New("url").Option("missingkey=error").Parse(text); err != nil {
+		return t, fmt.Errorf("-url: %w", err)
+	}
 	for _, h := range headers {
 		name, value, err := cutHeader(h)
 		if err != nil {
-			return fmt.Errorf("-header %w", err)
+			return t, fmt.Errorf("-header %w", err)
 		}
-		t, err := template.New("header").Option("missingkey=error").Parse(value)
+		v, err := template.New("header").Option("missingkey=error").Parse(value)
 		if err != nil {
-			return fmt.Errorf("-header %q: %w", name, err)
+			return t, fmt.Errorf("-header %q: %w", name, err)
 		}
-		a.streamHead = append(a.streamHead, headerTemplate{name, t})
+		t.head = append(t.head, headerTemplate{name, v})
 	}
-	return nil
+	return t, nil
+}
+
+// bodyFuncs are the functions that templates of a body have: json writes a value
+// so that it can stand in JSON, a string with its quotes.
+var bodyFuncs = template.FuncMap{"json": func(v any) (string, error) {
+	b, err := json.Marshal(v)
+	return string(b), err
+}}
+
+// Type is the type under which the run's events have to arrive; "" if the server
+// does not keep it.
+func (a *Adapter) Type() string {
+	if a.server.typed {
+		return a.cfg.EventType
+	}
+	return ""
 }
 
 func cutHeader(h string) (name, value string, err error) {
@@ -260,16 +319,24 @@ func (a *Adapter) parsePush(c *config.Config) error {
 // Subscribe builds the request of stream n, without Last-Event-ID.
 func (a *Adapter) Subscribe(n int) (Subscribe, error) {
 	v := a.vars(n)
+	g := a.cfg.Group(n)
+	if g < 0 {
+		g = len(a.streams) - 1
+	}
+	templates := a.streams[g]
 	var b bytes.Buffer
-	if err := a.stream.Execute(&b, v); err != nil {
+	if err := templates.url.Execute(&b, v); err != nil {
 		return Subscribe{}, fmt.Errorf("-url: %w", err)
 	}
 	u, err := url.Parse(strings.Replace(b.String(), "?&", "?", 1))
 	if err != nil || u.Host == "" {
 		return Subscribe{}, fmt.Errorf("-url gives %q for stream %d, which is not a URL", b.String(), n)
 	}
-	s := Subscribe{URL: u, Header: slices.Clone(a.subHead)}
-	for _, h := range a.streamHead {
+	s := Subscribe{Method: a.cfg.Method, URL: u, Header: slices.Clone(a.subHead)}
+	if s.Method == "" {
+		s.Method = "GET"
+	}
+	for _, h := range templates.head {
 		b.Reset()
 		if err := h.value.Execute(&b, v); err != nil {
 			return Subscribe{}, fmt.Errorf("-header %s: %w", h.name, err)
@@ -278,6 +345,13 @@ func (a *Adapter) Subscribe(n int) (Subscribe, error) {
 			return Subscribe{}, fmt.Errorf("-header %s has a line end for stream %d", h.name, n)
 		}
 		s.Header = append(s.Header, Header{h.name, b.String()})
+	}
+	if a.subBody != nil {
+		var body bytes.Buffer
+		if err := a.subBody.Execute(&body, v); err != nil {
+			return Subscribe{}, fmt.Errorf("-body: %w", err)
+		}
+		s.Body = body.Bytes()
 	}
 	return s, nil
 }
@@ -289,6 +363,17 @@ func (a *Adapter) vars(n int) Stream {
 	if len(c.Tokens) > 0 {
 		v.Token = c.Tokens[int(user)%len(c.Tokens)]
 	}
+	if len(c.Login.Take) > 0 {
+		v.Login = a.login(user)
+	}
+	if len(c.Rows) > 0 {
+		k := uint64(user)
+		if c.Finite {
+			v.Request = a.requests.Add(1) - 1
+			k = v.Request
+		}
+		v.Row = c.Rows[k%uint64(len(c.Rows))]
+	}
 	first := c.FirstTopic(n)
 	for k := range c.FollowedTopics() {
 		v.Topics = append(v.Topics, topicName((first+uint32(k))%uint32(c.Topics)))
@@ -298,6 +383,10 @@ func (a *Adapter) vars(n int) Stream {
 	}
 	return v
 }
+
+// StartAt has the requests of finite streams begin with row n of the data, so that
+// processes do not all send the same.
+func (a *Adapter) StartAt(n int) { a.requests.Store(uint64(n)) }
 
 // Channels is the stream's subscriptions as Centrifugo's connect command,
 // escaped for a query.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spatehub/spate/loadtest/internal/adapter"
 	"github.com/spatehub/spate/loadtest/internal/config"
-	"github.com/spatehub/spate/loadtest/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // make builds an adapter for ten streams of five users and seven topics.

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/spatehub/spate/loadtest/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // Faults says what the server does wrong. A rule with a period n concerns every

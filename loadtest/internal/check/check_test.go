@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/loadtest/internal/check"
-	"github.com/spatehub/spate/loadtest/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 var space = check.Space{Lanes: 2, Users: 3, Topics: 5}
@@ -138,7 +138,33 @@ func TestResume(t *testing.T) {
 
 	issue(l, 2)
 	c.Joined(l, false)
-	require.Equal(t, check.Loss{Passed: 4}, c.Finish(l, nil), "a stream that does not resume is not owed what it was away for")
+	require.Equal(t, check.Loss{Passed: 4, Away: 2}, c.Finish(l, nil), "a stream that does not resume is not owed what it was away for, but it is known how much that is")
+}
+
+// What is published while a stream is away that cannot resume is owed to nobody,
+// and counted: exactly, over several absences, less what comes after all and what
+// was never accepted.
+func TestMissedWhileAway(t *testing.T) {
+	l := check.NewLedger(space)
+	c := one(l)
+	c.Joined(l, false)
+	issue(l, 10)
+	for n := range uint64(7) {
+		c.Observe(l, ev(stamp.Broadcast, 0, n+1))
+	}
+	c.Joined(l, false) // away for 8 to 10
+	require.Equal(t, check.Loss{Away: 3}, c.Finish(l, nil))
+	issue(l, 2)
+	require.Equal(t, check.Replayed, c.Observe(l, ev(stamp.Broadcast, 0, 10)), "on its way when the stream joined")
+	require.Equal(t, check.Loss{Away: 2, Tail: 2}, c.Finish(l, nil))
+	c.Joined(l, false) // away for 11 and 12
+	issue(l, 3)
+	require.Equal(t, check.Loss{Away: 4, Tail: 3}, c.Finish(l, nil))
+	v := check.Voids{}
+	v.Add(space, 1, stamp.Broadcast, 0, 12)
+	require.Equal(t, check.Loss{Away: 3, Tail: 3}, c.Finish(l, v))
+	c.SendAway() // told not to come back: the rest is not owed either
+	require.Equal(t, check.Loss{Away: 7}, c.Finish(l, nil))
 }
 
 // A stream that resumes before it has seen anything of a cell is owed all of the

@@ -1,6 +1,6 @@
 package check
 
-import "github.com/spatehub/spate/loadtest/internal/stamp"
+import "github.com/spatehub/spate/loadtest/stamp"
 
 // Outcome is what an event is to the stream that received it.
 type Outcome uint8
@@ -23,7 +23,11 @@ type Client struct {
 	topics     uint32 // the stream follows topics firstTopic, firstTopic+1... (modulo all)
 	behind     int32  // cells in which something issued before the last join has not come yet
 	joined     bool
+	known      bool   // what had been issued when it joined last, and the cells' base is that
 	skipped    bool   // since the last join something owed from before it was passed over
+	sentAway   bool   // the server has told it not to come back
+	retired    bool   // the tester has closed it for good, or until it begins anew
+	missed     int64  // published while the stream was away and could not resume, in former absences
 	cells      []cell // lane by lane: everyone, the user, the topics
 }
 
@@ -34,7 +38,20 @@ type cell struct {
 	base  uint64 // last number issued when the stream joined or resumed
 	from  uint64 // lowest number that last and holes account for; 0 = nothing seen since the stream joined without resuming
 	last  uint64 // highest number seen, or base before any
+	left  uint64 // 1 + the last number before the stream left to join again without resuming; 0 = it never did
 	holes *holes // nil as long as nothing was passed over
+}
+
+// away is the range of numbers that were issued while the stream was away the last
+// time, and are owed to nobody; it is empty if lo > hi.
+func (x *cell) away() (lo, hi uint64) {
+	if x.left == 0 {
+		return 1, 0
+	}
+	if x.from > 0 {
+		return x.left, x.from - 1
+	}
+	return x.left, x.base
 }
 
 // Clients makes the checkers of n streams out of one piece of memory. plan gives
@@ -96,14 +113,25 @@ func (c *Client) each(s Space, fn func(x *cell, lane, target int)) {
 // it is owed what is issued from now on.
 func (c *Client) Joined(l *Ledger, resumed bool) {
 	resumed = resumed && c.joined
-	c.joined, c.behind, c.skipped = true, 0, false
+	again := c.joined && !resumed && !c.retired
+	knew := c.known
+	c.joined, c.behind, c.skipped, c.known = true, 0, false, l.knows()
 	c.each(l.Space, func(x *cell, lane, target int) {
+		if again && (knew || x.from > 0) {
+			if lo, hi := x.away(); lo <= hi {
+				c.missed += int64(hi - lo + 1)
+			}
+			x.left = x.last + 1
+		}
+		if c.retired {
+			x.left = 0
+		}
 		x.base = l.issued(lane, target)
 		if !resumed {
 			x.from, x.last = 0, x.base
 			return
 		}
-		if x.from == 0 && !l.far {
+		if x.from == 0 && knew {
 			// Nothing seen yet, but what came since the first join is owed.
 			x.from = x.last + 1
 		}
@@ -111,6 +139,7 @@ func (c *Client) Joined(l *Ledger, resumed bool) {
 			c.behind++
 		}
 	})
+	c.retired = false
 }
 
 // Skipped reports whether something issued before the last join was passed over
@@ -152,7 +181,7 @@ func (c *Client) Observe(l *Ledger, s *stamp.Stamp) Outcome {
 func (c *Client) unexpected(l *Ledger, x *cell, n uint64) Outcome {
 	joining := x.from == 0
 	if joining {
-		if l.far || n <= x.base {
+		if !c.known || n <= x.base {
 			// On its way when the stream joined; what follows it is owed.
 			x.last = n - 1
 		}
@@ -177,8 +206,10 @@ func (c *Client) unexpected(l *Ledger, x *cell, n uint64) Outcome {
 		}
 		return Live
 	case n < x.from && x.last < x.from:
+		c.cameAfterAll(x, n)
 		return Replayed // on its way when the stream joined first; nothing newer was seen since
 	case x.holes.fill(n), n < x.from:
+		c.cameAfterAll(x, n)
 		if n <= x.base {
 			return LateReplayed
 		}
@@ -187,11 +218,27 @@ func (c *Client) unexpected(l *Ledger, x *cell, n uint64) Outcome {
 	return Duplicate
 }
 
+// cameAfterAll takes n out of what the stream has missed by being away.
+func (c *Client) cameAfterAll(x *cell, n uint64) {
+	if lo, hi := x.away(); n >= lo && n <= hi {
+		c.missed--
+	}
+}
+
+// SendAway tells that the server has told the stream not to come back: from then
+// on it is owed nothing.
+func (c *Client) SendAway() { c.sentAway = true }
+
+// Retire tells that the tester has closed the stream: it is owed nothing any more,
+// until it joins as a new one.
+func (c *Client) Retire() { c.retired = true }
+
 // Loss is what one or more streams never got of what they were owed.
 type Loss struct {
 	Passed uint64 // in holes: an event with a higher number came
 	Tail   uint64 // nothing with a higher number came
 	AtJoin uint64 // of Passed: before the first event seen after joining
+	Away   uint64 // neither Passed nor Tail: published while streams were away and could not resume
 	Frozen uint64 // of Passed: in cells with so many holes that late events and doubles may be mistaken for each other
 }
 
@@ -203,6 +250,7 @@ func (l *Loss) Add(o Loss) {
 	l.Passed += o.Passed
 	l.Tail += o.Tail
 	l.AtJoin += o.AtJoin
+	l.Away += o.Away
 	l.Frozen += o.Frozen
 }
 
@@ -213,6 +261,7 @@ func (c *Client) Finish(l *Ledger, v Voids) Loss {
 	if !c.joined {
 		return loss
 	}
+	missed := c.missed
 	c.each(l.Space, func(x *cell, lane, target int) {
 		id := uint32(lane*l.Targets() + target)
 		if x.holes != nil {
@@ -226,9 +275,20 @@ func (c *Client) Finish(l *Ledger, v Voids) Loss {
 			loss.Passed += x.holes.frozen
 			loss.Frozen += x.holes.frozen
 		}
-		if issued := l.issued(lane, target); issued > x.last {
-			loss.Tail += issued - x.last - v.count(id, x.last+1, issued)
+		if lo, hi := x.away(); lo <= hi {
+			missed += int64(hi - lo + 1 - v.count(id, lo, hi))
+		}
+		if issued, ok := l.final(lane, target); ok && issued > x.last && (c.known || x.from > 0) {
+			n := issued - x.last - v.count(id, x.last+1, issued)
+			switch {
+			case c.retired:
+			case c.sentAway:
+				missed += int64(n)
+			default:
+				loss.Tail += n
+			}
 		}
 	})
+	loss.Away = uint64(max(missed, 0))
 	return loss
 }

@@ -15,7 +15,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"github.com/spatehub/spate/loadtest/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // Space is the extent of a run's numbering.
@@ -57,6 +57,55 @@ type Ledger struct {
 	// far means that the publisher is another program: the cells stay empty,
 	// the first number seen in a cell begins it and the last one ends it.
 	far bool
+	// remote means that the publisher is on another machine but begins only after
+	// Begin: until then nothing has been issued. What it has issued in the end,
+	// Settle tells.
+	remote  bool
+	begun   atomic.Bool // stored by Begin, read by streams that join
+	settled []uint64    // nil before Settle; read by Finish only, which comes after it
+}
+
+// NewRemoteLedger is the ledger of streams whose publisher is this run's, on another
+// machine.
+func NewRemoteLedger(s Space) *Ledger {
+	return &Ledger{Space: s, far: true, remote: true}
+}
+
+// Far reports whether it is not known here what has been issued so far.
+func (l *Ledger) Far() bool { return l.far }
+
+// Begin tells that publishing may begin.
+func (l *Ledger) Begin() { l.begun.Store(true) }
+
+// Settle tells what has been issued, of a remote ledger, cell by cell.
+func (l *Ledger) Settle(issued []uint64) {
+	if l.remote && len(issued) == l.Cells() {
+		l.settled = issued
+	}
+}
+
+// Issued is the last number of each cell.
+func (l *Ledger) Issued() []uint64 {
+	list := make([]uint64, len(l.cells))
+	for i := range l.cells {
+		list[i] = l.cells[i].Load()
+	}
+	return list
+}
+
+// knows reports whether issued is right at this moment.
+func (l *Ledger) knows() bool { return !l.far || l.remote && !l.begun.Load() }
+
+// final is the last number of a cell once all is over; ok is false if it is not
+// known.
+func (l *Ledger) final(lane, target int) (n uint64, ok bool) {
+	switch i := lane*l.Targets() + target; {
+	case !l.far:
+		return l.cells[i].Load(), true
+	case l.settled != nil:
+		return l.settled[i], true
+	}
+	return 0, false
 }
 
 // NewLedger returns an empty ledger in this process's memory.

@@ -109,7 +109,7 @@ func TestExitCodes(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var discard bytes.Buffer
-	require.Equal(t, report.ExitUsage, cli.Main(ctx, short(url), &discard, &discard))
+	require.Equal(t, report.ExitInterrupted, cli.Main(ctx, short(url), &discard, &discard))
 }
 
 // Every way to get it wrong ends with exit code 2 and a sentence that says what
@@ -142,8 +142,22 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		want string
 	}{
 		{nil, "conduct a test"},
-		{[]string{"start"}, "it is run, report or compare"},
+		{[]string{"start"}, "it is run, check, agent, report or compare"},
 		{[]string{"run", "-treams", "5"}, "loadtest run -h lists the flags"},
+		{short(good, "-adapter", "mercure", "-push-key", "k", "-batch", "5"), "takes one event in a request"},
+		{short(good, "-push-body", "x"), "-push-body is for -adapter template"},
+		{short(good, "-sub-key", "x"), "-sub-key is for -adapter mercure"},
+		{short(good, "-silence", "1s"), "-silence watches deployments that publish by themselves"},
+		{short(good, "-finite"), "use -adapter none"},
+		{short(good, "-end-marker", "x"), "add -finite"},
+		{short(good, "-streams-per-connection", "2"), "-http2"},
+		{short(good, "-adapter", "none", "-finite", "-think", "3s-1s"), "two such as 1s-5s"},
+		{short(good, "-adapter", "none", "-finite", "-arrivals", "max"), "leave -arrivals away"},
+		{short(good, "-adapter", "none", "-time-from", "$.ts"), "json:$.path"},
+		{short(good, "-adapter", "none", "-time-from", "data", "-time-format", "soon"), "rfc3339"},
+		{short(good, "-repeat", "0"), "give 1 to 1000"},
+		{short(good, "-repeat", "2", "-run-id", "5"), "an ID of its own"},
+		{short(good, "-data", "cli_test.go"), "cli_test.go"},
 		{[]string{"run", "http://127.0.0.1"}, "run takes flags only"},
 		{[]string{"run"}, "give the stream's"},
 		{[]string{"run", "-url", "127.0.0.1:80"}, "begin with http://"},
@@ -178,7 +192,60 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		code, _, errs := command(t, x.args...)
 		require.Equal(t, report.ExitUsage, code, "%v", x.args)
 		require.Contains(t, errs, x.want, "%v", x.args)
+		if len(x.args) > 0 {
+			require.Less(t, strings.Count(errs, "\n"), 8, "an error is no page of usage: %v", x.args)
+		}
 	}
+}
+
+// A gate: runs repeated, compared with a tolerance, with files for the CI system.
+func TestRepeatAndTolerance(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	good, bad := serve(t, calibrate.Faults{}), serve(t, calibrate.Faults{Drop: 5})
+	for name, url := range map[string]string{"a.json": good, "b.json": bad} {
+		code, out, errs := command(t, short(url, "-json", file(name), "-repeat", "4", "-quiet", "-junit", file("junit.xml"), "-markdown", file("sum.md"))...)
+		require.Equal(t, report.ExitOK, code, errs)
+		require.Contains(t, out, "4 runs:")
+		require.Contains(t, errs, "run 4 of 4")
+	}
+	s, err := report.ReadSeries(file("a.json"))
+	require.NoError(t, err)
+	require.Len(t, s, 4)
+	text, err := os.ReadFile(file("junit.xml"))
+	require.NoError(t, err)
+	require.Equal(t, 4, strings.Count(string(text), "<testsuite "))
+	code, out, _ := command(t, "report", file("a.json"))
+	require.Equal(t, report.ExitOK, code)
+	require.Contains(t, out, "4 runs:")
+
+	code, out, _ = command(t, "compare", file("a.json"), file("b.json"), "-tolerance", "lost=1%", "-tolerance", "streams=0", "-junit", file("cmp.xml"), "-markdown", file("cmp.md"), "-html", file("cmp.html"))
+	require.Equal(t, report.ExitUnexpected, code)
+	require.Contains(t, out, "WORSE      lost=1% (0 → 50")
+	require.Contains(t, out, "tolerated  streams=0")
+	require.Contains(t, out, "worse")
+	code, _, _ = command(t, "compare", file("b.json"), file("a.json"), "-tolerance", "lost=1%")
+	require.Equal(t, report.ExitOK, code, "better is no regression")
+	code, _, errs := command(t, "compare", file("a.json"), file("b.json"), "-tolerance", "lost")
+	require.Equal(t, report.ExitUsage, code)
+	require.Contains(t, errs, "-tolerance")
+}
+
+// A run that cannot start leaves no file, and none of an earlier run changed.
+func TestNoFilesOfRunsThatDidNotStart(t *testing.T) {
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	dir := t.TempDir()
+	old := filepath.Join(dir, "old.json")
+	require.NoError(t, os.WriteFile(old, []byte("before"), 0o600))
+	code, _, _ := command(t, short(closed.URL, "-json", old, "-html", filepath.Join(dir, "new.html"))...)
+	require.Equal(t, report.ExitUsage, code)
+	text, err := os.ReadFile(old)
+	require.NoError(t, err)
+	require.Equal(t, "before", string(text))
+	list, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, list, 1)
 }
 
 func TestHelp(t *testing.T) {

@@ -12,19 +12,32 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/adapter"
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/pacer"
+	"github.com/spatehub/spate/loadtest/internal/procs"
+	"github.com/spatehub/spate/loadtest/internal/session"
 )
 
 // output is what run does besides testing.
 type output struct {
-	json, html string
-	quiet      bool
+	pages
+	security procs.Security
+	json     string
+	csv      string
+	jsonl    string
+	om       string
+	listen   string
+	quiet    bool
+	repeat   int
+
+	command string // by which the run can be repeated, without secrets
 }
 
 // runFlags binds the flags of run to a configuration.
 func runFlags(fs *flag.FlagSet, c *config.Config, o *output) {
 	subscriberFlags(fs, c)
 	behaviourFlags(fs, c)
+	observeFlags(fs, c)
 	publisherFlags(fs, c)
+	fs.String("scenario", "", "`FILE` in YAML with these flags as keys, stages and groups; loadtest check FILE")
 	fs.StringVar(&c.Name, "name", "", "`label` of the run in reports")
 	fs.DurationVar(&c.RampTimeout, "ramp-timeout", c.RampTimeout, "longest wait for all streams to be open")
 	fs.DurationVar(&c.Settle, "settle", c.Settle, "pause between the last stream open and the first event")
@@ -33,15 +46,34 @@ func runFlags(fs *flag.FlagSet, c *config.Config, o *output) {
 	fs.DurationVar(&c.Interval, "interval", c.Interval, "length of an interval of the live view and the plots")
 	fs.IntVar(&c.ServerPID, "server-pid", 0, "watch processor time and memory of the server with this process `ID`")
 	fs.StringVar(&c.ServerMetrics, "server-metrics", "", "watch them by the server's Prometheus metrics at `URL`")
-	fs.Func("expect", "fail unless a figure is as wanted, e.g. 'p99<50ms' or 'lost==0'; may be given several times", func(s string) error {
+	fs.Func("expect", "fail unless a figure is as wanted, e.g. 'p99<50ms', 'lost==0' or 'lost<=0.1%'; may be given several times", func(s string) error {
 		c.Expect = append(c.Expect, s)
 		return nil
 	})
+	list(fs, "abort", "end the run as soon as this holds of what was so far, e.g. 'p99>2s' or 'errors>100'; may be given several times", &c.Abort)
 	fs.DurationVar(&c.MaxLag, "max-lag", c.MaxLag, "the run is invalid if the tester's own timers are later than this at p99; 0 = never")
 	fs.Float64Var(&c.MaxBusy, "max-busy", c.MaxBusy, "the run is invalid if the event loops are busier than this share; 0 = never")
 	fs.StringVar(&o.json, "json", "", "write the result as JSON to `FILE` (- = standard output)")
-	fs.StringVar(&o.html, "html", "", "write the report as a page to `FILE`")
+	o.pages.flags(fs)
+	fs.StringVar(&o.csv, "csv", "", "write each interval as a line of CSV to `FILE` while the run goes on")
+	fs.StringVar(&o.jsonl, "jsonl", "", "write each interval as a line of JSON to `FILE` while the run goes on")
+	fs.StringVar(&o.om, "openmetrics", "", "write all counters and quantiles in OpenMetrics' format to `FILE` at the end")
+	fs.StringVar(&o.listen, "metrics-listen", "", "answer Prometheus at this `address`, path /metrics, while the run goes on")
+	fs.Func("agents", "`addresses` of loadtest agents that hold the streams, e.g. a:7071,b:7071", func(s string) error {
+		c.Agents = append(c.Agents, strings.Split(s, ",")...)
+		return nil
+	})
+	securityFlags(fs, "agent-", &o.security)
+	fs.IntVar(&o.repeat, "repeat", 1, "conduct the test so many times; -json holds all, for compare to know noise from change")
 	fs.BoolVar(&o.quiet, "quiet", false, "no live view")
+}
+
+// list adds a flag that may be given several times.
+func list(fs *flag.FlagSet, name, usage string, to *[]string) {
+	fs.Func(name, usage, func(s string) error {
+		*to = append(*to, s)
+		return nil
+	})
 }
 
 func subscriberFlags(fs *flag.FlagSet, c *config.Config) {
@@ -76,6 +108,25 @@ func subscriberFlags(fs *flag.FlagSet, c *config.Config) {
 	fs.IntVar(&c.Loops, "loops", c.Loops, "event loops (threads) in each process, in raw mode")
 	fs.DurationVar(&c.ConnectTimeout, "connect-timeout", c.ConnectTimeout, "longest wait for a connection, a head, or the answer to a push")
 	fs.DurationVar(&c.Retry, "retry", c.Retry, "pause before a stream that failed or was ended connects again")
+	fs.BoolVar(&c.Try, "try", c.Try, "open and close one stream before the run, so that what is wrong with the URL is said at once")
+	fs.IntVar(&c.PerConn, "streams-per-connection", 0, "HTTP/2: most streams in one connection, 1 for one each; 0 = as many as the server allows")
+	fs.StringVar(&c.Method, "method", "", "request `method` of streams, if not GET")
+	fs.Func("body", "`template` of the body of a stream's request, or @FILE with it; {{json .Row.prompt}} is a column of -data, quoted", func(s string) (err error) {
+		c.Body, err = textOrFile(s)
+		return err
+	})
+	fs.Func("data", "`FILE` with rows for {{.Row.column}}: CSV with a head, or JSON objects by line; row k is of user k, or of request k of -finite streams", func(name string) (err error) {
+		c.Rows, err = readRows(name)
+		return err
+	})
+	fs.StringVar(&c.Login.URL, "login-url", "", "`URL` of a request that each user makes before its streams, a template; what -login-take takes of its answer is {{.Login.name}}")
+	fs.StringVar(&c.Login.Method, "login-method", "", "its request `method`, if not POST")
+	fs.Func("login-body", "`template` of its body, or @FILE with it", func(s string) (err error) {
+		c.Login.Body, err = textOrFile(s)
+		return err
+	})
+	list(fs, "login-header", "its request header, 'Name: value', a template; may be given several times", &c.Login.Header)
+	list(fs, "login-take", "`name=json:$.path`, name=cookie:NAME or name=header:NAME; may be given several times", &c.Login.Take)
 	fs.IntVar(&c.MaxEvent, "max-event", c.MaxEvent, "largest event accepted, bytes")
 }
 
@@ -103,6 +154,17 @@ func behaviourFlags(fs *flag.FlagSet, c *config.Config) {
 	})
 	fs.StringVar(&c.GapType, "gap-event", c.GapType, "`type` of the events by which the server tells of lost history")
 	fs.BoolVar(&c.CheckIDs, "check-ids", false, "count decimal event IDs that do not rise (always with -adapter spate)")
+}
+
+func observeFlags(fs *flag.FlagSet, c *config.Config) {
+	fs.DurationVar(&c.Silence, "silence", 0, "count spans without an event longer than this, where the deployment publishes by itself")
+	fs.StringVar(&c.TimeFrom, "time-from", "", "where such events hold the time of their making: "+session.ExtractorUsage)
+	fs.StringVar(&c.TimeFormat, "time-format", c.TimeFormat, "how: "+session.TimeFormats)
+	fs.BoolVar(&c.Finite, "finite", false, "the server ends each stream, and that is success: answers of a language model; needs -adapter none")
+	fs.StringVar(&c.EndMarker, "end-marker", "", "`data` of the last event of a finite stream, such as [DONE]")
+	fs.StringVar(&c.TokenFrom, "token-from", "", "events in which this finds text are tokens (default: all): "+session.ExtractorUsage)
+	fs.StringVar(&c.Think, "think", "", "`pause` of a finite stream before its next request: 2s, or 1s-5s; a closed model")
+	fs.StringVar(&c.Arrivals, "arrivals", "", "`schedule` of the requests for finite streams, an open model; -streams is how many there may be at once: "+pacer.Usage)
 }
 
 func publisherFlags(fs *flag.FlagSet, c *config.Config) {

@@ -35,9 +35,15 @@ type Config struct {
 	Procs           int           `json:"procs"`
 	Fork            bool          `json:"-"` // subscribers run in worker processes even if Procs is 1
 	Loops           int           `json:"loops"`
+	Agents          []string      `json:"agents,omitempty"` // addresses of other machines that hold the streams
 	ConnectTimeout  time.Duration `json:"connect_timeout"`
 	Retry           time.Duration `json:"retry"` // before an ended or failed stream connects again
 	MaxEvent        int           `json:"max_event"`
+	Try             bool          `json:"try"`                              // open one stream before the run, to explain at once what is wrong
+	PerConn         int           `json:"streams_per_connection,omitempty"` // most streams in one HTTP/2 connection; 0 = as many as the server allows
+	Method          string        `json:"method,omitempty"`                 // of the request for a stream; "" = GET
+	Body            string        `json:"body,omitempty"`                   // template of its body
+	Rows            []Row         `json:"-"`                                // what {{.Row.name}} stands for: by user, or by request of finite streams
 
 	// Behaviour.
 	Resume   bool          `json:"resume"`
@@ -49,6 +55,26 @@ type Config struct {
 	Storms   []Storm       `json:"storms,omitempty"`
 	GapType  string        `json:"gap_type"`
 	CheckIDs bool          `json:"check_ids"`
+
+	// Groups of streams that behave differently, and how load changes over time.
+	Groups []Group  `json:"groups,omitempty"` // in the order of the streams; the rest, if any, behaves as all others do
+	Line   []Target `json:"line,omitempty"`   // numbers of open streams over time; empty = Streams throughout
+	Marks  []Label  `json:"labels,omitempty"` // names of moments, shown in plots
+	Abort  []string `json:"abort,omitempty"`  // conditions that end the run
+
+	Login Login `json:"login,omitzero"`
+
+	// What is measured of events without a stamp.
+	Silence    time.Duration `json:"silence,omitempty"`   // span without an event that counts as silence; 0 = none does
+	TimeFrom   string        `json:"time_from,omitempty"` // where events hold the time of their making
+	TimeFormat string        `json:"time_format,omitempty"`
+
+	// Finite streams.
+	Finite    bool   `json:"finite,omitempty"`     // the server ends each stream
+	EndMarker string `json:"end_marker,omitempty"` // data of the last event
+	TokenFrom string `json:"token_from,omitempty"` // what of an event makes it a token
+	Think     string `json:"think,omitempty"`      // pause between two requests of a stream: a duration, or two with a dash
+	Arrivals  string `json:"arrivals,omitempty"`   // schedule of the requests; "" = each stream asks again after Think
 
 	// Publisher.
 	Publish     bool          `json:"publish"` // false: the deployment publishes by itself
@@ -91,6 +117,46 @@ const (
 	ModePortable = "portable" // net/http: TLS, HTTP/2, any system
 )
 
+// Group is a share of the streams that behaves differently from the others. What is
+// not given is as in the rest of the configuration.
+type Group struct {
+	Name     string         `json:"name"`
+	Share    float64        `json:"share"` // of all streams
+	URL      string         `json:"url,omitempty"`
+	Header   []string       `json:"-"`
+	Topic    *int           `json:"topic,omitempty"` // first topic that all streams of the group follow
+	Churn    *float64       `json:"churn,omitempty"`
+	Away     *time.Duration `json:"away,omitempty"`
+	Slow     *float64       `json:"slow,omitempty"`
+	SlowRate *int           `json:"slow_rate,omitempty"`
+	Stall    *float64       `json:"stall,omitempty"`
+}
+
+// Target is a number of open streams at a moment after publishing began. From one
+// to the next it goes evenly.
+type Target struct {
+	At      time.Duration `json:"at"`
+	Streams int           `json:"streams"`
+}
+
+// Label names a moment after publishing began.
+type Label struct {
+	At   time.Duration `json:"at"`
+	Text string        `json:"text"`
+}
+
+// Login is a request that each user makes before its streams are opened.
+type Login struct {
+	URL    string   `json:"url,omitempty"` // template; "" = there is none
+	Method string   `json:"method,omitempty"`
+	Body   string   `json:"-"`
+	Header []string `json:"-"`
+	Take   []string `json:"take,omitempty"` // "name=json:$.path", "name=cookie:NAME" or "name=header:NAME"
+}
+
+// Row is one line of a file of data: values by column.
+type Row map[string]string
+
 // Storm is a moment at which streams drop and come back at once.
 type Storm struct {
 	At    time.Duration `json:"at"`    // after publishing began
@@ -110,6 +176,8 @@ func Default() Config {
 		ConnectTimeout:  10 * time.Second,
 		Retry:           time.Second,
 		MaxEvent:        1 << 20,
+		Try:             true,
+		TimeFormat:      "auto",
 		Resume:          true,
 		Away:            100 * time.Millisecond,
 		SlowRate:        1 << 10,
@@ -149,8 +217,15 @@ func (c *Config) FirstTopic(n int) uint32 {
 	if c.Topics == 0 {
 		return 0
 	}
+	if g := c.Group(n); g >= 0 && c.Groups[g].Topic != nil {
+		return uint32(*c.Groups[g].Topic)
+	}
 	return uint32(n * c.FollowedTopics() % c.Topics)
 }
+
+// Observe reports whether events without a stamp are measured: the deployment
+// publishes by itself.
+func (c *Config) Observe() bool { return !c.Publish }
 
 // Pacer is the schedule that Rate describes.
 func (c *Config) Pacer() (pacer.Pacer, error) { return pacer.Parse(c.Rate) }

@@ -8,6 +8,9 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/spatehub/spate/loadtest/internal/pacer"
 )
 
 // Limits that keep a typing error from becoming a run.
@@ -60,6 +63,9 @@ func (c *Config) Normalize() error {
 		}
 	}
 	faults = append(faults, c.checkURL()...)
+	faults = append(faults, c.checkFinite()...)
+	faults = append(faults, c.checkUnused()...)
+	faults = append(faults, c.checkGroups()...)
 	faults = append(faults, c.checkPublish()...)
 	faults = append(faults, c.checkAddresses()...)
 	if c.RunID != "" {
@@ -68,6 +74,79 @@ func (c *Config) Normalize() error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// checkUnused finds settings that the others leave without an effect: whoever gives
+// them expects one.
+func (c *Config) checkUnused() []error {
+	var faults []error
+	unless := func(ok bool, format string, args ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
+	unless(c.PushBody == "" || c.Adapter == "template", "-push-body is for -adapter template: %q makes its own", c.Adapter)
+	unless(c.SubKey == "" || c.Adapter == "mercure", "-sub-key is for -adapter mercure, not %q", c.Adapter)
+	unless(c.Mode != ModePortable || c.Loops <= 1, "-loops %d: event loops are of raw mode; portable mode uses every processor", c.Loops)
+	unless(c.PerConn == 0 || c.HTTP2, "-streams-per-connection %d: only HTTP/2 has several streams in a connection (-http2)", c.PerConn)
+	unless(c.Silence == 0 || c.Observe(), "-silence watches deployments that publish by themselves: add -publish=false or -adapter none")
+	unless(c.TimeFrom == "" || c.Observe(), "-time-from is for deployments that publish by themselves: events of loadtest carry their time")
+	unless(len(c.Agents) == 0 || c.Procs == 1, "-procs %d: with -agents each of them is one process; start more agents", c.Procs)
+	unless(len(c.Agents) == 0 || c.Streams >= len(c.Agents), "-streams %d: that is fewer than one for each of %d agents", c.Streams, len(c.Agents))
+	unless(c.Silence >= 0, "-silence %s: it must not be negative", c.Silence)
+	return faults
+}
+
+// checkFinite checks what belongs to streams that come to an end.
+func (c *Config) checkFinite() []error {
+	var faults []error
+	if !c.Finite {
+		for flag, set := range map[string]bool{"-end-marker": c.EndMarker != "", "-token-from": c.TokenFrom != "", "-think": c.Think != "", "-arrivals": c.Arrivals != ""} {
+			if set {
+				faults = append(faults, fmt.Errorf("%s is for streams that come to an end: add -finite", flag))
+			}
+		}
+		return faults
+	}
+	if c.Publish {
+		faults = append(faults, errors.New("-finite: the server answers each request with a stream of its own, so nothing is published: use -adapter none"))
+	}
+	if c.Churn > 0 || len(c.Storms) > 0 || c.Slow+c.Stall > 0 {
+		faults = append(faults, errors.New("-finite streams do not come back: -churn, -storm, -slow and -stall are for lasting ones"))
+	}
+	if _, _, err := ParseThink(c.Think); err != nil {
+		faults = append(faults, fmt.Errorf("-think %w", err))
+	}
+	if c.Arrivals != "" {
+		if c.Think != "" {
+			faults = append(faults, errors.New("-arrivals and -think: either requests come on schedule, or each stream pauses between its own"))
+		}
+		p, err := pacer.Parse(c.Arrivals)
+		switch _, closed := p.(pacer.Max); {
+		case err != nil:
+			faults = append(faults, fmt.Errorf("-arrivals: %w", err))
+		case closed:
+			faults = append(faults, errors.New("-arrivals max: leave -arrivals away, then each stream asks again as soon as it is free"))
+		}
+	}
+	return faults
+}
+
+// ParseThink reads "1s" or "1s-3s"; "" is no pause.
+func ParseThink(s string) (lo, hi time.Duration, err error) {
+	if s == "" {
+		return 0, 0, nil
+	}
+	first, last, two := strings.Cut(s, "-")
+	if !two {
+		last = first
+	}
+	lo, err1 := time.ParseDuration(first)
+	hi, err2 := time.ParseDuration(last)
+	if err1 != nil || err2 != nil || lo < 0 || hi < lo {
+		return 0, 0, fmt.Errorf("%q: write a duration such as 2s, or two such as 1s-5s", s)
+	}
+	return lo, hi, nil
 }
 
 func (c *Config) checkURL() []error {
@@ -115,6 +194,12 @@ func (c *Config) checkPublish() []error {
 	if m.Topics > 0 && c.Topics == 0 {
 		faults = append(faults, errors.New("-to topics: say how many there are, for example -topics 100"))
 	}
+	if c.Duration <= 0 {
+		faults = append(faults, fmt.Errorf("-duration %s: it must be above 0", c.Duration))
+	}
+	if c.WarmUp >= c.Duration && c.WarmUp > 0 {
+		faults = append(faults, fmt.Errorf("-warmup %s leaves nothing of -duration %s", c.WarmUp, c.Duration))
+	}
 	if !c.Publish {
 		if c.Streams == 0 {
 			faults = append(faults, errors.New("-streams 0 without a publisher leaves nothing to do"))
@@ -129,12 +214,6 @@ func (c *Config) checkPublish() []error {
 	}
 	if _, err := ParseSize(c.Size); err != nil {
 		faults = append(faults, fmt.Errorf("-size %w", err))
-	}
-	if c.Duration <= 0 {
-		faults = append(faults, fmt.Errorf("-duration %s: it must be above 0", c.Duration))
-	}
-	if c.WarmUp >= c.Duration && c.WarmUp > 0 {
-		faults = append(faults, fmt.Errorf("-warmup %s leaves nothing of -duration %s", c.WarmUp, c.Duration))
 	}
 	if strings.ContainsFunc(c.EventType, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' || r == 0x7f }) {
 		faults = append(faults, fmt.Errorf("-event %q: no quotes, backslashes or control characters", c.EventType))

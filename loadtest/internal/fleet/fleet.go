@@ -6,14 +6,17 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spatehub/spate/loadtest/internal/adapter"
 	"github.com/spatehub/spate/loadtest/internal/check"
 	"github.com/spatehub/spate/loadtest/internal/clock"
 	"github.com/spatehub/spate/loadtest/internal/config"
+	"github.com/spatehub/spate/loadtest/internal/pacer"
 	"github.com/spatehub/spate/loadtest/internal/session"
 	"github.com/spatehub/spate/loadtest/internal/stats"
 )
@@ -55,9 +58,15 @@ func (p *Part) Sessions(fill func(i int, s session.Session)) {
 		return c.User(p.From + i), c.FirstTopic(p.From + i)
 	})
 	for i, ck := range checkers {
-		fill(i, session.Session{Check: ck, Role: Role(p.From+i, c.Slow, c.Stall)})
+		g := c.Group(p.From + i)
+		b := c.Behaviour(g)
+		from, _ := c.GroupStreams(g)
+		fill(i, session.Session{Check: ck, Group: g, Role: Role(p.From+i-from, b.Slow, b.Stall)})
 	}
 }
+
+// SlowRate is how many bytes a second stream i of the part reads, if it is slow.
+func (p *Part) SlowRate(i int) int { return p.Config.Behaviour(p.Config.Group(p.From + i)).SlowRate }
 
 // Role spreads slow and stalled streams evenly over all.
 func Role(n int, slow, stall float64) session.Role {
@@ -88,6 +97,12 @@ type Transport interface {
 	// Drop closes streams and connects them again after away. Streams that are
 	// not open are left alone.
 	Drop(streams []int, away time.Duration)
+	// Retire closes streams lo to hi (excluded) until they are opened again, as new
+	// ones.
+	Retire(lo, hi int)
+	// Arrive asks for a finite stream that was due at due, nanoseconds since the
+	// Unix epoch, on one that is free; where none is, the request waits for one.
+	Arrive(due int64)
 	// Collect moves what was counted into s.
 	Collect(s *stats.Stats)
 	// Each calls fn for every stream, while nothing else touches it; fn may be
@@ -108,7 +123,11 @@ type Local struct {
 	ctx    context.Context // of the goroutines that open and drop
 	cancel context.CancelFunc
 	quiet  context.CancelFunc
+	sleep  *clock.Sleeper // of arrivals
+	missed atomic.Int64   // arrivals given up since the last Collect; nothing else is published by it
 	wg     sync.WaitGroup
+
+	scheduled sync.WaitGroup // the goroutine of arrivals
 }
 
 // NewLocal takes over tr.
@@ -117,7 +136,11 @@ func NewLocal(p *Part, tr Transport) (*Local, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Local{part: p, tr: tr, lag: lag, clock: p.Env.Clock, quiet: func() {}}
+	sleep, err := clock.NewSleeper()
+	if err != nil {
+		return nil, errors.Join(err, lag.Close())
+	}
+	f := &Local{part: p, tr: tr, lag: lag, sleep: sleep, clock: p.Env.Clock, quiet: func() {}}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f, nil
 }
@@ -134,15 +157,41 @@ const tick = 5 * time.Millisecond
 // ramp opens the streams at this part's share of the wanted rate.
 func (f *Local) ramp() {
 	c := f.part.Config
+	if c.Arrivals != "" {
+		return // each request opens its stream
+	}
 	rate := c.ConnectRate * float64(f.part.Len()) / float64(c.Streams)
-	start, opened := time.Now(), 0
+	start, opened, all := time.Now(), 0, f.share(c.InitialStreams())
 	f.every(f.ctx, func() bool {
-		due := min(f.part.Len(), 1+int(time.Since(start).Seconds()*rate))
+		due := min(all, 1+int(time.Since(start).Seconds()*rate))
 		if due > opened {
 			f.tr.Open(opened, due)
 			opened = due
 		}
-		return opened < f.part.Len()
+		return opened < all
+	})
+}
+
+// share is how many of n open streams are this part's.
+func (f *Local) share(n int) int {
+	c := f.part.Config
+	return n*f.part.To/c.Streams - n*f.part.From/c.Streams
+}
+
+// stages opens and closes streams as their number is to change over time.
+func (f *Local) stages(ctx context.Context, begin int64) {
+	c := f.part.Config
+	open := f.share(c.InitialStreams())
+	f.every(ctx, func() bool {
+		switch want := f.share(c.StreamsAt(time.Duration(f.clock.Now() - begin))); {
+		case want > open:
+			f.tr.Open(open, want)
+			open = want
+		case want < open:
+			f.tr.Retire(want, open)
+			open = want
+		}
+		return true
 	})
 }
 
@@ -164,6 +213,7 @@ func (f *Local) Collect() (*stats.Stats, error) {
 	s := &stats.Stats{}
 	f.tr.Collect(s)
 	f.lag.Collect(&s.Lag)
+	s.Unstarted += f.missed.Swap(0)
 	return s, nil
 }
 
@@ -172,8 +222,20 @@ func (f *Local) Measure(begin, from int64) error {
 	f.part.Env.MeasureFrom.Store(from)
 	ctx, cancel := context.WithCancel(f.ctx)
 	f.quiet = cancel
-	if f.part.Config.Churn > 0 {
-		f.wg.Go(func() { f.churn(ctx) })
+	if f.part.Config.Arrivals != "" {
+		p, err := pacer.Parse(f.part.Config.Arrivals)
+		if err != nil {
+			return err
+		}
+		f.scheduled.Go(func() { f.arrivals(ctx, p, begin) })
+	}
+	for g := -1; g < len(f.part.Config.Groups); g++ {
+		if f.part.Config.Behaviour(g).Churn > 0 {
+			f.wg.Go(func() { f.churn(ctx, g) })
+		}
+	}
+	if len(f.part.Config.Line) > 0 {
+		f.wg.Go(func() { f.stages(ctx, begin) })
 	}
 	if len(f.part.Config.Storms) > 0 {
 		f.wg.Go(func() { f.storms(ctx, begin) })
@@ -181,18 +243,50 @@ func (f *Local) Measure(begin, from int64) error {
 	return nil
 }
 
-// churn drops a share of the streams each second, drawn at random.
-func (f *Local) churn(ctx context.Context) {
+// arrivals asks for finite streams on schedule: an open model. Of the schedule,
+// which is the whole run's, each process takes its turns.
+func (f *Local) arrivals(ctx context.Context, p pacer.Pacer, begin int64) {
 	c := f.part.Config
-	r := rand.New(rand.NewPCG(c.Seed, uint64(f.part.From)))
-	perSecond := c.Churn * float64(f.part.Len())
+	schedule := pacer.NewSchedule(p, c.Duration, 0)
+	turn := f.part.From * c.Procs / max(c.Streams, 1)
+	for k := 0; ; k++ {
+		at, ok := schedule.Next(0)
+		if !ok {
+			return
+		}
+		if k%c.Procs != turn {
+			continue
+		}
+		due := begin + int64(at)
+		if wait := due - f.clock.Now(); wait > 0 && f.sleep.Sleep(ctx, time.Duration(wait)) != nil || ctx.Err() != nil {
+			if due > f.clock.Now() {
+				return
+			}
+			f.missed.Add(1) // due before the end, and this process did not get round to it
+			continue
+		}
+		f.tr.Arrive(due)
+	}
+}
+
+// churn drops a share of a group's streams each second, drawn at random.
+func (f *Local) churn(ctx context.Context, g int) {
+	c := f.part.Config
+	b := c.Behaviour(g)
+	lo, hi := c.GroupStreams(g)
+	lo, hi = max(lo, f.part.From)-f.part.From, min(hi, f.part.To)-f.part.From
+	if hi <= lo {
+		return
+	}
+	r := rand.New(rand.NewPCG(c.Seed, uint64(f.part.From)<<8|uint64(g+1)))
+	perSecond := b.Churn * float64(hi-lo)
 	start, done := time.Now(), 0
 	f.every(ctx, func() bool {
 		var list []int
 		for due := int(time.Since(start).Seconds() * perSecond); done < due; done++ {
-			list = append(list, r.IntN(f.part.Len()))
+			list = append(list, lo+r.IntN(hi-lo))
 		}
-		f.tr.Drop(list, c.Away)
+		f.tr.Drop(list, b.Away)
 		return true
 	})
 }
@@ -217,7 +311,9 @@ func (f *Local) storms(ctx context.Context, begin int64) {
 
 // Quiet implements Fleet.
 func (f *Local) Quiet() error {
+	f.part.Env.Quiet.Store(true)
 	f.quiet()
+	f.scheduled.Wait() // so that every arrival is counted when all is collected
 	return nil
 }
 
@@ -225,19 +321,18 @@ func (f *Local) Quiet() error {
 func (f *Local) Finish(v check.Voids) (stats.Final, error) {
 	var mu sync.Mutex
 	var final stats.Final
+	now := f.clock.Now()
 	f.tr.Each(func(_ int, s *session.Session) {
 		loss := s.Check.Finish(f.part.Env.Ledger, v)
 		mu.Lock()
 		defer mu.Unlock()
-		switch {
-		case !s.EverOpen():
-			final.NeverOpen++
-		case !s.Open():
-			final.Offline++
-		}
+		f.standing(s, now, &final)
 		switch s.Role {
 		case session.Normal:
 			final.Loss.Add(loss)
+			if s.Group >= 0 {
+				final.Add(stats.Final{GroupLost: append(make([]uint64, s.Group), loss.Total())})
+			}
 		case session.Slow:
 			final.Unread += loss.Tail
 			loss.Tail = 0
@@ -248,10 +343,38 @@ func (f *Local) Finish(v check.Voids) (stats.Final, error) {
 	return final, nil
 }
 
+// standing counts what state a stream is in.
+func (f *Local) standing(s *session.Session, now int64, final *stats.Final) {
+	env := f.part.Env
+	switch {
+	case env.Finite != nil:
+		if s.Due > 0 {
+			final.Unfinished++
+		}
+	case s.SentAway():
+		final.SentAway++
+	case !s.Wanted(): // closed by a stage, or not opened yet
+	case !s.EverOpen():
+		final.NeverOpen++
+	case !s.Open():
+		final.Offline++
+		if s.Coming() {
+			final.Coming++
+		}
+	}
+	if silent := s.Silent(now); env.Observe {
+		final.Silence = max(final.Silence, silent)
+		if env.Silence > 0 && silent > env.Silence {
+			final.Silent++
+		}
+	}
+}
+
 // Close implements Fleet.
 func (f *Local) Close() error {
 	f.cancel()
 	f.wg.Wait()
+	f.scheduled.Wait()
 	f.tr.Close()
-	return f.lag.Close()
+	return errors.Join(f.sleep.Close(), f.lag.Close())
 }

@@ -14,10 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/spatehub/spate/loadtest/http1"
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/fleet"
 	"github.com/spatehub/spate/loadtest/internal/hist"
-	"github.com/spatehub/spate/loadtest/internal/http1"
 	"github.com/spatehub/spate/loadtest/internal/session"
 )
 

@@ -10,12 +10,14 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/spatehub/spate/loadtest/internal/http1"
+	"github.com/spatehub/spate/loadtest/http1"
+	"github.com/spatehub/spate/loadtest/internal/session"
 )
 
 // Kinds of ends that are not errors of the system.
 const (
-	KindClosed   = "closed by the server"
+	KindClosed   = session.KindClosed      // at the end of the response
+	KindCut      = "cut off by the server" // the connection ended before the response
 	KindTooLarge = "event larger than -max-event"
 )
 
@@ -34,8 +36,12 @@ func TypeKind(contentType string) string {
 func Kind(doing string, err error) string {
 	var dns *net.DNSError
 	switch {
-	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+	case err == nil || errors.Is(err, io.EOF):
 		return KindClosed
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return KindCut
+	case errors.Is(err, session.ErrDone):
+		return session.KindDone
 	case errors.As(err, &dns):
 		return doing + ": name not resolved"
 	case errors.Is(err, http1.ErrMalformed):

@@ -78,24 +78,33 @@ func (r Ramp) Pace(elapsed time.Duration, hits uint64) (time.Duration, bool) {
 	if !(r.From >= 0) || !(r.To >= 0) || r.From+r.To <= 0 || r.Over <= 0 {
 		return 0, true
 	}
-	n, over := float64(hits), r.Over.Seconds()
+	at, stop := r.at(float64(hits))
+	if stop {
+		return 0, true
+	}
+	return due(at, elapsed)
+}
+
+// at is when event number n is due, in nanoseconds.
+func (r Ramp) at(n float64) (at float64, stop bool) {
+	over := r.Over.Seconds()
 	inRamp := (r.From + r.To) / 2 * over
 	if n > inRamp {
 		if r.To == 0 {
 			return 0, true
 		}
-		return due((over+(n-inRamp)/r.To)*1e9, elapsed)
+		return (over + (n-inRamp)/r.To) * 1e9, false
 	}
 	slope := (r.To - r.From) / over
 	if slope == 0 {
-		return due(n/r.From*1e9, elapsed)
+		return n / r.From * 1e9, false
 	}
 	// This form of the root keeps its precision when the slope is tiny.
 	root := math.Sqrt(max(0, r.From*r.From+2*slope*n))
 	if r.From+root == 0 {
-		return due(0, elapsed)
+		return 0, false
 	}
-	return due(2*n/(r.From+root)*1e9, elapsed)
+	return 2 * n / (r.From + root) * 1e9, false
 }
 
 // Rate implements Pacer.

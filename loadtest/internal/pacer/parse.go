@@ -10,7 +10,7 @@ import (
 )
 
 // Usage describes what Parse reads.
-const Usage = `100/s, 6000/m, max, burst:n=100,every=1s, ramp:from=10,to=1000,over=60s, sine:mean=100,amp=50,period=10s`
+const Usage = `100/s, 6000/m, max, burst:n=100,every=1s, ramp:from=10,to=1000,over=60s, sine:mean=100,amp=50,period=10s, points:0s=10,30s=500,60s=500`
 
 // Parse reads a specification such as those in Usage. A bare number is a rate
 // per second.
@@ -26,7 +26,11 @@ func Parse(spec string) (Pacer, error) {
 		}
 		return Constant{PerSecond: r}, nil
 	}
-	p, err := parseNamed(kind, rest)
+	parse := func(rest string) (Pacer, error) { return parseNamed(kind, rest) }
+	if kind == "points" {
+		parse = parsePoints
+	}
+	p, err := parse(rest)
 	if err != nil {
 		return nil, fmt.Errorf("rate %q: %w; write for example %s", spec, err, Usage)
 	}
@@ -130,6 +134,15 @@ func parseRate(s string) (float64, error) {
 		return 0, errors.New("a rate of 0 sends nothing")
 	}
 	return v / per, nil
+}
+
+// ParseRate reads a rate such as "100/s" as events a second; 0 is one.
+func ParseRate(s string) (float64, error) {
+	v, err := parseRate(s)
+	if v == 0 {
+		return 0, nil
+	}
+	return v, err
 }
 
 func num(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }

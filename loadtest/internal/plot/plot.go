@@ -40,14 +40,21 @@ type Lines struct {
 
 const (
 	width, height            = 720.0, 260.0
+	narrow                   = 340.0 // a phone's width
 	left, right, top, bottom = 74.0, 14.0, 34.0, 40.0
-	plotWidth, plotHeight    = width - left - right, height - top - bottom
+	plotHeight               = height - top - bottom
 	seriesColors             = 8
 	maxDrawn                 = 1200 // points of one line
 )
 
-// SVG draws the plot. A plot without points is an empty string.
-func (l Lines) SVG() string {
+// SVG draws the plot, of class wide. A plot without points is an empty string.
+func (l Lines) SVG() string { return l.draw(width, "wide") }
+
+// Narrow draws it for a phone, with text of the same size, of class narrow.
+func (l Lines) Narrow() string { return l.draw(narrow, "narrow") }
+
+func (l Lines) draw(width float64, class string) string {
+	plotWidth := width - left - right
 	xs, ys := newScale(l.X, plotWidth), newScale(l.Y, plotHeight)
 	for _, s := range l.Series {
 		for i := range s.X {
@@ -64,30 +71,43 @@ func (l Lines) SVG() string {
 	xs.settle()
 	ys.settle()
 	var b strings.Builder
-	begin(&b, l.Title, height)
+	begin(&b, l.Title, class, width, height)
 	l.axes(&b, xs, ys)
 	for i, s := range l.Series {
 		path := path(s, xs, ys)
 		fmt.Fprintf(&b, `<path d="%s" fill="none" stroke="var(--s%d)" stroke-width="1.8" stroke-linejoin="round"/>`, path, i%seriesColors)
 	}
-	legend(&b, l.Series)
+	legend(&b, l.Series, width)
 	b.WriteString("</svg>")
 	return b.String()
 }
 
-func begin(b *strings.Builder, title string, h float64) {
-	fmt.Fprintf(b, `<svg viewBox="0 0 %.0f %.0f" role="img" aria-label="%s" xmlns="http://www.w3.org/2000/svg">`, width, h, html.EscapeString(title))
+// Empty reports whether there is nothing but zeros to draw.
+func (l Lines) Empty() bool {
+	for _, s := range l.Series {
+		for _, y := range s.Y {
+			if y != 0 && !math.IsNaN(y) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func begin(b *strings.Builder, title, class string, width, h float64) {
+	fmt.Fprintf(b, `<svg class="%s" viewBox="0 0 %.0f %.0f" role="img" aria-label="%s" xmlns="http://www.w3.org/2000/svg">`, class, width, h, html.EscapeString(title))
 	fmt.Fprintf(b, `<text class="pt" x="0" y="14">%s</text>`, html.EscapeString(title))
 }
 
 // axes draws the frame, the ticks and the marks.
 func (l Lines) axes(b *strings.Builder, xs, ys *scale) {
+	plotWidth := xs.length
 	for _, t := range ys.ticks(5) {
 		y := top + plotHeight - ys.at(t.At)
 		fmt.Fprintf(b, `<line class="pg" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/>`, left, left+plotWidth, y, y)
 		fmt.Fprintf(b, `<text class="pl" x="%.1f" y="%.1f" text-anchor="end">%s</text>`, left-6, y+4, html.EscapeString(t.Text))
 	}
-	for _, t := range xs.ticks(8) {
+	for _, t := range xs.ticks(int(plotWidth / 75)) {
 		x := left + xs.at(t.At)
 		fmt.Fprintf(b, `<line class="pg" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/>`, x, x, top, top+plotHeight)
 		fmt.Fprintf(b, `<text class="pl" x="%.1f" y="%.1f" text-anchor="middle">%s</text>`, x, top+plotHeight+15, html.EscapeString(t.Text))
@@ -108,7 +128,7 @@ func (l Lines) axes(b *strings.Builder, xs, ys *scale) {
 }
 
 // legend names the series at the upper right, if there are several.
-func legend(b *strings.Builder, list []Series) {
+func legend(b *strings.Builder, list []Series, width float64) {
 	if len(list) < 2 {
 		return
 	}
@@ -270,7 +290,7 @@ func (p Bars) SVG() string {
 	}
 	var b strings.Builder
 	h := 28 + row*float64(len(p.Names))
-	begin(&b, p.Title, h)
+	begin(&b, p.Title, "", width, h)
 	for i, name := range p.Names {
 		y := 26 + row*float64(i)
 		w := (width - label - 90) * p.Value[i] / top

@@ -1,6 +1,7 @@
 package portable
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,12 +12,13 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/spatehub/spate/loadtest/http1"
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/fleet"
-	"github.com/spatehub/spate/loadtest/internal/http1"
 	"github.com/spatehub/spate/loadtest/internal/session"
 	"github.com/spatehub/spate/wire"
 )
@@ -37,9 +39,9 @@ func TLS(c *config.Config) (*tls.Config, error) {
 // streamKey is the context key of a stream's number in the whole run.
 type streamKey struct{}
 
-// newRoundTripper makes the transport that all streams share. Over HTTP/1.1
-// each has a connection of its own, over HTTP/2 as many share one as the server
-// allows.
+// newRoundTripper makes a transport for all streams, or for -streams-per-connection
+// of them. Over HTTP/1.1 each has a connection of its own. Over HTTP/2 the streams
+// of a transport share one, or as many as the server allows share each.
 func newRoundTripper(p *fleet.Part, addrs *fleet.Addresses) (*http.Transport, error) {
 	conf, err := TLS(p.Config)
 	if err != nil {
@@ -49,7 +51,12 @@ func newRoundTripper(p *fleet.Part, addrs *fleet.Addresses) (*http.Transport, er
 	protocols.SetHTTP1(!p.Config.HTTP2)
 	protocols.SetHTTP2(p.Config.HTTP2)
 	protocols.SetUnencryptedHTTP2(p.Config.HTTP2)
+	most := 0
+	if p.Config.PerConn > 0 {
+		most = 1
+	}
 	return &http.Transport{
+		MaxConnsPerHost:     most,
 		TLSClientConfig:     conf,
 		Protocols:           protocols,
 		DisableCompression:  true,
@@ -82,10 +89,24 @@ func (t *Transport) connect(ctx context.Context, s *stream) (kind string) {
 		fn(sh.reader)
 		sh.mu.Unlock()
 	}
+	hc := t.client(s.index)
+	free := func() {}
+	if t.part.Config.HTTP2 {
+		hc.dial.Lock()
+		free = sync.OnceFunc(hc.dial.Unlock)
+		defer free()
+	}
 	trace := &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) {
+		GotConn: func(info httptrace.GotConnInfo) {
+			free()
 			if now := env.Clock.Now(); sent.CompareAndSwap(false, true) {
-				locked(func(r *session.Reader) { r.Connected(&s.sess, now) })
+				locked(func(r *session.Reader) {
+					dialled := s.sess.Began()
+					if info.Reused {
+						dialled = 0
+					}
+					r.Connected(&s.sess, dialled, now)
+				})
 			}
 		},
 		GotFirstResponseByte: func() {
@@ -95,7 +116,11 @@ func (t *Transport) connect(ctx context.Context, s *stream) (kind string) {
 		},
 	}
 	ctx = httptrace.WithClientTrace(context.WithValue(ctx, streamKey{}, n), trace)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, sub.URL.String(), nil)
+	var content io.Reader
+	if sub.Body != nil {
+		content = bytes.NewReader(sub.Body)
+	}
+	req, err := http.NewRequestWithContext(ctx, sub.Method, sub.URL.String(), content)
 	if err != nil {
 		return fleet.Kind("connect", err)
 	}
@@ -114,7 +139,8 @@ func (t *Transport) connect(ctx context.Context, s *stream) (kind string) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	late := time.AfterFunc(t.part.Config.ConnectTimeout, cancel)
-	resp, err := t.client.Do(req.WithContext(ctx))
+	resp, err := hc.Do(req.WithContext(ctx))
+	free()
 	if !late.Stop() && err != nil {
 		err = os.ErrDeadlineExceeded
 	}
@@ -130,6 +156,9 @@ func (t *Transport) connect(ctx context.Context, s *stream) (kind string) {
 	}
 	if media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); media != http1.EventStream {
 		return fleet.TypeKind(media)
+	}
+	if enc := resp.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
+		return "content-encoding " + enc
 	}
 	locked(func(r *session.Reader) { r.Joined(&s.sess, env.Clock.Now()) })
 	return t.read(ctx, s, sh, resp.Body)
@@ -149,7 +178,7 @@ func (t *Transport) read(ctx context.Context, s *stream, sh *shard, body io.Read
 		<-ctx.Done()
 		return fleet.KindClosed
 	case session.Slow:
-		share := max(1, int(int64(t.part.Config.SlowRate)*int64(slowTick)/int64(time.Second)))
+		share := max(1, int(int64(t.part.SlowRate(s.index))*int64(slowTick)/int64(time.Second)))
 		buf = buf[:min(share, len(buf))]
 		pause := time.NewTicker(slowTick)
 		defer pause.Stop()
@@ -163,8 +192,11 @@ func (t *Transport) read(ctx context.Context, s *stream, sh *shard, body io.Read
 			sh.reader.Stats.Bytes += int64(n)
 			bad := sh.reader.Feed(&s.sess, buf[:n], now)
 			sh.mu.Unlock()
-			if errors.Is(bad, wire.ErrEventTooLarge) {
+			switch {
+			case errors.Is(bad, wire.ErrEventTooLarge):
 				return fleet.KindTooLarge
+			case bad != nil:
+				return fleet.Kind("read", bad)
 			}
 		}
 		if err != nil {

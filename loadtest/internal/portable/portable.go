@@ -34,17 +34,29 @@ type stream struct {
 		sync.Mutex
 		cancel context.CancelFunc // of the present connection; nil if there is none
 		away   time.Duration      // set by Drop
+		gone   bool               // set by Retire; its goroutine ends
+		lives  bool               // its goroutine runs
 		drop   bool               // set by Drop: the end that is coming is the tester's own
 	}
 }
 
+// client has the connections of some streams.
+type client struct {
+	http.Client
+	// dial is held, over HTTP/2, by a stream that asks for a connection until it has
+	// one: without it net/http dials for each stream that comes before the first
+	// connection is there.
+	dial sync.Mutex
+}
+
 // Transport implements fleet.Transport.
 type Transport struct {
-	part    *fleet.Part
-	client  *http.Client
-	rt      *http.Transport
-	shards  [shards]shard
-	streams []stream
+	part     *fleet.Part
+	again    *fleet.Again
+	clients  []*client  // one for all streams, or one for each -streams-per-connection of them
+	arrivals chan int64 // due times of requests for finite streams that wait for a free one
+	shards   [shards]shard
+	streams  []stream
 
 	ctx    context.Context // of all streams
 	cancel context.CancelFunc
@@ -53,14 +65,23 @@ type Transport struct {
 
 // New returns a transport without open streams.
 func New(p *fleet.Part, addrs *fleet.Addresses) (*Transport, error) {
-	rt, err := newRoundTripper(p, addrs)
-	if err != nil {
-		return nil, err
+	t := &Transport{part: p, again: fleet.NewAgain(p), streams: make([]stream, p.Len())}
+	if p.Config.Arrivals != "" {
+		t.arrivals = make(chan int64, fleet.MaxWaiting)
 	}
-	t := &Transport{part: p, rt: rt, streams: make([]stream, p.Len())}
-	t.client = &http.Client{
-		Transport:     rt,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	each := p.Config.PerConn
+	if each == 0 {
+		each = max(p.Len(), 1)
+	}
+	for range (p.Len() + each - 1) / each {
+		rt, err := newRoundTripper(p, addrs)
+		if err != nil {
+			return nil, err
+		}
+		t.clients = append(t.clients, &client{Client: http.Client{
+			Transport:     rt,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}})
 	}
 	for k := range t.shards {
 		t.shards[k].reader = session.NewReader(p.Env)
@@ -69,7 +90,48 @@ func New(p *fleet.Part, addrs *fleet.Addresses) (*Transport, error) {
 		t.streams[i].index, t.streams[i].sess = i, s
 	})
 	t.ctx, t.cancel = context.WithCancel(context.Background())
+	if t.arrivals != nil {
+		t.Open(0, p.Len())
+	}
 	return t, nil
+}
+
+// client is the one that stream i shares with its neighbours.
+func (t *Transport) client(i int) *client {
+	if each := t.part.Config.PerConn; each > 0 {
+		return t.clients[i/each]
+	}
+	return t.clients[0]
+}
+
+// Arrive implements fleet.Transport.
+func (t *Transport) Arrive(due int64) {
+	select {
+	case t.arrivals <- due:
+	default:
+		t.unstarted()
+	}
+}
+
+func (t *Transport) unstarted() {
+	sh := &t.shards[0]
+	sh.mu.Lock()
+	sh.reader.Stats.Unstarted++
+	sh.mu.Unlock()
+}
+
+// arrival waits until a request is due, or for ever if none is.
+func (t *Transport) arrival(s *stream) bool {
+	select {
+	case due := <-t.arrivals:
+		sh := t.shard(s.index)
+		sh.mu.Lock()
+		s.sess.Due = due
+		sh.mu.Unlock()
+		return true
+	case <-t.ctx.Done():
+		return false
+	}
 }
 
 func (t *Transport) shard(i int) *shard { return &t.shards[i%shards] }
@@ -77,8 +139,41 @@ func (t *Transport) shard(i int) *shard { return &t.shards[i%shards] }
 // Open implements fleet.Transport.
 func (t *Transport) Open(lo, hi int) {
 	for i := lo; i < hi; i++ {
-		t.wg.Go(func() { t.live(&t.streams[i]) })
+		s := &t.streams[i]
+		s.mu.Lock()
+		s.mu.gone = false
+		start := !s.mu.lives
+		s.mu.lives = true
+		s.mu.Unlock()
+		if start {
+			t.wg.Go(func() { t.live(s) })
+		}
 	}
+}
+
+// Retire implements fleet.Transport.
+func (t *Transport) Retire(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		s := &t.streams[i]
+		s.mu.Lock()
+		s.mu.gone = true
+		if s.mu.cancel != nil {
+			s.mu.drop = true
+			s.mu.cancel()
+		}
+		s.mu.Unlock()
+	}
+}
+
+// over reports whether the stream's goroutine is to end, and notes it.
+func (t *Transport) over(s *stream) bool {
+	s.mu.Lock()
+	gone := s.mu.gone
+	if gone {
+		s.mu.lives = false
+	}
+	s.mu.Unlock()
+	return gone
 }
 
 // live connects a stream again and again until Close.
@@ -87,9 +182,30 @@ func (t *Transport) live(s *stream) {
 	<-sleep.C
 	defer sleep.Stop()
 	for t.ctx.Err() == nil {
+		if t.over(s) {
+			sh := t.shard(s.index)
+			sh.mu.Lock()
+			s.sess.Retire()
+			sh.mu.Unlock()
+			return
+		}
+		if t.arrivals != nil && !t.arrival(s) {
+			return
+		}
+		if t.part.Env.Finite != nil && t.part.Env.Quiet.Load() {
+			if t.arrivals == nil {
+				return
+			}
+			t.unstarted()
+			t.forget(s)
+			continue
+		}
 		ctx, cancel := context.WithCancel(t.ctx)
 		s.mu.Lock()
-		s.mu.cancel, s.mu.drop = cancel, false
+		s.mu.cancel, s.mu.drop = cancel, s.mu.gone
+		if s.mu.gone {
+			cancel()
+		}
 		s.mu.Unlock()
 		kind := t.connect(ctx, s)
 		cancel()
@@ -101,21 +217,42 @@ func (t *Transport) live(s *stream) {
 		own = own || t.ctx.Err() != nil
 		sh := t.shard(s.index)
 		sh.mu.Lock()
-		sh.reader.Ended(&s.sess, own, kind)
-		sh.mu.Unlock()
-		switch {
-		case own:
-		case kind == fleet.StatusKind(http.StatusNoContent): // which tells a client to stay away
-			return
-		default:
-			away = t.part.Config.Retry
+		sh.reader.Ended(&s.sess, own, kind, t.part.Env.Clock.Now())
+		if !own && kind == fleet.KindAway {
+			s.sess.SendAway()
 		}
-		sleep.Reset(away*3/4 + time.Duration(rand.Int64N(int64(away)/2+1)))
+		sh.mu.Unlock()
+		if s.retiring() {
+			continue
+		}
+		wait := away*3/4 + time.Duration(rand.Int64N(int64(away)/2+1))
+		if !own {
+			var ok bool
+			if wait, ok = t.again.After(kind); !ok && t.arrivals == nil {
+				return
+			}
+		}
+		sleep.Reset(wait)
 		select {
 		case <-sleep.C:
 		case <-t.ctx.Done():
 		}
 	}
+}
+
+// retiring reports whether the stream is to be closed.
+func (s *stream) retiring() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.gone
+}
+
+// forget takes back an arrival that is not served any more.
+func (t *Transport) forget(s *stream) {
+	sh := t.shard(s.index)
+	sh.mu.Lock()
+	s.sess.Due = 0
+	sh.mu.Unlock()
 }
 
 // Drop implements fleet.Transport.
@@ -164,5 +301,7 @@ func (t *Transport) Each(fn func(i int, s *session.Session)) {
 func (t *Transport) Close() {
 	t.cancel()
 	t.wg.Wait()
-	t.rt.CloseIdleConnections()
+	for _, c := range t.clients {
+		c.CloseIdleConnections()
+	}
 }

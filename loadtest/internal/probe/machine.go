@@ -3,6 +3,7 @@ package probe
 import (
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 )
 
@@ -31,4 +32,23 @@ func ThisMachine() Machine {
 		}
 	}
 	return m
+}
+
+// ThisTool is the version of the running program's main module, with the commit that
+// it was built from, as far as the build tells.
+func ThisTool() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision" && !strings.Contains(v, s.Value[:min(12, len(s.Value))]):
+			v += " " + s.Value[:min(12, len(s.Value))]
+		case s.Key == "vcs.modified" && s.Value == "true" && !strings.Contains(v, "dirty"):
+			v += " with changes"
+		}
+	}
+	return strings.TrimSpace(v)
 }

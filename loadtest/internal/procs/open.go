@@ -6,6 +6,9 @@
 package procs
 
 import (
+	"context"
+	"time"
+
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/fleet"
 	"github.com/spatehub/spate/loadtest/internal/portable"
@@ -14,6 +17,12 @@ import (
 
 // Open makes the fleet of a part in this process.
 func Open(p *fleet.Part) (fleet.Fleet, error) {
+	longest := p.Config.RampTimeout + time.Duration(p.Len())*time.Second/10
+	ctx, cancel := context.WithTimeout(context.Background(), longest)
+	defer cancel()
+	if err := portable.Login(ctx, p.Config, p.Adapter, p.From, p.To); err != nil {
+		return nil, err
+	}
 	addrs, err := fleet.NewAddresses(p.Config)
 	if err != nil {
 		return nil, err

@@ -13,11 +13,14 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/stats"
 )
 
-// Remote is a fleet in a worker process.
+// Remote is a fleet in a worker process, or with an agent.
 type Remote struct {
-	cmd   *exec.Cmd
-	calls *rpc.Client
-	input io.Closer
+	name   string
+	cmd    *exec.Cmd // nil with an agent
+	calls  *rpc.Client
+	input  io.Closer
+	ledger *check.Ledger // with an agent: what the publisher has issued
+	Unsure int64         // how far the clocks may be apart, nanoseconds
 }
 
 // Spawn starts a worker for s. ledger is the shared memory's file; nil if there
@@ -44,7 +47,7 @@ func Spawn(s Spec, ledger *os.File) (*Remote, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start a worker process: %w", err)
 	}
-	r := &Remote{cmd: cmd, input: in, calls: rpc.NewClient(stdio{out, in})}
+	r := &Remote{name: fmt.Sprintf("worker process %d", cmd.Process.Pid), cmd: cmd, input: in, calls: rpc.NewClient(stdio{out, in})}
 	if err := r.call("Init", s, &None{}); err != nil {
 		_ = r.Close()
 		return nil, err
@@ -56,10 +59,16 @@ func (r *Remote) call(method string, arg, answer any) error {
 	err := r.calls.Call("Worker."+method, arg, answer)
 	var far rpc.ServerError
 	if err != nil && !errors.As(err, &far) {
-		return fmt.Errorf("worker process %d is gone: %w", r.cmd.Process.Pid, err)
+		return fmt.Errorf("%s is gone: %w", r.name, err)
+	}
+	if err != nil && r.cmd == nil {
+		return fmt.Errorf("%s: %w", r.name, err)
 	}
 	return err
 }
+
+// Name says which worker or agent it is.
+func (r *Remote) Name() string { return r.name }
 
 // Start implements fleet.Fleet.
 func (r *Remote) Start() error { return r.call("Start", None{}, &None{}) }
@@ -81,7 +90,11 @@ func (r *Remote) Quiet() error { return r.call("Quiet", None{}, &None{}) }
 // Finish implements fleet.Fleet.
 func (r *Remote) Finish(v check.Voids) (stats.Final, error) {
 	var f stats.Final
-	err := r.call("Finish", v, &f)
+	arg := Ending{Voids: v}
+	if r.ledger != nil {
+		arg.Issued = r.ledger.Issued()
+	}
+	err := r.call("Finish", arg, &f)
 	return f, err
 }
 
@@ -90,6 +103,9 @@ const closeWithin = 10 * time.Second
 
 // Close implements fleet.Fleet: the worker ends when its input does.
 func (r *Remote) Close() error {
+	if r.cmd == nil {
+		return r.calls.Close() // and with it the connection, which ends the agent's run
+	}
 	_ = r.input.Close()
 	late := time.AfterFunc(closeWithin, func() { _ = r.cmd.Process.Kill() })
 	defer late.Stop()

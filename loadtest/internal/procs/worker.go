@@ -27,10 +27,19 @@ type Spec struct {
 	Config   config.Config // secrets included
 	From, To int           // streams, To excluded
 	Base     clock.Base
+
+	// For agents.
+	Offset int64 // to be added to the agent's wall clock, nanoseconds
 }
 
 // None is the argument or answer of a call that has none.
 type None struct{}
+
+// Ending is the argument of Finish.
+type Ending struct {
+	Voids  check.Voids
+	Issued []uint64 // for agents: the last number of each cell
+}
 
 // Moments are the arguments of Measure.
 type Moments struct{ Begin, From int64 }
@@ -38,8 +47,10 @@ type Moments struct{ Begin, From int64 }
 // Worker is the far end of a Remote. Its methods have the form that net/rpc
 // wants; they are those of fleet.Fleet.
 type Worker struct {
-	fleet fleet.Fleet
-	cpu   time.Duration // as of the last Collect
+	fleet  fleet.Fleet
+	ledger *check.Ledger
+	agent  bool          // on another machine: no memory is shared
+	cpu    time.Duration // as of the last Collect
 }
 
 // Main makes this process a worker if it was started as one, and exits when the
@@ -79,7 +90,15 @@ func (w *Worker) Init(s Spec, _ *None) error {
 	}
 	space := c.Space()
 	l := check.NewFarLedger(space)
-	if c.Publish {
+	clk := clock.From(s.Base)
+	switch {
+	case w.agent:
+		clk = clock.New().Shift(s.Offset)
+		if c.Publish {
+			l = check.NewRemoteLedger(space)
+		}
+		w.cpu = probe.OwnCPU() // an agent has served other runs before
+	case c.Publish:
 		mem, err := mapFile(os.NewFile(ledgerFile, "ledger"), space.Bytes())
 		if err != nil {
 			return err
@@ -88,10 +107,12 @@ func (w *Worker) Init(s Spec, _ *None) error {
 			return err
 		}
 	}
-	p, err := fleet.NewPart(&c, l, clock.From(s.Base), s.From, s.To)
+	p, err := fleet.NewPart(&c, l, clk, s.From, s.To)
 	if err != nil {
 		return err
 	}
+	w.ledger = l
+	Processors(&c) // for the process's life
 	w.fleet, err = Open(p)
 	return err
 }
@@ -115,15 +136,19 @@ func (w *Worker) Collect(_ None, s *stats.Stats) error {
 }
 
 // Measure implements the call.
-func (w *Worker) Measure(m Moments, _ *None) error { return w.fleet.Measure(m.Begin, m.From) }
+func (w *Worker) Measure(m Moments, _ *None) error {
+	w.ledger.Begin()
+	return w.fleet.Measure(m.Begin, m.From)
+}
 
 // Quiet implements the call.
 func (w *Worker) Quiet(None, *None) error { return w.fleet.Quiet() }
 
 // Finish implements the call.
-func (w *Worker) Finish(v check.Voids, f *stats.Final) error {
+func (w *Worker) Finish(e Ending, f *stats.Final) error {
+	w.ledger.Settle(e.Issued)
 	var err error
-	*f, err = w.fleet.Finish(v)
+	*f, err = w.fleet.Finish(e.Voids)
 	return err
 }
 

@@ -14,9 +14,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/spatehub/spate/loadtest/http1"
 	"github.com/spatehub/spate/loadtest/internal/adapter"
 	"github.com/spatehub/spate/loadtest/internal/config"
-	"github.com/spatehub/spate/loadtest/internal/http1"
 	"github.com/spatehub/spate/loadtest/internal/portable"
 )
 

@@ -19,7 +19,7 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/hist"
 	"github.com/spatehub/spate/loadtest/internal/pacer"
-	"github.com/spatehub/spate/loadtest/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // Stats is what a publisher has counted.

@@ -21,7 +21,7 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/clock"
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/publish"
-	"github.com/spatehub/spate/loadtest/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/spatehub/spate/loadtest/internal/config"
-	"github.com/spatehub/spate/loadtest/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // targets draws addressees. It is for one goroutine at a time.

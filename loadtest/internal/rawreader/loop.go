@@ -4,7 +4,6 @@ package rawreader
 
 import (
 	"encoding/binary"
-	"math/rand/v2"
 	"runtime"
 	"sync"
 	"time"
@@ -35,7 +34,10 @@ type loop struct {
 	reader  *session.Reader
 	buf     []byte // every read of the loop goes here
 	timers  timers
-	sweep   int64 // when to look for connections that take too long
+	again   *fleet.Again
+	free    []int   // streams for arrivals
+	waiting []int64 // due times of arrivals that no stream was free for
+	sweep   int64   // when to look for connections that take too long
 	stopped bool
 
 	since, waited int64 // for the busy share: start of the span, and time spent waiting in it
@@ -83,7 +85,7 @@ func (l *loop) run() {
 	events := make([]unix.EpollEvent, batch)
 	l.since = l.now()
 	for !l.stopped {
-		n, err := unix.EpollWait(l.ep, events, 0)
+		n, err := eventsNow(l.ep, events)
 		if n == 0 {
 			from := l.now()
 			n, err = unix.EpollWait(l.ep, events, l.timeout(from))
@@ -141,6 +143,8 @@ func (l *loop) handle(ev *unix.EpollEvent) {
 	switch s.state {
 	case connecting:
 		l.connected(int(ev.Fd), s)
+	case sending:
+		l.send(int(ev.Fd), s)
 	case awaitingHead, streaming:
 		if !l.wants(s) {
 			l.unwanted(int(ev.Fd), s, ev.Events)
@@ -185,9 +189,9 @@ func (l *loop) runTimers() {
 	l.sweep = now + int64(sweepEvery)
 	for j := range l.streams {
 		s := &l.streams[j]
-		if (s.state == connecting || s.state == awaitingHead) && now > s.deadline {
+		if (s.state == connecting || s.state == sending || s.state == awaitingHead) && now > s.deadline {
 			doing := "connect"
-			if s.state == awaitingHead {
+			if s.state != connecting {
 				doing = "response head"
 			}
 			l.fail(j, s, doing+": timed out")
@@ -195,20 +199,50 @@ func (l *loop) runTimers() {
 	}
 }
 
-// retry connects stream j again after d, give or take a quarter, so that
-// streams that failed together do not come back together.
-func (l *loop) retry(j int, s *stream, d time.Duration) {
-	if l.stopped {
+// wakeAt connects stream j again after d.
+func (l *loop) wakeAt(j int, s *stream, d time.Duration) {
+	if !l.stopped {
+		l.timers.push(timer{at: l.now() + int64(d), stream: int32(j), gen: s.gen})
+	}
+}
+
+// arrive asks for a finite stream that was due at due.
+func (l *loop) arrive(due int64) {
+	switch n := len(l.free); {
+	case n > 0:
+		j := l.free[n-1]
+		l.free = l.free[:n-1]
+		l.streams[j].Due = due
+		l.connect(j)
+	case len(l.waiting) < fleet.MaxWaiting:
+		l.waiting = append(l.waiting, due)
+	default:
+		l.reader.Stats.Unstarted++
+	}
+}
+
+// freed makes a stream that has ended serve the next request that waits.
+func (l *loop) freed(j int) {
+	if l.part.Config.Arrivals == "" {
 		return
 	}
-	jitter := time.Duration(rand.Int64N(int64(d)/2+1)) - d/4
-	l.timers.push(timer{at: l.now() + int64(d+jitter), stream: int32(j), gen: s.gen})
+	if len(l.waiting) == 0 || l.part.Env.Quiet.Load() {
+		l.free = append(l.free, j)
+		return
+	}
+	l.streams[j].Due = l.waiting[0]
+	l.waiting = l.waiting[1:]
+	l.connect(j)
 }
 
 // collect moves the loop's counts into st.
 func (l *loop) collect(st *stats.Stats) {
 	now := l.now()
 	r := &l.reader.Stats
+	if l.part.Env.Quiet.Load() {
+		r.Unstarted += int64(len(l.waiting))
+		l.waiting = nil
+	}
 	r.Span = now - l.since
 	r.Busy = max(0, r.Span-l.waited)
 	l.since, l.waited = now, 0

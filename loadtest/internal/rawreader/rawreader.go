@@ -9,6 +9,7 @@ package rawreader
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,8 +22,9 @@ import (
 // Transport implements fleet.Transport. Stream i belongs to loop i modulo the
 // number of loops, and only that loop's goroutine touches it.
 type Transport struct {
-	loops []*loop
-	wg    sync.WaitGroup
+	loops    []*loop
+	arrivals atomic.Uint64
+	wg       sync.WaitGroup
 }
 
 // New makes the sessions of the part's streams and starts the loops.
@@ -72,6 +74,26 @@ func (t *Transport) Drop(streams []int, away time.Duration) {
 			}
 		})
 	}
+}
+
+// Retire implements fleet.Transport.
+func (t *Transport) Retire(lo, hi int) {
+	n := len(t.loops)
+	for k, l := range t.loops {
+		l.post(func() {
+			for i := lo; i < hi; i++ {
+				if i%n == k {
+					l.retire(i / n)
+				}
+			}
+		})
+	}
+}
+
+// Arrive implements fleet.Transport: the loops take turns.
+func (t *Transport) Arrive(due int64) {
+	l := t.loops[t.arrivals.Add(1)%uint64(len(t.loops))]
+	l.post(func() { l.arrive(due) })
 }
 
 // Collect implements fleet.Transport.
@@ -134,9 +156,13 @@ func newLoop(p *fleet.Part, addrs *fleet.Addresses, k, n int) (*loop, error) {
 		buf:     make([]byte, readBuffer),
 		streams: make([]stream, (p.Len()-k+n-1)/n),
 		reader:  session.NewReader(p.Env),
+		again:   fleet.NewAgain(p),
 	}
 	for i := range l.streams {
 		l.streams[i].fd = -1
+		if p.Config.Arrivals != "" {
+			l.free = append(l.free, i)
+		}
 	}
 	return l, nil
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/fleet"
 	"github.com/spatehub/spate/loadtest/internal/rawreader"
 	"github.com/spatehub/spate/loadtest/internal/session"
-	"github.com/spatehub/spate/loadtest/internal/stamp"
 	"github.com/spatehub/spate/loadtest/internal/stats"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -129,13 +129,17 @@ func TestKindsOfFailure(t *testing.T) {
 		"HTTP/1.1 503 Busy\r\n\r\n":       "status 503",
 		"HTTP/1.1 204 No Content\r\n\r\n": "status 204",
 		"HTTP/1.1 200 OK\r\n\r\n":         "content-type missing",
-		"HTTP/1.1 200 OK\r\nContent-Type: text/html; x=y\r\n\r\n":                              "content-type text/html",
-		streamHead + "Content-Encoding: gzip\r\n\r\n":                                          "content-encoding gzip",
-		streamHead + "Content-Le":                                                              fleet.KindClosed,
-		streamHead + "\r\n" + "data: x":                                                        fleet.KindClosed,
-		streamHead + "\r\n" + "data: " + strings.Repeat("x", 9000):                             fleet.KindTooLarge,
-		streamHead + "Transfer-Encoding: chunked\r\n\r\n" + "zz\r\n":                           "not HTTP/1.1",
-		streamHead + "Transfer-Encoding: chunked\r\n\r\n" + chunk("data: x\n\n") + "0\r\n\r\n": fleet.KindClosed,
+		"HTTP/1.1 200 OK\r\nContent-Type: text/html; x=y\r\n\r\n":                                                   "content-type text/html",
+		streamHead + "Content-Encoding: gzip\r\n\r\n":                                                               "content-encoding gzip",
+		streamHead + "Content-Le":                                                                                   fleet.KindCut,
+		streamHead + "Content-Length: 20\r\n\r\n" + "data: x\n\n":                                                   fleet.KindCut,
+		streamHead + "Content-Length: 9\r\n\r\n" + "data: x\n\n":                                                    fleet.KindClosed,
+		streamHead + "Transfer-Encoding: chunked\r\n\r\n" + chunk("data: x\n\n"):                                    fleet.KindCut,
+		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + "HTTP/1.1 429 Slow\r\n\r\n": "status 429",
+		streamHead + "\r\n" + "data: x":                                                                             fleet.KindClosed,
+		streamHead + "\r\n" + "data: " + strings.Repeat("x", 9000):                                                  fleet.KindTooLarge,
+		streamHead + "Transfer-Encoding: chunked\r\n\r\n" + "zz\r\n":                                                "not HTTP/1.1",
+		streamHead + "Transfer-Encoding: chunked\r\n\r\n" + chunk("data: x\n\n") + "0\r\n\r\n":                      fleet.KindClosed,
 	} {
 		tr, _ := open(t, answering(t, answer, 1<<20, false), 2, func(*config.Config) {})
 		s := await(t, tr, func(s *stats.Stats) bool { return len(s.Errors) > 0 })

@@ -2,11 +2,16 @@
 
 package rawreader
 
-import "github.com/spatehub/spate/loadtest/internal/adapter"
+import (
+	"strconv"
+
+	"github.com/spatehub/spate/loadtest/internal/adapter"
+)
 
 // appendRequest writes the request that opens a stream.
 func appendRequest(b []byte, sub adapter.Subscribe, lastID []byte) []byte {
-	b = append(b, "GET "...)
+	b = append(b, sub.Method...)
+	b = append(b, ' ')
 	b = append(b, sub.URL.RequestURI()...)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = append(b, sub.URL.Host...)
@@ -22,5 +27,11 @@ func appendRequest(b []byte, sub adapter.Subscribe, lastID []byte) []byte {
 		b = append(b, lastID...)
 		b = append(b, "\r\n"...)
 	}
-	return append(b, "\r\n"...)
+	if sub.Body != nil {
+		b = append(b, "Content-Length: "...)
+		b = strconv.AppendInt(b, int64(len(sub.Body)), 10)
+		b = append(b, "\r\n"...)
+	}
+	b = append(b, "\r\n"...)
+	return append(b, sub.Body...)
 }

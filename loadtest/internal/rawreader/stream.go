@@ -3,15 +3,17 @@
 package rawreader
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/spatehub/spate/loadtest/http1"
 	"github.com/spatehub/spate/loadtest/internal/fleet"
-	"github.com/spatehub/spate/loadtest/internal/http1"
 	"github.com/spatehub/spate/loadtest/internal/session"
 )
 
@@ -20,6 +22,7 @@ type state uint8
 const (
 	idle state = iota // not connected; a timer may be set
 	connecting
+	sending // the request, of which the socket did not take all at once
 	awaitingHead
 	streaming
 )
@@ -49,7 +52,7 @@ const reluctantBuffer = 4096
 // connect begins a connection of stream j.
 func (l *loop) connect(j int) {
 	s := &l.streams[j]
-	if s.state != idle || l.stopped {
+	if s.state != idle || l.stopped || s.SentAway() || l.part.Env.Finite != nil && l.part.Env.Quiet.Load() {
 		return
 	}
 	now := l.now()
@@ -116,10 +119,22 @@ func (l *loop) connected(j int, s *stream) {
 		l.fail(j, s, fleet.Kind("connect", err))
 		return
 	}
-	l.reader.Connected(&s.Session, l.now())
-	// A fresh socket's send buffer holds any request.
-	if n, err := unix.Write(int(s.fd), s.head); err != nil || n < len(s.head) {
+	l.reader.Connected(&s.Session, s.Began(), l.now())
+	s.state = sending
+	l.send(j, s)
+}
+
+// send sends what is left of the request: at once, but for a large body.
+func (l *loop) send(j int, s *stream) {
+	n, err := unix.Write(int(s.fd), s.head)
+	switch {
+	case err == unix.EAGAIN || err == unix.EINTR:
+		return
+	case err != nil:
 		l.fail(j, s, fleet.Kind("send the request", err))
+		return
+	}
+	if s.head = s.head[n:]; len(s.head) > 0 {
 		return
 	}
 	s.head = nil
@@ -136,7 +151,7 @@ func (l *loop) watch(j int, s *stream, events uint32) {
 
 // read takes what the connection has, up to the size of into.
 func (l *loop) read(j int, s *stream, into []byte) {
-	n, err := unix.Read(int(s.fd), into)
+	n, err := readNow(int(s.fd), into)
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		return
@@ -144,7 +159,7 @@ func (l *loop) read(j int, s *stream, into []byte) {
 		l.fail(j, s, fleet.Kind("read", err))
 		return
 	case n == 0:
-		l.fail(j, s, fleet.KindClosed)
+		l.fail(j, s, s.cut())
 		return
 	}
 	now := l.now()
@@ -171,14 +186,16 @@ func (l *loop) readHead(j int, s *stream, b []byte, now int64) []byte {
 		b = s.head
 	}
 	h, n, err := http1.ParseHead(b)
+	for err == nil && n > 0 && h.Status < 200 { // informational: the response is still to come
+		b = b[n:]
+		h, n, err = http1.ParseHead(b)
+	}
 	switch {
 	case err != nil:
 		l.fail(j, s, fleet.Kind("response head", err))
 		return nil
 	case n == 0:
-		if len(s.head) == 0 {
-			s.head = append(s.head, b...)
-		}
+		s.head = append(s.head[:0], b...)
 		return nil
 	case h.Status != 200:
 		l.fail(j, s, fleet.StatusKind(h.Status))
@@ -218,8 +235,8 @@ func (l *loop) readBody(s *stream, b []byte, now int64) (kind string) {
 			kind = fleet.KindClosed
 		}
 		s.left -= uint64(len(b))
-		if l.reader.Feed(&s.Session, b, now) != nil {
-			return fleet.KindTooLarge
+		if err := l.reader.Feed(&s.Session, b, now); err != nil {
+			return feedKind(err)
 		}
 		return kind
 	}
@@ -231,8 +248,8 @@ func (l *loop) readBody(s *stream, b []byte, now int64) (kind string) {
 		if len(data) == 0 {
 			break
 		}
-		if l.reader.Feed(&s.Session, data, now) != nil {
-			return fleet.KindTooLarge
+		if err := l.reader.Feed(&s.Session, data, now); err != nil {
+			return feedKind(err)
 		}
 		b = rest
 	}
@@ -242,9 +259,29 @@ func (l *loop) readBody(s *stream, b []byte, now int64) (kind string) {
 	return ""
 }
 
+// feedKind is the kind of an end that the session asks for.
+func feedKind(err error) string {
+	if errors.Is(err, session.ErrDone) {
+		return session.KindDone
+	}
+	return fleet.KindTooLarge
+}
+
+// cut is the kind of an end of the connection without a word: only a response
+// without length or chunks ends so, or one that never began.
+func (s *stream) cut() string {
+	if s.state == awaitingHead && !s.sawByte {
+		return fleet.KindClosed
+	}
+	if s.state == streaming && !s.chunked && s.left > math.MaxInt64 {
+		return fleet.KindClosed
+	}
+	return fleet.KindCut
+}
+
 // readSlowly reads a slow stream's share of a tick.
 func (l *loop) readSlowly(j int, s *stream) {
-	share := max(1, int(int64(l.part.Config.SlowRate)*int64(slowTick)/int64(time.Second)))
+	share := max(1, int(int64(l.part.SlowRate(j*l.of+l.index))*int64(slowTick)/int64(time.Second)))
 	gen := s.gen
 	l.read(j, s, l.buf[:min(share, len(l.buf))])
 	if s.gen == gen && s.state == streaming {
@@ -263,7 +300,7 @@ func (l *loop) unwanted(j int, s *stream, events uint32) {
 		l.watch(j, s, 0) // it reads on until it meets the end
 		return
 	}
-	l.fail(j, s, fleet.KindClosed)
+	l.fail(j, s, fleet.KindClosed) // what it would have read is not known
 }
 
 // drop closes stream j if it is open, to connect again after away.
@@ -273,15 +310,30 @@ func (l *loop) drop(j int, away time.Duration) {
 		return
 	}
 	l.hangUp(s, true, "")
-	l.retry(j, s, away)
+	l.wakeAt(j, s, away*3/4+time.Duration(rand.Int64N(int64(away)/2+1)))
+}
+
+// retire closes stream j until it is asked for again.
+func (l *loop) retire(j int) {
+	s := &l.streams[j]
+	if s.state != idle {
+		l.hangUp(s, true, "")
+	}
+	s.gen++ // no timer opens it
+	s.Retire()
 }
 
 // fail ends stream j's connection for a reason that is not the tester's.
 func (l *loop) fail(j int, s *stream, kind string) {
 	l.hangUp(s, false, kind)
-	if kind != fleet.StatusKind(204) { // which tells a client to stay away
-		l.retry(j, s, l.part.Config.Retry)
+	if kind == fleet.KindAway {
+		s.SendAway()
 	}
+	if wait, ok := l.again.After(kind); ok {
+		l.wakeAt(j, s, wait)
+		return
+	}
+	l.freed(j)
 }
 
 // hangUp closes the connection and counts its end.
@@ -292,5 +344,5 @@ func (l *loop) hangUp(s *stream, own bool, kind string) {
 	}
 	s.head = nil
 	s.state = idle
-	l.reader.Ended(&s.Session, own, kind)
+	l.reader.Ended(&s.Session, own, kind, l.now())
 }

@@ -21,7 +21,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"group": group,
 	"row": func(s hist.Summary) []string {
 		var cells []string
-		for _, v := range []int64{s.P50, s.P90, s.P99, s.P999, s.P9999, s.Max, s.Mean} {
+		for _, v := range []int64{s.P50, s.P95, s.P99, s.P999, s.P9999, s.Max, s.Mean} {
 			cells = append(cells, hist.Show(v))
 		}
 		return cells
@@ -34,7 +34,7 @@ type pageData struct {
 	One     *pageRun // a single run
 	Runs    []*Result
 	Rows    []comparison // a comparison
-	Unlike  string
+	Unlike  []string
 	Plots   []template.HTML
 	Invalid []string
 }
@@ -45,6 +45,7 @@ type pageRun struct {
 	Cards      []card
 	Checks     string
 	Sound      bool
+	Checked    bool
 	Text       string // the table as text
 	ConfigText string // as JSON
 	Summaries  []NamedSummary
@@ -54,14 +55,18 @@ type card struct{ Name, Value, Note string }
 
 // HTML writes one run, or several side by side, as a page that needs nothing
 // else.
-func HTML(w io.Writer, list []*Result) error {
+func HTML(w io.Writer, series ...Series) error {
+	var list []*Result
+	for _, s := range series {
+		list = append(list, s.Median())
+	}
 	d := pageData{Runs: list, Title: list[0].Label()}
 	if len(list) == 1 {
 		d.One = single(list[0])
 		d.Plots = timelines(list[0])
 	} else {
 		d.Title = fmt.Sprintf("%d runs", len(list))
-		d.Rows, d.Unlike = compareRows(list), unlike(list)
+		d.Rows, d.Unlike = compareRows(series), unlike(series)
 		d.Plots = sideBySide(list)
 	}
 	for _, r := range list {
@@ -81,22 +86,55 @@ func single(r *Result) *pageRun {
 	r.Table(&text)
 	p := &pageRun{
 		Result: r, Checks: r.checks(), Text: strings.TrimSpace(text.String()), ConfigText: string(conf), Summaries: r.Summaries(),
-		Sound: r.Checks.Lost == 0 && r.Checks.Duplicates == 0 && r.Checks.Disorder == 0 && r.Checks.Misaddressed == 0 && r.Checks.Corrupt == 0,
 	}
+	p.Sound, p.Checked = r.Checks.Sound()
 	p.Cards = []card{
 		{"streams", group(r.Streams.Peak), "open at the same time"},
-		{"deliveries", showRate(r.Deliveries.PerSecond), group(r.Deliveries.Count) + " in all"},
-		{"p50", hist.Show(r.Latency.P50), "due time to receipt"},
-		{"p99", hist.Show(r.Latency.P99), ""},
-		{"p99.9", hist.Show(r.Latency.P999), ""},
-		{"max", hist.Show(r.Latency.Max), ""},
+	}
+	if !r.Deliveries.Unchecked {
+		p.Cards = append(p.Cards, card{"deliveries", showRate(r.Deliveries.PerSecond), group(r.Deliveries.Count) + " in all"})
+	}
+	p.Cards = append(p.Cards, r.moreCards()...)
+	if l := r.Latency; l.Count > 0 {
+		p.Cards = append(p.Cards, card{"p50", hist.Show(l.P50), "due time to receipt"}, card{"p99", hist.Show(l.P99), ""},
+			card{"p99.9", hist.Show(l.P999), ""}, card{"max", hist.Show(l.Max), ""})
 	}
 	if s := r.Server; s != nil {
 		p.Cards = append(p.Cards,
-			card{"server", fmt.Sprintf("%.2f µs", s.CPUPerDeliver), "processor time per delivery"},
+			card{"server", s.perDelivery(), "per delivery"},
 			card{"memory", showBytes(float64(s.RSSPeak)), s.perStream("")})
 	}
 	return p
+}
+
+// moreCards are the tiles of deployments that publish by themselves, and of finite
+// streams.
+func (r *Result) moreCards() []card {
+	var list []card
+	if c := r.Completions; c != nil {
+		list = append(list, card{"completions", showRate(c.PerSecond), group(c.Completed) + " in all"}, card{"truncated", group(c.Truncated), ""},
+			card{"tokens", showRate(c.TokensPerSecond), group(c.Tokens) + " in all"},
+			card{"first token", c.Token.Show(c.Token.P50), "p99 " + c.Token.Show(c.Token.P99)},
+			card{"between tokens", c.Between.Show(c.Between.P50), "p99 " + c.Between.Show(c.Between.P99)})
+		return list
+	}
+	if e := r.Events; e.Observed {
+		list = append(list, card{"events", showRate(e.PerSecond), group(e.Count) + " in all"}, card{"data", showBytes(float64(e.DataBytes)), ""},
+			card{"first event", e.First.Show(e.First.P50), "p99 " + e.First.Show(e.First.P99)},
+			card{"longest silence", hist.Show(e.Silence), silenceNote(r)},
+			card{"gap", e.Gap.Show(e.Gap.P50), "p99 " + e.Gap.Show(e.Gap.P99)})
+		if r.Config.TimeFrom != "" {
+			list = append(list, card{"delay", e.Delay.Show(e.Delay.P50), "p99 " + e.Delay.Show(e.Delay.P99)})
+		}
+	}
+	return list
+}
+
+func silenceNote(r *Result) string {
+	if r.Config.Silence == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s above %s", group(r.Events.Silences), r.Config.Silence)
 }
 
 // timelines are the plots of one run.
@@ -111,6 +149,10 @@ func timelines(r *Result) []template.HTML {
 	seconds := plot.Axis{Label: "seconds"}
 	marks := phaseMarks(r)
 	delay := plot.Axis{Log: true, Show: func(v float64) string { return hist.Show(int64(v)) }}
+	cpu := []plot.Series{line("tester", func(p Point) float64 { return p.TesterCPU })}
+	if r.Server != nil {
+		cpu = append(cpu, line("server", func(p Point) float64 { return p.ServerCPU }))
+	}
 	list := []plot.Lines{
 		{Title: "Deliveries a second", X: seconds, Marks: marks, Series: []plot.Series{
 			line("deliveries/s", func(p Point) float64 { return float64(p.Deliveries) / p.Span })}},
@@ -123,9 +165,32 @@ func timelines(r *Result) []template.HTML {
 			line("open", func(p Point) float64 { return float64(p.Open) })}},
 		{Title: "Published a second", X: seconds, Marks: marks, Series: []plot.Series{
 			line("published/s", func(p Point) float64 { return float64(p.Published) / p.Span })}},
-		{Title: "Processors in use", X: seconds, Marks: marks, Series: []plot.Series{
-			line("server", func(p Point) float64 { return p.ServerCPU }),
-			line("tester", func(p Point) float64 { return p.TesterCPU })}},
+		{Title: "Processors in use", X: seconds, Marks: marks, Series: cpu},
+	}
+	perSecond := func(title, name string, get func(p Point) int64) plot.Lines {
+		return plot.Lines{Title: title, X: seconds, Marks: marks, Series: []plot.Series{
+			line(name, func(p Point) float64 { return float64(get(p)) / p.Span })}}
+	}
+	list = append(list,
+		plot.Lines{Title: "Faults in each interval, but for loss", X: seconds, Marks: marks, Series: []plot.Series{
+			line("faults", func(p Point) float64 { return float64(p.Faults) })}},
+		plot.Lines{Title: "Reconnects in each interval", X: seconds, Marks: marks, Series: []plot.Series{
+			line("reconnects", func(p Point) float64 { return float64(p.Reconnects) })}})
+	if r.Events.Observed {
+		list = append(list, perSecond("Events a second", "events/s", func(p Point) int64 { return p.Events }),
+			plot.Lines{Title: "Longest gap between events in each interval", X: seconds, Y: delay, Marks: marks, Series: []plot.Series{
+				line("gap", func(p Point) float64 { return above0(p.GapMax) })}})
+	}
+	if r.Events.Delay.Count > 0 {
+		list = append(list, plot.Lines{Title: "Delay by the time in the data, p99", X: seconds, Y: delay, Marks: marks, Series: []plot.Series{
+			line("delay", func(p Point) float64 { return above0(p.DelayP99) })}})
+	}
+	if r.Completions != nil {
+		list = append(list, perSecond("Completions a second", "completions/s", func(p Point) int64 { return p.Completed }),
+			perSecond("Tokens a second", "tokens/s", func(p Point) int64 { return p.Tokens }),
+			plot.Lines{Title: "Time to first token", X: seconds, Y: delay, Marks: marks, Series: []plot.Series{
+				line("p50", func(p Point) float64 { return above0(p.TokenP50) }),
+				line("p99", func(p Point) float64 { return above0(p.TokenP99) })}})
 	}
 	if r.Server != nil {
 		list = append(list, plot.Lines{Title: "Server's resident memory", X: seconds, Marks: marks,
@@ -142,8 +207,11 @@ func timelines(r *Result) []template.HTML {
 func draw(list []plot.Lines) []template.HTML {
 	var out []template.HTML
 	for _, l := range list {
+		if l.Empty() {
+			continue
+		}
 		if svg := l.SVG(); svg != "" {
-			out = append(out, template.HTML(svg)) // made by plot, which escapes all text
+			out = append(out, template.HTML(svg+l.Narrow())) // made by plot, which escapes all text
 		}
 	}
 	return out
@@ -156,7 +224,7 @@ func above0(ns int64) float64 {
 	return float64(ns)
 }
 
-// phaseMarks marks where phases begin.
+// phaseMarks marks where phases begin, and what was done when.
 func phaseMarks(r *Result) []plot.Tick {
 	var list []plot.Tick
 	last := ""
@@ -165,6 +233,9 @@ func phaseMarks(r *Result) []plot.Tick {
 			list = append(list, plot.Tick{At: p.At - p.Span, Text: p.Phase})
 		}
 		last = p.Phase
+	}
+	for _, m := range r.Marks {
+		list = append(list, plot.Tick{At: m.At, Text: m.Text})
 	}
 	return list
 }
@@ -206,11 +277,13 @@ func sideBySide(list []*Result) []template.HTML {
 		{"lost", "Lost events"},
 		{"disorder", "Events out of order"},
 	} {
-		m := metricNamed(x.name)
+		m, _ := metricNamed(x.name)
 		b := plot.Bars{Title: x.title, Show: m.unit.show}
 		for _, r := range list {
-			b.Names = append(b.Names, r.Label())
-			b.Value = append(b.Value, m.get(r))
+			if f := m.get(r); f.known {
+				b.Names = append(b.Names, r.Label())
+				b.Value = append(b.Value, f.v)
+			}
 		}
 		if svg := b.SVG(); svg != "" {
 			out = append(out, template.HTML(svg)) // made by plot, which escapes all text

@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/loadtest/internal/config"
+	"github.com/spatehub/spate/loadtest/internal/hist"
 	"github.com/spatehub/spate/loadtest/internal/report"
 )
 
@@ -43,22 +45,87 @@ func TestExpectations(t *testing.T) {
 		"p99<1s": true, "p50 <= 501ms": true, "max>10s": false, "lost==0": false, "lost==3": true, "lost=3": true, "disorder!=2": false,
 		"deliveries/s>=12000": true, "server.rss<100MB": false, "server.rss<=100MiB": true, "server.cpu<0.6": true,
 		"server.cpu/delivery<2us": true, "errors==13": true, "P99<2s": true,
-		"resume.p99<1s": false, // nothing was measured
+		"resume.p99<1s": false, "published>=0": true, "completions>=0": false, "silence<1h": false, "id-disorder==0": false, // nothing was measured
+		"p95<=951ms": true, "p95<900ms": false, "p42.5<=426ms": true, "min>=1ms": true, "mean<1s": true,
+		"lost<=0.3%": true, "lost<0.2%": false, "duplicates<=0%": true, "deliveries>=99%": true, "never-open<=0%": true, "disconnects<1%": false,
+		"deliveries>=1k": true, "deliveries/s>=12k/s": true, "server.cpu<=50%": true, "bytes/s>=0B/s": true,
 	} {
 		e, err := report.ParseExpect(text)
 		require.NoError(t, err, text)
 		got := e.Check(r)
 		require.Equal(t, ok, got.OK, "%s: %s", text, got.Got)
 	}
-	for _, bad := range []string{"", "p99", "p99<", "<5", "p99<5", "lost==x", "p98<1s", "lost=>3", "server.rss<5 MB", "lost==NaN"} {
+	for _, bad := range []string{"", "p99", "p99<", "<5", "p99<5", "lost==x", "p198<1s", "q99<1s", "lost=>3", "ramp<5%", "gaps<1%", "lost<x%", "type..events>1", "server.rss<5 MB", "lost==NaN"} {
 		_, err := report.ParseExpect(bad)
 		require.ErrorContains(t, err, "-expect", bad)
 	}
 	require.Equal(t, report.ExitOK, r.ExitCode())
 	r.Verdict.Expectations = []report.Expectation{{OK: true}, {OK: false}}
 	require.Equal(t, report.ExitUnexpected, r.ExitCode())
-	r.Verdict.Valid = false
+	r.Interrupted = true
+	require.Equal(t, report.ExitInterrupted, r.ExitCode(), "what held so far has not been seen to the end")
+	r.Interrupted, r.Verdict.Valid = false, false
 	require.Equal(t, report.ExitInvalid, r.ExitCode(), "figures that do not count cannot fail either")
+}
+
+// What was not measured is no zero anywhere: not in an expectation, not in the
+// table, not in the JSON, not on the page.
+func TestNotMeasuredIsSaid(t *testing.T) {
+	r := result("x")
+	r.Server, r.Latency, r.Checks, r.Deliveries = nil, hist.Summary{}, report.Checks{Unchecked: true}, report.Deliveries{Unchecked: true, Events: 7}
+	r.Config.Publish = false
+	for _, text := range []string{
+		"server.cpu<0.5", "server.rss>=0", "lost==0", "lost<=5%", "duplicates==0", "corrupt==0", "misaddressed==0", "missed-away==0", "p99<1h", "p42<1h",
+		"deliveries>=0", "deliveries/s>=0", "published>=0", "failed==0", "push.p99<1h", "tester.lag<1h",
+	} {
+		e, err := report.ParseExpect(text)
+		require.NoError(t, err)
+		require.Equal(t, report.Expectation{Text: text, Got: "not measured"}, e.Check(r))
+	}
+	var table, page, b bytes.Buffer
+	r.Table(&table)
+	require.Contains(t, table.String(), "loss, doubles, order and addressees not measured")
+	require.NotContains(t, table.String(), "nothing lost")
+	require.NoError(t, report.HTML(&page, report.Series{r}))
+	require.Contains(t, page.String(), `class="box unknown"`)
+	require.NotContains(t, page.String(), "p99.9</span>")
+	require.NoError(t, r.Write(&b))
+	var fields struct {
+		Checks, Deliveries, Latency map[string]any
+	}
+	require.NoError(t, json.Unmarshal(b.Bytes(), &fields))
+	for _, x := range []struct {
+		in   map[string]any
+		keys []string
+	}{
+		{fields.Checks, []string{"lost", "lost_tail", "duplicates", "disorder", "misaddressed", "corrupt", "missed_away"}},
+		{fields.Deliveries, []string{"count", "expected", "per_second"}},
+		{fields.Latency, []string{"p50_ns", "p95_ns", "p99_ns", "max_ns"}},
+	} {
+		for _, k := range x.keys {
+			v, there := x.in[k]
+			require.True(t, there, k)
+			require.Nil(t, v, k)
+		}
+	}
+	require.EqualValues(t, 7, fields.Deliveries["events"])
+}
+
+// Faults that are counted twice are said to be, and what cannot be known is a
+// figure of its own.
+func TestTableSaysWhatIsCountedTwice(t *testing.T) {
+	r := result("x")
+	r.Checks = report.Checks{Lost: 3, Corrupt: 3, Disorder: 2, IDDisorder: 5, IDSwapped: 2, MissedAway: 1753}
+	var b bytes.Buffer
+	r.Table(&b)
+	text := strings.Join(strings.Fields(b.String()), " ")
+	require.Contains(t, text, "where a corrupt event did not come again whole, it is in lost too")
+	require.Contains(t, text, "5 IDs out of order (2 of them of events that are doubled or out of order)")
+	require.Contains(t, text, "1,753 published while streams were away that could not resume")
+	r.Checks = report.Checks{MissedAway: 1}
+	b.Reset()
+	r.Table(&b)
+	require.Contains(t, strings.Join(strings.Fields(b.String()), " "), "misaddressed of what was owed")
 }
 
 // What is written is read back whole, histograms included.
@@ -88,7 +155,7 @@ func TestSecretsAreNotStored(t *testing.T) {
 	r.Config.Header, r.Config.PushHeader, r.Config.Tokens = []string{secret}, []string{secret}, []string{secret}
 	var b bytes.Buffer
 	require.NoError(t, r.Write(&b))
-	require.NoError(t, report.HTML(&b, []*report.Result{r}))
+	require.NoError(t, report.HTML(&b, report.Series{r}))
 	r.Table(&b)
 	require.NotContains(t, b.String(), secret)
 }
@@ -109,11 +176,11 @@ func TestCompare(t *testing.T) {
 	b.Deliveries.PerSecond *= 2
 	b.Config.Streams = 7
 	var out bytes.Buffer
-	report.Compare(&out, []*report.Result{a, b})
-	require.Contains(t, out.String(), "24,691 ×2.00")
-	require.Contains(t, out.String(), "the runs differ in streams")
+	report.Compare(&out, []report.Series{{a}, {b}}, nil)
+	require.Contains(t, out.String(), "24,691/s ×2.00")
+	require.Contains(t, out.String(), "differs in streams: 100, 7")
 	out.Reset()
-	require.NoError(t, report.HTML(&out, []*report.Result{a, b}))
+	require.NoError(t, report.HTML(&out, report.Series{a}, report.Series{b}))
 	require.Contains(t, out.String(), "2 runs")
 	require.Contains(t, out.String(), "Latency by percentile")
 }
@@ -122,9 +189,9 @@ func TestCompare(t *testing.T) {
 func TestPageEscapes(t *testing.T) {
 	r := result(`<script>alert("x")</script>`)
 	r.Errors = report.Kinds{"content-type <b>": 1}
-	for _, list := range [][]*report.Result{{r}, {r, r}} {
+	for _, list := range [][]report.Series{{{r}}, {{r}, {r}}} {
 		var b bytes.Buffer
-		require.NoError(t, report.HTML(&b, list))
+		require.NoError(t, report.HTML(&b, list...))
 		require.NotContains(t, b.String(), "<script")
 		require.NotContains(t, b.String(), "type <b>")
 	}

@@ -13,42 +13,85 @@ import (
 func (r *Result) Table(w io.Writer) {
 	t := table{w: w}
 	t.title("%s", r.Label())
-	t.row("streams", "%s open at most of %s, %s connects, %s resumed, %s dropped by the tester, %s ended by the server",
-		group(r.Streams.Peak), group(int64(r.Streams.Wanted)), group(r.Streams.Connects), group(r.Streams.Resumed), group(r.Streams.Dropped), group(r.Streams.Disconnects))
+	t.row("streams", "%s open at most of %s, %s connects, %s resumed, %s dropped by the tester, %s ended by the server%s",
+		group(r.Streams.Peak), group(int64(r.Streams.Wanted)), group(r.Streams.Connects), group(r.Streams.Resumed), group(r.Streams.Dropped), group(r.Streams.Disconnects), r.otherStreams())
 	if r.Config.Publish {
 		t.row("published", "%s events, %s (wanted: %s), %s failed, %s",
 			group(r.Published.Events), showRate(r.Published.PerSecond), r.Config.Rate, group(r.Published.Failed), showBytes(float64(r.Published.Bytes)))
 	}
-	t.row("deliveries", "%s of %s expected, %s, %s/s%s", group(r.Deliveries.Count), group(int64(r.Deliveries.Expected)),
-		showRate(r.Deliveries.PerSecond), showBytes(r.Deliveries.BytesPerSecond), r.replayed())
-	if r.Deliveries.Foreign > 0 {
+	switch {
+	case r.Config.Finite:
+	case r.Deliveries.Unchecked:
+		t.row("deliveries", "%s: no event carried the stamp of this run; %s events in all, %s/s", hist.NotMeasured, group(r.Deliveries.Events), showBytes(r.Deliveries.BytesPerSecond))
+	default:
+		t.row("deliveries", "%s of %s expected, %s, %s/s%s", group(r.Deliveries.Count), group(int64(r.Deliveries.Expected)),
+			showRate(r.Deliveries.PerSecond), showBytes(r.Deliveries.BytesPerSecond), r.replayed())
+	}
+	if r.Deliveries.Foreign > 0 && !r.Deliveries.Unchecked {
 		t.row("", "%s events were not of this run", group(r.Deliveries.Foreign))
 	}
+	for _, g := range r.Groups {
+		t.row("group", "%s: %s streams, %s deliveries, %s lost, p50 %s, p99 %s", g.Name, group(int64(g.Streams)), group(g.Deliveries), group(int64(g.Lost)),
+			g.Latency.Show(g.Latency.P50), g.Latency.Show(g.Latency.P99))
+	}
+	r.observedRows(t)
+	r.completionRows(t)
 	t.row("checks", "%s", r.checks())
 	t.row("time", "ramp %.1f s, publish %.1f s, drain %.1f s", r.Seconds.Ramp, r.Seconds.Publish, r.Seconds.Drain)
 	fmt.Fprintln(w)
 	r.percentiles(w)
 	fmt.Fprintln(w)
 	if s := r.Server; s != nil {
-		t.row("server", "%.2f processors, %.2f µs per delivery, %s resident (%s before the streams%s)",
-			s.CPUShare, s.CPUPerDeliver, showBytes(float64(s.RSSPeak)), showBytes(float64(s.RSSIdle)), s.perStream(", "))
+		t.row("server", "%.2f processors, %s per delivery, %s resident (%s before the streams%s)",
+			s.CPUShare, s.perDelivery(), showBytes(float64(s.RSSPeak)), showBytes(float64(s.RSSIdle)), s.perStream(", "))
 	}
 	t.row("tester", "%.2f processors, %s resident, timers late by %s at p99, event loops busy %s",
-		r.Tester.CPUShare, showBytes(float64(r.Tester.RSSPeak)), hist.Show(r.Tester.Lag.P99), percent(r.Tester.Busy))
+		r.Tester.CPUShare, showBytes(float64(r.Tester.RSSPeak)), r.Tester.Lag.Show(r.Tester.Lag.P99), percent(r.Tester.Busy))
 	t.kinds("errors", r.Errors)
 	t.kinds("push errors", r.Published.Errors)
 	for _, text := range r.Verdict.Warnings {
 		t.row("note", "%s", text)
 	}
 	for _, e := range r.Verdict.Expectations {
-		t.row(map[bool]string{true: "held", false: "FAILED"}[e.OK], "%s (%s)", e.Text, e.Got)
+		t.row(r.Word(e), "%s (%s)", e.Text, e.Got)
 	}
 	if r.Interrupted {
-		t.row("note", "interrupted: the figures are those up to then")
+		t.row("INTERRUPTED", "the figures are those up to then, and no expectation counts as held (exit code %d)", ExitInterrupted)
 	}
 	for _, text := range r.Verdict.Invalid {
 		t.row("INVALID RUN", "%s", text)
 	}
+}
+
+// Word is the word for how the run did by an expectation.
+func (r *Result) Word(e Expectation) string {
+	switch {
+	case !e.OK:
+		return "FAILED"
+	case r.Interrupted:
+		return "so far"
+	}
+	return "held"
+}
+
+// otherStreams tells of what the counts of streams leave out.
+func (r *Result) otherStreams() string {
+	var s string
+	if n := r.Streams.SentAway; n > 0 {
+		s += fmt.Sprintf(", %s told by 204 to stay away", group(int64(n)))
+	}
+	if n := r.Streams.Tried; n > 0 {
+		s += fmt.Sprintf("; %d more before the run, to try the URL", n)
+	}
+	return s
+}
+
+// perDelivery is the processor time of a delivery, if it could be measured.
+func (s *Server) perDelivery() string {
+	if s.CPUPerDeliver == 0 {
+		return "processor time " + hist.NotMeasured
+	}
+	return fmt.Sprintf("%.2f µs", s.CPUPerDeliver)
 }
 
 // perStream is the memory per stream, if it could be measured.
@@ -75,36 +118,64 @@ func (r *Result) checks() string {
 			parts = append(parts, group(n)+" "+what)
 		}
 	}
-	add(int64(c.Lost), "lost")
+	lost := group(int64(c.Lost)) + " lost"
 	if c.LostAtJoin > 0 {
-		parts[len(parts)-1] += " (" + group(int64(c.LostAtJoin)) + " right after joining)"
+		lost += " (" + group(int64(c.LostAtJoin)) + " right after joining)"
+	}
+	if c.Lost > 0 {
+		parts = append(parts, lost)
 	}
 	add(c.Duplicates, "doubled")
 	add(c.Disorder, "out of order")
 	add(c.Misaddressed, "misaddressed")
 	add(c.Corrupt, "corrupt")
-	add(c.IDDisorder, "IDs out of order")
+	switch {
+	case c.IDSwapped > 0:
+		add(c.IDDisorder, fmt.Sprintf("IDs out of order (%s of them of events that are doubled or out of order)", group(c.IDSwapped)))
+	default:
+		add(c.IDDisorder, "IDs out of order")
+	}
+	add(c.IDMissing, "without a decimal ID")
 	add(c.Gaps, "gap events")
 	add(int64(c.Unread), "not yet read by slow streams")
-	if c.Lost == 0 {
-		parts = slices.Insert(parts, 0, "nothing lost")
+	switch sound, checked := c.Sound(); {
+	case !checked:
+		parts = slices.Insert(parts, 0, "loss, doubles, order and addressees "+hist.NotMeasured)
+	case sound:
+		parts = slices.Insert(parts, 0, "nothing lost, doubled, out of order or misaddressed"+r.ofWhatIsKnown())
+	case c.Lost == 0:
+		parts = slices.Insert(parts, 0, "nothing lost"+r.ofWhatIsKnown())
 	}
-	if len(parts) == 1 && c.Lost == 0 {
-		return "nothing lost, doubled, out of order or misaddressed"
+	if c.Lost > 0 && c.Corrupt > 0 {
+		parts = append(parts, "where a corrupt event did not come again whole, it is in lost too")
+	}
+	if c.MissedAway > 0 {
+		parts = append(parts, group(int64(c.MissedAway))+" published while streams were away that could not resume: not owed to them, and whether the server had kept them cannot be known")
 	}
 	return strings.Join(parts, ", ")
 }
 
+// ofWhatIsKnown limits a statement to what can be known.
+func (r *Result) ofWhatIsKnown() string {
+	switch {
+	case r.Checks.Elsewhere:
+		return " between the events that came; what came before and after them is not known here"
+	case r.Checks.MissedAway > 0:
+		return " of what was owed"
+	}
+	return ""
+}
+
 // percentiles writes the histograms side by side.
 func (r *Result) percentiles(w io.Writer) {
-	fmt.Fprintf(w, "%-14s %10s %9s %9s %9s %9s %9s %9s %9s\n", "", "count", "p50", "p90", "p99", "p99.9", "p99.99", "max", "mean")
+	fmt.Fprintf(w, "%-14s %10s %9s %9s %9s %9s %9s %9s %9s\n", "", "count", "p50", "p95", "p99", "p99.9", "p99.99", "max", "mean")
 	for _, x := range r.Summaries() {
 		s := x.Summary
 		if s.Count == 0 {
 			continue
 		}
 		fmt.Fprintf(w, "%-14s %10s", x.Name, group(s.Count))
-		for _, v := range []int64{s.P50, s.P90, s.P99, s.P999, s.P9999, s.Max, s.Mean} {
+		for _, v := range []int64{s.P50, s.P95, s.P99, s.P999, s.P9999, s.Max, s.Mean} {
 			fmt.Fprintf(w, " %9s", hist.Show(v))
 		}
 		fmt.Fprintln(w)
@@ -125,6 +196,12 @@ func (r *Result) Summaries() []NamedSummary {
 		{"connect", "until a connection was usable, TLS included", r.Connect},
 		{"first byte", "from the request to the first byte of the response", r.TTFB},
 		{"resume", "from the start of a reconnection until nothing was missing", r.Resume},
+		{"first event", "from the request to the first event of a connection", r.Events.First},
+		{"gap", "between two events of a stream", r.Events.Gap},
+		{"delay", "from the time in the data to the receipt", r.Events.Delay},
+		{"first token", "from when a request was due to its first token", r.finite().Token},
+		{"between", "between two tokens", r.finite().Between},
+		{"whole", "from when a request was due to the end of its stream", r.finite().Whole},
 		{"push", "from sending a push to its answer", r.Published.Push},
 		{"send delay", "from when an event was due until its push was sent", r.Published.Behind},
 	}

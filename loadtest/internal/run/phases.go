@@ -25,12 +25,16 @@ const lead = 20 * time.Millisecond
 // conduct runs the phases one after the other.
 func (t *test) conduct(ctx context.Context) error {
 	t.lastAt, t.lastOwn = time.Now(), probe.OwnCPU()
-	if err := t.ramp(ctx); err != nil {
-		return err
-	}
-	t.phase = "settle"
-	if err := t.poll(ctx, t.cfg.Settle, t.cfg.Interval, nil, func() (bool, error) { return false, nil }); err != nil {
-		return err
+	if !t.cfg.Finite { // each request opens its own stream, and counts
+		if err := t.ramp(ctx); err != nil {
+			return err
+		}
+		t.phase = "settle"
+		settling := time.Now()
+		if err := t.poll(ctx, t.cfg.Settle, t.cfg.Interval, nil, func() (bool, error) { return false, nil }); err != nil {
+			return err
+		}
+		t.seconds.Settle = time.Since(settling).Seconds()
 	}
 	if ctx.Err() == nil {
 		if err := t.publish(ctx); err != nil {
@@ -38,7 +42,13 @@ func (t *test) conduct(ctx context.Context) error {
 		}
 	}
 	t.broken = ctx.Err() != nil
-	return t.drain()
+	if err := t.drain(); err != nil {
+		return err
+	}
+	if s := &t.sum; t.cfg.Finite && s.Opened == 0 && s.Refused > 0 && !t.broken {
+		return fmt.Errorf("not one of %d requests was answered by an event stream: %s", s.Refused, kinds(s.Errors))
+	}
+	return nil
 }
 
 // look is how often the ramp and the drain look whether they are over.
@@ -77,10 +87,11 @@ func (t *test) ramp(ctx context.Context) error {
 		return err
 	}
 	// The streams take their time to be begun, then the timeout counts.
-	limit := time.Duration(float64(t.cfg.Streams)/t.cfg.ConnectRate*float64(time.Second)) + t.cfg.RampTimeout
+	wanted := t.cfg.InitialStreams()
+	limit := time.Duration(float64(wanted)/t.cfg.ConnectRate*float64(time.Second)) + t.cfg.RampTimeout
 	var missing int64
 	err := t.poll(ctx, limit, min(look, t.cfg.Interval), nil, func() (bool, error) {
-		missing = int64(t.cfg.Streams) - t.sum.Open()
+		missing = int64(wanted) - t.sum.Open()
 		return missing <= 0, nil
 	})
 	t.seconds.Ramp = time.Since(start).Seconds()
@@ -88,12 +99,12 @@ func (t *test) ramp(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
-	case t.cfg.Streams > 0 && t.sum.Opened == 0 && ctx.Err() == nil:
-		return fmt.Errorf("not one of %d streams was accepted within %s: %s", t.cfg.Streams, limit, kinds(t.sum.Errors))
-	case t.cfg.Streams > 0 && t.sum.Opened == 0:
-		return errors.New("interrupted before a stream was open")
+	case wanted > 0 && t.sum.Opened == 0 && ctx.Err() == nil:
+		return fmt.Errorf("not one of %d streams was accepted within %s: %s", wanted, limit, kinds(t.sum.Errors))
+	case wanted > 0 && t.sum.Opened == 0:
+		return ErrInterrupted
 	case missing > 0 && ctx.Err() == nil:
-		t.warnf("%d of %d streams were not open when publishing began: %s", missing, t.cfg.Streams, kinds(t.sum.Errors))
+		t.warnf("%d of %d streams were not open when publishing began: %s", missing, wanted, kinds(t.sum.Errors))
 	}
 	return nil
 }
@@ -126,6 +137,11 @@ func (t *test) publish(ctx context.Context) error {
 	if err := t.all(func(_ int, f fleet.Fleet) error { return f.Measure(t.begin, from) }); err != nil {
 		return err
 	}
+	if t.cfg.Finite {
+		if err := t.all(func(_ int, f fleet.Fleet) error { return f.Start() }); err != nil {
+			return err
+		}
+	}
 	t.atBegin = readServer(ctx, t.server)
 	t.ownBegin, t.workBegin = probe.OwnCPU(), t.sum.CPU
 	t.peakRSS = max(t.idle.RSS, t.atBegin.RSS)
@@ -142,6 +158,9 @@ func (t *test) publish(ctx context.Context) error {
 	}()
 	t.busy.peak = 0
 	err := t.poll(context.WithoutCancel(ctx), forever, t.cfg.Interval, done, func() (bool, error) {
+		if t.abortNow() {
+			stop()
+		}
 		select {
 		case <-done:
 			return true, nil
@@ -152,7 +171,7 @@ func (t *test) publish(ctx context.Context) error {
 	stop()
 	<-done
 	t.pubEnd = t.clock.Now()
-	whole := user.Err() == nil && t.cfg.Events == 0
+	whole := user.Err() == nil && t.cfg.Events == 0 && t.aborted.Text == ""
 	if scheduled := t.begin + int64(t.cfg.Duration); whole && t.pubEnd < scheduled && t.cfg.Rate != (pacer.Max{}).String() {
 		t.pubEnd = scheduled
 	}
@@ -195,8 +214,12 @@ func (t *test) drain() error {
 		if err := t.finish(); err != nil {
 			return true, err
 		}
-		away := t.final.Offline
-		return away == 0 && (t.final.Loss.Total() == 0 || time.Since(quiet) > limit/3), nil
+		if t.cfg.Finite {
+			return t.final.Unfinished == 0, nil
+		}
+		// Streams that the server has ended are waited for only as long as they
+		// are owed something.
+		return t.final.Coming == 0 && (t.final.Loss.Total() == 0 || time.Since(quiet) > limit/3), nil
 	}
 	done, err := over()
 	if !done && err == nil {

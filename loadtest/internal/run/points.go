@@ -29,6 +29,17 @@ func (t *test) point(now time.Time) {
 		Published:  t.partPub.Events,
 		Deliveries: t.part.Deliveries,
 		Bytes:      t.part.Bytes,
+		Events:     t.part.Events,
+		Silences:   t.part.Silences,
+		Faults:     t.part.Duplicates + t.part.Disorder + t.part.Misaddressed + t.part.Corrupt + t.part.IDDisorder + t.part.IDMissing + t.part.IDDuplicates,
+		Reconnects: t.part.Opened - t.newOpened(),
+		Completed:  t.part.Completed,
+		Truncated:  t.part.Truncated,
+		Tokens:     t.part.Tokens,
+		DelayP99:   t.part.Delay.Quantile(0.99),
+		TokenP50:   t.part.Token.Quantile(0.5),
+		TokenP99:   t.part.Token.Quantile(0.99),
+		GapMax:     t.part.Gap.Max(),
 		P50:        t.part.Latency.Quantile(0.5),
 		P99:        t.part.Latency.Quantile(0.99),
 		Max:        t.part.Latency.Max(),
@@ -65,6 +76,17 @@ func (t *test) point(now time.Time) {
 	t.partPub = publish.Stats{}
 }
 
+// newOpened is how many of the streams opened in the interval were opened for the
+// first time.
+func (t *test) newOpened() int64 {
+	if t.cfg.Finite {
+		return t.part.Opened
+	}
+	n := min(t.part.Opened, int64(t.cfg.Streams)-t.firstOpened)
+	t.firstOpened += n
+	return n
+}
+
 // halve joins neighbours of a timeline that has grown too long.
 func halve(list []report.Point) []report.Point {
 	var out []report.Point
@@ -86,6 +108,15 @@ func join(a, b report.Point) report.Point {
 	b.Deliveries += a.Deliveries
 	b.Bytes += a.Bytes
 	b.Errors += a.Errors
+	b.Events += a.Events
+	b.Silences += a.Silences
+	b.Faults += a.Faults
+	b.Reconnects += a.Reconnects
+	b.Completed += a.Completed
+	b.Truncated += a.Truncated
+	b.Tokens += a.Tokens
+	b.DelayP99, b.GapMax = max(a.DelayP99, b.DelayP99), max(a.GapMax, b.GapMax)
+	b.TokenP50, b.TokenP99 = max(a.TokenP50, b.TokenP50), max(a.TokenP99, b.TokenP99)
 	b.P50, b.P99, b.Max = max(a.P50, b.P50), max(a.P99, b.P99), max(a.Max, b.Max)
 	b.ServerCPU = (a.ServerCPU*a.Span + b.ServerCPU*b.Span) / (a.Span + b.Span)
 	b.TesterCPU = (a.TesterCPU*a.Span + b.TesterCPU*b.Span) / (a.Span + b.Span)

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -11,30 +12,30 @@ import (
 	"net/http"
 	"syscall"
 
+	"github.com/spatehub/spate/loadtest/http1"
 	"github.com/spatehub/spate/loadtest/internal/adapter"
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/fleet"
-	"github.com/spatehub/spate/loadtest/internal/http1"
 	"github.com/spatehub/spate/loadtest/internal/portable"
 )
 
 // preflight opens one stream, so that what is wrong with all of them is said
 // once, with what to do about it, before anything is loaded.
-func preflight(ctx context.Context, c *config.Config, a *adapter.Adapter) error {
-	if c.Streams == 0 {
-		return nil
+func preflight(ctx context.Context, c *config.Config, a *adapter.Adapter) (software string, err error) {
+	if c.Streams == 0 || !c.Try || c.Finite {
+		return "", nil
 	}
 	sub, err := a.Subscribe(0)
 	if err != nil {
-		return err
+		return "", err
 	}
 	conf, err := portable.TLS(c)
 	if err != nil {
-		return err
+		return "", err
 	}
 	addrs, err := fleet.NewAddresses(c)
 	if err != nil {
-		return err
+		return "", err
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(!c.HTTP2)
@@ -50,9 +51,13 @@ func preflight(ctx context.Context, c *config.Config, a *adapter.Adapter) error 
 	defer rt.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(ctx, c.ConnectTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, sub.URL.String(), nil)
+	var content io.Reader
+	if sub.Body != nil {
+		content = bytes.NewReader(sub.Body)
+	}
+	req, err := http.NewRequestWithContext(ctx, sub.Method, sub.URL.String(), content)
 	if err != nil {
-		return fmt.Errorf("-url: %w", err)
+		return "", fmt.Errorf("-url: %w", err)
 	}
 	req.Header.Set("Accept", http1.EventStream)
 	for _, h := range sub.Header {
@@ -61,10 +66,10 @@ func preflight(ctx context.Context, c *config.Config, a *adapter.Adapter) error 
 	client := http.Client{Transport: rt, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req)
 	if err != nil {
-		return unreachable(sub.URL.String(), c, err)
+		return "", unreachable(sub.URL.String(), c, err)
 	}
 	defer resp.Body.Close()
-	return checkAnswer(sub.URL.String(), c, resp)
+	return resp.Header.Get("Server"), checkAnswer(sub.URL.String(), c, resp)
 }
 
 // unreachable explains why there was no answer.

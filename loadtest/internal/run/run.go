@@ -15,12 +15,17 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/clock"
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/fleet"
+	"github.com/spatehub/spate/loadtest/internal/portable"
 	"github.com/spatehub/spate/loadtest/internal/probe"
 	"github.com/spatehub/spate/loadtest/internal/procs"
 	"github.com/spatehub/spate/loadtest/internal/publish"
 	"github.com/spatehub/spate/loadtest/internal/report"
+	"github.com/spatehub/spate/loadtest/internal/session"
 	"github.com/spatehub/spate/loadtest/internal/stats"
 )
+
+// ErrInterrupted is the error of a run that was ended before a stream was open.
+var ErrInterrupted = errors.New("interrupted before a stream was open")
 
 // Watch is told of every point of the timeline, with the sums so far.
 type Watch func(p report.Point, sofar *stats.Stats)
@@ -29,23 +34,20 @@ type Watch func(p report.Point, sofar *stats.Stats)
 // result says so. The error is about a test that could not start, or whose
 // server takes no events at all.
 func Run(ctx context.Context, c config.Config, watch Watch) (*report.Result, error) {
-	if err := c.Normalize(); err != nil {
+	return RunWith(ctx, c, procs.Security{}, watch)
+}
+
+// RunWith is Run with the agents that the configuration names.
+func RunWith(ctx context.Context, c config.Config, security procs.Security, watch Watch) (*report.Result, error) {
+	p, err := plan(&c)
+	if err != nil {
 		return nil, err
 	}
-	if c.RunID == "" {
-		c.RunID = strconv.FormatUint(uint64(rand.Uint32()|1), 16)
-	}
-	var expects []report.Expect
-	var faults []error
-	for _, text := range c.Expect {
-		e, err := report.ParseExpect(text)
-		expects, faults = append(expects, e), append(faults, err)
-	}
-	a, err := adapter.New(&c)
-	if err := errors.Join(append(faults, err)...); err != nil {
-		return nil, err
-	}
+	a := p.adapter
 	if err := needFiles(&c); err != nil {
+		return nil, err
+	}
+	if err := portable.Login(ctx, &c, a, 0, min(c.Streams, 1)); err != nil {
 		return nil, err
 	}
 	server, err := probe.New(ctx, c.ServerPID, c.ServerMetrics)
@@ -53,14 +55,19 @@ func Run(ctx context.Context, c config.Config, watch Watch) (*report.Result, err
 		return nil, err
 	}
 	idle := readServer(ctx, server)
-	if err := preflight(ctx, &c, a); err != nil {
+	software, err := preflight(ctx, &c, a)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ErrInterrupted
+		}
 		return nil, err
 	}
-	t, err := open(&c, a)
+	t, err := open(ctx, &c, a, security)
 	if err != nil {
 		return nil, err
 	}
-	t.watch, t.server, t.idle = watch, server, idle
+	t.watch, t.server, t.idle, t.abort = watch, server, idle, p.aborts
+	t.software = software
 	err = t.conduct(ctx)
 	if e := t.close(); err == nil && e != nil {
 		t.warnf("winding up: %v", e)
@@ -68,7 +75,49 @@ func Run(ctx context.Context, c config.Config, watch Watch) (*report.Result, err
 	if err != nil {
 		return nil, err
 	}
-	return t.result(expects), nil
+	return t.result(p.expects), nil
+}
+
+// Check says what is wrong with a configuration, as far as it can be told without
+// the server, and fills in what follows from other values.
+func Check(c *config.Config) error {
+	_, err := plan(c)
+	return err
+}
+
+// planned is a configuration that has been checked.
+type planned struct {
+	adapter         *adapter.Adapter
+	expects, aborts []report.Expect
+}
+
+// plan checks everything that can be checked before a run.
+func plan(c *config.Config) (p planned, err error) {
+	if err := c.Normalize(); err != nil {
+		return p, err
+	}
+	if c.RunID == "" {
+		c.RunID = strconv.FormatUint(uint64(rand.Uint32()|1), 16)
+	}
+	var faults []error
+	for _, text := range c.Expect {
+		e, err := report.ParseExpect(text)
+		p.expects, faults = append(p.expects, e), append(faults, err)
+	}
+	for _, text := range c.Abort {
+		e, err := report.ParseAbort(text)
+		p.aborts, faults = append(p.aborts, e), append(faults, err)
+	}
+	if !session.ValidTimeFormat(c.TimeFormat) {
+		faults = append(faults, fmt.Errorf("-time-format %q: it is %s", c.TimeFormat, session.TimeFormats))
+	}
+	for flag, spec := range map[string]string{"-time-from": c.TimeFrom, "-token-from": c.TokenFrom} {
+		if _, err := session.ParseExtractor(spec, ""); spec != "" && err != nil {
+			faults = append(faults, fmt.Errorf("%s %w", flag, err))
+		}
+	}
+	p.adapter, err = adapter.New(c)
+	return p, errors.Join(append(faults, err)...)
 }
 
 // test is one test under way. All of it is one goroutine's.
@@ -77,6 +126,7 @@ type test struct {
 	clock  clock.Clock
 	fleets []fleet.Fleet
 	memory *procs.SharedMemory // with worker processes
+	procs  func()              // gives the processors back that the loops of this process were let have
 	lag    *fleet.LagMeter     // of this process, if it has no fleet of its own
 	pub    *publish.Publisher  // nil if there is none
 	server probe.Server        // nil if it is not watched
@@ -89,19 +139,24 @@ type test struct {
 	final    stats.Final
 	warnings []string
 	seconds  report.Phases
-	broken   bool // ended by the user
+	broken   bool  // ended by the user
+	unsure   int64 // how far agents' clocks may be from this one, nanoseconds
+	abort    []report.Expect
+	software string             // what the server calls itself
+	aborted  report.Expectation // the condition of -abort that held; no text if none did
 
 	// Between points of the timeline.
-	phase    string
-	timeline []report.Point
-	part     stats.Stats
-	partPub  publish.Stats
-	lastAt   time.Time
-	lastOwn  time.Duration
-	lastSrv  probe.Sample
-	peakOpen int64
-	peakRSS  int64
-	ownRSS   int64 // peak
+	phase       string
+	timeline    []report.Point
+	part        stats.Stats
+	partPub     publish.Stats
+	firstOpened int64 // streams that were opened at least once, as far as can be told from the sums
+	lastAt      time.Time
+	lastOwn     time.Duration
+	lastSrv     probe.Sample
+	peakOpen    int64
+	peakRSS     int64
+	ownRSS      int64 // peak
 
 	idle, atBegin, atEnd probe.Sample
 	ownBegin, ownEnd     time.Duration
@@ -117,9 +172,13 @@ type busyShare struct {
 }
 
 // open makes the fleets, here or in worker processes.
-func open(c *config.Config, a *adapter.Adapter) (*test, error) {
-	t := &test{cfg: c, clock: clock.New(), started: time.Now()}
-	forked := c.Fork || c.Procs > 1
+func open(ctx context.Context, c *config.Config, a *adapter.Adapter, security procs.Security) (*test, error) {
+	t := &test{cfg: c, clock: clock.New(), started: time.Now(), procs: func() {}}
+	agents := len(c.Agents)
+	forked := (c.Fork || c.Procs > 1) && agents == 0
+	if !forked && agents == 0 && c.Streams > 0 {
+		t.procs = procs.Processors(c)
+	}
 	ledger, err := t.ledger(forked)
 	if err != nil {
 		return nil, err
@@ -130,23 +189,40 @@ func open(c *config.Config, a *adapter.Adapter) (*test, error) {
 			return nil, errors.Join(err, t.close())
 		}
 	}
-	if c.Streams == 0 || forked {
+	if c.Streams == 0 || forked || agents > 0 {
 		if t.lag, err = fleet.NewLagMeter(); err != nil {
 			return nil, errors.Join(err, t.close())
 		}
 	}
-	for k := range c.Procs {
-		from, to := c.Streams*k/c.Procs, c.Streams*(k+1)/c.Procs
+	parts := max(c.Procs, agents)
+	for k := range parts {
+		from, to := c.Streams*k/parts, c.Streams*(k+1)/parts
 		if from == to {
 			continue
 		}
-		f, err := t.openPart(ledger, forked, from, to)
+		var f fleet.Fleet
+		if agents > 0 {
+			f, err = t.dial(ctx, c.Agents[k], security, ledger, procs.Spec{Config: *c, From: from, To: to})
+		} else {
+			f, err = t.openPart(ledger, forked, from, to)
+		}
 		if err != nil {
 			return nil, errors.Join(err, t.close())
 		}
 		t.fleets = append(t.fleets, f)
 	}
 	return t, nil
+}
+
+// dial makes a fleet with an agent.
+func (t *test) dial(ctx context.Context, addr string, s procs.Security, l *check.Ledger, spec procs.Spec) (fleet.Fleet, error) {
+	spec.Config.Procs = len(t.cfg.Agents) // for what is divided among processes
+	r, err := procs.Dial(ctx, addr, s, spec, l, t.clock.Now)
+	if err != nil {
+		return nil, err
+	}
+	t.unsure = max(t.unsure, r.Unsure)
+	return r, nil
 }
 
 // ledger makes the ledger where everybody can reach it who needs to.
@@ -188,6 +264,7 @@ func (t *test) close() error {
 		wg.Go(func() { errs[i] = f.Close() })
 	}
 	wg.Wait()
+	t.procs()
 	if t.lag != nil {
 		errs = append(errs, t.lag.Close())
 	}
@@ -217,11 +294,14 @@ func needFiles(c *config.Config) error {
 	per := (c.Streams + c.Procs - 1) / c.Procs
 	limit := probe.FileLimit()
 	room := limit - procs.FilesFor(c, 0)
-	if room < per && room > 0 {
+	if room < per && room > 0 && len(c.Agents) == 0 {
 		return fmt.Errorf("%d streams in %d process(es) need %d open files each, and the limit is %d: use -procs %d, or raise the limit (ulimit -n %d)",
 			c.Streams, c.Procs, procs.FilesFor(c, per), limit, (c.Streams+room-1)/room, procs.FilesFor(c, per))
 	}
 	own := procs.FilesFor(c, 0)
+	if len(c.Agents) > 0 {
+		return probe.NeedFiles(own, "raise it (ulimit -n)")
+	}
 	if c.Procs == 1 && !c.Fork {
 		own = procs.FilesFor(c, c.Streams)
 	}

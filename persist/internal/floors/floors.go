@@ -19,6 +19,9 @@ const Max = 1 << 16
 // A topic that comes and goes leaves a floor behind for good. Without a bound they
 // would take memory and time for as long as the log lives. The zero value is ready.
 type Set struct {
+	// Limit takes the place of Max, in tests; 0 does not.
+	Limit int
+
 	byTopic shrink.Map[string, uint64]
 	common  uint64
 	passed  int // records removed since floors were last looked through
@@ -56,7 +59,11 @@ func (s *Set) Len() int { return s.byTopic.Len() }
 // average.
 func (s *Set) Raise(topic string, id uint64, gone func(topic string)) (merged bool) {
 	s.byTopic.Set(topic, id)
-	if s.byTopic.Len() <= Max {
+	limit := Max
+	if s.Limit > 0 {
+		limit = s.Limit
+	}
+	if s.byTopic.Len() <= limit {
 		return false
 	}
 	ids := make([]uint64, 0, s.byTopic.Len())

@@ -11,7 +11,7 @@ import (
 	"github.com/centrifugal/centrifuge"
 
 	"github.com/spatehub/spate/bench/internal/server"
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // centrifugeNode is a node with its SSE transport: a queue and two goroutines a client, and what waits is written at

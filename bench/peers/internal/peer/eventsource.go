@@ -9,7 +9,7 @@ import (
 	"github.com/launchdarkly/eventsource"
 
 	"github.com/spatehub/spate/bench/internal/server"
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // ldEventsource ends a stream whose channel is full.

@@ -9,7 +9,7 @@ import (
 	"github.com/tmaxmax/go-sse"
 
 	"github.com/spatehub/spate/bench/internal/server"
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // goSSE writes to all clients from one goroutine. It has nothing to set that would matter here.

@@ -10,7 +10,7 @@ import (
 	"github.com/dunglas/mercure"
 
 	"github.com/spatehub/spate/bench/internal/server"
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // mercureHub is Mercure as a library, with its transport in memory. A client's channel has a fixed size; one that is

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/bench/internal/rig"
-	"github.com/spatehub/spate/bench/internal/stamp"
 	"github.com/spatehub/spate/bench/peers/internal/peer"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 func TestMain(m *testing.M) {

@@ -8,7 +8,7 @@ import (
 	"github.com/r3labs/sse/v2"
 
 	"github.com/spatehub/spate/bench/internal/server"
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // r3labs has streams: one goroutine each, which sends to the clients' channels, whose size is fixed, and waits where one

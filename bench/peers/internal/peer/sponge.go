@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/spatehub/spate/bench/internal/server"
-	"github.com/spatehub/spate/bench/internal/stamp"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // sponge is the seed of spate's API. Its hub puts one entry per event and client into one channel; what does not fit

@@ -4,9 +4,11 @@
 package dashboard
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"path"
@@ -17,8 +19,8 @@ var files embed.FS
 
 // Policy is the page's Content-Security-Policy: scripts, styles and connections from this hub only, nothing inline, no
 // frame around it.
-const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+const Policy = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self'; " +
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // asset is one embedded file, ready to be served.
 type asset struct {
@@ -60,9 +62,11 @@ func Handler() http.Handler {
 	})
 }
 
-// load reads the embedded files. An error could only mean a broken build, which the package's test would have shown.
+// load reads the embedded files, and writes into the page which build they are: pages that were loaded from two builds
+// must not share a worker. An error could only mean a broken build, which the package's test would have shown.
 func load() map[string]asset {
 	assets := map[string]asset{}
+	build := sha256.New()
 	err := fs.WalkDir(files, "ui", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -71,14 +75,22 @@ func load() map[string]asset {
 		if err != nil {
 			return err
 		}
-		sum := sha256.Sum256(body)
-		assets["/"+name] = asset{body: body, kind: contentType(name), etag: `"` + hex.EncodeToString(sum[:8]) + `"`}
+		fmt.Fprintf(build, "%s %d\n%s", name, len(body), body)
+		assets["/"+name] = newAsset(name, body)
 		return nil
 	})
 	if err != nil {
 		panic(err)
 	}
+	const page = "ui/index.html"
+	sum := hex.EncodeToString(build.Sum(nil)[:8])
+	assets["/"+page] = newAsset(page, bytes.ReplaceAll(assets["/"+page].body, []byte("{{build}}"), []byte(sum)))
 	return assets
+}
+
+func newAsset(name string, body []byte) asset {
+	sum := sha256.Sum256(body)
+	return asset{body: body, kind: contentType(name), etag: `"` + hex.EncodeToString(sum[:8]) + `"`}
 }
 
 // contentType does not ask the system's table of types, which differs from machine to machine.

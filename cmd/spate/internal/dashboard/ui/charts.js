@@ -6,6 +6,8 @@ import { time } from "./format.js";
 
 const AWAY = 2000;      // ms without a point that count as a break
 const KEEP = 300 * 1000; // ms of points kept, the longest window
+const GUTTER = 82;      // px left of the plot for its labels, which no line or fill may cover
+const STEP = 1000;      // ms that an arrow key moves the pointer
 
 // A Clock tells the measurements' now from the page's: the smallest delay seen is taken as none. It also keeps the times
 // that every chart marks.
@@ -29,7 +31,7 @@ export class Chart {
     this.spec = spec;
     this.clock = clock;
     this.points = []; // {t, v: {key: number}}
-    this.hover = null;
+    this.hover = null; // the time pointed at, as a share of the window
     this.build(parent);
   }
 
@@ -54,16 +56,33 @@ export class Chart {
     }
     this.canvas = element("canvas");
     this.canvas.setAttribute("role", "img");
-    this.canvas.setAttribute("aria-label", this.spec.title + " over time; the current values stand in the legend");
-    this.canvas.addEventListener("pointermove", (e) => {
-      this.hover = e.offsetX;
-    });
-    this.canvas.addEventListener("pointerleave", () => {
-      this.hover = null;
-    });
+    this.canvas.setAttribute("aria-label", this.spec.title + " over time; the values stand in the legend, arrow keys choose the moment");
+    this.canvas.tabIndex = 0;
+    this.listen();
     card.append(head, legend, this.canvas);
     parent.append(card);
     this.card = card;
+  }
+
+  // listen lets pointer and arrow keys choose the moment that the legend tells.
+  listen() {
+    const { canvas } = this;
+    const none = () => {
+      this.hover = null;
+    };
+    canvas.addEventListener("pointermove", (e) => {
+      this.hover = Math.max((e.offsetX - GUTTER) / (canvas.clientWidth - GUTTER), 0);
+    });
+    canvas.addEventListener("pointerleave", none);
+    canvas.addEventListener("blur", none);
+    canvas.addEventListener("keydown", (e) => {
+      const step = STEP / 1000 / this.seconds;
+      const to = { ArrowLeft: (this.hover ?? 1) - step, ArrowRight: (this.hover ?? 1) + step, Home: 0, End: 1 }[e.key];
+      if (e.key === "Escape") none();
+      if (to === undefined) return;
+      e.preventDefault();
+      this.hover = Math.min(Math.max(to, 0), 1);
+    });
   }
 
   push(t, v, note = "") {
@@ -72,7 +91,24 @@ export class Chart {
     let n = 0;
     while (this.points[n].t < old) n++;
     if (n > 100) this.points.splice(0, n);
-    this.note.textContent = note;
+    this.latest = note;
+  }
+
+  // remove takes the chart off the page.
+  remove() {
+    this.card.remove();
+  }
+
+  // age marks a chart whose newest point is old: dimmed, and with the time of that point.
+  age(right) {
+    const last = this.points.at(-1);
+    this.stale = last !== undefined && right - last.t > AWAY;
+    this.card.classList.toggle("stale", this.stale);
+    if (this.hover === null) this.tell(this.stale ? `nothing since ${time(last.t)}` : this.latest || "");
+  }
+
+  tell(note) {
+    if (this.note.textContent !== note) this.note.textContent = note;
   }
 
   draw(palette, seconds) {
@@ -85,20 +121,27 @@ export class Chart {
       canvas.width = Math.round(w * ratio);
       canvas.height = Math.round(h * ratio);
     }
+    this.seconds = seconds;
     const c = canvas.getContext("2d");
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
     c.clearRect(0, 0, w, h);
     const right = this.clock.now();
     const left = right - seconds * 1000;
+    this.age(right);
     const shown = this.visible(left);
     const top = this.top(shown);
-    const box = { x: 0, y: 6, w, h: h - 24 };
+    const box = { x: GUTTER, y: 7, w: w - GUTTER, h: h - 28 };
     const x = (t) => box.x + ((t - left) / (right - left)) * box.w;
     const y = (v) => box.y + box.h - (Math.min(v, top) / top) * box.h;
     this.grid(c, palette, box, top, y, left, right, x, seconds);
+    c.save();
+    c.beginPath();
+    c.rect(box.x, 0, box.w, box.y + box.h + 1);
+    c.clip(); // the point just before the window lies under the labels
     this.breaks(c, palette, box, shown, right, x);
-    this.lines(c, palette, box, shown, x, y);
+    this.lines(c, palette, shown, x, y);
     this.marks(c, palette, box, left, x);
+    c.restore();
     this.labels(c, palette, top, y);
     this.legend(c, palette, box, shown, left, right, x, y);
   }
@@ -137,10 +180,10 @@ export class Chart {
     c.font = palette.font;
     c.textBaseline = "bottom";
     c.textAlign = "center";
-    const step = (seconds / 4) * 1000;
+    const step = (seconds / (box.w < 320 ? 3 : 4)) * 1000;
     for (let t = Math.ceil(left / step) * step; t <= right; t += step) {
       const at = x(t);
-      if (at < 28 || at > box.w - 28) continue;
+      if (at < box.x + 28 || at > box.x + box.w - 28) continue;
       c.fillText(time(t), at, box.y + box.h + 18);
     }
   }
@@ -151,12 +194,11 @@ export class Chart {
     for (let i = 1; i < shown.length; i++) {
       if (shown[i].t - shown[i - 1].t > AWAY) shade(shown[i - 1].t, shown[i].t);
     }
-    const last = shown[shown.length - 1];
-    if (last && right - last.t > AWAY) shade(last.t, right);
+    if (this.stale) shade(this.points.at(-1).t, right);
   }
 
   // lines draws the first series last, so that a stacked one of zero does not hide the one below it.
-  lines(c, palette, box, shown, x, y) {
+  lines(c, palette, shown, x, y) {
     const bases = [new Array(shown.length).fill(0)];
     for (const s of this.spec.series) {
       const base = bases[bases.length - 1];
@@ -169,7 +211,7 @@ export class Chart {
 
   line(c, palette, n, base, shown, from, to, x, y) {
     const s = this.spec.series[n];
-    const color = palette[s.color];
+    const color = palette[this.stale ? "muted" : s.color];
     c.beginPath();
     for (let i = from; i <= to; i++) c.lineTo(x(shown[i].t), y((shown[i].v[s.key] || 0) + base[i]));
     c.strokeStyle = color;
@@ -198,30 +240,40 @@ export class Chart {
   labels(c, palette, top, y) {
     c.fillStyle = palette.muted;
     c.font = palette.font;
-    c.textAlign = "left";
-    c.textBaseline = "top";
-    c.fillText(this.spec.format(top), 2, y(top) + 3);
-    c.fillText(this.spec.format(top / 2), 2, y(top / 2) + 3);
+    c.textAlign = "right";
+    c.textBaseline = "middle";
+    for (const v of [top, top / 2, 0]) c.fillText(this.spec.format(v), GUTTER - 6, y(v));
   }
 
   // legend writes the newest values, or those under the pointer, and marks the pointer's place.
   legend(c, palette, box, shown, left, right, x, y) {
     let p = shown[shown.length - 1];
     if (this.hover !== null && shown.length) {
-      const t = left + (this.hover / box.w) * (right - left);
+      const t = left + this.hover * (right - left);
       p = shown.reduce((best, q) => (Math.abs(q.t - t) < Math.abs(best.t - t) ? q : best));
       c.strokeStyle = palette.muted;
       c.lineWidth = 1;
       line(c, x(p.t), box.y, x(p.t), box.y + box.h);
-      c.fillStyle = palette.text;
-      c.font = palette.font;
-      c.textBaseline = "top";
-      c.textAlign = x(p.t) > box.w / 2 ? "right" : "left";
-      c.fillText(time(p.t), x(p.t) + (x(p.t) > box.w / 2 ? -6 : 6), box.y + 2);
+      this.moment(c, palette, box, p.t, x(p.t));
+      this.tell(`at ${time(p.t)}`);
     }
     for (const s of this.spec.series) {
       this.values[s.key].textContent = p ? (s.format || this.spec.format)(p.v[s.key] || 0) : "–";
     }
+  }
+
+  // moment writes the time pointed at, on a plate of its own: there may be a fill below.
+  moment(c, palette, box, t, at) {
+    const text = time(t);
+    c.font = palette.font;
+    const width = c.measureText(text).width + 8;
+    const from = at + 4 + width > box.x + box.w ? at - 4 - width : at + 4;
+    c.fillStyle = palette.card;
+    c.fillRect(from, box.y, width, 17);
+    c.fillStyle = palette.text;
+    c.textAlign = "left";
+    c.textBaseline = "top";
+    c.fillText(text, from + 4, box.y + 3);
   }
 }
 

@@ -1,172 +1,141 @@
 // The page: puts the stream, the charts, the form and the list together.
 
+import { Audience } from "./audience.js";
 import { Chart, Clock } from "./charts.js";
-import { count } from "./format.js";
+import { controls, palette } from "./controls.js";
+import { Detail } from "./detail.js";
 import { compare, minus } from "./ids.js";
 import { Log } from "./log.js";
+import { Notice } from "./notice.js";
 import { list, PushForm } from "./push.js";
 import { chartsOf, specs } from "./specs.js";
 import { Stream } from "./stream.js";
+import { Tiles } from "./tiles.js";
 
-const BACKFILL = 1500;   // how many IDs before the newest the page starts at, so that charts are not empty
-const POLL = 1000;       // ms between two looks at /stats where no demo feed tells the hub's figures
-const RATE_SPAN = 5000;  // ms over which events a second are taken
+const BACKFILL = 1500; // how many IDs before the newest the page starts at, so that charts are not empty
+const FRAME = 100;     // ms between two drawings at least
 
 const $ = (id) => document.getElementById(id);
 const clock = new Clock();
+const audience = new Audience();
 const charts = {};
-const arrivals = []; // times of the live events of the last RATE_SPAN
-let info = { demo: false, topics: [], position: "0" };
+let info = null; // what /stats said last
+let statsWhy = "";
+let position = "0"; // the hub's newest ID when the page began
 let started = 0;
-let restarts = 0;
-let seconds = 60;
+let before = null; // the figures of the look before
 
-const stream = new Stream([], { event: onEvent, gap: onGap, state: onState });
-const log = new Log($("log"), $("empty"), (type) => info.topics.includes(type));
-const push = new PushForm($("push"), stream, whyNotHere);
+const stream = new Stream(document.documentElement.dataset.build, {
+  event: onEvent, gap: onGap, skipped: onSkipped, state: onState, stats: onStats, pushed: (p) => audience.learn(p),
+});
+const tiles = new Tiles($("tiles"), stream);
+const detail = new Detail($("detail"));
+const audienceOf = (row) => (row.kind === "event" ? audience.of(row) : { topic: "–", users: "–" });
+const log = new Log({ body: $("log"), empty: $("empty"), held: $("held") }, {
+  audience: audienceOf,
+  open: (row) => detail.show(row, audienceOf(row)),
+});
+const push = new PushForm($("push"), { whyNot: whyNotHere, pushed: (p) => stream.tell(p) });
+const notice = new Notice({ pill: $("state"), line: $("notice"), why: $("why"), next: $("next"), again: $("again") }, () => stream.again());
+const look = controls({ log, follow });
 
 // What a test, or a curious user at the console, may look at.
 window.spate = stream;
 
-function onEvent({ id, type, data }) {
-  if (!id || compare(id, info.position) > 0) arrivals.push(Date.now());
-  push.received(id);
-  log.add("event", id, type, data);
-  if (!info.topics.includes(type)) return;
+function onEvent(event) {
+  if (!event.id || compare(event.id, position) > 0) tiles.arrived();
+  if (event.id) push.received(event.id);
+  log.add({ ...event, subscription: stream.subscription }, measured(event));
+}
+
+// measured draws an event of the demo feed, and reports whether it is one: somebody may push other things under a
+// measurement's type.
+function measured({ type, data }) {
+  if (!info.topics.includes(type)) return false;
   try {
-    measured(type, JSON.parse(data));
+    return drawn(type, JSON.parse(data));
   } catch {
-    // Somebody pushed text under a measurement's type; it is in the list.
+    return false;
   }
 }
 
-function measured(topic, d) {
-  if (typeof d?.t !== "number") return;
+function drawn(topic, d) {
+  if (typeof d?.t !== "number") return false;
   clock.saw(d.t);
   if (topic === "hub") sawStart(d.started);
   for (const name of chartsOf(topic)) charts[name]?.push(d.t, d, specs[name].note(d));
+  return true;
 }
 
 function sawStart(t) {
   if (started && t !== started) {
-    restarts++;
+    tiles.restarts++;
     clock.marks.push(t);
   }
   started = t;
 }
 
 function onGap({ from, to }) {
-  log.add("gap", "", "gap", `events after ${from} up to ${to} may be missing`);
+  log.add({ kind: "gap", id: "", type: "gap", data: `events after ${from} up to ${to} may be missing`, at: Date.now() }, false);
+}
+
+function onSkipped(count) {
+  log.add({ kind: "gap", id: "", type: "skipped", data: `this tab was too slow for ${count} events, which it passed over`, at: Date.now() }, false);
 }
 
 function onState(state) {
-  $("state").dataset.state = state;
-  $("state").querySelector("b").textContent = state;
-  document.title = (state === "live" ? "" : "(" + state + ") ") + "spate";
+  notice.show(state, statsWhy);
+  if (state.state === "live") push.hubIsBack();
 }
 
 function whyNotHere(body) {
-  const { uid, topics } = stream.subscription;
+  const { uid, topics } = stream.subscription ?? { uid: "", topics: [] };
   const [event] = body.events;
+  if (stream.state !== "live") return "this page has no stream at present"; // it may come later
   if (body.uids && !body.uids.includes(uid)) return "this page is none of those users";
   if (event.topic && !topics.includes(event.topic)) return `this page does not follow topic ${event.topic}`;
   return "";
 }
 
-function tiles() {
-  const now = Date.now();
-  while (arrivals.length && arrivals[0] < now - RATE_SPAN) arrivals.shift();
-  $("last-id").textContent = stream.lastId || "–";
-  $("events").textContent = count(stream.events);
-  $("rate").textContent = count(arrivals.length / (RATE_SPAN / 1000));
-  $("resumes").textContent = count(stream.resumes);
-  $("restarts").textContent = count(restarts);
-  for (const [id, n] of [["gaps", stream.gaps.length], ["faults", stream.faults]]) {
-    $(id).textContent = count(n);
-    $(id).parentElement.classList.toggle("bad", n > 0);
+// onStats takes a look at the hub, or why there was none. The first one begins the stream; a later one may be of another
+// hub at the same address.
+function onStats(stats, why) {
+  statsWhy = stats ? "" : why;
+  const first = info === null;
+  if (stats) {
+    if (first || stats.demo !== info.demo) buildCharts(stats.demo);
+    info = stats;
+    $("version").textContent = stats.version;
+    if (!stats.demo) drawFigures(stats);
+  }
+  if (stats && first) {
+    position = stats.position;
+    $("follow").elements.topics.value = stats.topics.join(", ");
+    stream.open({ uid: "", topics: stats.topics }, backfill(stats));
+  } else {
+    notice.show(first ? { state: "reconnecting", why } : notice.state, statsWhy);
   }
 }
 
-// palette reads the theme's colours from the style sheet.
-function palette() {
-  const style = getComputedStyle(document.documentElement);
-  const p = { font: "11px " + style.getPropertyValue("--mono") };
-  for (const name of ["text", "muted", "grid", "away", "teal", "blue", "amber", "pink", "red"]) {
-    p[name] = style.getPropertyValue("--" + name).trim();
+function buildCharts(demo) {
+  for (const name of Object.keys(charts)) {
+    charts[name].remove();
+    delete charts[name];
   }
-  return p;
+  for (const name of demo ? Object.keys(specs) : chartsOf("hub")) charts[name] = new Chart($("charts"), specs[name], clock);
 }
 
-let colors = palette();
-let drawn = 0;
-function frame(now) {
-  requestAnimationFrame(frame);
-  if (now - drawn < 50) return;
-  drawn = now;
-  for (const chart of Object.values(charts)) chart.draw(colors, seconds);
-  tiles();
-  log.draw();
-}
-
-function buildCharts(names) {
-  for (const name of names) charts[name] = new Chart($("charts"), specs[name], clock);
-}
-
-// poll draws the hub's figures from /stats where there is no demo feed.
-async function poll(last) {
-  try {
-    const s = await (await fetch("/stats")).json();
-    const t = Date.parse(s.time);
-    const span = last ? (t - last.t) / 1000 : 0;
-    const rate = (now, before) => (span > 0 ? Math.max(now - before, 0) / span : 0);
-    const d = {
-      t, started: Date.parse(s.started), clients: s.hub.clients,
-      eventRate: rate(s.hub.events, last?.events), deliverRate: rate(s.hub.delivered, last?.delivered),
-      resident: s.process.resident_bytes, goroutines: s.process.goroutines, files: s.process.open_files,
-    };
-    measured("hub", d);
-    last = { t, events: s.hub.events, delivered: s.hub.delivered };
-  } catch {
-    last = null; // the hub is away: the chart shows it
-  }
-  setTimeout(() => poll(last), POLL);
-}
-
-function segments(attribute, choose) {
-  const buttons = [...document.querySelectorAll(`[data-${attribute}]`)];
-  for (const b of buttons) {
-    b.addEventListener("click", () => {
-      for (const other of buttons) other.setAttribute("aria-pressed", String(other === b));
-      choose(b.dataset[attribute]);
-    });
-  }
-}
-
-function controls() {
-  segments("window", (s) => {
-    seconds = Number(s);
+// drawFigures draws the hub's figures from /stats where there is no demo feed.
+function drawFigures(s) {
+  const t = Date.parse(s.time);
+  const span = before ? (t - before.t) / 1000 : 0;
+  const rate = (now, then) => (span > 0 ? Math.max(now - then, 0) / span : 0);
+  drawn("hub", {
+    t, started: Date.parse(s.started), clients: s.hub.clients,
+    eventRate: rate(s.hub.events, before?.events), deliverRate: rate(s.hub.delivered, before?.delivered),
+    resident: s.process.resident_bytes, goroutines: s.process.goroutines, files: s.process.open_files,
   });
-  segments("show", (show) => log.filter(show));
-  $("pause").addEventListener("click", () => {
-    log.pause(!log.paused);
-    $("pause").setAttribute("aria-pressed", String(log.paused));
-    $("pause").textContent = log.paused ? "Go on" : "Pause";
-  });
-  $("theme").addEventListener("click", () => {
-    const root = document.documentElement.dataset;
-    const now = root.theme || (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
-    root.theme = now === "dark" ? "light" : "dark";
-    localStorage.setItem("theme", root.theme);
-    colors = palette();
-  });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    colors = palette();
-  });
-  $("follow").addEventListener("submit", (e) => {
-    e.preventDefault();
-    const { uid, topics } = e.target.elements;
-    stream.open({ uid: uid.value.trim(), topics: list(topics.value) || [] });
-  });
+  before = { t, events: s.hub.events, delivered: s.hub.delivered };
 }
 
 // backfill is the ID to start after: a little before the newest, so that the charts begin with the last minute, and
@@ -177,31 +146,19 @@ function backfill({ demo, log: kept }) {
   return compare(from, kept.first) > 0 ? from : kept.first;
 }
 
-async function begin() {
-  for (;;) {
-    try {
-      info = await (await fetch("/stats")).json();
-      break;
-    } catch {
-      onState("reconnecting");
-      await new Promise((done) => setTimeout(done, POLL));
-    }
-  }
-  $("version").textContent = info.version;
-  if (info.demo) {
-    buildCharts(Object.keys(specs));
-    for (const topic of info.topics) stream.listen(topic);
-  } else {
-    buildCharts(chartsOf("hub"));
-    poll(null);
-  }
-  $("follow").elements.topics.value = info.topics.join(", ");
-  stream.open({ uid: "", topics: info.topics }, backfill(info));
+function follow(uid, topics) {
+  stream.open({ uid: uid.trim(), topics: list(topics) || [] });
 }
 
-const theme = localStorage.getItem("theme");
-if (theme) document.documentElement.dataset.theme = theme;
-colors = palette();
-controls();
+let last = 0;
+function frame(now) {
+  requestAnimationFrame(frame);
+  if (now - last < FRAME) return;
+  last = now;
+  const colors = palette();
+  for (const chart of Object.values(charts)) chart.draw(colors, look.seconds);
+  tiles.draw();
+  notice.tick();
+  log.draw();
+}
 requestAnimationFrame(frame);
-begin();

@@ -1,14 +1,20 @@
 // The form that pushes an event, and says what became of it.
 
-const PATIENCE = 3000; // ms in which an event should have come back to this page
+import { sentence } from "./feed.js";
+
+const PATIENCE = 3000;  // ms in which an event should have come back to this page
+const SLOW = 2000;      // ms without an answer after which the form says so
+const GIVE_UP = 20_000; // ms; the hub's own limit is 10 s
+const ARRIVALS = 50_000; // IDs remembered while a push has no answer yet
 
 export class PushForm {
-  // follows tells whether this page's stream would get an event, as a sentence why not, or "".
-  constructor(form, stream, follows) {
+  // on: whyNot(body) tells why this page's stream would not get an event, as a sentence, or ""; pushed(event) is told of
+  // what was acknowledged.
+  constructor(form, on) {
     this.form = form;
-    this.stream = stream;
-    this.follows = follows;
-    this.waiting = new Map(); // ID -> when it was sent
+    this.on = on;
+    this.arrivals = new Map(); // ID -> when it came: an event may be here before the answer to its push is
+    this.current = null;       // the newest push: what older ones still have to say is not shown
     this.result = form.querySelector("#result");
     form.addEventListener("submit", (e) => {
       e.preventDefault();
@@ -16,7 +22,7 @@ export class PushForm {
     });
     form.addEventListener("input", () => {
       this.showCurl();
-      if (this.result.dataset.kind === "bad") this.say("", "");
+      if (this.result.dataset.kind === "bad") this.show("", "");
     });
     form.elements.data.addEventListener("keydown", (e) => {
       if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) {
@@ -41,62 +47,78 @@ export class PushForm {
   }
 
   async send() {
-    const body = this.body();
-    this.stream.listen(body.events[0].event);
-    const button = this.form.querySelector("button");
-    button.disabled = true;
-    const sent = performance.now();
+    const push = { body: this.body(), sent: performance.now(), id: "", said: "" };
+    this.current = push;
+    this.arrivals.clear();
+    this.say(push, "", "sending");
+    const slow = setTimeout(() => {
+      this.say(push, "", "waiting: the hub has not answered yet, or the browser has no free connection to it (close other tabs of it)");
+    }, SLOW);
     try {
       const answer = await fetch("/push", {
         method: "POST",
         headers: { "Content-Type": "application/json" },
-        body: JSON.stringify(body),
+        body: JSON.stringify(push.body),
+        signal: AbortSignal.timeout(GIVE_UP),
       });
       const text = await answer.text();
-      if (!answer.ok) {
-        this.say("bad", `refused (${answer.status}): ${message(text)}`);
-        return;
-      }
-      this.accepted(String(JSON.parse(text).ids[0]), sent, this.follows(body));
+      if (answer.ok) this.accepted(push, String(JSON.parse(text).ids[0]));
+      else this.say(push, "bad", `refused (${answer.status}): ${sentence(text)}`);
     } catch (err) {
-      this.say("bad", "not sent: " + err.message);
+      const why = err.name === "TimeoutError" ? `no answer for ${GIVE_UP / 1000} s` : "no answer from the hub";
+      this.say(push, "bad", `${why}: whether the event was published is not known`);
+      push.unanswered = true;
     } finally {
-      button.disabled = false;
+      clearTimeout(slow);
+      push.answered = true;
     }
   }
 
-  accepted(id, sent, why) {
-    const took = (performance.now() - sent).toFixed(1);
-    this.said = `ID ${id}, acknowledged after ${took} ms`;
+  accepted(push, id) {
+    push.id = id;
+    push.said = `ID ${id}, acknowledged after ${(performance.now() - push.sent).toFixed(1)} ms`;
+    const { uids, events: [event] } = push.body;
+    this.on.pushed({ id, topic: event.topic, users: uids });
+    const why = this.on.whyNot(push.body);
     if (why) {
-      this.say("good", `${this.said}; ${why}`);
-      return;
+      this.say(push, "good", `${push.said}; ${why}`);
+    } else if (this.arrivals.has(id)) {
+      this.arrived(push, this.arrivals.get(id));
+    } else {
+      this.say(push, "good", push.said);
+      push.timer = setTimeout(() => this.say(push, "bad", `${push.said}, but it has not come back to this page`), PATIENCE);
     }
-    const came = this.waiting.get(id);
-    this.waiting.clear();
-    if (came !== undefined) {
-      this.say("good", `${this.said}, here after ${(came - sent).toFixed(1)} ms`);
-      return;
-    }
-    this.awaited = { id, sent };
-    this.say("good", this.said);
-    setTimeout(() => {
-      if (this.awaited?.id === id) this.say("bad", `${this.said}, but it has not come back to this page`);
-    }, PATIENCE);
   }
 
-  // received is told of every event: the pushed one may come before the answer to the push does.
+  arrived(push, at) {
+    push.came = true;
+    clearTimeout(push.timer);
+    this.say(push, "good", `${push.said}, here after ${(at - push.sent).toFixed(1)} ms`);
+  }
+
+  // received is told of every event's ID.
   received(id) {
-    if (this.awaited?.id === id) {
-      this.say("good", `${this.said}, here after ${(performance.now() - this.awaited.sent).toFixed(1)} ms`);
-      this.awaited = null;
+    const push = this.current;
+    if (!push) return;
+    if (push.answered) {
+      if (push.id === id && !push.came) this.arrived(push, performance.now());
       return;
     }
-    this.waiting.set(id, performance.now());
-    if (this.waiting.size > 100) this.waiting.delete(this.waiting.keys().next().value);
+    this.arrivals.set(id, performance.now());
+    if (this.arrivals.size > ARRIVALS) this.arrivals.delete(this.arrivals.keys().next().value);
   }
 
-  say(kind, text) {
+  // hubIsBack takes back what was true only while the hub was away.
+  hubIsBack() {
+    if (this.current?.unanswered) this.say(this.current, "", "");
+  }
+
+  // say shows what became of a push, unless a newer one was sent since.
+  say(push, kind, text) {
+    if (push === this.current) this.show(kind, text);
+  }
+
+  show(kind, text) {
     this.result.dataset.kind = kind;
     this.result.textContent = text;
   }
@@ -106,14 +128,4 @@ export class PushForm {
 export function list(text) {
   const names = text.split(",").map((s) => s.trim()).filter(Boolean);
   return names.length ? names : undefined;
-}
-
-// message picks the sentence out of a JSON error, or shows what there is.
-function message(text) {
-  try {
-    const body = JSON.parse(text);
-    return (body.field ? body.field + ": " : "") + (body.error || text);
-  } catch {
-    return text.slice(0, 200);
-  }
 }

@@ -1,20 +1,14 @@
-// One logical stream over as many EventSources as it takes.
-//
-// The browser reconnects an EventSource by itself and sends Last-Event-ID. Where it gives up (an answer that is no
-// stream, such as the 503 of a hub that is draining), or where the subscription changes, a new EventSource goes on with
-// ?last_event_id=. Either way each event is seen once, and the counters here would show it if one were not.
+// The page's stream: what comes over the Link, each event once, and the counters that would show it if one were not.
 
 import { compare } from "./ids.js";
+import { Link } from "./link.js";
 
-const RETRY_MIN = 250;
-const RETRY_MAX = 5000;
 // How many IDs are kept for inspection; 200,000 are about three hours of the demo feed.
-const KEEP = 200000;
+const KEEP = 200_000;
 
 export class Stream {
-  // on is an object of callbacks: event({id, type, data}), gap({from, to}), state(name).
-  constructor(types, on) {
-    this.types = new Set(["message", ...types]);
+  // on: event(event), gap(gap), skipped(count), state(state), stats(stats or null, why), pushed({id, topic, users}).
+  constructor(build, on) {
     this.on = on;
     this.ids = [];      // {id, type} of every event seen, oldest first
     this.trimmed = 0;   // how many of the oldest were dropped from ids
@@ -24,99 +18,93 @@ export class Stream {
     this.resumes = 0;   // times the stream went on after it was cut
     this.faults = 0;    // IDs that came twice or late
     this.ephemeral = 0; // events without an ID of their own
-    this.last = null;   // the newest event
+    this.skipped = 0;   // events that this page was too slow for
     this.state = "connecting";
-    this.subscription = { uid: "", topics: [] };
-    this.source = null;
-    this.timer = 0;
-    this.delay = RETRY_MIN;
-    this.opened = false;
+    this.subscription = null;
+    this.after = "";
+    this.cut = false;
+    this.link = new Link(build, { message: (m) => this.message(m), ready: (lock) => this.hello(lock) });
   }
 
-  // open starts, or goes on with another subscription. after is the ID to start after on the very first call.
+  hello(lock) {
+    this.link.post({ kind: "hello", lock });
+    if (this.subscription) this.ask();
+  }
+
+  // open starts, or goes on with another subscription. after is the ID to start after where none was seen.
   open(subscription, after = "") {
-    if (this.subscription !== subscription) this.opened = false; // not a resume
     this.subscription = subscription;
-    this.close();
-    const query = new URLSearchParams();
-    if (subscription.uid) query.set("uid", subscription.uid);
-    for (const topic of subscription.topics) query.append("topic", topic);
-    const from = this.lastId || after;
-    if (from) query.set("last_event_id", from);
-    const source = new EventSource("/events?" + query);
-    this.source = source;
-    source.onopen = () => {
-      this.delay = RETRY_MIN;
-      if (this.opened) this.resumes++;
-      this.opened = true;
-      this.to("live");
-    };
-    source.onerror = () => {
-      if (source !== this.source) return;
-      this.to("reconnecting");
-      if (source.readyState === EventSource.CLOSED) {
-        this.timer = setTimeout(() => this.open(this.subscription, after), this.delay);
-        this.delay = Math.min(this.delay * 2, RETRY_MAX);
-      }
-    };
-    for (const type of this.types) this.attach(type);
-    source.addEventListener("gap", (e) => this.gap(e));
+    this.after = after;
+    this.cut = false;
+    this.ask();
   }
 
-  close() {
-    clearTimeout(this.timer);
-    this.source?.close();
-    this.source = null;
+  ask() {
+    this.link.post({ kind: "open", ...this.subscription, last: this.lastId, after: this.after });
   }
 
-  // listen makes events of one more type visible: an EventSource hands out only types that were asked for.
-  listen(type) {
-    if (!type || type === "gap" || type === "disconnect" || this.types.has(type)) return;
-    this.types.add(type);
-    if (this.source) this.attach(type);
+  // again asks at once instead of after the pause.
+  again() {
+    this.link.post({ kind: "again" });
   }
 
-  attach(type) {
-    const source = this.source;
-    source.addEventListener(type, (e) => {
-      if (source === this.source) this.receive(type, e);
-    });
+  // tell lets all pages know whom a pushed event is for: the stream does not say.
+  tell(pushed) {
+    this.link.post({ ...pushed, kind: "pushed" });
   }
 
-  receive(type, e) {
-    const event = { id: e.lastEventId, type, data: e.data };
-    const order = this.last ? compare(event.id, this.last.id) : 1;
+  message(m) {
+    switch (m.kind) {
+      case "items":
+        for (const item of m.list) this.take(item);
+        this.link.post({ kind: "read", size: m.size });
+        break;
+      case "skipped":
+        this.skipped += m.count;
+        this.on.skipped(m.count);
+        break;
+      case "state":
+        this.to(m);
+        break;
+      case "stats":
+        this.on.stats(m.stats ?? null, m.why);
+        break;
+      case "pushed":
+        this.on.pushed(m);
+    }
+  }
+
+  take(item) {
+    if (item.kind === "gap") return this.gap(item);
+    if (item.fault) this.faults++;
+    else if (item.id && this.lastId && compare(item.id, this.lastId) <= 0) return undefined; // seen before a change of streams
     this.events++;
-    if (!event.id || (order === 0 && (type !== this.last.type || e.data !== this.last.data))) {
-      // An event without an ID shows the ID of the one before it.
-      this.ephemeral++;
-      this.on.event({ id: "", type, data: e.data });
-      return;
-    }
-    if (order <= 0) this.faults++;
-    this.last = event;
-    this.lastId = event.id;
-    this.ids.push({ id: event.id, type });
-    if (this.ids.length > KEEP + KEEP / 10) {
-      this.trimmed += this.ids.length - KEEP;
-      this.ids.splice(0, this.ids.length - KEEP);
-    }
-    this.on.event(event);
+    if (item.id) this.keep(item);
+    else this.ephemeral++;
+    return this.on.event(item);
   }
 
-  gap(e) {
-    let gap = { from: "?", to: "?" };
-    try {
-      gap = JSON.parse(e.data);
-    } catch {
-      // Counted all the same: that something is missing matters more than what.
-    }
-    this.gaps.push(gap);
-    this.on.gap(gap);
+  keep({ id, type, fault }) {
+    if (!fault) this.lastId = id;
+    this.ids.push({ id, type });
+    if (this.ids.length <= KEEP + KEEP / 10) return;
+    this.trimmed += this.ids.length - KEEP;
+    this.ids.splice(0, this.ids.length - KEEP);
+  }
+
+  gap({ from, to }) {
+    if (/^\d+$/.test(to)) this.lastId = to;
+    this.gaps.push({ from, to });
+    this.on.gap({ from, to });
   }
 
   to(state) {
-    this.state = state;
+    if (state.state === "reconnecting" && this.state === "live") this.cut = true;
+    if (state.state === "live" && this.cut) {
+      this.cut = false;
+      this.resumes++;
+    }
+    this.state = state.state;
     this.on.state(state);
   }
 }

@@ -1,0 +1,28 @@
+// Whom an event was for. The stream does not say: what is known is what the forms of this browser's pages pushed, what
+// the demo feed pushes, and what follows from what a page asks for.
+
+const KEEP = 5000;
+
+export const UNKNOWN = "?";
+
+export class Audience {
+  constructor() {
+    this.pushed = new Map(); // ID -> {topic, users}
+  }
+
+  learn({ id, topic, users }) {
+    this.pushed.set(id, { topic: topic || "none", users: users ? users.join(", ") : "all" });
+    if (this.pushed.size > KEEP) this.pushed.delete(this.pushed.keys().next().value);
+  }
+
+  // of returns {topic, users} as text, for a row of the list: an event and the subscription by which it came.
+  of({ id, type, measurement, subscription: { uid, topics } }) {
+    const known = this.pushed.get(id);
+    if (known) return known;
+    if (measurement) return { topic: type, users: "all" };
+    return {
+      topic: topics.length === 0 ? "none" : UNKNOWN, // who follows none gets none of a topic
+      users: uid === "" ? "all" : UNKNOWN,           // who is nobody gets nothing private
+    };
+  }
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spatehub/spate/persist/pebblelog"
+)
+
+// backupName is what a backup may be called: a plain name, so that whoever may ask for
+// one can write into one folder only.
+var backupName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+
+// backups makes backups of the hub's log, one at a time, in the folder that --backup-dir
+// names.
+type backups struct {
+	dir string
+	log *pebblelog.Log
+	one sync.Mutex
+}
+
+type backupReply struct {
+	Name   string `json:"name"`
+	Folder string `json:"folder"`
+}
+
+// serveBackup answers POST /backup?name=NAME; without a name, the time is one.
+func (b *backups) serveBackup(w http.ResponseWriter, r *http.Request) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "query", "the query can't be parsed")
+		return
+	}
+	for key, values := range query {
+		if key != "name" || len(values) > 1 {
+			refuse(w, http.StatusBadRequest, key, "the only parameter is name, once")
+			return
+		}
+	}
+	name := query.Get("name")
+	if !query.Has("name") {
+		name = "spate-" + time.Now().UTC().Format("20060102T150405.000Z")
+	}
+	if !backupName.MatchString(name) {
+		refuse(w, http.StatusBadRequest, "name", "give letters, digits, dots, dashes and underscores, at most 100, beginning with a letter or digit")
+		return
+	}
+	if !b.one.TryLock() {
+		refuse(w, http.StatusConflict, "name", "another backup is being made")
+		return
+	}
+	defer b.one.Unlock()
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a copy to another file system takes its time
+	folder := filepath.Join(b.dir, name)
+	switch err := b.log.Backup(r.Context(), folder); {
+	case errors.Is(err, fs.ErrExist):
+		refuse(w, http.StatusConflict, "name", "there is a backup of this name already")
+	case errors.Is(err, syscall.ENOSPC):
+		refuse(w, http.StatusInsufficientStorage, "name", "no space left in the folder of the backups")
+	case err != nil:
+		refuse(w, http.StatusInternalServerError, "name", err.Error())
+	default:
+		writeJSON(w, http.StatusOK, backupReply{name, folder})
+	}
+}
+
+// runLogBackup asks a running hub for a backup, or copies a folder that no hub has open.
+func runLogBackup(ctx context.Context, s streams, args []string) error {
+	flags := newFlagSet("log backup [--url URL [NAME] | --data DIR TARGET]")
+	hub := flags.String("url", "", "`address` of a running hub that was started with --backup-dir, in which the backup is made")
+	data := flags.String("data", "", "`folder` of a log that no hub has open; the target is a new folder")
+	if err := flags.parse(s, args); err != nil {
+		return err
+	}
+	ctx, cancel := untilSignal(ctx, s.signals)
+	defer cancel()
+	switch {
+	case (*hub == "") == (*data == ""):
+		return usagef("give either --url or --data")
+	case *data != "" && (flags.NArg() != 1 || flags.Arg(0) == ""):
+		return usagef("give the target, a new folder")
+	case *data != "":
+		return backupFolder(ctx, s, *data, flags.Arg(0))
+	case flags.NArg() > 1:
+		return usagef("give one name at most")
+	}
+	base, err := hubURL(*hub)
+	if err != nil {
+		return err
+	}
+	return askForBackup(ctx, s.out, base, flags.Arg(0))
+}
+
+func backupFolder(ctx context.Context, s streams, dir, target string) (err error) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no folder %s", dir)
+	}
+	l, err := openLog(s, dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	if err := l.Backup(ctx, target); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("%s exists: give a new folder", target)
+		}
+		return err
+	}
+	fmt.Fprintln(s.out, target)
+	return nil
+}
+
+func askForBackup(ctx context.Context, out io.Writer, base, name string) error {
+	address := base + "/backup"
+	if name != "" {
+		address += "?name=" + url.QueryEscape(name)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return explainConnect(base, err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if err != nil {
+		return fmt.Errorf("the hub's answer broke off, the backup may or may not be made: %w", err)
+	}
+	switch {
+	case res.StatusCode == http.StatusNotFound || res.StatusCode == http.StatusMethodNotAllowed:
+		return errors.New("the hub makes no backups: start it with --backup-dir and a log on disk")
+	case res.StatusCode != http.StatusOK:
+		return fmt.Errorf("the hub made no backup (%s): %s", res.Status, errorText(text))
+	}
+	var reply backupReply
+	if err := json.Unmarshal(text, &reply); err != nil || reply.Folder == "" {
+		return fmt.Errorf("this is no answer of a hub: %.200q", text)
+	}
+	fmt.Fprintln(out, reply.Folder)
+	return nil
+}

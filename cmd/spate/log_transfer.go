@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+
+	"github.com/spatehub/spate/persist/pebblelog"
+	"github.com/spatehub/spate/wire"
+)
+
+// openExisting opens the log in a folder that is there: nobody means to make one by a
+// misspelt name.
+func openExisting(s streams, dir string) (*pebblelog.Log, error) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no folder %s", dir)
+	}
+	return openLog(s, dir)
+}
+
+func openLog(s streams, dir string) (*pebblelog.Log, error) {
+	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	l, err := pebblelog.Open(dir, pebblelog.WithLogger(log))
+	if err != nil {
+		return nil, explainOpen(dir, err)
+	}
+	return l, nil
+}
+
+func runLogExport(ctx context.Context, s streams, args []string) (err error) {
+	flags := newFlagSet("log export [flags] DIR")
+	after := flags.String("after", "", "only events after this `ID`")
+	dirs, err := folders(flags, s, args, "DIR")
+	if err != nil {
+		return err
+	}
+	from := uint64(0)
+	if *after != "" {
+		if from, err = wire.ParseID(*after); err != nil {
+			return usagef("--after %q is no event ID", *after)
+		}
+	}
+	l, err := openExisting(s, dirs[0])
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	ctx, cancel := untilSignal(ctx, s.signals)
+	defer cancel()
+	n, err := pebblelog.Export(ctx, l, from, s.out)
+	if err != nil {
+		return fmt.Errorf("after %d events: %w", n, err)
+	}
+	fmt.Fprintf(s.err, "spate: %d events\n", n)
+	return nil
+}
+
+func runLogImport(ctx context.Context, s streams, args []string) (err error) {
+	dirs, err := folders(newFlagSet("log import DIR < events.ndjson"), s, args, "DIR")
+	if err != nil {
+		return err
+	}
+	if isTerminal(s.in) {
+		return usagef("give the events on the standard input")
+	}
+	l, err := openLog(s, dirs[0])
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	ctx, cancel := untilSignal(ctx, s.signals)
+	defer cancel()
+	n, err := pebblelog.Import(ctx, l, s.in)
+	if err != nil {
+		return fmt.Errorf("%w; %d events before that are in %s", err, n, dirs[0])
+	}
+	fmt.Fprintf(s.err, "spate: %d events\n", n)
+	return nil
+}
