@@ -3,7 +3,6 @@ package stream
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/spatehub/spate/engine"
@@ -109,9 +108,9 @@ func (c *config) askedOf(r *http.Request, g *Grant) ([]string, *Error) {
 	if r.URL.RawQuery == "" {
 		return nil, nil
 	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, badRequest("query", "can't be parsed")
+	query, refusal := parseQuery(r.URL.RawQuery)
+	if refusal != nil {
+		return nil, refusal
 	}
 	for _, uid := range query[userQuery] {
 		if uid != g.User {
@@ -124,6 +123,7 @@ func (c *config) askedOf(r *http.Request, g *Grant) ([]string, *Error) {
 	}
 	patterns := make([]wire.Pattern, len(topics))
 	for i, topic := range topics {
+		var err error
 		if patterns[i], err = wire.ParsePattern(topic); err != nil {
 			return nil, fieldError(fmt.Sprintf("topics[%d]", i), err)
 		}
