@@ -106,6 +106,10 @@ bench-compare: ## Compare the benchmarks of BASE=<rev> with those of the working
 bench-peers: ## The same work on other Go SSE libraries, as tables into docs/benchmarks.md (SHORT=1, ARGS='-works flat')
 	cd bench/peers && $(GO) run . $(if $(SHORT),-short) $(ARGS)
 
+.PHONY: loadtest-picture
+loadtest-picture: ## Run loadtest against a hub and make the picture of its report that the README shows; needs a Chromium
+	GO=$(GO) scripts/loadtest-picture.sh
+
 .PHONY: bench-clients
 bench-clients: ## The Go client beside other Go SSE clients, speed and behaviours, as tables into docs/client.md
 	cd bench/peers && $(GO) run ./clients $(ARGS)

@@ -46,7 +46,7 @@ var (
 type EndError struct {
 	// Reason is the hub's word: "overflow" where the events came faster than this
 	// client read them, "history" where the log could not be read for it, "closed"
-	// where the hub closes.
+	// where the hub closes, "expired" where the time that the request was given is over.
 	Reason string
 }
 

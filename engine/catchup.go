@@ -62,6 +62,9 @@ func newCatchup(h *Hub) *catchup {
 	return c
 }
 
+// begin lets so many readers work. Before anybody asks.
+func (c *catchup) begin(pool *ants.Pool, readers int) { c.pool, c.max = pool, readers }
+
 // lane is the one of the client's next request.
 func (c *client) lane() uint8 {
 	if len(c.topics) >= dearTopics || c.wild > 0 {
@@ -87,9 +90,6 @@ func (seg *segment) cost() uint64 {
 	}
 	return uint64(n / 16)
 }
-
-// begin lets so many readers work. Before anybody asks.
-func (c *catchup) begin(pool *ants.Pool, readers int) { c.pool, c.max = pool, readers }
 
 // ask queues a client's next reading. The reader answers with attendPage.
 func (c *catchup) ask(h *history) {

@@ -45,10 +45,17 @@ func (s *shard) publishCounters() {
 		*n = counters{}
 	}
 	c.clients.Store(int64(len(s.clients) + s.leaving))
-	c.reached.Store(uint64(s.high.id))
-	c.oldest.Store(uint64(s.oldestID()))
+	show(&c.reached, s.high.id)
+	show(&c.oldest, s.oldestID())
 	if len(s.laggards) == 0 && s.lagShown {
 		s.showLaggards()
+	}
+}
+
+// show publishes an ID that only the shard's runner writes; to look is cheaper.
+func show(to *atomic.Uint64, id eventID) {
+	if eventID(to.Load()) != id {
+		to.Store(uint64(id))
 	}
 }
 

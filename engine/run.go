@@ -52,7 +52,13 @@ func (p *pace) look(now time.Time) eventID {
 // it, so nothing ends the wait; it is as long as the time for a ring full of IDs
 // at most.
 func (p *pace) await(id eventID) {
-	for id > eventID(p.due.Load()) {
+	if id > eventID(p.due.Load()) {
+		p.wait(id)
+	}
+}
+
+func (p *pace) wait(id eventID) {
+	for {
 		due := p.look(time.Now())
 		if id <= due {
 			return

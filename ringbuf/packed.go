@@ -24,15 +24,20 @@ func extend(ref uint64, low uint32) uint64 { return ref + uint64(int64(int32(low
 
 // unpack returns what a word of claimed stands for, if it is the present one.
 func (r *Ring[T]) unpack(word uint64) (last, number uint64, closed bool) {
-	seq, num := halves(word)
+	last, closed = r.sequence(word)
+	return last, extend(r.numbered.Load(), uint32(word)), closed
+}
+
+// sequence is the first half of unpack.
+func (r *Ring[T]) sequence(word uint64) (last uint64, closed bool) {
 	// Loaded after the word, reclaimed can be ahead of it but, without the bias,
 	// never more than capacity behind.
 	reclaimed := r.reclaimed.Load()
-	last = extend(reclaimed, seq)
+	last = extend(reclaimed, uint32(word>>32))
 	if int64(last-reclaimed) > r.capacity {
 		last, closed = last-closedBias, true
 	}
-	return last, extend(r.numbered.Load(), num), closed
+	return last, closed
 }
 
 // renumber renews the reference of numbers, if it is time, before the slots up to

@@ -178,8 +178,14 @@ func (r *Ring[T]) Last() (seq, number uint64) {
 
 // end returns the last claimed sequence and whether it will stay the last.
 func (r *Ring[T]) end() (last uint64, closed bool) {
-	last, _, closed = r.state()
-	return last, closed
+	for {
+		word := r.claimed.Load()
+		last, closed = r.sequence(word)
+		if r.claimed.Load() == word {
+			return last, closed
+		}
+		// reclaimed may have run away from word.
+	}
 }
 
 // state is what claimed says, in full.
@@ -190,7 +196,6 @@ func (r *Ring[T]) state() (last, number uint64, closed bool) {
 		if r.claimed.Load() == word {
 			return last, number, closed
 		}
-		// reclaimed may have run away from word.
 	}
 }
 

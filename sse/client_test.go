@@ -18,7 +18,7 @@ func resumeAfter(id string) client.Option { return client.WithLastEventID(id) }
 func TestClose(t *testing.T) {
 	hub, url := newSite(t)
 	c, _ := follow(t, hub, url, "u1")
-	require.True(t, c.GetConnectStatus())
+	require.Eventually(t, c.GetConnectStatus, patience, time.Millisecond) // the hub knows it first
 	hub.Close()
 	select {
 	case <-c.Wait():

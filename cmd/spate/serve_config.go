@@ -39,14 +39,14 @@ type serveConfig struct {
 	maxConns  int
 	reserve   int // descriptors
 	later     time.Duration
+	stall     time.Duration
+	drain     time.Duration
+	maxEvent  sizeValue
+	queue     sizeValue
+	buffer    int
+	policy    engine.Policy
 
 	userHeader string
-	stall      time.Duration
-	drain      time.Duration
-	maxEvent   sizeValue
-	queue      sizeValue
-	buffer     int
-	policy     engine.Policy
 
 	logLevel  slog.Level
 	logFormat string
@@ -74,9 +74,9 @@ func parseServe(s streams, args []string) (*serveConfig, error) {
 	fs.Var((*ageValue)(&c.heartbeat), "heartbeat", "longest silence, as `time`, on a connection before it gets a comment (0: never)")
 	fs.Var((*ageValue)(&c.retry), "retry", "`time` a client shall wait before it reconnects (0: its own choice)")
 	fs.IntVar(&c.maxConns, "max-connections", 0, "answer 503 beyond this `number` of streams (0: no limit but the system's)")
+	fs.StringVar(&c.userHeader, "user-header", "", "take who a user is from this `header`, which a proxy sets, rather than from the query")
 	fs.IntVar(&c.reserve, "descriptor-reserve", 0, "answer 503 to streams while fewer than this `number` of descriptors is left: for the log and for pushes (0: half of the limit, at most 600; with --memory an eighth)")
 	fs.Var((*ageValue)(&c.later), "later", "answer streams that cannot be taken now by an empty one that tells clients to come back after this `time`, instead of 503, for which browsers give up (0: 503)")
-	fs.StringVar(&c.userHeader, "user-header", "", "take who a user is from this `header`, which a proxy sets, rather than from the query")
 	fs.Var((*ageValue)(&c.stall), "stall-timeout", "close a connection that takes no byte for this `time` (0: never)")
 	fs.Var((*ageValue)(&c.drain), "drain", "`time` given to connections to take what waits for them when the hub ends")
 	fs.Var(&c.maxEvent, "max-event-size", "largest event's `size`")
@@ -120,12 +120,12 @@ func (c *serveConfig) validate(fs *flagSet) error {
 	switch {
 	case c.data == "" && !c.memory:
 		return usagef("--data must name a folder (or use --memory)")
-	case c.backupDir != "" && c.memory:
-		return usagef("--backup-dir and --memory contradict each other: only a log on disk can be backed up")
 	case c.memory && fs.contradicts("data", "memory"):
 		return usagef("--memory and --data %s contradict each other: give one of them", c.data)
 	case c.memory && c.noSync && fs.contradicts("no-sync", "memory"):
 		return usagef("--memory and --no-sync contradict each other: a log in memory is never synced; leave --no-sync out")
+	case c.backupDir != "" && c.memory:
+		return usagef("--backup-dir and --memory contradict each other: only a log on disk can be backed up")
 	case c.logFormat != "text" && c.logFormat != "json":
 		return usagef("--log-format %q: give text or json", c.logFormat)
 	case c.heartbeat > 0 && c.heartbeat < 100*time.Millisecond:

@@ -13,8 +13,8 @@ import (
 // The variables that are known are those of the flags, no more and no less.
 func TestKnownVariablesAreTheFlags(t *testing.T) {
 	var names []string
-	for _, c := range commands() {
-		help := runToEnd(t, "", c.name, "--help").out
+	for _, c := range append(commands(), logCommands()...) {
+		help := runToEnd(t, "", append(strings.Fields(c.name), "--help")...).out
 		for _, m := range regexp.MustCompile(`\[(SPATE_[A-Z_]+)\]`).FindAllStringSubmatch(help, -1) {
 			names = append(names, m[1])
 		}

@@ -7,7 +7,11 @@
 // straight to the socket, and an idle connection has neither goroutine nor
 // net.Conn. Everything else (TLS, HTTP/2, other systems, wrapped connections)
 // goes through the handler's own goroutine and the http.ResponseWriter. Clients
-// can't tell the two apart.
+// can't tell the two apart: the head goes out through whatever wraps the
+// ResponseWriter, a body that middleware codes goes through the middleware, a
+// deadline of the request's context ends the stream with a disconnect event, and
+// HTTP/1.1 is in chunks, in each case. docs/protocol.md has a table of what remains
+// different for handlers.
 //
 // The response head and a first comment go out before anything else, and every
 // event pushed after the client can have seen the head reaches it. A client

@@ -191,7 +191,11 @@ func TestFailures(t *testing.T) {
 		"push: timed out":         func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 	} {
 		srv := httptest.NewServer(&api{answer: answer})
-		p, l, _, err := send(t, srv.URL, func(c *config.Config) { c.Events, c.ConnectTimeout = 2, 50*time.Millisecond })
+		timeout := time.Minute
+		if kind == "push: timed out" {
+			timeout = 50 * time.Millisecond
+		}
+		p, l, _, err := send(t, srv.URL, func(c *config.Config) { c.Events, c.ConnectTimeout = 2, timeout })
 		srv.CloseClientConnections()
 		srv.Close()
 		require.NoError(t, err, kind)

@@ -81,11 +81,12 @@ func makeMetrics() []metric {
 		checked("misaddressed", func(r *Result) int64 { return r.Checks.Misaddressed }, received),
 		checked("corrupt", func(r *Result) int64 { return r.Checks.Corrupt }, received),
 		{name: "id-disorder", get: func(r *Result) figure {
-			return knownIf(r.Config.CheckIDs || r.Events.Observed, float64(r.Checks.IDDisorder))
+			if r.Events.Observed {
+				return known(float64(r.Events.IDDisorder))
+			}
+			return knownIf(!r.Checks.NoIDs, float64(r.Checks.IDDisorder))
 		}},
-		{name: "id-missing", get: func(r *Result) figure {
-			return knownIf(r.Config.CheckIDs && !r.Events.Observed, float64(r.Checks.IDMissing))
-		}},
+		{name: "id-missing", get: func(r *Result) figure { return knownIf(!r.Checks.NoIDs, float64(r.Checks.IDMissing)) }},
 		counted("gaps", func(r *Result) int64 { return r.Checks.Gaps }, nil),
 		counted("errors", func(r *Result) int64 { return r.Errors.Total() + r.Published.Errors.Total() }, attempts),
 		counted("disconnects", func(r *Result) int64 { return r.Streams.Disconnects }, func(r *Result) figure { return known(float64(r.Streams.Opened)) }),

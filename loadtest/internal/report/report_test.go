@@ -45,7 +45,7 @@ func TestExpectations(t *testing.T) {
 		"p99<1s": true, "p50 <= 501ms": true, "max>10s": false, "lost==0": false, "lost==3": true, "lost=3": true, "disorder!=2": false,
 		"deliveries/s>=12000": true, "server.rss<100MB": false, "server.rss<=100MiB": true, "server.cpu<0.6": true,
 		"server.cpu/delivery<2us": true, "errors==13": true, "P99<2s": true,
-		"resume.p99<1s": false, "published>=0": true, "completions>=0": false, "silence<1h": false, "id-disorder==0": false, // nothing was measured
+		"resume.p99<1s": false, "published>=0": true, "completions>=0": false, "silence<1h": false, "id-duplicates==0": false, // nothing was measured
 		"p95<=951ms": true, "p95<900ms": false, "p42.5<=426ms": true, "min>=1ms": true, "mean<1s": true,
 		"lost<=0.3%": true, "lost<0.2%": false, "duplicates<=0%": true, "deliveries>=99%": true, "never-open<=0%": true, "disconnects<1%": false,
 		"deliveries>=1k": true, "deliveries/s>=12k/s": true, "server.cpu<=50%": true, "bytes/s>=0B/s": true,
@@ -72,11 +72,11 @@ func TestExpectations(t *testing.T) {
 // table, not in the JSON, not on the page.
 func TestNotMeasuredIsSaid(t *testing.T) {
 	r := result("x")
-	r.Server, r.Latency, r.Checks, r.Deliveries = nil, hist.Summary{}, report.Checks{Unchecked: true}, report.Deliveries{Unchecked: true, Events: 7}
-	r.Config.Publish = false
+	r.Server, r.Latency, r.Checks, r.Deliveries = nil, hist.Summary{}, report.Checks{Unchecked: true, NoIDs: true}, report.Deliveries{Unchecked: true, Events: 7}
+	r.Config.Publish, r.Published.Elsewhere = false, true
 	for _, text := range []string{
 		"server.cpu<0.5", "server.rss>=0", "lost==0", "lost<=5%", "duplicates==0", "corrupt==0", "misaddressed==0", "missed-away==0", "p99<1h", "p42<1h",
-		"deliveries>=0", "deliveries/s>=0", "published>=0", "failed==0", "push.p99<1h", "tester.lag<1h",
+		"deliveries>=0", "deliveries/s>=0", "published>=0", "failed==0", "push.p99<1h", "tester.lag<1h", "id-disorder==0", "id-missing==0", "silences==0",
 	} {
 		e, err := report.ParseExpect(text)
 		require.NoError(t, err)
@@ -91,14 +91,16 @@ func TestNotMeasuredIsSaid(t *testing.T) {
 	require.NotContains(t, page.String(), "p99.9</span>")
 	require.NoError(t, r.Write(&b))
 	var fields struct {
-		Checks, Deliveries, Latency map[string]any
+		Checks, Deliveries, Latency, Events, Published map[string]any
 	}
 	require.NoError(t, json.Unmarshal(b.Bytes(), &fields))
 	for _, x := range []struct {
 		in   map[string]any
 		keys []string
 	}{
-		{fields.Checks, []string{"lost", "lost_tail", "duplicates", "disorder", "misaddressed", "corrupt", "missed_away"}},
+		{fields.Checks, []string{"lost", "lost_tail", "duplicates", "disorder", "misaddressed", "corrupt", "missed_away", "id_disorder", "id_missing"}},
+		{fields.Events, []string{"silences", "id_duplicates", "delay_in_future"}},
+		{fields.Published, []string{"events", "failed", "per_second"}},
 		{fields.Deliveries, []string{"count", "expected", "per_second"}},
 		{fields.Latency, []string{"p50_ns", "p95_ns", "p99_ns", "max_ns"}},
 	} {

@@ -115,6 +115,19 @@ type Published struct {
 	Errors    Kinds        `json:"errors"`
 	Push      hist.Summary `json:"push"`   // a request until its answer
 	Behind    hist.Summary `json:"behind"` // due time until the request was sent
+
+	// Elsewhere means that this run has published nothing: all figures are null in
+	// the JSON.
+	Elsewhere bool `json:"elsewhere,omitempty"`
+}
+
+// MarshalJSON writes null for what was not measured.
+func (p Published) MarshalJSON() ([]byte, error) {
+	type plain Published
+	if !p.Elsewhere {
+		return json.Marshal(plain(p))
+	}
+	return withNulls(plain(p), "events", "wanted_per_second", "per_second", "bytes", "requests", "failed", "errors")
 }
 
 // Deliveries is what the streams received.
@@ -182,6 +195,15 @@ type Events struct {
 	Types        map[string]EventType `json:"types,omitempty"`
 }
 
+// MarshalJSON writes null for what was not measured.
+func (e Events) MarshalJSON() ([]byte, error) {
+	type plain Events
+	if e.Observed {
+		return json.Marshal(plain(e))
+	}
+	return withNulls(plain(e), "silences", "silent_at_end", "id_duplicates", "id_disorder", "delay_without_time", "delay_in_future")
+}
+
 // EventType is what is known of one event type; beyond 64 types, all others are one.
 type EventType struct {
 	Events    int64        `json:"events"`
@@ -230,18 +252,28 @@ type Checks struct {
 	// Elsewhere means that another program published: of what is missing, only
 	// what later events passed over is known, and counted in Lost.
 	Elsewhere bool `json:"elsewhere,omitempty"`
+	// NoIDs means that IDs were not checked: IDDisorder and IDMissing were not
+	// measured, and are null in the JSON.
+	NoIDs bool `json:"ids_unchecked,omitempty"`
 }
 
 // MarshalJSON writes null for what was not measured.
 func (c Checks) MarshalJSON() ([]byte, error) {
 	type plain Checks
+	var none []string
 	switch {
 	case c.Unchecked:
-		return withNulls(plain(c), "lost", "lost_at_join", "lost_tail", "duplicates", "disorder", "misaddressed", "corrupt", "unread_by_slow", "missed_away")
+		none = []string{"lost", "lost_at_join", "lost_tail", "duplicates", "disorder", "misaddressed", "corrupt", "unread_by_slow", "missed_away"}
 	case c.Elsewhere:
-		return withNulls(plain(c), "lost_tail")
+		none = []string{"lost_tail"}
 	}
-	return json.Marshal(plain(c))
+	if c.NoIDs {
+		none = append(none, "id_disorder", "id_disorder_seen_otherwise", "id_missing")
+	}
+	if none == nil {
+		return json.Marshal(plain(c))
+	}
+	return withNulls(plain(c), none...)
 }
 
 // Sound reports whether everything that could be checked is as it has to be, and

@@ -93,7 +93,7 @@ func TestAgents(t *testing.T) {
 		require.NoError(t, err)
 		truth := cal.Truth()
 		require.Equal(t, report.Checks{
-			Lost: uint64(truth.Dropped), LostTail: r.Checks.LostTail, Duplicates: truth.Doubled, Disorder: truth.Swapped, Misaddressed: truth.Misaddressed, Corrupt: truth.Corrupted,
+			NoIDs: true, Lost: uint64(truth.Dropped), LostTail: r.Checks.LostTail, Duplicates: truth.Doubled, Disorder: truth.Swapped, Misaddressed: truth.Misaddressed, Corrupt: truth.Corrupted,
 		}, r.Checks)
 		require.Equal(t, truth.Sent, r.Deliveries.Count)
 		require.Equal(t, truth.Sent, r.Latency.Count)

@@ -18,6 +18,7 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/report"
 	"github.com/spatehub/spate/loadtest/internal/run"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // own serves a deployment that publishes by itself: each stream gets the frames.
@@ -93,6 +94,40 @@ func TestDeploymentThatPublishesByItself(t *testing.T) {
 		require.Equal(t, []string{"price", "message", "odd"}, r.Events.TypeNames())
 		require.EqualValues(t, 9, r.Events.Delay.Count)
 		require.Contains(t, strings.Join(r.Verdict.Warnings, "\n"), "SILENCE: 3 times")
+	})
+}
+
+// A service that stamps its own events is checked as if loadtest had published: what
+// is passed over, doubled, damaged and late is told, and the delay.
+func TestServiceThatStampsItsEvents(t *testing.T) {
+	eachMode(t, func(t *testing.T, mode string) {
+		url := own(t, func(send func(string, ...any)) {
+			s := stamp.NewSequence(0xabc, 1)
+			for i := range 20 {
+				b := s.Event(nil, stamp.Broadcast, 0, time.Now().Add(-time.Hour/2), []byte(`{"price":1}`))
+				switch i {
+				case 3:
+					continue // lost
+				case 5:
+					send("data: %s\n\n", b) // doubled
+				case 7:
+					b[len(b)-4] ^= 1 // damaged
+				}
+				send("data: %s\n\n", b)
+			}
+		}, stays)
+		c := listen(url, mode)
+		c.RunID, c.Connections = "abc", 2
+		c.Expect = []string{"lost==6", "duplicates==3", "corrupt==3", "deliveries==54", "misaddressed==0", "deliveries>=90%"}
+		r := conduct(t, c)
+		for _, e := range r.Verdict.Expectations {
+			require.True(t, e.OK, "%s: %s", e.Text, e.Got)
+		}
+		require.True(t, r.Checks.Elsewhere)
+		require.False(t, r.Checks.Unchecked)
+		var b strings.Builder
+		r.Table(&b)
+		require.NotContains(t, b.String(), "nothing lost")
 	})
 }
 

@@ -45,7 +45,7 @@ func (t *test) result(expects []report.Expect) *report.Result {
 		Lost: f.Loss.Total(), LostAtJoin: f.Loss.AtJoin, LostTail: f.Loss.Tail,
 		Duplicates: s.Duplicates, Disorder: s.Disorder, Misaddressed: s.Misaddressed, Corrupt: s.Corrupt,
 		IDDisorder: s.IDDisorder, IDSwapped: s.IDSwapped, IDMissing: s.IDMissing, Gaps: s.Gaps, Unread: f.Unread, MissedAway: f.Loss.Away,
-		Unchecked: t.unchecked(), Elsewhere: !t.cfg.Publish,
+		Unchecked: t.unchecked(), Elsewhere: !t.cfg.Publish, NoIDs: !t.cfg.CheckIDs || t.cfg.Observe(),
 	}
 	if t.cfg.Streams > 0 && t.cfg.Try && !t.cfg.Finite {
 		r.Streams.Tried = 1
@@ -181,7 +181,7 @@ func (t *test) rates(r *report.Result) {
 	p := &t.pubSum
 	r.Published = report.Published{
 		Events: p.Events, Bytes: p.Bytes, Requests: p.Requests, Failed: p.Failed, Errors: report.Kinds(p.Errors),
-		Push: p.Push.Summary(), Behind: p.Behind.Summary(),
+		Push: p.Push.Summary(), Behind: p.Behind.Summary(), Elsewhere: !t.cfg.Publish,
 	}
 	if t.seconds.Publish > 0 {
 		r.Published.PerSecond = float64(p.Events) / t.seconds.Publish
