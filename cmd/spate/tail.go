@@ -26,6 +26,7 @@ type tailConfig struct {
 	topics listValue
 	types  listValue
 	lastID string
+	since  sinceValue
 	json   bool
 	count  int
 	idle   time.Duration
@@ -40,6 +41,8 @@ func parseTail(s streams, args []string) (*tailConfig, error) {
 	fs.Var(&c.topics, "topic", "follow this `topic`; may be given several times")
 	fs.Var(&c.types, "event", "print only events of this `type`; may be given several times (default all)")
 	fs.StringVar(&c.lastID, "last-event-id", "", "begin after the event with this `ID` instead of with the next one")
+	beginning := fs.Bool("from-beginning", false, "begin with the oldest event that the hub keeps")
+	fs.Var(&c.since, "since", "begin with the events of this `time`, such as 2026-11-27T10:00:00Z, or of an age, such as 15m or 7d")
 	fs.BoolVar(&c.json, "json", false, "print each event as a JSON object")
 	fs.IntVar(&c.count, "count", 0, "end after this `number` of events (0: go on until interrupted)")
 	fs.Var((*ageValue)(&c.idle), "idle-timeout", "connect again when nothing, not even a heartbeat, has come for this `time` (0: never)")
@@ -58,6 +61,9 @@ func parseTail(s streams, args []string) (*tailConfig, error) {
 	}
 	if c.count < 0 {
 		return nil, usagef("--count %d: give a positive number, or 0 for no end", c.count)
+	}
+	if err := c.setStart(*beginning); err != nil {
+		return nil, err
 	}
 	base, err := hubURL(c.url)
 	c.url = base
@@ -114,6 +120,9 @@ func (c *tailConfig) streamURL() string {
 	}
 	for _, t := range c.topics.values {
 		q.Add("topic", t)
+	}
+	if at := c.since.String(); at != "" {
+		q.Set("since", at)
 	}
 	if len(q) == 0 {
 		return c.url + "/events"
