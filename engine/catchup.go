@@ -48,7 +48,8 @@ const (
 	// resume, the pages in memory are these and the cache's. Dear ones may take
 	// half of it.
 	maxOpen = 64
-	// dearTopics is from how many topics on a reading is dear.
+	// dearTopics is from how many topics on a reading is dear. One for a pattern
+	// may have to look at much that it does not want.
 	dearTopics = 64
 	// cheapRun is how many cheap readings go before a dear one that waits.
 	cheapRun = 4
@@ -66,15 +67,17 @@ func (c *catchup) begin(pool *ants.Pool, readers int) { c.pool, c.max = pool, re
 
 // lane is the one of the client's next request.
 func (c *client) lane() uint8 {
-	if len(c.topics) >= dearTopics {
+	if len(c.topics) >= dearTopics || c.wild > 0 {
 		return dear
 	}
 	return cheap
 }
 
 // cost is what a reading for the client is expected to take: each topic is a look
-// into the index.
-func (c *client) cost() uint64 { return 8 + uint64(len(c.topics)) }
+// into the index, each pattern many.
+func (c *client) cost() uint64 { return 8 + uint64(len(c.topics)) + wildCost*uint64(c.wild) }
+
+const wildCost = 64
 
 // cost is what a reading took beside that: each record is copied.
 func (seg *segment) cost() uint64 {
@@ -299,7 +302,7 @@ func (c *catchup) shared(f Form, kind string, after eventID, read func() (persis
 func (c *client) topicNames() []string {
 	names := make([]string, len(c.topics))
 	for i := range c.topics {
-		names[i] = c.topics[i].topic.name
+		names[i] = c.topics[i].pattern.String()
 	}
 	return names
 }

@@ -2,10 +2,14 @@ package engine
 
 import (
 	"hash/maphash"
+	"slices"
 	"sort"
+	"strings"
 	"sync/atomic"
 
+	"github.com/spatehub/spate/engine/internal/topics"
 	"github.com/spatehub/spate/ringbuf"
+	"github.com/spatehub/spate/wire"
 	"github.com/valyala/bytebufferpool"
 )
 
@@ -29,6 +33,7 @@ const (
 	attendPage
 	attendMore
 	attendExpire
+	attendRevoke
 	attendClosed // set for good once closed, so that nothing is queued again
 )
 
@@ -51,6 +56,7 @@ type client struct {
 	blocked   bool  // the sink is full; the shard waits for Writable
 	reads     uint8 // the lane of its request for history; under catchup's lock
 	placed    bool  // knows an ID to resume after: its own, or an event's
+	revoked   bool  // the shard knows that its rights are taken back, and is about to end it
 
 	// flags collects what the shard shall look at. Whoever turns it from 0 puts
 	// node into the mailbox; the shard takes all bits with one Swap.
@@ -62,9 +68,10 @@ type client struct {
 	node     ringbuf.Node[*client]
 	shard    *shard
 	uid      string
-	source   uint64  // whom it shares its turns at the log with: a hash of Subscription.Source
-	next     *client // further connection of the same user in this shard
-	topics   []topicRef
+	source   uint64     // whom it shares its turns at the log with: a hash of Subscription.Source
+	next     *client    // further connection of the same user in this shard
+	topics   []topicRef // sorted: exact topics, then wild patterns
+	wild     int32      // of topics: patterns with wildcards
 	lag      *lag
 
 	// rest is what must be sent before anything else: the remainder of a frame
@@ -115,17 +122,15 @@ type lag struct {
 	leave   leave    // while leaving
 }
 
-// topicRef is a client's place in a topic.
+// topicRef is a topic or pattern that a client follows, and its place among those
+// who do.
 type topicRef struct {
-	topic *topic
-	index int32 // of the client in topic.members
+	topics.Ref[*client]
+	pattern wire.Pattern
 }
 
-// topic is the set of a shard's clients that follow one topic.
-type topic struct {
-	name    string
-	members []*client
-}
+// TopicRef implements topics.Member.
+func (c *client) TopicRef(slot int32) *topics.Ref[*client] { return &c.topics[slot].Ref }
 
 // attend asks the owning shard to look at the client. Any goroutine. It returns
 // false where the client is closed: then the shard will not look for that flag.
@@ -146,11 +151,49 @@ func (c *client) attend(flag uint32) bool {
 	}
 }
 
+// barred says that the client's rights have been taken back. Whoever pushes an
+// event after Revoke has returned pushes it after this is true.
+func (c *client) barred() bool { return c.revoked || c.flags.Load()&attendRevoke != 0 }
+
 // fairUser tells the users of a source apart.
 func (c *client) fairUser() uint64 { return maphash.String(c.shard.hub.seed, c.uid) }
 
-// topicIndex returns the place of the topic among the client's, which are
-// sorted by name, or where it would be.
-func (c *client) topicIndex(name string) int {
-	return sort.Search(len(c.topics), func(i int) bool { return c.topics[i].topic.name >= name })
+// follow has a new client follow the topics and patterns, which are valid.
+func (c *client) follow(names []string) {
+	c.topics = make([]topicRef, 0, len(names))
+	for _, name := range names {
+		p, err := wire.ParsePattern(name)
+		if err != nil {
+			panic("engine: topic that was not checked: " + err.Error())
+		}
+		c.topics = append(c.topics, topicRef{pattern: p.Clone()})
+		if p.Wild() {
+			c.wild++
+		}
+	}
+	slices.SortFunc(c.topics, func(a, b topicRef) int {
+		if a.pattern.Wild() != b.pattern.Wild() {
+			if b.pattern.Wild() {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.pattern.String(), b.pattern.String())
+	})
+	c.topics = slices.Clip(slices.CompactFunc(c.topics, func(a, b topicRef) bool { return a.pattern == b.pattern }))
+}
+
+// Follows implements audience.Topics.
+func (c *client) Follows(name string) bool {
+	exact := c.topics[:len(c.topics)-int(c.wild)]
+	i := sort.Search(len(exact), func(i int) bool { return exact[i].pattern.String() >= name })
+	if i < len(exact) && exact[i].pattern.String() == name {
+		return true
+	}
+	for i := len(exact); i < len(c.topics); i++ {
+		if c.topics[i].pattern.Match(name) {
+			return true
+		}
+	}
+	return false
 }

@@ -11,6 +11,7 @@ type Ends struct {
 	History    uint64 `json:"history"`     // ErrHistory: the log could not be read
 	Closed     uint64 `json:"closed"`      // ErrClosed: the hub closed
 	Expired    uint64 `json:"expired"`     // ErrExpired: its time was over
+	Revoked    uint64 `json:"revoked"`     // ErrRevoked: its rights were taken back
 }
 
 // ending is what a connection's end is counted as.
@@ -24,6 +25,7 @@ const (
 	endHistory
 	endClosed
 	endExpired
+	endRevoked
 	endings // their number
 )
 
@@ -43,6 +45,8 @@ func endingOf(reason error) ending {
 		return endClosed
 	case errors.Is(reason, ErrExpired):
 		return endExpired
+	case errors.Is(reason, ErrRevoked):
+		return endRevoked
 	}
 	return endWrite
 }
@@ -52,5 +56,6 @@ func endsOf(n *[endings]uint64) Ends {
 	return Ends{
 		Hangup: n[endHangup], Overflow: n[endOverflow], Stalled: n[endStalled],
 		WriteError: n[endWrite], History: n[endHistory], Closed: n[endClosed], Expired: n[endExpired],
+		Revoked: n[endRevoked],
 	}
 }

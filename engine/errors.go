@@ -32,13 +32,17 @@ var (
 )
 
 // Reasons for which a connection ends, as handed to Sink.Close. The client is
-// told of ErrOverflow, ErrHistory and ErrClosed by a disconnect event.
+// told of ErrOverflow, ErrHistory, ErrClosed, ErrExpired and ErrRevoked by a
+// disconnect event.
 var (
 	// ErrHangup means that the peer closed the connection.
 	ErrHangup = errors.New("spate: peer hung up")
 
 	// ErrExpired: the time that the connection was given is over.
 	ErrExpired = errors.New("spate: connection's time is over")
+
+	// ErrRevoked: what the connection was allowed has been taken back.
+	ErrRevoked = errors.New("spate: connection's rights were revoked")
 
 	// ErrOverflow means that the queue overflowed under PolicyDisconnect.
 	ErrOverflow = errors.New("spate: connection fell too far behind")

@@ -169,19 +169,12 @@ func (s *shard) audit() error {
 	if open := n.pushed.Load() - done; open != uint64(pending) {
 		return fmt.Errorf("shard %d: %d events wait by the counters, %d by the clients", s.id, int64(open), pending)
 	}
-	for name, t := range s.topics {
-		for i, c := range t.members {
-			if !c.Follows(name) || s.clients[c.index] != c {
-				return fmt.Errorf("topic %q lists a client that is no member", name)
-			}
-			for _, ref := range c.topics {
-				if ref.topic == t && int(ref.index) != i {
-					return fmt.Errorf("topic %q: member %d has index %d", name, i, ref.index)
-				}
-			}
+	return s.topics.Audit(func(c *client) error {
+		if s.clients[c.index] != c {
+			return fmt.Errorf("shard %d: who follows a topic is no client", s.id)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // auditLeaving checks the clients that are told why they end: they wait for

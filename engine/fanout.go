@@ -123,11 +123,7 @@ func (s *shard) mark(from, to position) (everybody uint64) {
 			case e.private:
 				s.markCrowd(e, bit)
 			case e.topic != "":
-				if t := s.topics[e.topic]; t != nil {
-					for _, c := range t.members {
-						s.touch(c, bit)
-					}
-				}
+				s.markTopic(e.topic, bit)
 			default:
 				everybody |= bit
 			}
@@ -136,6 +132,18 @@ func (s *shard) mark(from, to position) (everybody uint64) {
 			return everybody
 		}
 	}
+}
+
+// markTopic marks the connections that follow the topic, by itself or by a
+// pattern.
+func (s *shard) markTopic(name string, bit uint64) {
+	s.sets = s.topics.AppendSets(s.sets[:0], name)
+	for _, set := range s.sets {
+		for _, member := range set.Entries() {
+			s.touch(member.Member, bit)
+		}
+	}
+	clear(s.sets)
 }
 
 // markCrowd marks the connections of the shard's users among several, and tells
@@ -195,6 +203,9 @@ func (s *shard) variantFor(from position, v variant) *joined {
 func (s *shard) offer(c *client, j *joined) {
 	switch c.state {
 	case stateLive:
+		if c.barred() {
+			return
+		}
 		n, err := s.write(c, j.bytes())
 		if n == len(j.bytes()) && err == nil {
 			s.n.pushed += uint64(j.len())
@@ -219,7 +230,7 @@ func (s *shard) account(from, to position) {
 		if !e.failed && !e.private {
 			got := len(s.clients) > s.only
 			if e.topic != "" {
-				got = s.topics[e.topic] != nil
+				got = s.topics.Has(e.topic)
 			}
 			delta := ^uint64(0) // minus one
 			if got {

@@ -18,7 +18,7 @@ const DisconnectEvent = wire.DisconnectType
 
 // Disconnect is the data of a disconnect event. Reason is "overflow" for
 // ErrOverflow, "history" for ErrHistory, "closed" for ErrClosed, "expired" for
-// ErrExpired.
+// ErrExpired, "revoked" for ErrRevoked.
 type Disconnect struct {
 	Reason string `json:"reason"`
 }
@@ -35,6 +35,7 @@ var farewells = [endings]word{
 	endHistory:  farewell(endHistory, 0),
 	endClosed:   farewell(endClosed, 0),
 	endExpired:  farewell(endExpired, 0),
+	endRevoked:  farewell(endRevoked, 0),
 }
 
 // reasonTold is the reason as the client reads it.
@@ -46,6 +47,8 @@ func reasonTold(as ending) string {
 		return "history"
 	case endClosed:
 		return "closed"
+	case endRevoked:
+		return "revoked"
 	default:
 		return "expired"
 	}

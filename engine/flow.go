@@ -135,6 +135,9 @@ func (s *shard) proceed(c *client) {
 			s.takeLeave(c)
 			continue
 		}
+		if c.barred() {
+			return // its end is in the mail
+		}
 		if c.lag.gap.told {
 			s.tellGap(c)
 			continue

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -267,11 +266,4 @@ func (j *journal) note(err error) {
 		j.failure.Store(nil)
 		j.hub.cfg.logger.Info("spate: the log takes events again")
 	}
-}
-
-// sortedUnique returns a sorted copy of uids without duplicates.
-func sortedUnique(uids []string) []string {
-	u := slices.Clone(uids)
-	slices.Sort(u)
-	return slices.Compact(u)
 }

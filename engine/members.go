@@ -81,14 +81,7 @@ func (s *shard) enrol(c *client) {
 	}
 	for i := range c.topics {
 		ref := &c.topics[i]
-		name := ref.topic.name
-		t := s.topics[name]
-		if t == nil {
-			t = &topic{name: name}
-			s.topics[name] = t
-		}
-		ref.topic, ref.index = t, int32(len(t.members))
-		t.members = append(t.members, c)
+		ref.pattern = s.topics.Add(ref.pattern, c, int32(i))
 	}
 }
 
@@ -108,7 +101,7 @@ func (s *shard) strike(c *client) {
 		s.strikeUser(c)
 	}
 	for i := range c.topics {
-		s.strikeTopic(&c.topics[i])
+		s.topics.Remove(c, int32(i))
 	}
 	s.clients = shrink(s.clients)
 }
@@ -126,19 +119,6 @@ func (s *shard) strikeUser(c *client) {
 		delete(s.users, c.uid)
 	}
 	c.next = nil
-}
-
-func (s *shard) strikeTopic(ref *topicRef) {
-	t := ref.topic
-	n := len(t.members) - 1
-	moved := t.members[n]
-	t.members[ref.index] = moved
-	moved.topics[moved.topicIndex(t.name)].index = ref.index
-	t.members[n] = nil
-	t.members = shrink(t.members[:n])
-	if n == 0 {
-		delete(s.topics, t.name)
-	}
 }
 
 // shrink gives memory back once three quarters of a large list are unused.

@@ -253,7 +253,8 @@ func (h *Hub) checkPush(uids []string, events []*wire.Event) error {
 func (h *Hub) encode(e *wire.Event) (*bytebufferpool.ByteBuffer, error) {
 	b := h.frames.get()
 	if cap(b.B) < frameRoom {
-		b.B = make([]byte, frameRoom, 4*frameRoom)
+		var room [frameRoom]byte
+		b.B = append(b.B[:0], room[:]...) // not more than that: what a buffer could hold counts
 	}
 	b.B = b.B[:frameRoom] // what is in it does not matter
 	body, err := wire.AppendBodyMax(b.B, e, h.cfg.maxEvent)

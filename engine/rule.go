@@ -43,12 +43,6 @@ func (c *client) wish() audience.Wish {
 // wants is the rule for ring entries.
 func (c *client) wants(e *entry) bool { return c.wish().Admits(e.whom()) }
 
-// Follows implements audience.Topics.
-func (c *client) Follows(name string) bool {
-	i := c.topicIndex(name)
-	return i < len(c.topics) && c.topics[i].topic.name == name
-}
-
 // publicQuery selects the records of the log that are for the client whoever its
 // user is; ok is false where none are.
 func (c *client) publicQuery(topics []string) (q persist.Query, ok bool) {

@@ -18,16 +18,19 @@ func admits(sub engine.Subscription, e *wire.Event) bool {
 		return false
 	}
 	if e.Topic != "" {
-		return slices.Contains(sub.Topics, e.Topic)
+		return slices.ContainsFunc(sub.Topics, func(s string) bool {
+			p, err := wire.ParsePattern(s)
+			return err == nil && p.Match(e.Topic)
+		})
 	}
 	return e.Users != nil || !sub.OnlyTopics
 }
 
 // everyWish and everyAudience are all there are over two users, two topics and
-// somebody and something else.
+// somebody and something else, and some patterns.
 func everyWish() (subs []engine.Subscription) {
 	for _, uid := range []string{"", "a", "b"} {
-		for _, topics := range [][]string{nil, {"x"}, {"y"}, {"y", "x"}} {
+		for _, topics := range [][]string{nil, {"x"}, {"y"}, {"y", "x"}, {">"}, {"*", "x"}, {"p.*", "y"}, {"p.>", "p.q"}, {"*.q"}} {
 			for _, only := range []bool{false, true} {
 				if !only || uid != "" || topics != nil {
 					subs = append(subs, engine.Subscription{UID: uid, Topics: topics, OnlyTopics: only})
@@ -40,7 +43,7 @@ func everyWish() (subs []engine.Subscription) {
 
 func everyAudience() (events []*wire.Event) {
 	for _, users := range [][]string{nil, {"a"}, {"b"}, {"b", "a"}, {"c", "a"}, {"c"}, {"d", "c"}} {
-		for _, topic := range []string{"", "x", "y", "z"} {
+		for _, topic := range []string{"", "x", "y", "z", "p.q", "p.q.r"} {
 			events = append(events, &wire.Event{Users: users, Topic: topic, Data: "x"})
 		}
 	}

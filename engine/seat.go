@@ -138,11 +138,7 @@ func (h *Hub) newClient(sub *Subscription) *client {
 		c.source = maphash.String(h.seed, "s"+sub.Source)
 	}
 	if len(sub.Topics) > 0 {
-		names := sortedUnique(sub.Topics)
-		c.topics = make([]topicRef, len(names))
-		for i, name := range names {
-			c.topics[i].topic = &topic{name: strings.Clone(name)}
-		}
+		c.follow(sub.Topics)
 	}
 	switch stall := sub.StallTimeout; {
 	case stall > 0:

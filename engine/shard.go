@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync/atomic"
 
+	"github.com/spatehub/spate/engine/internal/topics"
 	"github.com/spatehub/spate/ringbuf"
 )
 
@@ -60,11 +61,12 @@ type shard struct {
 
 	clients  []*client
 	users    map[string]*client // first connection of each user
-	topics   map[string]*topic
-	early    []*client // joined, but the shard has not reached their position
-	laggards []*client // lagging, behind or leaving
-	leaving  int       // of them; not in clients any more
-	only     int       // clients that want nothing that is for everybody
+	topics   topics.Index[*client]
+	sets     []*topics.Set[*client] // of the event being marked
+	early    []*client              // joined, but the shard has not reached their position
+	laggards []*client              // lagging, behind or leaving
+	leaving  int                    // of them; not in clients any more
+	only     int                    // clients that want nothing that is for everybody
 	doomed   []doomedClient
 	sweep    int      // laggards that the tick has not looked at yet: those of a lower index
 	trims    trimming // of laggards
@@ -108,8 +110,8 @@ type doomedClient struct {
 func newShard(h *Hub, id int, reader *ringbuf.Reader[entry]) *shard {
 	s := &shard{
 		hub: h, id: id, bit: 1 << id, reader: reader,
-		users: map[string]*client{}, topics: map[string]*topic{},
-		high: h.origin, window: h.cfg.window,
+		users: map[string]*client{},
+		high:  h.origin, window: h.cfg.window,
 	}
 	s.c.reached.Store(uint64(h.origin.id))
 	s.c.oldest.Store(uint64(h.origin.id))
@@ -257,6 +259,7 @@ func (s *shard) handle(c *client, flags uint32) {
 		c.flags.Or(attendClosed) // not Store: a reader's answer may have come since
 		return
 	}
+	c.revoked = flags&attendRevoke != 0
 	if flags&attendJoin != 0 {
 		s.admit(c)
 	}
@@ -265,7 +268,10 @@ func (s *shard) handle(c *client, flags uint32) {
 		return
 	}
 	if flags&attendExpire != 0 {
-		s.expire(c)
+		s.expire(c, ErrExpired)
+	}
+	if flags&attendRevoke != 0 {
+		s.expire(c, ErrRevoked)
 	}
 	if c.state == stateNew || c.state == stateClosed {
 		return
@@ -297,13 +303,13 @@ func (s *shard) hungUp(c *client) {
 	s.closeAs(c, as, err)
 }
 
-// expire ends a connection whose time is over.
-func (s *shard) expire(c *client) {
+// expire ends a connection whose time is over, or whose rights are.
+func (s *shard) expire(c *client, reason error) {
 	switch c.state {
 	case stateNew, stateClosed: // the shard is not where it begins: it has got nothing, and is told nothing
-		s.close(c, ErrExpired)
+		s.close(c, reason)
 	default:
-		s.end(c, ErrExpired)
+		s.end(c, reason)
 	}
 }
 

@@ -37,6 +37,11 @@ func (s Subscriber) Writable() { s.c.attend(attendWritable) }
 // a disconnect event.
 func (s Subscriber) Expire() { s.c.attend(attendExpire) }
 
+// Revoke tells the owning shard that the connection may receive nothing more: it
+// ends with a disconnect event, and what waits for it is given up. The sink gets no
+// event that is pushed after Revoke has returned.
+func (s Subscriber) Revoke() { s.c.attend(attendRevoke) }
+
 // Hangup tells the owning shard that the peer is gone. The shard closes the
 // sink with err, or ErrHangup where err is nil.
 func (s Subscriber) Hangup(err error) {

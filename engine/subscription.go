@@ -8,6 +8,10 @@ import (
 	"github.com/spatehub/spate/wire"
 )
 
+// MaxPatterns is how many patterns with wildcards one connection may follow: each
+// is looked at for each event that is resent.
+const MaxPatterns = 64
+
 // Earliest as Subscription.LastEventID begins with all that is kept.
 const Earliest = "earliest"
 
@@ -17,7 +21,8 @@ type Subscription struct {
 	// that is pushed to users. Several connections may share a UID.
 	UID string
 
-	// Topics are the topics followed. An event without a topic reaches every
+	// Topics are the topics followed, and patterns of topics (see wire.Pattern), of
+	// which MaxPatterns may have wildcards. An event without a topic reaches every
 	// connection, an event with one only those that follow it. Duplicates are
 	// ignored.
 	Topics []string
@@ -113,16 +118,18 @@ func (sub *Subscription) validate() error {
 	if err := probe.Validate(); err != nil {
 		return renamed(err, "uid")
 	}
-	probe.Users = nil
+	wild := 0
 	for i, t := range sub.Topics {
-		at := fmt.Sprintf("topics[%d]", i)
-		probe.Topic = t
-		if t == "" {
-			return &wire.FieldError{Field: at, Reason: "is empty"}
+		p, err := wire.ParsePattern(t)
+		if err != nil {
+			return renamed(err, fmt.Sprintf("topics[%d]", i))
 		}
-		if err := probe.Validate(); err != nil {
-			return renamed(err, at)
+		if p.Wild() {
+			wild++
 		}
+	}
+	if wild > MaxPatterns {
+		return &wire.FieldError{Field: "topics", Reason: fmt.Sprintf("have %d patterns with wildcards, more than the %d that a connection may follow", wild, MaxPatterns)}
 	}
 	return nil
 }

@@ -72,7 +72,8 @@ type Log interface {
 	Last() uint64
 
 	// Floor returns the highest ID up to which retention has removed records that
-	// a reader of these topics might have got, 0 if none were removed. A reader
+	// a reader of these topics, and of patterns among them (wire.Pattern), might
+	// have got, 0 if none were removed. A reader
 	// that continues after a lower ID has a gap. The floor rises before records
 	// are removed, so ask after the read: asked before, it does not tell of what
 	// went meanwhile.
@@ -87,7 +88,8 @@ type Log interface {
 }
 
 // Querier is a [Log] with an index, which finds the records of a topic or a user
-// in time proportional to what it returns.
+// in time proportional to what it returns. For a pattern with wildcards it may have
+// to look at records that it does not return, a bounded number for each page.
 type Querier interface {
 	// Query is Read for the records that q selects.
 	Query(ctx context.Context, q Query, after uint64, lim Limit) (Page, error)

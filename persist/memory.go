@@ -206,6 +206,9 @@ func (m *Memory) Floor(topics []string) uint64 {
 			floor = max(floor, m.mu.floors.Of(t))
 		}
 	}
+	if set := NewTopicSet(topics); set.Wild() {
+		floor = max(floor, m.mu.floors.Highest(set.FollowsByPattern))
+	}
 	return floor
 }
 

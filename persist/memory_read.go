@@ -51,6 +51,9 @@ func (m *Memory) Query(ctx context.Context, q Query, after uint64, lim Limit) (P
 	if m.mu.closed {
 		return Page{}, ErrClosed
 	}
+	if set := NewTopicSet(q.Topics); set.Wild() {
+		return m.scanLocked(&q, after, lim), nil
+	}
 	var cursors []*merge.Cursor
 	for _, name := range streams.Selected(q.Public, q.Topics, q.User) {
 		key := streamKey{}
@@ -78,6 +81,34 @@ func (m *Memory) Query(ctx context.Context, q Query, after uint64, lim Limit) (P
 		}
 		b.AddCopy(&r.Record)
 	}
+}
+
+// scanBudget is how many records a Query for patterns looks at.
+const scanBudget = 16 << 10
+
+// scanLocked is Query for topics with patterns: the index has a stream for each
+// topic, and a pattern may have any number of topics.
+func (m *Memory) scanLocked(q *Query, after uint64, lim Limit) Page {
+	b := NewPageBuilder(after, lim)
+	left := scanBudget
+	for i := searchChunks(m.mu.chunks, after); i < len(m.mu.chunks); i++ {
+		c := m.mu.chunks[i]
+		for j := c.search(after); j < len(c.recs); j++ {
+			r := &c.recs[j]
+			if !r.dead && q.Selects(&r.Record) {
+				if !b.Fits(len(r.Frame)) {
+					return b.Page
+				}
+				b.AddCopy(&r.Record)
+			}
+			if left--; left == 0 {
+				b.Reach(r.ID)
+				return b.Page
+			}
+		}
+	}
+	b.Reach(m.mu.last)
+	return b.Page
 }
 
 // Has implements [Log].

@@ -84,7 +84,7 @@ func CheckBatch(recs []Record, last uint64) error {
 // otherwise a record is selected if any part of the query selects it.
 type Query struct {
 	Public bool     // records for everyone without a topic
-	Topics []string // records for everyone with one of these topics
+	Topics []string // records for everyone with one of these topics, or in one of these patterns (wire.Pattern)
 	User   string   // records that name this user, whatever their topic; "" is none
 }
 
@@ -101,7 +101,13 @@ func (q *Query) Selects(r *Record) bool {
 	case r.Topic == "":
 		return q.Public
 	default:
-		return slices.Contains(q.Topics, r.Topic)
+		return slices.ContainsFunc(q.Topics, func(s string) bool {
+			if s == r.Topic {
+				return true
+			}
+			p, wild := wildPattern(s)
+			return wild && p.Match(r.Topic)
+		})
 	}
 }
 

@@ -17,6 +17,13 @@ func Serve(c *gin.Context, hub *engine.Hub, uid string, opts ...ServeOption) {
 	}
 }
 
+// ServeGrant is [Serve] within a grant.
+func ServeGrant(c *gin.Context, hub *engine.Hub, g Grant, opts ...ServeOption) {
+	if !stream.ServeGrant(c.Writer, c.Request, hub, g, opts...) {
+		c.Abort()
+	}
+}
+
 // PushEventHandler is [PushHandler] for Gin. A request that is refused is
 // aborted.
 func PushEventHandler(hub *engine.Hub, opts ...PushOption) gin.HandlerFunc {

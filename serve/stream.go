@@ -18,6 +18,14 @@ type (
 	PushOption = stream.PushOption
 	// Error is [stream.Error].
 	Error = stream.Error
+	// Grant is [stream.Grant].
+	Grant = stream.Grant
+	// Authorizer is [stream.Authorizer].
+	Authorizer = stream.Authorizer
+	// Sessions is [stream.Sessions].
+	Sessions = stream.Sessions
+	// Gate is [stream.Gate].
+	Gate = stream.Gate
 )
 
 // Handler is [stream.Handler].
@@ -29,6 +37,25 @@ func Handler(hub *engine.Hub, identify func(*http.Request) (uid string, topics [
 func PushHandler(hub *engine.Hub, opts ...PushOption) http.Handler {
 	return stream.PushHandler(hub, opts...)
 }
+
+// Authorized is [stream.Authorized].
+func Authorized(hub *engine.Hub, authorize Authorizer, opts ...ServeOption) http.Handler {
+	return stream.Authorized(hub, authorize, opts...)
+}
+
+// AuthorizedPush is [stream.AuthorizedPush].
+func AuthorizedPush(hub *engine.Hub, authorize Authorizer, opts ...PushOption) http.Handler {
+	return stream.AuthorizedPush(hub, authorize, opts...)
+}
+
+// WithGate is [stream.WithGate].
+func WithGate(g Gate) ServeOption { return stream.WithGate(g) }
+
+// WithSessions is [stream.WithSessions].
+func WithSessions(s *Sessions) ServeOption { return stream.WithSessions(s) }
+
+// WithPushGate is [stream.WithPushGate].
+func WithPushGate(g Gate) PushOption { return stream.WithPushGate(g) }
 
 // WithServeExtraHeaders is [stream.WithExtraHeaders].
 func WithServeExtraHeaders(headers map[string]string) ServeOption {

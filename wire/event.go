@@ -32,7 +32,8 @@ type Event struct {
 	Data any `json:"data"`
 
 	// Topic restricts the event to subscribers of that topic; empty means no
-	// such restriction. At most [MaxNameLen] bytes.
+	// such restriction. At most [MaxNameLen] bytes; no token between dots may be
+	// "*" or ">" (see [Pattern]).
 	Topic string `json:"topic,omitempty"`
 
 	// Users is the audience as recorded: nil is everyone. An empty list that is
@@ -103,7 +104,7 @@ func (e *Event) validateFields() error {
 	if err := checkName("event", e.Event); err != nil {
 		return err
 	}
-	if err := checkName("topic", e.Topic); err != nil {
+	if err := checkTopic(e.Topic); err != nil {
 		return err
 	}
 	if err := checkName("key", e.Key); err != nil {

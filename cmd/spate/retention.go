@@ -66,7 +66,7 @@ func (v *topicRetention) add(text string) error {
 	}
 	topic, bounds := text[:at], text[at+1:]
 	var fe *wire.FieldError
-	if err := (&wire.Event{Data: "", Topic: topic}).Validate(); errors.As(err, &fe) {
+	if _, err := wire.TopicPattern(topic); topic != persist.AnyTopic && errors.As(err, &fe) {
 		return fmt.Errorf("topic %.64q: %s", topic, fe.Reason)
 	}
 	if _, twice := v.topics[topic]; twice {

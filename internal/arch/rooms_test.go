@@ -22,14 +22,23 @@ var rooms = map[string][]string{
 	"engine":            {"wire", "ringbuf", "persist", "internal/audience"},
 	"serve":             {"engine", "wire", "serve/stream"},
 	"serve/stream":      {"engine", "wire", "ringbuf"},
+	"serve/auth":        {"wire", "serve/stream", "serve/cors", "serve/internal/fresh"},
+	"serve/limit":       {"serve/stream"},
+	"serve/cors":        {"serve/stream"},
+	"serve/tlsfile":     {"serve/internal/fresh"},
 	"client":            {"wire"},
 	"sse":               {"wire", "persist", "engine", "serve", "serve/stream", "client"},
 	"loadtest":          {"wire"},
 	"bench":             {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client", "loadtest"},
-	"cmd":               {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client"},
-	"examples":          {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client"},
+	"cmd": {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client",
+		"serve/auth", "serve/limit", "serve/cors", "serve/tlsfile"},
+	"examples": {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client",
+		"serve/auth", "serve/limit", "serve/cors", "serve/tlsfile"},
 	"internal":          {},
 	"internal/audience": {},
+
+	"serve/internal/fresh":    {},
+	"serve/internal/testcert": {},
 }
 
 // TestImportsFollowTheRooms: nothing imports upwards. Test files may import what they need: a test of engine may well

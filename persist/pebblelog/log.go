@@ -230,6 +230,9 @@ func (p *Log) Floor(topics []string) uint64 {
 			floor = max(floor, p.mu.floors.Named(t)) // it had bounds once
 		}
 	}
+	if set := persist.NewTopicSet(topics); set.Wild() {
+		floor = max(floor, p.mu.floors.Highest(set.FollowsByPattern))
+	}
 	return floor
 }
 

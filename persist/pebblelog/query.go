@@ -41,7 +41,11 @@ func (p *Log) Query(ctx context.Context, q persist.Query, after uint64, lim pers
 		return persist.Page{UpTo: after}, nil
 	}
 	b := persist.NewPageBuilder(after, lim)
-	if err := v.query(&b, &q, after); err != nil {
+	find := v.query
+	if set := persist.NewTopicSet(q.Topics); set.Wild() {
+		find = func(b *persist.PageBuilder, q *persist.Query, after uint64) error { return v.scan(b, q, &set, after) }
+	}
+	if err := find(&b, &q, after); err != nil {
 		return persist.Page{}, readError(err)
 	}
 	return b.Page, nil

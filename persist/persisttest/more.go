@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/wire"
 )
 
 // checkConcurrent appends batches of a known size while readers follow. Each
@@ -71,7 +72,7 @@ func mixedRecords(n int) []persist.Record {
 	for i := range recs {
 		r := plain(uint64(1000 + 3*i))
 		if k := i % 5; k > 0 {
-			r.Topic = fmt.Sprintf("t%d", k)
+			r.Topic = []string{"", "t1", "t2", "t3.a", "t3.b.c"}[k]
 		}
 		switch i % 4 {
 		case 1:
@@ -95,7 +96,10 @@ func selects(q persist.Query, r persist.Record) bool {
 	if r.Topic == "" {
 		return q.Public
 	}
-	return slices.Contains(q.Topics, r.Topic)
+	return slices.ContainsFunc(q.Topics, func(s string) bool {
+		p, err := wire.ParsePattern(s)
+		return err == nil && p.Match(r.Topic)
+	})
 }
 
 func checkQuery(t *logTest) {
@@ -111,11 +115,16 @@ func checkQuery(t *logTest) {
 		{},
 		{Public: true},
 		{Topics: []string{"t1"}},
-		{Topics: []string{"t1", "t4", "t1", "none"}},
-		{Public: true, Topics: []string{"t2", "t3"}},
+		{Topics: []string{"t1", "t3.a", "t1", "none"}},
+		{Public: true, Topics: []string{"t2", "t3.b.c"}},
 		{User: "u1"},
 		{User: "nobody"},
-		{User: "u2", Public: true, Topics: []string{"t1", "t2", "t3", "t4"}},
+		{User: "u2", Public: true, Topics: []string{"t1", "t2", "t3.a", "t3.b.c"}},
+		{Topics: []string{">"}},
+		{Topics: []string{"t3.>"}},
+		{Topics: []string{"t3.*", "t2", "none.>"}},
+		{User: "u1", Public: true, Topics: []string{"*", "*.b.*"}},
+		{Topics: []string{"none.>"}},
 	} {
 		for _, after := range []uint64{0, 1000, 1301, 1897, 1900, 5000} {
 			for _, n := range []int{1, 7, 1000} {

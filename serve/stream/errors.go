@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/wire"
@@ -17,10 +18,15 @@ import (
 //
 // The body is a problem of RFC 9457, application/problem+json, as [WriteError]
 // writes it. Status 204 has no body: it tells browsers to stop reconnecting.
+// 401 says that a bearer token is wanted, unless WWW-Authenticate is already set.
 type Error struct {
 	Status  int    // 204 or 400 to 599; anything else counts as 403
 	Message string // what is wrong, for the client
 	Field   string // which part of the request, such as "topic" or "events[1].data"
+
+	// RetryAfter says when to try again, in whole seconds, rounded up; 0 says
+	// nothing, but for a 503, which says two seconds then.
+	RetryAfter time.Duration
 
 	hangUp bool // the connection is not kept for another request: there are too many
 }
@@ -33,9 +39,21 @@ func (e *Error) Error() string {
 	return e.Field + ": " + e.Message
 }
 
-// retryAfter is told with every 503, in seconds: a hub that closes is mostly
-// one that restarts.
-const retryAfter = 2
+// retrySoon is told with every 503 that says nothing else: a hub that closes is
+// mostly one that restarts.
+const retrySoon = 2 * time.Second
+
+// retryAfter is the Retry-After of the answer, in seconds; 0 is none.
+func (e *Error) retryAfter() int64 {
+	d := e.RetryAfter
+	if d <= 0 && e.Status == http.StatusServiceUnavailable {
+		d = retrySoon
+	}
+	return int64((max(d, 0) + time.Second - 1) / time.Second)
+}
+
+// AuthorizerError is the answer to an error of an [Authorizer].
+func AuthorizerError(err error) *Error { return identityError(err) }
 
 // badRequest is the answer to a wrong part of a request.
 func badRequest(field, message string) *Error {
@@ -116,8 +134,11 @@ func writeError(w http.ResponseWriter, e *Error) {
 	if e.hangUp {
 		h.Set("Connection", "close")
 	}
-	if e.Status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", strconv.Itoa(retryAfter))
+	if after := e.retryAfter(); after > 0 {
+		h.Set("Retry-After", strconv.FormatInt(after, 10))
+	}
+	if e.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "" {
+		h.Set("WWW-Authenticate", "Bearer")
 	}
 	writeBody(w, e.Status, "application/problem+json", problem{
 		Title: http.StatusText(e.Status), Status: e.Status, Detail: e.Message, Field: e.Field,

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/wire"
 )
 
 // newGin serves the hub through Gin with the middleware that most programs have.
@@ -73,6 +74,25 @@ func TestGin(t *testing.T) {
 			require.Empty(t, reached)
 		})
 	}
+}
+
+// (Invariant 4, with Gin.)
+func TestGinWithinAGrant(t *testing.T) {
+	hub := newHub(t)
+	r := gin.New()
+	r.GET("/events", func(c *gin.Context) {
+		serve.ServeGrant(c, hub, serve.Grant{User: "u1", Read: patterns(t, "news.*")})
+	})
+	server := httptest.NewServer(r)
+	t.Cleanup(server.Close)
+	t.Cleanup(hub.Close)
+	s := &site{t: t, hub: hub, server: server, client: server.Client(), url: server.URL}
+	require.Equal(t, http.StatusForbidden, s.open("topic=prices").resp.StatusCode)
+	st := s.open("topic=news.1")
+	require.Equal(t, http.StatusOK, st.resp.StatusCode)
+	s.online(1)
+	require.NoError(t, hub.Push(nil, &wire.Event{Data: "hidden", Topic: "news.2"}, &wire.Event{Data: "seen", Topic: "news.1"}))
+	st.expect("seen")
 }
 
 // Gin's writer claims to be a Hijacker whatever it wraps: unit tests with a

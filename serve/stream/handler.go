@@ -31,7 +31,7 @@ func Handler(hub *engine.Hub, identify func(*http.Request) (uid string, topics [
 				return
 			}
 		}
-		c.serve(w, r, hub, uid, topics)
+		c.serve(w, r, hub, uid, topics, nil)
 	})
 }
 
@@ -40,11 +40,13 @@ func Handler(hub *engine.Hub, identify func(*http.Request) (uid string, topics [
 // became a stream; if not, it has been refused.
 func Serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, uid string, opts ...Option) bool {
 	return !refuseMethod(w, r, "GET, HEAD", http.MethodGet, http.MethodHead) &&
-		newConfig(opts).serve(w, r, hub, uid, nil)
+		newConfig(opts).serve(w, r, hub, uid, nil, nil)
 }
 
-// serve answers one request and reports whether it became a stream.
-func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, uid string, topics []string) bool {
+// serve answers one request and reports whether it became a stream. It sees to it
+// that the session, which there is for a grant, ends with the stream.
+func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, uid string, topics []string, s *session) bool {
+	limit := c.limitOfGrant(r, s)
 	wishes, refusal := wishesOf(r)
 	if refusal == nil {
 		refusal = passBody(w, r)
@@ -59,19 +61,22 @@ func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 		seat, refusal = c.admit(r, hub, wishes, sub)
 	}
 	if refusal != nil {
+		limit.release()
 		c.refuse(w, r, refusal)
 		return false
 	}
 	if r.Method == http.MethodHead {
+		limit.release()
 		c.setHead(w.Header())
 		w.WriteHeader(http.StatusOK)
 		return true
 	}
 	if !canFlush(w) {
+		limit.release()
 		writeError(w, &Error{Status: http.StatusInternalServerError, Message: "the response can't be streamed: its writer does not flush"})
 		return false
 	}
-	c.begin(w, r, hub, seat)
+	c.begin(w, r, hub, seat, limit)
 	return true
 }
 
@@ -91,18 +96,19 @@ func (c *config) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 }
 
 // begin sends the head and streams, over the socket itself where it can.
-func (c *config) begin(w http.ResponseWriter, r *http.Request, hub *engine.Hub, seat *engine.Seat) {
+func (c *config) begin(w http.ResponseWriter, r *http.Request, hub *engine.Hub, seat *engine.Seat, limit limit) {
 	rc := http.NewResponseController(w)
 	if c.sendHead(w, rc, r) != nil {
+		limit.release()
 		return // the peer is gone
 	}
 	if c.takesOver(w, r) {
 		if conn, _, err := rc.Hijack(); err == nil {
-			c.serveConn(conn, r, hub, seat)
+			c.serveConn(conn, r, hub, seat, limit)
 			return
 		}
 	}
-	c.serveResponse(w, rc, r, hub, seat)
+	c.serveResponse(w, rc, r, hub, seat, limit)
 }
 
 // innermost follows Unwrap to the server's own ResponseWriter. Wrappers tend to

@@ -18,6 +18,7 @@ import (
 type limit struct {
 	deadline time.Time // zero: none
 	ctx      context.Context
+	session  *session // nil: of no grant
 }
 
 func (c *config) limitOf(r *http.Request) (l limit) {
@@ -29,7 +30,28 @@ func (c *config) limitOf(r *http.Request) (l limit) {
 }
 
 // set reports whether there is any limit.
-func (l limit) set() bool { return !l.deadline.IsZero() || l.ctx != nil && l.ctx.Done() != nil }
+func (l limit) set() bool {
+	return !l.deadline.IsZero() || l.ctx != nil && l.ctx.Done() != nil || l.session != nil
+}
+
+// limitOfGrant is limitOf for the stream of a grant.
+func (c *config) limitOfGrant(r *http.Request, s *session) limit {
+	l := c.limitOf(r)
+	if s != nil {
+		l.session = s
+		if end := s.grant.Expires; !end.IsZero() && (l.deadline.IsZero() || end.Before(l.deadline)) {
+			l.deadline = end
+		}
+	}
+	return l
+}
+
+// release gives back what a stream held that has ended, or did not become one.
+func (l limit) release() {
+	if l.session != nil {
+		l.session.end()
+	}
+}
 
 // leash ends a connection when its limit is reached. tie and loose may be called
 // side by side, once each.
@@ -50,7 +72,11 @@ func (l *leash) tie(to limit, subscriber engine.Subscriber) {
 	if to.ctx != nil {
 		stops[1] = context.AfterFunc(to.ctx, subscriber.Expire)
 	}
+	if to.session != nil {
+		to.session.tie(subscriber)
+	}
 	cut := func() {
+		to.release()
 		for _, stop := range stops {
 			if stop != nil {
 				stop()

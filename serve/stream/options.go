@@ -27,6 +27,8 @@ type config struct {
 	later     time.Duration
 	reserve   int // descriptors; see WithDescriptorReserve
 	context   func(*http.Request) context.Context
+	gate      Gate
+	sessions  *Sessions
 }
 
 const (

@@ -96,7 +96,8 @@ func (s *portableSink) Close(reason error) {
 // pump writes first to out, then takes the seat with a portable sink and writes
 // what comes, until the hub closes the stream or the request's context ends. The
 // hub has let go of the sink when it returns.
-func (c *config) pump(r *http.Request, out output, first []byte, hub *engine.Hub, seat *engine.Seat) {
+func (c *config) pump(r *http.Request, out output, first []byte, hub *engine.Hub, seat *engine.Seat, limit limit) {
+	defer limit.release()
 	s := &portableSink{queue: ringbuf.NewQueue[*bytebufferpool.ByteBuffer](portableWrites)}
 	s.guard.start(out, c.silence(hub))
 	defer s.guard.end()
@@ -109,7 +110,7 @@ func (c *config) pump(r *http.Request, out output, first []byte, hub *engine.Hub
 		return
 	}
 	var l leash
-	l.tie(c.limitOf(r), subscriber)
+	l.tie(limit, subscriber)
 	defer l.loose()
 	if err := s.run(r.Context(), out, subscriber); err != nil {
 		subscriber.Hangup(err)
@@ -257,8 +258,8 @@ func (g *writeGuard) end() {
 
 // serveResponse streams through the ResponseWriter, which has sent the head. It
 // returns when the stream has ended.
-func (c *config) serveResponse(w http.ResponseWriter, rc *http.ResponseController, r *http.Request, hub *engine.Hub, seat *engine.Seat) {
-	c.pump(r, responseOutput{w: w, rc: rc}, c.appendGreeting(nil), hub, seat)
+func (c *config) serveResponse(w http.ResponseWriter, rc *http.ResponseController, r *http.Request, hub *engine.Hub, seat *engine.Seat, limit limit) {
+	c.pump(r, responseOutput{w: w, rc: rc}, c.appendGreeting(nil), hub, seat, limit)
 }
 
 // canFlush reports whether what is written can be pushed out at once.

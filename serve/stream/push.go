@@ -25,6 +25,7 @@ type pushConfig struct {
 	maxEvents   int
 	timeout     time.Duration
 	bodyTimeout time.Duration
+	gate        Gate
 }
 
 const (
@@ -114,7 +115,7 @@ func newPushConfig(opts []PushOption) *pushConfig {
 // It asks nobody for permission: put authorization in front of it.
 func PushHandler(hub *engine.Hub, opts ...PushOption) http.Handler {
 	c := newPushConfig(opts)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, hub) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, hub, nil) })
 }
 
 // Publish is [PushHandler] for a handler of one's own: it reads the request and
@@ -124,15 +125,15 @@ func Publish(w http.ResponseWriter, r *http.Request, hub *engine.Hub, opts ...Pu
 	if r.Method != http.MethodPost {
 		return nil, &Error{Status: http.StatusMethodNotAllowed, Message: "only POST is allowed here"}
 	}
-	return newPushConfig(opts).publish(w, r, hub)
+	return newPushConfig(opts).publish(w, r, hub, nil)
 }
 
-// serve answers one request.
-func (c *pushConfig) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub) {
+// serve answers one request, within a grant unless that is nil.
+func (c *pushConfig) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, g *Grant) {
 	if refuseMethod(w, r, "POST", http.MethodPost) {
 		return
 	}
-	ids, refusal := c.publish(w, r, hub)
+	ids, refusal := c.publish(w, r, hub, g)
 	if refusal != nil {
 		writeError(w, refusal)
 		return
@@ -148,7 +149,7 @@ func (c *pushConfig) serve(w http.ResponseWriter, r *http.Request, hub *engine.H
 	writeJSON(w, http.StatusOK, answer)
 }
 
-func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine.Hub) ([]uint64, *Error) {
+func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine.Hub, g *Grant) ([]uint64, *Error) {
 	// Before anything is refused: the server reads on in a body that it answers
 	// early, and nothing else may bound that.
 	lift := limitBody(w, r, c.bodyTimeout)
@@ -162,6 +163,9 @@ func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine
 	lift()
 	push, refusal := decodePush(body, c.maxUsers, c.maxEvents)
 	if refusal != nil {
+		return nil, refusal
+	}
+	if refusal := c.mayPush(r, g, push, len(body)); refusal != nil {
 		return nil, refusal
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), c.timeout)

@@ -65,7 +65,7 @@ var greetings bytebufferpool.Pool
 
 // serveConn streams over a connection that was taken out of the server's hands
 // after the head.
-func (c *config) serveConn(conn net.Conn, r *http.Request, hub *engine.Hub, seat *engine.Seat) {
+func (c *config) serveConn(conn net.Conn, r *http.Request, hub *engine.Hub, seat *engine.Seat, limit limit) {
 	form := formOf(r)
 	seat.UseForm(form)
 	first := greetings.Get()
@@ -78,17 +78,18 @@ func (c *config) serveConn(conn net.Conn, r *http.Request, hub *engine.Hub, seat
 	sock, err := rawsock.Take(conn, c.silence(hub))
 	if err != nil {
 		// A wrapped connection, or no descriptor left: it keeps its goroutine.
-		c.serveHijacked(conn, first.B, r, hub, seat)
+		c.serveHijacked(conn, first.B, r, hub, seat, limit)
 		return
 	}
 	err = writeFirst(conn, sock, first.B)
 	conn.Close()
 	if err != nil {
 		sock.Close(true)
+		limit.release()
 		return
 	}
 	var sink engine.Sink = rawSink{sock}
-	limit, leashed := c.limitOf(r), (*leashedSink)(nil)
+	var leashed *leashedSink
 	if limit.set() {
 		leashed = &leashedSink{rawSink: rawSink{sock}}
 		sink = leashed
@@ -96,6 +97,7 @@ func (c *config) serveConn(conn net.Conn, r *http.Request, hub *engine.Hub, seat
 	subscriber, err := seat.Take(sink)
 	if err != nil { // closed since admit; the client comes back
 		sock.Close(false)
+		limit.release()
 		return
 	}
 	sock.Watch(subscriber)
@@ -128,7 +130,7 @@ func writeFirst(conn net.Conn, sock *rawsock.Conn, first []byte) error {
 
 // serveHijacked streams over a connection that is hijacked but can't be taken
 // over further. It returns when the stream has ended.
-func (c *config) serveHijacked(conn net.Conn, first []byte, r *http.Request, hub *engine.Hub, seat *engine.Seat) {
+func (c *config) serveHijacked(conn net.Conn, first []byte, r *http.Request, hub *engine.Hub, seat *engine.Seat, limit limit) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer conn.Close() // also ends the reading below
@@ -137,7 +139,7 @@ func (c *config) serveHijacked(conn net.Conn, first []byte, r *http.Request, hub
 		_, _ = io.Copy(io.Discard, conn)
 		cancel()
 	}()
-	c.pump(r.WithContext(ctx), connOutput{conn}, first, hub, seat)
+	c.pump(r.WithContext(ctx), connOutput{conn}, first, hub, seat, limit)
 }
 
 // connOutput writes a stream to a hijacked connection.

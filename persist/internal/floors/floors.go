@@ -36,6 +36,18 @@ func (s *Set) SetCommon(id uint64) { s.common = id }
 // Of returns the floor of a topic that has bounds.
 func (s *Set) Of(topic string) uint64 { return max(s.byTopic.Get(topic), s.common) }
 
+// Highest returns the highest floor of the topics that match reports true for, and
+// that they have in common. It looks at all that are remembered by name.
+func (s *Set) Highest(match func(topic string) bool) uint64 {
+	highest := s.common
+	for topic, id := range s.byTopic.All() {
+		if id > highest && match(topic) {
+			highest = id
+		}
+	}
+	return highest
+}
+
 // Named returns the floor of a topic by its name, 0 if there is none.
 func (s *Set) Named(topic string) uint64 { return s.byTopic.Get(topic) }
 

@@ -118,6 +118,9 @@ func RandomQuery(rng *rand.Rand) persist.Query {
 	for range rng.IntN(4) {
 		q.Topics = append(q.Topics, fmt.Sprintf("t%d", rng.IntN(6)))
 	}
+	if rng.IntN(4) == 0 {
+		q.Topics = append(q.Topics, []string{"*", ">", "*.*", "t1.>"}[rng.IntN(4)])
+	}
 	if rng.IntN(2) == 0 {
 		q.User = fmt.Sprintf("u%d", rng.IntN(6))
 	}
@@ -132,7 +135,8 @@ func Selects(q persist.Query, r persist.Record) bool {
 	if r.Users != nil {
 		return slices.Contains(r.Users, q.User)
 	}
-	return q.Public && r.Topic == "" || r.Topic != "" && slices.Contains(q.Topics, r.Topic)
+	all := slices.Contains(q.Topics, "*") || slices.Contains(q.Topics, ">") // topics of RandomRecords have one token
+	return q.Public && r.Topic == "" || r.Topic != "" && (all || slices.Contains(q.Topics, r.Topic))
 }
 
 // Clock is a clock that the test moves.

@@ -2,6 +2,7 @@ package modestest
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -111,7 +112,11 @@ func ginChain(hub *engine.Hub, opts ...stream.Option) http.Handler {
 func echoChain(hub *engine.Hub, opts ...stream.Option) http.Handler {
 	e := echo.New()
 	e.Use(echomw.Recover(), echomw.RequestID(), echomw.CORS(), echomw.Gzip(),
-		echomw.LoggerWithConfig(echomw.LoggerConfig{Output: io.Discard}))
+		echomw.RequestLoggerWithConfig(echomw.RequestLoggerConfig{LogStatus: true, LogLatency: true, LogResponseSize: true,
+			LogValuesFunc: func(_ echo.Context, v echomw.RequestLoggerValues) error {
+				_, err := fmt.Fprintln(io.Discard, v.Status, v.Latency, v.ResponseSize)
+				return err
+			}}))
 	events := func(c echo.Context) error {
 		c.Response().Before(func() { c.Response().Header().Set("X-Before", "set") })
 		stream.Serve(c.Response(), c.Request(), hub, "", opts...)

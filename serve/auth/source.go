@@ -1,0 +1,124 @@
+package auth
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/spatehub/spate/serve/cors"
+	"github.com/spatehub/spate/serve/stream"
+)
+
+// Source says where a request may have its token beside the Authorization header
+// ("Bearer <token>"). The zero value is that header alone.
+type Source struct {
+	// Query is a query parameter. What is in a URL is seen by proxies' logs and
+	// browsers' histories: prefer [Tickets].
+	Query string
+
+	// Cookie is a cookie's name. A browser sends it whoever's page it shows, so
+	// that it counts only where the page is of the server's own origin or of one
+	// of Origins. A browser that says of which it is not is refused.
+	Cookie  string
+	Origins cors.Origins
+}
+
+// token returns the request's token. A header or parameter was meant, a cookie is
+// sent always: that comes last.
+func (s *Source) token(r *http.Request) (string, error) {
+	token, err := bearer(r)
+	if err != nil {
+		return "", err
+	}
+	if s.Query != "" {
+		inQuery, err := queryValue(r, s.Query)
+		switch {
+		case err != nil:
+			return "", err
+		case inQuery != "" && token != "":
+			return "", badRequest(s.Query, "contradicts the Authorization header: send the token once")
+		case inQuery != "":
+			token = inQuery
+		}
+	}
+	if token == "" && s.Cookie != "" {
+		token, err = s.cookie(r)
+	}
+	if token == "" && err == nil {
+		err = errNone
+	}
+	return token, err
+}
+
+// bearer returns the token of the Authorization header, "" where there is none.
+func bearer(r *http.Request) (string, error) {
+	values := r.Header["Authorization"]
+	switch len(values) {
+	case 0:
+		return "", nil
+	case 1:
+	default:
+		return "", badRequest("Authorization", "is given twice")
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", nil // somebody else's
+	}
+	if token = strings.TrimSpace(token); token == "" {
+		return "", badRequest("Authorization", "has no token")
+	}
+	return token, nil
+}
+
+// queryValue returns the query parameter, "" where there is none.
+func queryValue(r *http.Request, name string) (string, error) {
+	if !strings.Contains(r.URL.RawQuery, name) {
+		return "", nil // without parsing; no name of ours has to be escaped
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return "", badRequest("query", "can't be parsed")
+	}
+	switch values := query[name]; {
+	case len(values) == 0:
+		return "", nil
+	case len(values) > 1:
+		return "", badRequest(name, "is given twice")
+	case values[0] == "":
+		return "", badRequest(name, "is empty")
+	default:
+		return values[0], nil
+	}
+}
+
+// cookie returns the token of the cookie, "" where there is none.
+func (s *Source) cookie(r *http.Request) (string, error) {
+	cookies := r.CookiesNamed(s.Cookie)
+	switch {
+	case len(cookies) == 0 || cookies[0].Value == "":
+		return "", nil
+	case len(cookies) > 1: // another host of the domain may have set one
+		return "", badRequest("Cookie", "has "+s.Cookie+" twice")
+	case !s.fromOurPage(r):
+		return "", &stream.Error{Status: http.StatusForbidden, Field: "Origin", Message: "a cookie counts only from a page of an allowed origin"}
+	}
+	return cookies[0].Value, nil
+}
+
+// fromOurPage reports whether the page that made the request is allowed to. For
+// GET and HEAD of their own origin browsers send no Origin, but Sec-Fetch-Site.
+func (s *Source) fromOurPage(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin != "" && s.Origins.Allows(origin) && !s.Origins.Any() {
+		return true
+	}
+	if origin == "" {
+		return r.Header.Get("Sec-Fetch-Site") == "same-origin"
+	}
+	return cors.SameOrigin(r)
+}
+
+// badRequest is the answer to a wrong part of a request.
+func badRequest(field, message string) *stream.Error {
+	return &stream.Error{Status: http.StatusBadRequest, Message: message, Field: field}
+}

@@ -1,0 +1,177 @@
+package limit_test
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/serve/limit"
+	"github.com/spatehub/spate/serve/stream"
+	"github.com/spatehub/spate/wire"
+)
+
+// limited requires an answer of the gate.
+func limited(t *testing.T, err error, status int, what string, after time.Duration) {
+	t.Helper()
+	var e *stream.Error
+	require.True(t, errors.As(err, &e), "%v", err)
+	require.Equal(t, status, e.Status)
+	require.Contains(t, e.Message, what)
+	require.Equal(t, after, e.RetryAfter)
+}
+
+func post(remote string) *http.Request {
+	r := from(remote)
+	r.Method = http.MethodPost
+	return r
+}
+
+func TestGateConnections(t *testing.T) {
+	g := limit.NewGate(limit.Config{Connections: 5, UserConnections: 2, AddrConnections: 3})
+	a, b, c := from("192.0.2.1:1"), from("192.0.2.2:1"), from("192.0.2.3:1")
+	enter := func(r *http.Request, user string, own int) (func(), error) {
+		return g.Enter(r, &stream.Grant{User: user, Limits: stream.Limits{Connections: own}})
+	}
+	must := func(leave func(), err error) func() {
+		t.Helper()
+		require.NoError(t, err)
+		return leave
+	}
+	first := must(enter(a, "tom", 0))
+	must(enter(b, "tom", 0))
+	_, err := enter(c, "tom", 0)
+	limited(t, err, 429, "user has 2", 5*time.Second)
+	must(enter(a, "ann", 1))
+	_, err = enter(a, "ann", 1) // a grant's own limit
+	limited(t, err, 429, "user has 1", 5*time.Second)
+	must(enter(a, "", 0))
+	_, err = enter(a, "eve", 0)
+	limited(t, err, 429, "address has 3", 5*time.Second)
+	require.Equal(t, 4, g.Streams())
+	last := must(enter(b, "eve", 3))
+	require.Equal(t, 5, g.Streams())
+	limited(t, g.Knock(c), 503, "too many connections", 5*time.Second)
+	require.NoError(t, g.Knock(post("192.0.2.3:1")), "a push is no connection")
+	_, err = enter(c, "bob", 0)
+	limited(t, err, 503, "too many connections", 5*time.Second)
+	last()
+	first()
+	require.NoError(t, g.Knock(c))
+	must(enter(a, "tom", 0)) // what was refused took nothing
+	must(enter(c, "bob", 0))
+	require.Equal(t, 5, g.Streams())
+}
+
+func TestGateRates(t *testing.T) {
+	now := begin
+	c := limit.Config{
+		Requests: limit.Rate{PerSecond: 1, Burst: 2}, Connects: limit.Rate{PerSecond: 1, Burst: 1},
+		PushEvents: limit.Rate{PerSecond: 10, Burst: 20}, PushBytes: limit.Rate{PerSecond: 1000},
+	}
+	c.SetClock(func() time.Time { return now })
+	g := limit.NewGate(c)
+	a, b := from("[2001:db8::1]:1"), from("[2001:db8:0:1::1]:1")
+	require.NoError(t, g.Knock(a))
+	require.NoError(t, g.Knock(from("[2001:db8::2]:1")), "of the same network")
+	limited(t, g.Knock(a), 429, "requests", time.Second)
+	require.NoError(t, g.Knock(b))
+
+	tom := &stream.Grant{User: "tom"}
+	_, err := g.Enter(a, tom)
+	require.NoError(t, err)
+	_, err = g.Enter(b, tom)
+	limited(t, err, 429, "streams", time.Second)
+	_, err = g.Enter(a, &stream.Grant{}) // the anonymous count by address
+	require.NoError(t, err)
+	_, err = g.Enter(b, &stream.Grant{})
+	require.NoError(t, err)
+	_, err = g.Enter(a, &stream.Grant{})
+	limited(t, err, 429, "streams", time.Second)
+
+	require.NoError(t, g.Push(a, tom, 20, 10))
+	limited(t, g.Push(a, tom, 1, 10), 429, "events", 100*time.Millisecond)
+	now = now.Add(time.Second)
+	require.NoError(t, g.Push(a, tom, 1, 1000))
+	limited(t, g.Push(a, tom, 1, 10), 429, "bytes", 10*time.Millisecond)
+	slow := &stream.Grant{User: "slow", Limits: stream.Limits{PushEvents: 0.5}}
+	require.NoError(t, g.Push(a, slow, 1, 1))
+	limited(t, g.Push(a, slow, 1, 1), 429, "events", 2*time.Second)
+	free := limit.NewGate(limit.Config{})
+	for range 100 {
+		require.NoError(t, free.Knock(a))
+		require.NoError(t, free.Push(a, tom, 1000, 1<<20))
+		_, err := free.Enter(a, tom)
+		require.NoError(t, err)
+	}
+}
+
+// (Invariant 5.) A storm beyond the limit is answered 503 with Retry-After, costs no hijack and no look at credentials, and the streams that there are go on.
+func TestStormIsRefusedCheaply(t *testing.T) {
+	const open, storm = 10, 2000
+	gate := limit.NewGate(limit.Config{Connections: open})
+	hub := engine.NewHub(engine.WithLogger(slog.New(slog.DiscardHandler)))
+	var authorized, hijacked, late atomic.Int32
+	h := stream.Authorized(hub, func(*http.Request) (stream.Grant, error) {
+		authorized.Add(1)
+		return stream.Grant{}, nil
+	}, stream.WithGate(gate))
+	server := httptest.NewUnstartedServer(h)
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateHijacked {
+			hijacked.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	t.Cleanup(hub.Close)
+
+	var streams [open]*wire.Decoder
+	for i := range streams {
+		resp, err := server.Client().Get(server.URL)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		require.Equal(t, 200, resp.StatusCode)
+		streams[i] = wire.NewDecoder(resp.Body)
+	}
+	require.Eventually(t, func() bool { return hub.OnlineClientsNum() == open }, 20*time.Second, time.Millisecond)
+	client := server.Client()
+	client.Transport.(*http.Transport).MaxIdleConnsPerHost = 20
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			for range storm / 20 {
+				resp, err := client.Get(server.URL)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				body, _ := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				if resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "5" || !strings.Contains(string(body), "too many connections") {
+					late.Add(1)
+				}
+			}
+		})
+	}
+	require.NoError(t, hub.Push(nil, &wire.Event{Data: "in the storm"}))
+	for _, s := range streams {
+		e, err := s.Next()
+		require.NoError(t, err)
+		require.Equal(t, "in the storm", e.Data)
+	}
+	wg.Wait()
+	require.Zero(t, late.Load())
+	require.EqualValues(t, open, authorized.Load())
+	require.LessOrEqual(t, hijacked.Load(), int32(open))
+}
