@@ -84,7 +84,7 @@ func (s *shard) lose(c *client, from, to eventID) {
 	if !g.told {
 		*g = gap{told: true, from: from}
 	}
-	g.to = to
+	g.to = max(g.to, to) // the seat may have told of more
 }
 
 // tellGap puts the gap event in front of what follows. It has no ID, so it

@@ -78,7 +78,8 @@ func TestRestoredCopyIssuesNoIDAgain(t *testing.T) {
 
 // Invariant 1: bytes that flip in the last block of the write-ahead log take
 // acknowledged records with them. Their IDs are not issued again, and a client
-// that has one is told of a gap.
+// that has one, or comes from before them, is told of a gap: also when the hub has
+// started once more since (invariant 3).
 func TestDamagedTailIssuesNoIDAgain(t *testing.T) {
 	dir, killed := t.TempDir(), filepath.Join(t.TempDir(), "killed")
 	h := startHub(t, engine.WithLog(openFolder(t, dir)))
@@ -94,6 +95,22 @@ func TestDamagedTailIssuesNoIDAgain(t *testing.T) {
 	fresh := pushN(t, h, 3)
 	require.Greater(t, fresh[0], ids[29])
 	settled(h)
+	requireLossTold(t, h, ids, fresh, kept)
+	h.Close()
+
+	h = newHub(t, engine.WithLog(openFolder(t, killed)), engine.WithEnableResendEvents())
+	requireLossTold(t, h, ids, fresh, kept)
+	s := join(t, h, engine.Subscription{LastEventID: engine.Earliest}, -1)
+	settled(h)
+	require.Equal(t, []gap{{0, ids[29]}}, gapsOf(t, s))
+	s = join(t, h, engine.Subscription{LastEventID: wire.FormatID(fresh[0])}, -1)
+	settled(h)
+	require.Zero(t, s.gaps(t))
+}
+
+// requireLossTold resumes after each of ids, of which those after kept are lost.
+func requireLossTold(t *testing.T, h *engine.Hub, ids, fresh []uint64, kept uint64) {
+	t.Helper()
 	for _, id := range ids {
 		s := join(t, h, engine.Subscription{LastEventID: wire.FormatID(id)}, -1)
 		settled(h)
@@ -104,9 +121,11 @@ func TestDamagedTailIssuesNoIDAgain(t *testing.T) {
 			}
 		}
 		require.Equal(t, want, s.ids(t))
+		to := ids[29]
 		if id > kept {
-			require.Equal(t, []gap{{id, fresh[0] - 1}}, gapsOf(t, s))
+			to = fresh[0] - 1
 		}
+		require.Equal(t, []gap{{id, to}}, gapsOf(t, s))
 	}
 }
 

@@ -192,11 +192,30 @@ func (h *Hub) begin(ctx context.Context, sub *Subscription, s *shard) (b beginni
 		if s.shortOf(id) != 0 { // the ring may reach back further than the log
 			b.short = floor
 		}
-		return b, nil
+		return h.tellLost(b), nil
 	} else if id == floor || id >= h.wholeFrom() {
-		return b, nil // what retention removed last, or given out by this hub
+		return h.tellLost(b), nil // what retention removed last, or given out by this hub
 	}
-	return h.beginKnown(ctx, b)
+	if b, err = h.beginKnown(ctx, b); err != nil {
+		return b, err
+	}
+	return h.tellLost(b), nil
+}
+
+// tellLost adds to the gap that is told first what the log was found to lack
+// further on. What is left between is sent all the same.
+func (h *Hub) tellLost(b beginning) beginning {
+	losses, ok := h.log.(persist.Losses)
+	if !ok {
+		return b
+	}
+	if to := eventID(losses.LostAfter(uint64(b.at.id))); to > b.at.id {
+		if !b.gap.told {
+			b.gap = gap{told: true, from: b.at.id}
+		}
+		b.gap.to = max(b.gap.to, to)
+	}
+	return b
 }
 
 // beginKnown sees whether the ID to resume after, from before this hub began, was
@@ -251,7 +270,7 @@ func (h *Hub) beginEarliest(sub *Subscription, s *shard, b beginning) beginning 
 	if b.at.id != 0 {
 		b.gap = gap{told: true, to: b.at.id}
 	}
-	return b
+	return h.tellLost(b)
 }
 
 // shortOf returns the ID up to which the shard's window has lost what follows id,
@@ -292,7 +311,7 @@ func (h *Hub) beginSince(ctx context.Context, sub *Subscription, b beginning) (b
 		id = floor
 	}
 	b.at, b.resumes = point{h.origin.pos, id}, true
-	return b, nil
+	return h.tellLost(b), nil
 }
 
 // historyError is the error of a Seat for which the log could not be asked.

@@ -27,6 +27,15 @@ type Runs interface {
 	HighWater() uint64
 }
 
+// Losses is a [Log] that remembers where acknowledged records went missing, also
+// after it was closed and opened again.
+type Losses interface {
+	// LostAfter returns the highest ID above id that was acknowledged and is
+	// missing, 0 where none is. A reader that continues after id has a gap that
+	// reaches up to it; what is left of the records between can still be read.
+	LostAfter(id uint64) uint64
+}
+
 // LostTail tells of acknowledged records that were missing at the end of a log when
 // it was opened. The zero value: none were.
 type LostTail struct {

@@ -42,6 +42,7 @@ var (
 	stateFloor   = []byte{keyState, 'F'}
 	stateGone    = []byte{keyState, 'G'}
 	stateLast    = []byte{keyState, 'L'}
+	stateLost    = []byte{keyState, 'X'}
 	stateRun     = []byte{keyState, 'R'} // + first ID: a run
 	stateTopics  = []byte{keyState, 'T'}
 	stateVersion = []byte{keyState, 'V'}

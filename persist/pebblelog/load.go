@@ -131,6 +131,8 @@ func (l *loader) loadState() error {
 			l.state.floorTime = int64(id)
 		case bytes.Equal(key, stateLast):
 			l.last, err = parseID(key, v)
+		case bytes.Equal(key, stateLost):
+			l.state.lost, err = parseID(key, v)
 		case bytes.HasPrefix(key, stateRun):
 			var r runs.Run
 			if r, err = parseRun(key, v); err == nil {

@@ -54,11 +54,19 @@ func (p *Log) BeginRun(first uint64) error {
 		_ = b.Delete(runKey(gone.First), nil)
 	}
 	putRun(b, runs.Run{First: first})
+	lost := p.lost.To
+	if first <= lost {
+		lost = 0 // it comes again
+	}
+	if lost != 0 {
+		putID(b, stateLost, lost)
+	}
 	if err := commit(g, b); err != nil {
 		return failure(err)
 	}
 	p.mu.Lock()
 	p.mu.runs = list
+	p.mu.lost = max(p.mu.lost, lost)
 	p.mu.Unlock()
 	p.appending.begun = max(p.appending.begun, first-1)
 	return nil
@@ -82,6 +90,16 @@ func (s *state) dropRuns(b *pebble.Batch) {
 		_ = b.Delete(runKey(r.First), nil)
 	}
 	s.runs = slices.Delete(s.runs, 0, n)
+}
+
+// LostAfter implements [persist.Losses].
+func (p *Log) LostAfter(id uint64) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if id < p.mu.lost {
+		return p.mu.lost
+	}
+	return 0
 }
 
 // HighWater implements [persist.Runs].

@@ -29,6 +29,7 @@ type state struct {
 	floorTime int64      // the newest time of what is
 	floors    floors.Set // of topics, raised by their retention
 	runs      runs.List  // those that retention has not passed
+	lost      uint64     // the highest ID that was acknowledged and is missing, 0 if none is
 
 	// topics has the topics with bounds that have records. inOpen are those with
 	// records in the open chunk, which their numbers on disk leave out; dueTopics

@@ -77,12 +77,16 @@ func TestLostTailIsFound(t *testing.T) {
 			require.Equal(t, uint64(1099), l.HighWater())
 			require.ErrorIs(t, l.BeginRun(last), persist.ErrOrder)
 			requireIssued(t, l, false, last+1, 1099)
+			require.Zero(t, l.LostAfter(0), "it may still come again")
 
 			require.NoError(t, l.BeginRun(1100))
 			require.NoError(t, l.Append(ctx, logtest.Records(1100)))
 			require.NoError(t, l.Close())
 			l = openPebble(t, "log", pebblelog.WithFS(fs))
 			require.Zero(t, l.LogStats().LostTail, "what was said is over with the next record")
+			for id, want := range map[uint64]uint64{0: 1099, last: 1099, 1098: 1099, 1099: 0, 1100: 0} {
+				require.Equal(t, want, l.LostAfter(id), id)
+			}
 			requireIssued(t, l, false, last+1, 1099)
 			require.NoError(t, l.Close())
 		})
