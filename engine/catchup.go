@@ -84,6 +84,7 @@ func (seg *segment) cost() uint64 {
 	}
 	return uint64(n / 16)
 }
+
 // begin lets so many readers work. Before anybody asks.
 func (c *catchup) begin(pool *ants.Pool, readers int) { c.pool, c.max = pool, readers }
 

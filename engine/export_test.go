@@ -12,7 +12,7 @@ import (
 func AtRest(h *Hub) bool {
 	h.wakeMask(h.all)
 	runtime.Gosched()
-	if h.pushers.Load() != 0 {
+	if h.life.pushers.Load() != 0 {
 		return false
 	}
 	rest := true
@@ -33,7 +33,7 @@ func AtRest(h *Hub) bool {
 func Lent(h *Hub) (n int64, counted bool) { return h.frames.lent.Load(), checked }
 
 // Pushers returns how many pushes are under way.
-func Pushers(h *Hub) int64 { return h.pushers.Load() }
+func Pushers(h *Hub) int64 { return h.life.pushers.Load() }
 
 // HeldBytes returns the bytes that the ring holds, frames and names.
 func HeldBytes(h *Hub) int64 { return h.frames.held.Load() }

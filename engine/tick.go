@@ -36,7 +36,7 @@ func (h *Hub) runClock() {
 				s.ticks.Add(1)
 				s.wake()
 			}
-		case <-h.stop:
+		case <-h.life.stop:
 			return
 		}
 	}
