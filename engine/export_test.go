@@ -148,8 +148,8 @@ func (s *shard) audit() error {
 		return fmt.Errorf("%d clients lag, %d leave, %d are listed", lagging, leaving, len(s.laggards))
 	}
 	n := &s.c
-	done := n.delivered.Load() + n.dropped.Load() + n.timedOut.Load() + n.failed.Load() + n.conflated.Load() + n.noReceiver.Load()
-	if open := n.pushed.Load() - done; open != uint64(pending) {
+	counts := n.counts()
+	if open := counts[nPushed] - counts.settled(); open != uint64(pending) {
 		return fmt.Errorf("shard %d: %d events wait by the counters, %d by the clients", s.id, int64(open), pending)
 	}
 	for name, t := range s.topics {

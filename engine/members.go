@@ -172,7 +172,7 @@ func (s *shard) closeAs(c *client, as ending, reason error) {
 		s.failQueued(c)
 		s.strike(c)
 	}
-	s.n.ends[as]++
+	s.n[nEnds+count(as)]++
 	if c.lag != nil {
 		s.forget(c)
 	}

@@ -107,7 +107,7 @@ func (s *shard) heartbeats(interval uint32) {
 		}
 		beat := heartbeat[c.form]
 		n, err := s.write(c, beat)
-		s.n.heartbeats++
+		s.n[nHeartbeats]++
 		switch {
 		case err != nil:
 			s.doom(c, err)
