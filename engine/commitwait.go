@@ -50,18 +50,18 @@ func (h *Hub) awaitCommit(ctx context.Context, w *commitWait) (decided bool, err
 			return false, ctx.Err()
 		}
 	}
-	if !h.gaveUp.Load() {
+	if !h.life.gaveUp() {
 		h.waits.Put(w)
 	}
 	return true, err
 }
 
-// abandonWaits decides all pushes that the log has not decided. The ring is
+// abandonWaits decides all pushes that the log has not decided, once the drain has
+// ended. The ring is
 // closed, so slots may be released meanwhile but not filled again: a wait found
 // here belongs to a push that is under way. A push that was not seen here, as
-// its slots were not filled yet, sees gaveUp.
+// its slots were not filled yet, sees that the hub gave up.
 func (h *Hub) abandonWaits() {
-	h.gaveUp.Store(true)
 	if h.journal == nil {
 		return
 	}

@@ -58,11 +58,11 @@ func (s *shard) conflated(c *client, at point) {
 	case l.base.covers(at):
 		return // a resend: never counted as pushed
 	case c.state == stateBehind && !l.seen.covers(at):
-		s.n.pushed++
+		s.n[nPushed]++
 	default:
 		l.queued--
 	}
-	s.n.conflated++
+	s.n[nConflated]++
 }
 
 // maxKeptBytes bounds what a conflating client that reads the log keeps before

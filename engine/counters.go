@@ -2,47 +2,97 @@ package engine
 
 import "sync/atomic"
 
-// counters are a shard's counts of one pass, kept by its runner alone.
-type counters struct {
-	pushed, delivered, dropped, timedOut, failed, conflated, noReceiver uint64
-	resent, gaps, behind, heartbeats                                    uint64
-	ends                                                                [endings]uint64
+// count is what a shard counts; see Stats.counted for the names. From nDelivered to
+// nNoReceiver it is what became of those pushed.
+type count uint8
+
+const (
+	nPushed count = iota
+	nDelivered
+	nDropped
+	nTimedOut
+	nFailed
+	nConflated
+	nNoReceiver
+	nResent
+	nGaps
+	nBehind
+	nHeartbeats
+	nEnds                              // and an ending
+	numCounts = nEnds + count(endings) // their number
+)
+
+// counted is where the counts are shown, by the count: the one list that names them.
+func (st *Stats) counted() [numCounts]*uint64 {
+	return [numCounts]*uint64{
+		nPushed:     &st.Pushed,
+		nDelivered:  &st.Delivered,
+		nDropped:    &st.Dropped,
+		nTimedOut:   &st.TimedOut,
+		nFailed:     &st.Failed,
+		nConflated:  &st.Conflated,
+		nNoReceiver: &st.NoReceiver,
+		nResent:     &st.Resent,
+		nGaps:       &st.Gaps,
+		nBehind:     &st.Behind,
+		nHeartbeats: &st.Heartbeats,
+
+		nEnds + count(endHangup):   &st.Ends.Hangup,
+		nEnds + count(endOverflow): &st.Ends.Overflow,
+		nEnds + count(endStalled):  &st.Ends.Stalled,
+		nEnds + count(endWrite):    &st.Ends.WriteError,
+		nEnds + count(endHistory):  &st.Ends.History,
+		nEnds + count(endClosed):   &st.Ends.Closed,
+		nEnds + count(endExpired):  &st.Ends.Expired,
+		nEnds + count(endRevoked):  &st.Ends.Revoked,
+	}
+}
+
+// counters are a shard's counts, those of one pass kept by its runner alone.
+type counters [numCounts]uint64
+
+// settled is how many of those pushed have come to their end.
+func (n *counters) settled() (sum uint64) {
+	for i := nDelivered; i <= nNoReceiver; i++ {
+		sum += n[i]
+	}
+	return sum
 }
 
 // sharedCounters publish a shard's counts to Stats. Only the shard's runner
 // writes them, once a pass, and each shard has its own cache lines, so that
 // counting moves no line between processors.
 type sharedCounters struct {
-	_                                                                   [64]byte
-	pushed, delivered, dropped, timedOut, failed, conflated, noReceiver atomic.Uint64
-	resent, gaps, behind, heartbeats                                    atomic.Uint64
-	ends                                                                [endings]atomic.Uint64
-	clients, stalled, catchingUp                                        atomic.Int64
-	reached, oldest                                                     atomic.Uint64 // IDs: the shard's, and that after which its window has everything
-	_                                                                   [64]byte
+	_                            [64]byte
+	n                            [numCounts]atomic.Uint64
+	clients, stalled, catchingUp atomic.Int64
+	reached, oldest              atomic.Uint64 // IDs: the shard's, and that after which its window has everything
+	_                            [64]byte
+}
+
+// add publishes the counts of a pass.
+func (c *sharedCounters) add(n *counters) {
+	for i := range n {
+		if n[i] != 0 {
+			c.n[i].Add(n[i])
+		}
+	}
+}
+
+// counts returns what has been published.
+func (c *sharedCounters) counts() (n counters) {
+	for i := range n {
+		n[i] = c.n[i].Load()
+	}
+	return n
 }
 
 // publishCounters adds the pass's counts to what Stats reads.
 func (s *shard) publishCounters() {
-	n, c := &s.n, &s.c
-	if *n != (counters{}) {
-		c.pushed.Add(n.pushed)
-		c.delivered.Add(n.delivered)
-		c.dropped.Add(n.dropped)
-		c.timedOut.Add(n.timedOut)
-		c.failed.Add(n.failed)
-		c.conflated.Add(n.conflated)
-		c.noReceiver.Add(n.noReceiver)
-		c.resent.Add(n.resent)
-		c.gaps.Add(n.gaps)
-		c.behind.Add(n.behind)
-		c.heartbeats.Add(n.heartbeats)
-		for i := range n.ends {
-			if n.ends[i] != 0 {
-				c.ends[i].Add(n.ends[i])
-			}
-		}
-		*n = counters{}
+	c := &s.c
+	if s.n != (counters{}) {
+		c.add(&s.n)
+		s.n = counters{}
 	}
 	c.clients.Store(int64(len(s.clients) + s.leaving))
 	show(&c.reached, s.high.id)
@@ -88,22 +138,11 @@ func (h *Hub) Stats() Stats {
 		LastEventID:   uint64(newest.id),
 	}
 	slowest := newest.pos
-	var ends [endings]uint64
+	var sum counters
 	for _, s := range h.shards {
 		c := &s.c
-		st.Pushed += c.pushed.Load()
-		st.Delivered += c.delivered.Load()
-		st.Dropped += c.dropped.Load()
-		st.TimedOut += c.timedOut.Load()
-		st.Failed += c.failed.Load()
-		st.Conflated += c.conflated.Load()
-		st.NoReceiver += c.noReceiver.Load()
-		st.Resent += c.resent.Load()
-		st.Gaps += c.gaps.Load()
-		st.Behind += c.behind.Load()
-		st.Heartbeats += c.heartbeats.Load()
-		for i := range ends {
-			ends[i] += c.ends[i].Load()
+		for i, n := range c.counts() {
+			sum[i] += n
 		}
 		st.Clients += int(c.clients.Load())
 		st.Stalled += int(c.stalled.Load())
@@ -113,9 +152,11 @@ func (h *Hub) Stats() Stats {
 			slowest = at
 		}
 	}
-	st.Ends = endsOf(&ends)
+	for i, field := range st.counted() {
+		*field = sum[i]
+	}
 	st.RingUsed = uint64(newest.pos - slowest)
-	if done := st.Delivered + st.Dropped + st.TimedOut + st.Failed + st.Conflated + st.NoReceiver; done < st.Pushed {
+	if done := sum.settled(); done < st.Pushed {
 		st.Pending = st.Pushed - done
 	}
 	return st

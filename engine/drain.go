@@ -26,32 +26,27 @@ func (h *Hub) Close() {
 // It returns ctx's error if the drain was cut short. It may be called again, to
 // wait for the end of the first call; then ctx ends only this waiting.
 func (h *Hub) Shutdown(ctx context.Context) error {
-	first := false
-	h.shutdown.Do(func() {
-		first = true
-		h.closing.Store(true)
-		go h.finish(ctx)
-	})
-	if !first {
+	if !h.life.refuse() {
 		select {
-		case <-h.closed:
+		case <-h.life.closed:
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+	go h.finish(ctx)
 	select {
-	case <-h.closed:
+	case <-h.life.closed:
 	case <-ctx.Done():
 		// What can be cut short ends at once now. A log or store that never
 		// returns is not waited for; its goroutine ends when it does.
 		select {
-		case <-h.closed:
+		case <-h.life.closed:
 		case <-time.After(drainGrace):
 			h.cfg.logger.Error("spate: the log did not return in time; the hub closes without it")
 		}
 	}
-	if h.expired.Load() {
+	if h.life.cutShort() {
 		return ctx.Err()
 	}
 	return nil
@@ -63,21 +58,21 @@ const drainGrace = time.Second
 // finish takes the hub down: publishers, journal, shards, clients, then all
 // that runs.
 func (h *Hub) finish(ctx context.Context) {
-	defer close(h.closed)
-	h.await(ctx, func() bool { return h.pushers.Load() == 0 })
+	defer close(h.life.closed)
+	h.await(ctx, func() bool { return h.life.pushers.Load() == 0 })
 	h.ring.Close()
+	h.life.drain()
 	h.wakeMask(h.all)
-	h.await(ctx, func() bool { return h.pushers.Load() == 0 && h.drained() && h.online.Load() == 0 })
-	if h.pushers.Load() != 0 || h.online.Load() != 0 || !h.drained() {
-		h.expired.Store(true)
-	}
-	h.abandonWaits() // publishers that still wait for the log
-	close(h.giveUp)  // and for room
-	if h.expired.Load() {
+	h.await(ctx, h.atRest)
+	cut := !h.atRest()
+	h.life.endDrain(cut)
+	h.abandonWaits()     // publishers that still wait for the log
+	close(h.life.giveUp) // and for room
+	if cut {
 		h.cancel() // readings of the log, and a batch on its way where the log heeds it
 	}
-	h.await(context.Background(), func() bool { return h.pushers.Load() == 0 && h.drained() && h.online.Load() == 0 })
-	close(h.stop)
+	h.await(context.Background(), h.atRest)
+	h.life.halt()
 	h.cancel()
 	h.catchup.close()
 	h.work.Wait()
@@ -99,12 +94,15 @@ func (h *Hub) await(ctx context.Context, done func() bool) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-h.emptied:
+		case <-h.life.emptied:
 		case <-time.After(pause):
 			pause = min(2*pause, 10*time.Millisecond)
 		}
 	}
 }
+
+// atRest says whether nothing is under way, and nobody connected.
+func (h *Hub) atRest() bool { return !h.life.busy() && h.drained() }
 
 // drained says whether the log and every shard have seen everything pushed.
 func (h *Hub) drained() bool {
@@ -141,8 +139,8 @@ func (h *Hub) release() {
 // It does so for a bounded cost, and returns whether some are left that it could
 // have ended.
 func (s *shard) drainStep() (more bool) {
-	expired := s.hub.expired.Load()
-	if !expired && (s.reader.Cursor() != s.hub.ring.Claimed() || s.hub.pushers.Load() != 0) {
+	expired := s.hub.life.expired()
+	if !expired && (s.reader.Cursor() != s.hub.ring.Claimed() || s.hub.life.pushers.Load() != 0) {
 		return false
 	}
 	end := s.cost + s.hub.cfg.sweep

@@ -50,12 +50,3 @@ func endingOf(reason error) ending {
 	}
 	return endWrite
 }
-
-// endsOf names the counts.
-func endsOf(n *[endings]uint64) Ends {
-	return Ends{
-		Hangup: n[endHangup], Overflow: n[endOverflow], Stalled: n[endStalled],
-		WriteError: n[endWrite], History: n[endHistory], Closed: n[endClosed], Expired: n[endExpired],
-		Revoked: n[endRevoked],
-	}
-}

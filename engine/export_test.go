@@ -12,7 +12,7 @@ import (
 func AtRest(h *Hub) bool {
 	h.wakeMask(h.all)
 	runtime.Gosched()
-	if h.pushers.Load() != 0 {
+	if h.life.pushers.Load() != 0 {
 		return false
 	}
 	rest := true
@@ -50,7 +50,7 @@ func Early(h *Hub) (n int) {
 func Lent(h *Hub) (n int64, counted bool) { return h.frames.lent.Load(), checked }
 
 // Pushers returns how many pushes are under way.
-func Pushers(h *Hub) int64 { return h.pushers.Load() }
+func Pushers(h *Hub) int64 { return h.life.pushers.Load() }
 
 // HeldBytes returns the bytes that the ring holds, frames and names.
 func HeldBytes(h *Hub) int64 { return h.frames.held.Load() }
@@ -165,8 +165,8 @@ func (s *shard) audit() error {
 		return fmt.Errorf("%d clients lag, %d leave, %d are listed", lagging, leaving, len(s.laggards))
 	}
 	n := &s.c
-	done := n.delivered.Load() + n.dropped.Load() + n.timedOut.Load() + n.failed.Load() + n.conflated.Load() + n.noReceiver.Load()
-	if open := n.pushed.Load() - done; open != uint64(pending) {
+	counts := n.counts()
+	if open := counts[nPushed] - counts.settled(); open != uint64(pending) {
 		return fmt.Errorf("shard %d: %d events wait by the counters, %d by the clients", s.id, int64(open), pending)
 	}
 	return s.topics.Audit(func(c *client) error {

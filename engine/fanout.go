@@ -172,8 +172,8 @@ func (s *shard) markUser(e *entry, uid string, bit uint64) (found bool) {
 		}
 	}
 	if !found {
-		s.n.pushed++
-		s.n.noReceiver++
+		s.n[nPushed]++
+		s.n[nNoReceiver]++
 	}
 	return found
 }
@@ -208,8 +208,8 @@ func (s *shard) offer(c *client, j *joined) {
 		}
 		n, err := s.write(c, j.bytes())
 		if n == len(j.bytes()) && err == nil {
-			s.n.pushed += uint64(j.len())
-			s.n.delivered += uint64(j.len())
+			s.n[nPushed] += uint64(j.len())
+			s.n[nDelivered] += uint64(j.len())
 			c.wroteTick = s.tick
 			c.placed = c.placed || j.ids
 		} else {
@@ -237,8 +237,8 @@ func (s *shard) account(from, to position) {
 				delta += tallyReceiver
 			}
 			if sum := e.tally.Add(delta); uint32(sum) == 0 && sum>>32 == 0 {
-				s.n.pushed++
-				s.n.noReceiver++
+				s.n[nPushed]++
+				s.n[nNoReceiver]++
 			}
 		}
 		if seq == to {

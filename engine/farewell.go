@@ -124,7 +124,7 @@ func (s *shard) dismiss(c *client, reason error) {
 	if l.restSet && !l.base.covers(l.restOf) {
 		onItsWay = 1
 		if c.state == stateBehind && !l.seen.covers(l.restOf) {
-			s.n.pushed++
+			s.n[nPushed]++
 			l.queued++
 		}
 	}

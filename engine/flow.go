@@ -12,8 +12,8 @@ import (
 // of the run, or failed.
 func (s *shard) stop(c *client, j *joined, n int, err error) {
 	took := j.taken(n)
-	s.n.pushed += uint64(j.len())
-	s.n.delivered += uint64(took)
+	s.n[nPushed] += uint64(j.len())
+	s.n[nDelivered] += uint64(took)
 
 	c.placed = c.placed || took > 0
 	l := s.startLag(c, stateLagging)
@@ -110,7 +110,7 @@ func (s *shard) recover(c *client) {
 // are in the window behind pos.
 func (s *shard) enqueue(c *client, j *joined) {
 	l := c.lag
-	s.n.pushed += uint64(j.len())
+	s.n[nPushed] += uint64(j.len())
 	l.queued += j.len()
 	l.queuedBytes += len(j.bytes())
 	if l.queued > s.hub.cfg.queue() || l.queuedBytes > s.hub.cfg.queueBytes {
@@ -282,14 +282,14 @@ func (s *shard) sent(c *client, at point) {
 	l := c.lag
 	switch {
 	case l.base.covers(at):
-		s.n.resent++
+		s.n[nResent]++
 		return
 	case c.state == stateBehind && !l.seen.covers(at):
-		s.n.pushed++
+		s.n[nPushed]++
 	default:
 		l.queued--
 	}
-	s.n.delivered++
+	s.n[nDelivered]++
 }
 
 // keepRest copies what must be sent before anything else.
@@ -336,7 +336,7 @@ func (s *shard) failWaiting(c *client) {
 	if l.queued == 0 {
 		return
 	}
-	s.n.failed += uint64(l.queued)
+	s.n[nFailed] += uint64(l.queued)
 	l.queued = 0
 	if s.hub.cfg.failed == nil {
 		return

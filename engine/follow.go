@@ -137,14 +137,10 @@ func (h *Hub) Apply(ctx context.Context, events ...Assigned) error {
 		return ErrNotFollowing
 	}
 	defer h.follow.busy.Store(false)
-	if h.closing.Load() {
+	if !h.life.enter() {
 		return ErrClosed
 	}
-	h.pushers.Add(1)
-	defer h.pushers.Add(-1)
-	if h.closing.Load() {
-		return ErrClosed
-	}
+	defer h.life.leave()
 	for chunk := range slices.Chunk(events, h.cfg.queue()) {
 		if err := h.applySome(ctx, chunk); err != nil {
 			return err

@@ -47,12 +47,8 @@ type Hub struct {
 	beatTicks uint32        // 0: no heartbeats
 	tryTicks  uint32
 
-	_ [64]byte
-	// pushers counts pushes under way. A push adds itself before it looks at
-	// closing, and Shutdown sets closing before it waits for pushers to be
-	// zero, so that no event is claimed after the drain looked.
-	pushers atomic.Int64
-	_       [64]byte
+	life life
+	work sync.WaitGroup // all that runs by itself
 
 	// occupied has the bits of the shards with connections, the only ones that
 	// an event for everybody has to wake. A shard sets its bit before it looks at
@@ -61,18 +57,7 @@ type Hub struct {
 	occupied atomic.Uint64
 
 	logFailed atomic.Uint64
-	online    atomic.Int64  // connections; Subscribe adds before it looks at closing, a shard's close subtracts
 	turn      atomic.Uint64 // spreads anonymous connections
-	closing   atomic.Bool   // set by Shutdown: no push, no subscription any more
-	expired   atomic.Bool   // set by Shutdown at its deadline: close what still waits
-
-	gaveUp   atomic.Bool   // set before giveUp is closed
-	giveUp   chan struct{} // closed at the drain's end or deadline: no publisher waits any longer
-	stop     chan struct{} // closed when the drain is over
-	closed   chan struct{} // closed when everything has ended
-	emptied  chan struct{} // of capacity 1: a shard has lost its last client while draining
-	shutdown sync.Once
-	work     sync.WaitGroup
 }
 
 // NewHub starts a hub. It must be closed. A setting out of range is corrected
@@ -96,8 +81,7 @@ func NewHub(opts ...HubOption) *Hub {
 func buildHub(cfg *config, log persist.Log, before eventID) *Hub {
 	h := &Hub{
 		cfg: cfg, seed: maphash.MakeSeed(), log: log, origin: point{id: before},
-		giveUp: make(chan struct{}), stop: make(chan struct{}), closed: make(chan struct{}), emptied: make(chan struct{}, 1),
-		period: tickPeriod(cfg), looks: make(looks, 2*processors()), wakeStep: position(max(1, cfg.buffer/8)),
+		life: newLife(), period: tickPeriod(cfg), looks: make(looks, 2*processors()), wakeStep: position(max(1, cfg.buffer/8)),
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.waits.New = func() any { return newCommitWait() }
@@ -147,7 +131,7 @@ func (h *Hub) start() {
 			select {
 			case <-done:
 				go h.Close()
-			case <-h.stop:
+			case <-h.life.stop:
 			}
 		}()
 	}
@@ -223,19 +207,8 @@ func (h *Hub) wakeFor(from, to position, mask uint64) {
 	h.wakeMask(mask)
 }
 
-// left counts a connection out.
-func (h *Hub) left() {
-	h.online.Add(-1)
-	if h.closing.Load() {
-		select {
-		case h.emptied <- struct{}{}:
-		default:
-		}
-	}
-}
-
 // OnlineClientsNum returns the number of connections.
-func (h *Hub) OnlineClientsNum() int { return int(h.online.Load()) }
+func (h *Hub) OnlineClientsNum() int { return int(h.life.online.Load()) }
 
 // LastID returns the ID of the event pushed last, or where the hub began.
 func (h *Hub) LastID() uint64 { return uint64(h.latest().id) }
@@ -256,7 +229,7 @@ func (h *Hub) committed() eventID { return eventID(h.journal.doneID.Load()) }
 // log does not take events. A log that tells of itself is believed; of another
 // one, the latest batch counts.
 func (h *Hub) Healthy() error {
-	if h.closing.Load() {
+	if h.life.refuses() {
 		return ErrClosed
 	}
 	if st, tells := h.LogStats(); tells {
@@ -274,7 +247,7 @@ func (h *Hub) Healthy() error {
 }
 
 // Closed says whether Close or Shutdown has begun.
-func (h *Hub) Closed() bool { return h.closing.Load() }
+func (h *Hub) Closed() bool { return h.life.refuses() }
 
 // StallTimeout returns after how long a connection that accepts no byte is
 // closed; 0 is never.

@@ -24,7 +24,7 @@ const (
 // awaitSettled waits until no batch is on its way to the disk, if n events and
 // the publishers under way are too few to build another one beside it.
 func (j *journal) awaitSettled(n int) {
-	if n >= overlapBatch || j.hub.pushers.Load() > overlapCrowd {
+	if n >= overlapBatch || j.hub.life.pushers.Load() > overlapCrowd {
 		return
 	}
 	for j.flying.Load() != 0 {
@@ -48,7 +48,7 @@ func (j *journal) gather(from, to position) position {
 	var deadline time.Time
 	for i := 0; ; i++ {
 		n := int64(to - from + 1)
-		if n >= j.hub.pushers.Load() || n >= journalBatch {
+		if n >= j.hub.life.pushers.Load() || n >= journalBatch {
 			return to
 		}
 		switch {

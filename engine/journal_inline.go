@@ -76,7 +76,7 @@ func (j *journal) follow() {
 			for j.appendOnce() {
 			}
 			j.giveBack()
-		case <-j.hub.stop:
+		case <-j.hub.life.stop:
 			return
 		}
 	}

@@ -163,7 +163,7 @@ func (s *shard) closeAs(c *client, as ending, reason error) {
 		s.failQueued(c)
 		s.strike(c)
 	}
-	s.n.ends[as]++
+	s.n[nEnds+count(as)]++
 	if c.lag != nil {
 		s.forget(c)
 	}
@@ -177,5 +177,5 @@ func (s *shard) closeAs(c *client, as ending, reason error) {
 	s.spend(writeCost)
 	c.sink.Close(reason)
 	c.sink = nil
-	s.hub.left()
+	s.hub.life.part()
 }

@@ -30,7 +30,7 @@ func (p *framePool) reserve(ctx context.Context, h *Hub, n int64) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-h.giveUp:
+		case <-h.life.giveUp:
 			return ErrClosed
 		case <-time.After(100 * time.Microsecond):
 		}

@@ -62,7 +62,7 @@ func (s *shard) fallBehind(c *client, id eventID) {
 	c.lag.seen = s.high
 	c.lag.queuedBytes = 0
 	c.lag.history = newHistory(c)
-	s.n.behind++
+	s.n[nBehind]++
 	if !c.blocked {
 		c.attend(attendMore)
 	}
@@ -97,7 +97,7 @@ func (s *shard) giveUp(c *client, to position) {
 	if !c.pos.before(to) {
 		return
 	}
-	s.n.dropped += s.loseQueued(c, c.pos+1, to)
+	s.n[nDropped] += s.loseQueued(c, c.pos+1, to)
 	s.lose(c, s.idAt(c.pos), s.idAt(to))
 	c.pos = to
 	// What is tried goes on after what was given up. A hole that ends later
@@ -212,7 +212,7 @@ func (s *shard) retry(c *client) {
 		from = r.to + 1
 	}
 	if !upTo.before(from) {
-		s.n.timedOut += s.loseQueued(c, from, upTo)
+		s.n[nTimedOut] += s.loseQueued(c, from, upTo)
 		r.to = upTo
 	}
 }

@@ -40,7 +40,7 @@ func (s *shard) enterWindow(c *client) {
 		// to retention, or, being ephemeral, for want of a log.
 		waiting := 0
 		s.eachWaiting(c, c.pos+1, l.seen.pos, func(*entry) { waiting++ })
-		s.n.dropped += uint64(l.queued - waiting)
+		s.n[nDropped] += uint64(l.queued - waiting)
 		l.queued = waiting
 	}
 	if l.seen.pos.before(s.high.pos) {
@@ -49,7 +49,7 @@ func (s *shard) enterWindow(c *client) {
 			first = c.pos + 1
 		}
 		s.eachWaiting(c, first, s.high.pos, func(e *entry) {
-			s.n.pushed++
+			s.n[nPushed]++
 			l.queued++
 		})
 		l.seen = s.high
@@ -92,5 +92,5 @@ func (s *shard) lose(c *client, from, to eventID) {
 func (s *shard) tellGap(c *client) {
 	s.keepRest(c, s.lastGap.of(c.lag.gap.data())[c.form])
 	c.lag.gap = gap{}
-	s.n.gaps++
+	s.n[nGaps]++
 }

@@ -110,14 +110,10 @@ type pushed struct {
 }
 
 func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mode pushMode) (p pushed, err error) {
-	if h.closing.Load() { // not counted: Shutdown waits for those that are
+	if !h.life.enter() {
 		return p, ErrClosed
 	}
-	h.pushers.Add(1)
-	defer h.pushers.Add(-1)
-	if h.closing.Load() {
-		return p, ErrClosed
-	}
+	defer h.life.leave()
 	if err := h.checkPush(uids, events); err != nil {
 		return p, err
 	}
@@ -193,7 +189,7 @@ func (h *Hub) publish(ctx context.Context, load *parcel, bufs []*bytebufferpool.
 
 // seeToCommit makes sure that somebody commits what was published.
 func (h *Hub) seeToCommit(ctx context.Context, wait *commitWait, mode pushMode) {
-	if h.gaveUp.Load() {
+	if h.life.gaveUp() {
 		wait.decide(ErrClosed) // the event is still committed: Shutdown waits for the ring
 	}
 	switch {

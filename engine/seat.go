@@ -30,7 +30,7 @@ type Seat struct {
 // Errors: ErrClosed; a *wire.FieldError for a user, a topic or a start that
 // cannot be; ErrHistory, or ctx's error, where the log could not be asked.
 func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
-	if h.closing.Load() {
+	if h.life.refuses() {
 		return nil, ErrClosed
 	}
 	if err := sub.validate(); err != nil {
@@ -95,11 +95,7 @@ func (s *Seat) Take(sink Sink) (Subscriber, error) {
 	if c.sink != nil {
 		panic("engine: a seat is taken twice")
 	}
-	// Counted before the look at closing: either Shutdown waits for the
-	// connection, or it is refused here.
-	h.online.Add(1)
-	if h.closing.Load() {
-		h.left()
+	if !h.life.join() {
 		return Subscriber{}, ErrClosed
 	}
 	c.sink = sink

@@ -135,7 +135,7 @@ func (s *shard) pass() (more bool) {
 	more = s.runRing() || more
 	more = s.admitEarly() || more
 	s.closeDoomed()
-	if s.hub.closing.Load() {
+	if s.hub.life.drains() {
 		more = s.drainStep() || more
 	}
 	s.publishCounters()

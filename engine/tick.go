@@ -36,7 +36,7 @@ func (h *Hub) runClock() {
 				s.ticks.Add(1)
 				s.wake()
 			}
-		case <-h.stop:
+		case <-h.life.stop:
 			return
 		}
 	}
@@ -107,7 +107,7 @@ func (s *shard) heartbeats(interval uint32) {
 		}
 		beat := heartbeat[c.form]
 		n, err := s.write(c, beat)
-		s.n.heartbeats++
+		s.n[nHeartbeats]++
 		switch {
 		case err != nil:
 			s.doom(c, err)
