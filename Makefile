@@ -25,8 +25,10 @@ REPEAT     ?= 10
 # Steps that `make model` explores of the hand-over; each more takes three to four times as long (7: three minutes).
 MODELDEPTH ?= 7
 
-# Every module of the repository but the tools: the main one first, then the nested ones.
-MODULES    := . $(patsubst %/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path './tools/*' | sort))
+# Every module of the repository but the tools: the main one first, then the nested ones. Those of OTHERS need programs of
+# others (browsers, proxies, servers, npm) and have a target of their own.
+MODULES    := . $(patsubst %/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path './tools/*' -not -path '*/node_modules/*' | sort))
+OTHERS     := ./cmd/spate/browsertest ./interop ./loadtest/realtest
 ALONE      := github.com/spatehub/spate/loadtest/internal/run
 TOOLS       = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 
@@ -54,12 +56,17 @@ test: ## All tests of all modules under -race; ringbuf and engine again with -ta
 	run() { echo "== $$*"; "$$@" || failed="$$failed; $$*"; }; \
 	run $(GO) test -race -timeout 5m $$($(GO) list ./... | grep -vxF '$(ALONE)'); \
 	run $(GO) test -race -timeout 5m $(ALONE); \
-	for m in $(filter-out .,$(MODULES)); do \
-		echo "== in $$m"; cd $$m; run $(GO) test -race -timeout 10m ./...; cd $(CURDIR); \
+	for m in $(filter-out . $(OTHERS),$(MODULES)); do \
+		echo "== in $$m"; cd $$m; run $(GO) test -race -timeout 5m ./...; cd $(CURDIR); \
 	done; \
 	run $(GO) test -race -timeout 5m -tags spatecheck ./ringbuf/... ./engine/...; \
 	run $(GO) test -timeout 5m -run 'Alloc|TablesHold' ./wire ./ringbuf ./engine ./persist/... ./serve/stream/internal/rawsock; \
 	if [ -n "$$failed" ]; then echo "FAILED$$failed" | tr ';' '\n' >&2; exit 1; fi
+
+# Short forms, without the race detector: for every save.
+.PHONY: quick
+quick: ## The main module's tests without the race detector, in short forms: less than a minute
+	$(GO) test -short -timeout 2m ./...
 
 .PHONY: lint
 lint: cross ## gofmt, go vet and staticcheck on all modules; the builds of other machines
@@ -72,8 +79,13 @@ lint: cross ## gofmt, go vet and staticcheck on all modules; the builds of other
 	@$(GO) vet -tags spatecheck ./ringbuf/... ./engine/... && $(TOOLS) staticcheck -tags spatecheck ./ringbuf/... ./engine/...
 
 .PHONY: interop
-interop: ## The hub with clients and proxies of others, through kill -9 (skips what is not on the machine)
-	cd interop && $(GO) test -count=1 -timeout 10m -v ./...
+interop: ## With programs of others: the dashboard in browsers, clients and proxies through kill -9, other servers (skips what is not there)
+	@failed=; \
+	for m in $(OTHERS); do \
+		echo "== in $$m"; (cd $$m && $(GO) test -count=1 -timeout 10m ./...) || failed="$$failed $$m"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "FAILED in$$failed" >&2; exit 1; fi
+
 # 386 finds what needs 64 bits, and is vetted with its tests; darwin and windows find what needs Linux.
 .PHONY: cross
 cross: ## go vet for 386 and arm64, and builds for darwin and windows
