@@ -63,10 +63,12 @@ test: ## All tests of all modules under -race; ringbuf and engine again with -ta
 	run $(GO) test -timeout 5m -run 'Alloc|TablesHold' ./wire ./ringbuf ./engine ./persist/... ./serve/stream/internal/rawsock; \
 	if [ -n "$$failed" ]; then echo "FAILED$$failed" | tr ';' '\n' >&2; exit 1; fi
 
-# Short forms, without the race detector: for every save.
+# For every save. What it leaves out takes long: models, crashes, time-outs, and the packages that start programs.
+SLOW       := Model|UnderFire|PowerCut|EachCallFails|Repair|TablesHold|FullDisk|Expires|SlowReader|Timeouts|Stalled|HoldsNo|Kill|Demo
+SLOWPKGS   := $(ALONE) github.com/spatehub/spate/examples github.com/spatehub/spate/loadtest/internal/cli
 .PHONY: quick
-quick: ## The main module's tests without the race detector, in short forms: less than a minute
-	$(GO) test -short -timeout 2m ./...
+quick: ## The main module's tests without the race detector and without those that take long: less than a minute
+	$(GO) test -timeout 2m -skip '$(SLOW)' $$($(GO) list ./... | grep -vxF $(foreach p,$(SLOWPKGS),-e $(p)))
 
 .PHONY: lint
 lint: cross ## gofmt, go vet and staticcheck on all modules; the builds of other machines
