@@ -321,6 +321,7 @@ func TestToldToGoWithAPosition(t *testing.T) {
 	h := newHub(t, opts...)
 	first := pushN(t, h, 3)[2]
 	quiet := join(t, h, engine.Subscription{Topics: []string{"t"}}, -1)
+	since := join(t, h, engine.Subscription{Topics: []string{"t"}, Since: time.Now().Add(time.Hour)}, -1)
 	ids, err := h.Publish(context.Background(), nil, &wire.Event{Data: "of another topic", Topic: "u"}, &wire.Event{Data: "fleeting", Topic: "u", Ephemeral: true})
 	require.NoError(t, err)
 	behind := join(t, h, engine.Subscription{StallTimeout: -1}, 0)
@@ -336,6 +337,8 @@ func TestToldToGoWithAPosition(t *testing.T) {
 	require.Greater(t, last, ids[0])
 	require.Greater(t, last, first)
 	require.Error(t, behind.awaitClosed())
+	require.ErrorIs(t, since.awaitClosed(), engine.ErrClosed)
+	require.Equal(t, events, since.events(t), "who asked for a time has no ID either")
 
 	again := newHub(t, opts...)
 	missed := pushN(t, again, 2)

@@ -41,7 +41,8 @@ func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.pos, c.id, c.placed = b.at.pos, b.at.id, b.resumes
+	// A time is no ID to come back with: an age moves on with the clock.
+	c.pos, c.id, c.placed = b.at.pos, b.at.id, b.resumes && sub.Since.IsZero()
 	if b.resumes || b.gap.told {
 		c.lag = &lag{resumes: b.resumes, gap: b.gap}
 		if b.resumes {

@@ -62,7 +62,9 @@ func (fs *flagSet) parse(s streams, args []string) error {
 	if err != nil {
 		return err
 	}
+	fs.VisitAll(func(f *flag.Flag) { f.Value = &once{Value: f.Value} })
 	err = fs.FlagSet.Parse(args)
+	fs.VisitAll(func(f *flag.Flag) { f.Value = f.Value.(*once).Value })
 	if errors.Is(err, flag.ErrHelp) {
 		fs.help(s.out)
 		return err
@@ -255,4 +257,26 @@ func (v *ageValue) Set(text string) error {
 	}
 	*v = ageValue(whole + rest)
 	return nil
+}
+
+// once is a flag's value that refuses to be given twice on one command line: which of the two counts would be anybody's
+// guess. Lists take as many as they like.
+type once struct {
+	flag.Value
+	given bool
+}
+
+// Set parses text, the first time.
+func (o *once) Set(text string) error {
+	if _, list := o.Value.(envSetter); o.given && !list {
+		return errors.New("is given twice")
+	}
+	o.given = true
+	return o.Value.Set(text)
+}
+
+// IsBoolFlag says whether the flag can do without a value.
+func (o *once) IsBoolFlag() bool {
+	b, ok := o.Value.(interface{ IsBoolFlag() bool })
+	return ok && b.IsBoolFlag()
 }

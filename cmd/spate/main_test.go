@@ -87,8 +87,8 @@ func startServe(t *testing.T, args ...string) *serving {
 	s := &serving{t: t, signals: make(chan os.Signal, 2), err: &safeBuffer{}, done: make(chan int, 1)}
 	outRead, outWrite := io.Pipe()
 	go func() {
-		code := run(append([]string{"serve", "--listen", "127.0.0.1:0"}, args...),
-			streams{in: strings.NewReader(""), out: outWrite, err: s.err, env: environment(), signals: s.signals})
+		code := run(append([]string{"serve"}, args...),
+			streams{in: strings.NewReader(""), out: outWrite, err: s.err, env: environment("SPATE_LISTEN", "127.0.0.1:0"), signals: s.signals})
 		_ = outWrite.Close()
 		s.done <- code
 	}()

@@ -63,6 +63,8 @@ func TestContradictionsAndMistakesAreExplained(t *testing.T) {
 		"serve --descriptor-reserve -1":               "positive",
 		"serve --user-header Host":                    "X-Spate-User",
 		"serve --user-header=":                        "empty",
+		"serve --retain-age 1d --retain-age 2d":       "given twice",
+		"tail --uid a --uid b":                        "given twice",
 		"serve --memory=yes":                          "give true or false",
 		"tail --url http://127.0.0.1:1/?uid=u1":       "has a query",
 		"push --url http://127.0.0.1:1/?uid=u1 hello": "has a query",

@@ -149,6 +149,11 @@ func restore(ctx context.Context, cfg *config, backup, dir string) (Report, erro
 	if err := requireLog(cfg.fs, backup); err != nil {
 		return Report{}, err
 	}
+	unlock, err := lockSource(cfg.fs, backup)
+	if err != nil {
+		return Report{}, err
+	}
+	defer unlock()
 	if err := inspect(cfg.fs, backup); err != nil {
 		return Report{}, err
 	}
@@ -256,4 +261,18 @@ func copyFile(fsys vfs.FS, from, to string) (err error) {
 		err = dst.Sync()
 	}
 	return errors.Join(err, dst.Close())
+}
+
+// lockSource sees to it that no hub writes to a folder that is copied. On a file
+// system that is read-only nobody does.
+func lockSource(fs vfs.FS, dir string) (unlock func(), err error) {
+	lock, err := lockDir(fs, dir)
+	switch {
+	case err == nil:
+		return func() { _ = lock.Close() }, nil
+	case errors.Is(err, persist.ErrLocked):
+		return nil, err
+	default:
+		return func() {}, nil
+	}
 }

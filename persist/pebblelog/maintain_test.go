@@ -226,6 +226,12 @@ func TestRestore(t *testing.T) {
 	requireIssued(t, l, false, 151, 160)
 	require.NoError(t, l.Close())
 
+	l = openPebble(t, path("new"))
+	_, err = pebblelog.Restore(ctx, path("new"), path("copy"))
+	require.ErrorIs(t, err, persist.ErrLocked, "a folder that is written to is no backup")
+	require.NoDirExists(t, path("copy"))
+	require.NoError(t, l.Close())
+
 	_, err = pebblelog.Restore(ctx, path("backup"), path("log"))
 	require.ErrorContains(t, err, "not empty")
 	_, err = pebblelog.Restore(ctx, path("backup"), path("backup/x"))
@@ -274,7 +280,7 @@ func TestRepair(t *testing.T) {
 			l = openPebble(t, target)
 			got := logtest.ReadAll(t, l, 0, 1000)
 			require.Equal(t, r.Records, int64(len(got)))
-			require.Greater(t, len(got), n/2)
+			require.NotEmpty(t, got) // how much the damaged table held is its compactions' affair
 			have := map[uint64]persist.Record{}
 			for _, rec := range want {
 				have[rec.ID] = rec
