@@ -243,9 +243,12 @@ func (j *journal) fail(run *journalRun, err error) {
 	}
 }
 
-// failOne marks one event. With immediate delivery it is under way already.
+// failOne marks one event. With immediate delivery it is under way already, and
+// shards may be looking at it.
 func (j *journal) failOne(e *entry, err error) {
-	e.failed = !j.hub.cfg.immediate
+	if !j.hub.cfg.immediate {
+		e.failed = true
+	}
 	j.hub.logFailed.Add(1)
 	if w := e.wait.Load(); w != nil {
 		w.err = err

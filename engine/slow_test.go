@@ -44,7 +44,7 @@ func slowRun(t *testing.T, h *engine.Hub) (stalled *memSink, first uint64) {
 		require.Equal(t, first, ids[0])
 		require.Equal(t, first+slowEvents-1, ids[slowEvents-1])
 	}
-	require.LessOrEqual(t, frames, int64(h.Stats().RingSize*200), "memory is bounded by the ring")
+	require.LessOrEqual(t, frames, int64(h.Stats().RingSize*256), "memory is bounded by the ring; buffers count as they are, with room")
 	return stalled, first
 }
 
