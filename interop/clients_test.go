@@ -53,7 +53,8 @@ func goSSE(t *testing.T, f *follower, base string) {
 func r3(t *testing.T, f *follower, base string) {
 	ctx, wg := lifetime(t)
 	client := r3labs.NewClient(base + "/events")
-	client.ReconnectStrategy = backoff.NewConstantBackOff(200 * time.Millisecond)
+	// With the context: without it this client goes on trying for ever after its context has ended.
+	client.ReconnectStrategy = backoff.WithContext(backoff.NewConstantBackOff(200*time.Millisecond), ctx)
 	client.ResponseValidator = func(_ *r3labs.Client, resp *http.Response) error {
 		if resp.StatusCode != http.StatusOK {
 			return errors.New(resp.Status)
