@@ -71,4 +71,4 @@ func (s *shard) historyAt(to position) position {
 	return t.low
 }
 
-func (s *shard) heldBytes(p position) int64 { return s.hub.slot(p).held }
+func (s *shard) heldBytes(p position) int64 { return s.hub.slot(p).held() }
