@@ -102,7 +102,7 @@ func damageOf(err error) string {
 func readOnly(cfg *config, dir string) *pebble.Options {
 	p := &Log{cfg: *cfg, dir: dir}
 	opts := p.pebbleOptions(&fence{})
-	opts.FS = unlocked{cfg.fs}
+	opts.FS = unlocked{summed{cfg.fs}}
 	opts.ReadOnly = true
 	opts.Logger = silent{}
 	opts.EventListener = &pebble.EventListener{
@@ -169,7 +169,7 @@ func checkTable(fsys vfs.FS, name string) (err error) {
 }
 
 func openTable(fsys vfs.FS, name string) (*sstable.Reader, error) {
-	f, err := fsys.Open(name)
+	f, err := summed{fsys}.Open(name)
 	if err != nil {
 		return nil, err
 	}

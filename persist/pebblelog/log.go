@@ -153,7 +153,7 @@ func (p *Log) open() (err error) {
 
 // openGeneration opens a database on the directory.
 func (p *Log) openGeneration() (*generation, error) {
-	f, err := newFence(p.cfg.fs, p.dir, p.failed)
+	f, err := newFence(summed{p.cfg.fs}, p.dir, p.failed)
 	if err != nil {
 		return nil, err
 	}
