@@ -2,7 +2,6 @@ package persist
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spatehub/spate/wire"
 )
@@ -15,8 +14,8 @@ func (l *storeLog) BeginRun(first uint64) error {
 	if l.mu.closed {
 		return ErrClosed
 	}
-	if first <= last {
-		return fmt.Errorf("%w: run from %d after %d", ErrOrder, first, last)
+	if err := CheckRun(first, last); err != nil {
+		return err
 	}
 	l.mu.runs, _, _ = l.mu.runs.Begin(first, last)
 	return nil

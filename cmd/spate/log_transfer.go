@@ -59,7 +59,10 @@ func runLogExport(ctx context.Context, s streams, args []string) (err error) {
 }
 
 func runLogImport(ctx context.Context, s streams, args []string) (err error) {
-	dirs, err := folders(newFlagSet("log import DIR < events.ndjson"), s, args, "DIR")
+	flags := newFlagSet("log import [flags] DIR < events.ndjson")
+	maxEvent := sizeValue(wire.DefaultMaxEventSize)
+	flags.Var(&maxEvent, "max-event-size", "largest event's `size`, as the hub takes them")
+	dirs, err := folders(flags, s, args, "DIR")
 	if err != nil {
 		return err
 	}
@@ -73,7 +76,7 @@ func runLogImport(ctx context.Context, s streams, args []string) (err error) {
 	defer func() { err = errors.Join(err, l.Close()) }()
 	ctx, cancel := untilSignal(ctx, s.signals)
 	defer cancel()
-	n, err := pebblelog.Import(ctx, l, s.in)
+	n, err := pebblelog.Import(ctx, l, s.in, int(maxEvent))
 	if err != nil {
 		return fmt.Errorf("%w; %d events before that are in %s", err, n, dirs[0])
 	}
