@@ -50,11 +50,11 @@ func check(ctx context.Context, cfg *config, dir string) (r Report, err error) {
 	if err := requireLog(cfg.fs, dir); err != nil {
 		return r, err
 	}
-	lock, err := lockDir(cfg.fs, dir)
+	unlock, err := lockSource(cfg.fs, dir)
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
+	defer unlock()
 	if err := inspect(cfg.fs, dir); err != nil {
 		err = r.took(err)
 		return r, err

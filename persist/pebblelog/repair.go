@@ -55,11 +55,11 @@ func repair(ctx context.Context, cfg *config, dir, target string) (r Report, err
 	if err != nil {
 		return r, err
 	}
-	lock, err := lockDir(cfg.fs, dir)
+	unlock, err := lockSource(cfg.fs, dir)
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
+	defer unlock()
 
 	if err := removeWork(cfg.fs, heap); err != nil {
 		return r, err
@@ -380,7 +380,7 @@ func (s *salvager) rebuild(ctx context.Context, target string) error {
 	mark := s.cfg.fs.PathJoin(s.dir, markName)
 	if _, err := s.cfg.fs.Stat(mark); err == nil {
 		// What was acknowledged and is lost at the end is not to be issued again.
-		if err := copyFile(s.cfg.fs, mark, s.cfg.fs.PathJoin(work, markName)); err != nil {
+		if err := copyFile(ctx, s.cfg.fs, mark, s.cfg.fs.PathJoin(work, markName)); err != nil {
 			return err
 		}
 	}

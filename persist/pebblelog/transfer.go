@@ -38,11 +38,15 @@ const maxLine = 1 << 30
 // Export writes the records of a log after an ID as NDJSON, a line each, oldest first:
 // id, time, users, topic, key, event, data. It returns how many.
 func Export(ctx context.Context, l persist.Log, after uint64, w io.Writer) (n int64, err error) {
+	return export(ctx, l.Read, after, w)
+}
+
+func export(ctx context.Context, read func(context.Context, uint64, persist.Limit) (persist.Page, error), after uint64, w io.Writer) (n int64, err error) {
 	out := bufio.NewWriterSize(w, 64<<10)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	for {
-		page, err := l.Read(ctx, after, persist.Limit{})
+		page, err := read(ctx, after, persist.Limit{})
 		if err != nil {
 			return n, err
 		}
