@@ -39,7 +39,7 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	hub := engine.NewHub(c.hubOptions(log, store)...)
 	defer hub.Close() // closes the store too
 	stats := &statsSource{hub: hub, log: store, demo: c.demo, started: time.Now()}
-	server := newServer(c, hub, stats, log)
+	server := newServer(c, hub, newAccess(c), stats, log)
 
 	var running sync.WaitGroup
 	feedCtx, stopFeed := context.WithCancel(ctx)
