@@ -60,7 +60,7 @@ func (a *access) admit(w http.ResponseWriter, r *http.Request) (serve.Grant, boo
 
 // newAccess is the access that the settings describe.
 func newAccess(c *serveConfig) *access {
-	return &access{open: true, authorize: c.identify(), gate: limit.NewGate(limit.Config{Connections: c.maxConns})}
+	return &access{open: true, authorize: c.identify(), gate: limit.NewGate(limit.Config{All: limit.Bounds{Connections: c.maxConns}})}
 }
 
 // revokeUser ends the streams of a user, and refuses what was issued to it until now. It returns how many streams
