@@ -26,14 +26,21 @@ type access struct {
 	gate      *limit.Gate
 	proxies   *limit.Proxies
 	cors      atomic.Pointer[cors.Checker]
-	inForce   atomic.Pointer[serve.Authorizer] // what authorize asks, but for tickets; it may change
-	remote    *auth.Remote                     // the keys of a URL; nil: none
+	inForce   atomic.Pointer[authorizers]
+	remote    *auth.Remote // the keys of a URL; nil: none
 	remoteURL string
+	report    func(error) // is told what nobody can be answered
+}
+
+// authorizers are what knows credentials, but for tickets. They may change while the hub runs.
+type authorizers struct {
+	known serve.Authorizer // requires credentials
+	all   serve.Authorizer // takes those without any, where the settings give them rights
 }
 
 // newAccess is the access that the settings describe. With authorization it lets nobody in before it is configured.
 func newAccess(c *serveConfig) *access {
-	a := &access{open: !c.access.on(), loopback: !c.public()}
+	a := &access{open: !c.access.on(), loopback: !c.public(), report: func(error) {}}
 	a.proxies, _ = c.limits.proxies() // which validate has found to be good
 	a.gate = limit.NewGate(c.limits.gate(a.proxies))
 	a.cors.Store(must(cors.NewChecker(cors.Policy{})))
@@ -44,7 +51,7 @@ func newAccess(c *serveConfig) *access {
 	nobody := serve.Authorizer(func(*http.Request) (serve.Grant, error) {
 		return serve.Grant{}, &serve.Error{Status: http.StatusServiceUnavailable, Message: "the hub is about to start"}
 	})
-	a.inForce.Store(&nobody)
+	a.inForce.Store(&authorizers{nobody, nobody})
 	a.authorize = a.revoked.Guard(a.credentials)
 	if c.access.tokenQuery != "" {
 		a.query = append(a.query, c.access.tokenQuery)
@@ -65,7 +72,20 @@ func must[T any](v T, err error) T {
 }
 
 // credentials asks what is in force at the time.
-func (a *access) credentials(r *http.Request) (serve.Grant, error) { return (*a.inForce.Load())(r) }
+func (a *access) credentials(r *http.Request) (serve.Grant, error) {
+	if a.open {
+		return a.authorize(r)
+	}
+	return a.inForce.Load().all(r)
+}
+
+// required is credentials for what nobody may do without any. With authorization off there are none to require.
+func (a *access) required(r *http.Request) (serve.Grant, error) {
+	if a.open {
+		return a.authorize(r)
+	}
+	return a.inForce.Load().known(r)
+}
 
 // configure puts the settings in force that can change while the hub runs: bounds, origins, and what credentials allow.
 // Files that they name are read now. On an error everything stays as it was. report is told, by any goroutine, what
@@ -79,10 +99,10 @@ func (a *access) configure(c *serveConfig, report func(error)) error {
 	if err != nil {
 		return fmt.Errorf("--cors-credentials: %w", err)
 	}
-	var authorizer serve.Authorizer
+	var found *authorizers
 	remote := a.remote
 	if !a.open {
-		if authorizer, remote, err = a.authorizer(c, origins, report); err != nil {
+		if found, remote, err = a.authorizer(c, origins, report); err != nil {
 			return err
 		}
 	}
@@ -91,7 +111,7 @@ func (a *access) configure(c *serveConfig, report func(error)) error {
 	if a.open {
 		return nil
 	}
-	a.inForce.Store(&authorizer)
+	a.inForce.Store(found)
 	if a.remote != nil && a.remote != remote {
 		a.remote.Close()
 	}
@@ -104,7 +124,7 @@ func (a *access) configure(c *serveConfig, report func(error)) error {
 
 // authorizer makes what knows the credentials that the settings name. What is meant counts before what a client sends to
 // everybody: a certificate comes last. All that is wrong is told.
-func (a *access) authorizer(c *serveConfig, origins cors.Origins, report func(error)) (serve.Authorizer, *auth.Remote, error) {
+func (a *access) authorizer(c *serveConfig, origins cors.Origins, report func(error)) (*authorizers, *auth.Remote, error) {
 	source := auth.Source{Query: c.access.tokenQuery, Cookie: c.access.tokenCookie, Origins: origins, Basic: true}
 	var list []serve.Authorizer
 	var wrong []error
@@ -144,11 +164,11 @@ func (a *access) authorizer(c *serveConfig, origins cors.Origins, report func(er
 		}
 		return nil, nil, errors.Join(wrong...)
 	}
-	all := auth.First(list...)
-	if c.access.anonymous.text != "" {
-		all = auth.OrAnonymous(all, c.access.anonymous.grant)
+	known := auth.First(list...)
+	if c.access.anonymous.text == "" {
+		return &authorizers{known, known}, remote, nil
 	}
-	return all, remote, nil
+	return &authorizers{known, auth.OrAnonymous(known, c.access.anonymous.grant)}, remote, nil
 }
 
 // keys returns the keys of JWTs, and what fetches them where they come from a URL.
@@ -187,7 +207,7 @@ type granted func(w http.ResponseWriter, r *http.Request, g serve.Grant)
 // streams and count for nothing here: they stand in URLs.
 func (a *access) caller(h granted) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if g, ok := a.admit(w, r); ok {
+		if g, ok := a.admit(w, r, a.credentials); ok {
 			h(w, r, g)
 		}
 	})
@@ -196,12 +216,15 @@ func (a *access) caller(h granted) http.Handler {
 // admin lets requests pass whose grant has the right to administer the hub. The routes that tell about it or about its
 // users, or change anything but by a push, are behind it.
 func (a *access) admin(next http.Handler) http.Handler {
-	return a.caller(func(w http.ResponseWriter, r *http.Request, g serve.Grant) {
-		if !g.Admin {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g, ok := a.admit(w, r, a.required)
+		switch {
+		case !ok:
+		case !g.Admin:
 			refuse(w, http.StatusForbidden, "", "this takes the right to administer the hub (admin)")
-			return
+		default:
+			next.ServeHTTP(w, r)
 		}
-		next.ServeHTTP(w, r)
 	})
 }
 
@@ -220,33 +243,28 @@ func (a *access) page(next http.Handler) http.Handler {
 }
 
 // admit returns the grant of a request, or answers it.
-func (a *access) admit(w http.ResponseWriter, r *http.Request) (serve.Grant, bool) {
+func (a *access) admit(w http.ResponseWriter, r *http.Request, authorize serve.Authorizer) (g serve.Grant, ok bool) {
 	err := a.gate.Request(r)
-	var g serve.Grant
-	switch {
-	case err != nil:
-	case a.open:
-		g, err = a.authorize(r)
-	default:
-		g, err = a.revoked.Guard(a.credentials)(r)
+	if err == nil {
+		g, err = a.revoked.Guard(authorize)(r)
 	}
 	if err == nil && g.ExpiredAt(time.Now()) {
 		err = &serve.Error{Status: http.StatusUnauthorized, Message: "the credentials have expired"}
 	}
-	if err != nil {
-		refusal := stream.AuthorizerError(err)
-		if refusal.Status != http.StatusUnauthorized {
-			w.Header().Del("WWW-Authenticate")
-		}
-		serve.WriteError(w, refusal)
-		return serve.Grant{}, false
+	if err == nil {
+		return g, true
 	}
-	return g, true
+	refusal := stream.AuthorizerError(err)
+	if refusal.Status != http.StatusUnauthorized {
+		w.Header().Del("WWW-Authenticate")
+	}
+	serve.WriteError(w, refusal)
+	return serve.Grant{}, false
 }
 
 // ticketOffice gives tickets to who has real credentials.
 func (a *access) ticketOffice() http.Handler {
-	office := a.tickets.Handler(a.revoked.Guard(a.credentials))
+	office := a.tickets.Handler(a.revoked.Guard(a.required))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := a.gate.Request(r); err != nil {
 			serve.WriteError(w, stream.AuthorizerError(err))
@@ -260,7 +278,9 @@ func (a *access) ticketOffice() http.Handler {
 // there were.
 func (a *access) revokeUser(user string) int {
 	if !a.open { // else there is nothing that could be refused
-		a.revoked.User(user, time.Time{})
+		if !a.revoked.User(user, time.Time{}) {
+			a.report(errors.New("too many users are revoked: the streams of another one are ended, but it may come back"))
+		}
 		if a.tickets != nil {
 			a.tickets.Revoke(func(g *serve.Grant) bool { return g.User == user })
 		}

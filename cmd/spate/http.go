@@ -73,7 +73,7 @@ func problems(a *access, mux *http.ServeMux) http.Handler {
 			mux.ServeHTTP(w, r)
 			return
 		}
-		if _, ok := a.admit(w, r); !ok {
+		if _, ok := a.admit(w, r, a.required); !ok {
 			return
 		}
 		own := statusOnly{header: http.Header{}, status: http.StatusOK}
