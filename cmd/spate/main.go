@@ -5,7 +5,8 @@
 //	spate tail --topic cpu  print events as they come
 //	spate log check data    read all of a log and say what is damaged
 //
-// Every flag of `spate serve` can be given in the environment as well: --log-level is SPATE_LOG_LEVEL. A flag wins.
+// Every flag of `spate serve` can be given in the environment as well: --log-level is SPATE_LOG_LEVEL; and in a file with
+// settings. A flag wins, then the environment.
 // Exit codes: 0 done, 1 something failed, 2 wrong usage.
 package main
 
@@ -34,6 +35,7 @@ type streams struct {
 	env      func(name string) (string, bool)
 	environ  func() []string  // all of it, as os.Environ; nil: not known
 	signals  <-chan os.Signal // interrupts and terminations, in the order they came
+	hangups  <-chan os.Signal // asks to read settings again; nil: none come
 }
 
 // command is one of spate's subcommands. run returns nil, flag.ErrHelp, a *usageError, or any other error.
@@ -48,6 +50,8 @@ func commands() []command {
 		{"serve", "[flags]", "run the hub", runServe},
 		{"push", "[flags] [data|-]", "push an event to a hub and print its ID", runPush},
 		{"tail", "[flags]", "print a hub's events as they come", runTail},
+		{"config", "check FILE", "say all that is wrong with a file of settings", runConfig},
+		{"token", "", "make a token, and what a file of tokens keeps of it", runToken},
 		{"log", "<command> ...", "check, back up, restore, repair, export or import a log", runLog},
 		{"version", "", "print the version", runVersion},
 	}
@@ -56,7 +60,11 @@ func commands() []command {
 func main() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	os.Exit(run(os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv, environ: os.Environ, signals: signals}))
+	hangups := make(chan os.Signal, 1)
+	if len(os.Args) > 1 && os.Args[1] == "serve" { // others end with their terminal
+		signal.Notify(hangups, syscall.SIGHUP)
+	}
+	os.Exit(run(os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv, environ: os.Environ, signals: signals, hangups: hangups}))
 }
 
 // run runs one command line and returns the exit code.
