@@ -81,7 +81,7 @@ lint: cross ## gofmt, go vet and staticcheck on all modules; the builds of other
 	@$(GO) vet -tags spatecheck ./ringbuf/... ./engine/... && $(TOOLS) staticcheck -tags spatecheck ./ringbuf/... ./engine/...
 
 .PHONY: interop
-interop: ## With programs of others: the dashboard in browsers, clients and proxies through kill -9, other servers (skips what is not there)
+interop: ## With programs of others: the dashboard in browsers, clients and proxies through kill -9, Prometheus, other servers (skips what is not there)
 	@failed=; \
 	for m in $(OTHERS); do \
 		echo "== in $$m"; (cd $$m && $(GO) test -count=1 -timeout 10m ./...) || failed="$$failed $$m"; \
