@@ -43,6 +43,10 @@ func newFlagSet(usage string) *flagSet {
 // parse takes the environment first, then args, so that a flag wins. Every fault is a *usageError, but flag.ErrHelp,
 // for which the help text has been written.
 func (fs *flagSet) parse(s streams, args []string) error {
+	if s.flags != nil {
+		s.flags(fs)
+		return flag.ErrHelp
+	}
 	var err error
 	fs.VisitAll(func(f *flag.Flag) {
 		name := envName(f.Name)
@@ -86,14 +90,13 @@ func (fs *flagSet) parse(s streams, args []string) error {
 // help lists the flags with the names of their variables.
 func (fs *flagSet) help(w io.Writer) {
 	fmt.Fprintf(w, "Usage: spate %s\n\n", fs.usage)
-	fs.VisitAll(func(f *flag.Flag) {
-		kind, text := flag.UnquoteUsage(f)
-		fmt.Fprintf(w, "  --%s %s\n        %s", f.Name, kind, text)
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" && f.DefValue != "0s" {
-			fmt.Fprintf(w, " (default %s)", f.DefValue)
+	for _, f := range fs.describe() {
+		fmt.Fprintf(w, "  --%s %s\n        %s", f.name, f.kind, f.text)
+		if f.value != "" {
+			fmt.Fprintf(w, " (default %s)", f.value)
 		}
-		fmt.Fprintf(w, " [%s]\n", envName(f.Name))
-	})
+		fmt.Fprintf(w, " [%s]\n", f.env)
+	}
 }
 
 // envName is the environment variable of a flag.
