@@ -116,10 +116,11 @@ type lag struct {
 
 	gap gap // not yet told
 
-	resumes bool // reads history first
-	retry   retryState
-	history *history // reading the log
-	leave   leave    // while leaving
+	resumes  bool // reads history first
+	resuming resuming
+	retry    retryState
+	history  *history // reading the log
+	leave    leave    // while leaving
 }
 
 // topicRef is a topic or pattern that a client follows, and its place among those

@@ -102,6 +102,7 @@ func (s *shard) recover(c *client) {
 	if checked && c.lag.queued != 0 {
 		panic(fmt.Sprintf("engine: live with %d events waiting", c.lag.queued))
 	}
+	s.endResume(&c.lag.resuming)
 	s.forget(c)
 	c.state = stateLive
 }
@@ -283,6 +284,7 @@ func (s *shard) sent(c *client, at point) {
 	switch {
 	case l.base.covers(at):
 		s.n[nResent]++
+		l.resuming.events++
 		return
 	case c.state == stateBehind && !l.seen.covers(at):
 		s.n[nPushed]++

@@ -68,6 +68,7 @@ func (s *shard) leftEarly() {
 
 // enrol enters the client into the books.
 func (s *shard) enrol(c *client) {
+	s.endJoin(c, true)
 	c.index = int32(len(s.clients))
 	c.wroteTick = s.tick
 	s.clients = append(s.clients, c)
@@ -171,6 +172,7 @@ func (s *shard) closeAs(c *client, as ending, reason error) {
 	early := c.state == stateNew
 	c.state = stateClosed
 	if early {
+		s.endJoin(c, false)
 		s.leftEarly()
 	}
 	c.flags.Or(attendClosed)

@@ -99,6 +99,9 @@ type shard struct {
 
 	n counters // of this pass
 	c sharedCounters
+
+	sample   sampler
+	measured measured
 }
 
 // doomedClient is a client to be ended once the sweep that found it is over.
@@ -121,6 +124,7 @@ func newShard(h *Hub, id int, reader *ringbuf.Reader[entry]) *shard {
 // pass does one round: some of what clients and transports ask for, then what
 // waits in the ring, each within its budget. It returns whether work is left.
 func (s *shard) pass() (more bool) {
+	s.beginPass()
 	s.runMail()
 	s.showOccupied()
 	if t := s.ticks.Load(); t != s.tick {
@@ -139,6 +143,7 @@ func (s *shard) pass() (more bool) {
 		more = s.drainStep() || more
 	}
 	s.publishCounters()
+	s.endPass()
 	return more || s.trims.left > 0 || !s.mail.Empty()
 }
 

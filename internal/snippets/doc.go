@@ -4,7 +4,7 @@
 //   - go: compiled. A block is a whole file, or the body of a function whose
 //     parameters stand in a comment before it, in the Markdown's source:
 //
-//     <!-- with: userOf func(*gin.Context) string; ctx context.Context -->
+//     <!-- with: userOf func(*gin.Context) string, ctx context.Context -->
 //
 //     <!-- not compiled: REASON --> is for code of other libraries.
 //

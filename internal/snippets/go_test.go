@@ -52,7 +52,7 @@ func source(b block) string {
 	if strings.HasPrefix(b.text, "package ") {
 		return b.text
 	}
-	params := strings.ReplaceAll(strings.TrimPrefix(b.comment, "with: "), ";", ",")
+	params := strings.TrimPrefix(b.comment, "with: ")
 	text := strings.ReplaceAll(b.text, "…", "")
 	// What is declared at the top level stays there.
 	if regexp.MustCompile(`(?m)^(func|type) `).MatchString(text) {
