@@ -69,7 +69,8 @@ func (s *shard) leftEarly() {
 // enrol enters the client into the books.
 func (s *shard) enrol(c *client) {
 	c.index = int32(len(s.clients))
-	c.wroteTick = s.tick
+	s.serial++
+	c.wroteTick, c.born, c.serial = s.tick, s.tick, s.serial
 	s.clients = append(s.clients, c)
 	s.spend(writeCost + topicCost*len(c.topics))
 	if c.only {
@@ -78,6 +79,9 @@ func (s *shard) enrol(c *client) {
 	if c.uid != "" {
 		c.next = s.users[c.uid]
 		s.users[c.uid] = c
+		if p := s.hub.presence; p != nil && c.next == nil {
+			p.note(c.uid, true)
+		}
 	}
 	for i := range c.topics {
 		ref := &c.topics[i]
@@ -117,6 +121,9 @@ func (s *shard) strikeUser(c *client) {
 		s.users[c.uid] = c.next
 	} else {
 		delete(s.users, c.uid)
+		if p := s.hub.presence; p != nil {
+			p.note(c.uid, false)
+		}
 	}
 	c.next = nil
 }

@@ -97,6 +97,9 @@ type shard struct {
 	lagShown bool // Stats shows clients in trouble
 	tight    tightHistory
 
+	errands errands
+	serial  uint64 // of the connection that was enrolled last
+
 	n counters // of this pass
 	c sharedCounters
 }
@@ -135,11 +138,12 @@ func (s *shard) pass() (more bool) {
 	more = s.runRing() || more
 	more = s.admitEarly() || more
 	s.closeDoomed()
+	more = s.runErrands() || more
 	if s.hub.life.drains() {
 		more = s.drainStep() || more
 	}
 	s.publishCounters()
-	return more || s.trims.left > 0 || !s.mail.Empty()
+	return more || s.trims.left > 0 || !s.mail.Empty() || !s.errands.inbox.Empty()
 }
 
 // runRing delivers what waits in the ring, within its budget. It returns whether
