@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/serve/api"
+	"github.com/spatehub/spate/serve/stream"
+	"github.com/spatehub/spate/wire"
+)
+
+// apiConfig is what the API beside streams was asked to do.
+type apiConfig struct {
+	presence   string        // topic; "": none
+	onceWindow time.Duration // 0: no keys are taken
+	onceKeys   int
+}
+
+func (c *apiConfig) addFlags(fs *flagSet) {
+	c.onceWindow = 15 * time.Minute
+	fs.StringVar(&c.presence, "presence-topic", "", "`topic` on which the hub tells of users who come and go (default none)")
+	fs.Var((*ageValue)(&c.onceWindow), "idempotency-window", "`time` for which the Idempotency-Key of a push is remembered (0: none is taken)")
+	fs.IntVar(&c.onceKeys, "idempotency-keys", 250_000, "`number` of such keys that are remembered at most")
+}
+
+func (c *apiConfig) validate() error {
+	probe := wire.Event{Topic: c.presence, Data: ""}
+	if err := probe.Validate(); err != nil {
+		return usagef("--presence-topic %q: %v", c.presence, err)
+	}
+	switch {
+	case c.onceWindow > 0 && c.onceWindow < time.Second || c.onceWindow > 7*24*time.Hour:
+		return usagef("--idempotency-window %v: give 1s to 7d, or 0 for none", (*ageValue)(&c.onceWindow))
+	case c.onceKeys < 1 || c.onceKeys > 10_000_000:
+		return usagef("--idempotency-keys %d: give 1 to 10000000", c.onceKeys)
+	}
+	return nil
+}
+
+// access says what a request may do: without authorization, everything. A proxy that
+// says who somebody is speaks for that user alone.
+func (c *serveConfig) access(r *http.Request) (api.Access, error) {
+	if c.userHeader == "" {
+		return api.Access{Grant: stream.FullGrant(""), Admin: true}, nil
+	}
+	switch values := r.Header.Values(c.userHeader); len(values) {
+	case 0:
+		return api.Access{Grant: stream.FullGrant(""), Admin: true}, nil
+	case 1:
+		return api.Access{Grant: stream.FullGrant(values[0])}, nil
+	}
+	return api.Access{}, &stream.Error{Status: http.StatusBadRequest, Field: c.userHeader,
+		Message: "is there more than once: the proxy must set it, not add to it"}
+}
+
+// once returns what remembers the keys of pushes, nil for nothing.
+func (c *serveConfig) once(ctx context.Context, hub *engine.Hub) (*stream.Once, error) {
+	if c.api.onceWindow == 0 {
+		return nil, nil
+	}
+	once, err := stream.NewOnce(ctx, hub, c.api.onceWindow, c.api.onceKeys)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the keys of pushes: %w", err)
+	}
+	return once, nil
+}
