@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/spatehub/spate/engine"
@@ -40,20 +39,13 @@ func (c *apiConfig) validate() error {
 	return nil
 }
 
-// access says what a request may do: without authorization, everything. A proxy that
-// says who somebody is speaks for that user alone.
-func (c *serveConfig) access(r *http.Request) (api.Access, error) {
-	if c.userHeader == "" {
-		return api.Access{Grant: stream.FullGrant(""), Admin: true}, nil
+// api is the handlers beside streams and pushes.
+func (p parts) api(c *serveConfig, hub *engine.Hub, a *access) *api.API {
+	routes := &api.API{Hub: hub, Authorize: a.authorize, Query: a.query, Drain: p.drain.begin, RetryMin: c.drain.retry.min, RetryMax: c.drain.retry.max}
+	if !a.open {
+		routes.RevokeUser = a.revokeUser
 	}
-	switch values := r.Header.Values(c.userHeader); len(values) {
-	case 0:
-		return api.Access{Grant: stream.FullGrant(""), Admin: true}, nil
-	case 1:
-		return api.Access{Grant: stream.FullGrant(values[0])}, nil
-	}
-	return api.Access{}, &stream.Error{Status: http.StatusBadRequest, Field: c.userHeader,
-		Message: "is there more than once: the proxy must set it, not add to it"}
+	return routes
 }
 
 // once returns what remembers the keys of pushes, nil for nothing.

@@ -11,7 +11,6 @@ import (
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist/pebblelog"
 	"github.com/spatehub/spate/serve"
-	"github.com/spatehub/spate/serve/api"
 	"github.com/spatehub/spate/serve/stream"
 )
 
@@ -21,9 +20,9 @@ const readTimeout = 30 * time.Second
 
 // newServer returns the hub's HTTP server. ReadTimeout is for bodies: serve lifts it for streams. It sets no
 // WriteTimeout: streams have none, and the answers of the other routes are small.
-func newServer(c *serveConfig, hub *engine.Hub, p parts, log *slog.Logger) *http.Server {
+func newServer(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p parts, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           guard(routes(c, hub, p)),
+		Handler:           guard(routes(c, hub, a, stats, p)),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       2 * time.Minute,
@@ -36,30 +35,28 @@ func newServer(c *serveConfig, hub *engine.Hub, p parts, log *slog.Logger) *http
 // Beyond it net/http itself answers, 431 in plain text.
 const maxHeader = 320 << 10
 
-// parts is what the routes tell about and act upon, beside the hub.
+// parts is what the routes act upon, beside the hub.
 type parts struct {
-	stats *statsSource
 	drain *drainer
 	once  *stream.Once // nil: no keys are taken
 }
 
-func routes(c *serveConfig, hub *engine.Hub, p parts) http.Handler {
-	stats := p.stats
-	page := dashboard.Handler()
+func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p parts) http.Handler {
+	page := a.admin(dashboard.Handler())
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", page)
 	mux.Handle("GET /ui/", page)
-	mux.Handle("GET /events", serve.Handler(hub, c.identify(), serve.WithRetry(c.retry), serve.WithMaxConns(c.maxConns),
-		serve.WithDescriptorReserve(c.descriptors()), serve.WithLater(c.later)))
-	mux.Handle("POST /push", withoutQuery(stream.PushHandler(hub, stream.WithPushBodyLimit(bodyLimit(c.maxEvent)), stream.WithPushOnce(p.once))))
-	mux.HandleFunc("GET /stats", stats.serveStats)
-	mux.Handle("GET /metrics", serve.MetricsHandler(hub))
+	mux.Handle("GET /events", serve.Authorized(hub, a.authorize, serve.WithGate(a.gate), serve.WithSessions(&a.sessions),
+		serve.WithQuery(a.query...), serve.WithRetry(c.retry), serve.WithDescriptorReserve(c.descriptors()), serve.WithLater(c.later)))
+	mux.Handle("POST /push", withoutQuery(serve.AuthorizedPush(hub, a.authorize, serve.WithPushGate(a.gate), serve.WithPushBodyLimit(bodyLimit(c.maxEvent)), stream.WithPushOnce(p.once))))
+	mux.Handle("GET /stats", a.admin(http.HandlerFunc(stats.serveStats)))
+	mux.Handle("GET /metrics", a.admin(serve.MetricsHandler(hub)))
 	mux.HandleFunc("GET /healthz", stats.serveHealth)
 	mux.HandleFunc("GET /readyz", p.drain.serveReady)
 	mux.Handle("GET /openapi.json", openapi.Handler())
-	(&api.API{Hub: hub, Authorize: c.access, RetryMin: c.drain.retry.min, RetryMax: c.drain.retry.max, Drain: p.drain.begin}).Register(mux)
+	p.api(c, hub, a).Register(mux)
 	if l, onDisk := stats.log.(*pebblelog.Log); onDisk && c.backupDir != "" {
-		mux.HandleFunc("POST /backup", (&backups{dir: c.backupDir, log: l}).serveBackup)
+		mux.Handle("POST /backup", a.admin(http.HandlerFunc((&backups{dir: c.backupDir, log: l}).serveBackup)))
 	}
 	return problems(mux)
 }

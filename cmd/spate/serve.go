@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/http"
 	"strings"
 	"sync"
 	"syscall"
@@ -46,7 +45,7 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	drainCtx, cutDrain := context.WithCancel(ctx)
 	defer cutDrain()
 	drain := newDrainer(drainCtx, c.drain, hub, s.err)
-	server := newServer(c, hub, parts{stats, drain, once}, log)
+	server := newServer(c, hub, newAccess(c), stats, parts{drain, once}, log)
 
 	var running sync.WaitGroup
 	feedCtx, stopFeed := context.WithCancel(ctx)

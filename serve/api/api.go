@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,35 +16,27 @@ import (
 	"github.com/spatehub/spate/wire"
 )
 
-// Access is what a request may do.
-type Access struct {
-	// Grant says who asks, and what it may read.
-	Grant stream.Grant
-
-	// Admin allows what concerns others: their history, who is online, and that
-	// connections end.
-	Admin bool
-}
-
-// Authorizer says what a request may do, or why it may do nothing; its errors are
-// answered as those of a [stream.Authorizer]. It is called by many goroutines at once.
-type Authorizer = func(*http.Request) (Access, error)
-
 // API is the handlers of one hub. Its fields are set before it is used, and not
 // changed then; the handlers may be used by many goroutines at once.
 type API struct {
 	Hub *engine.Hub
 
-	// Authorize is asked for each request. nil lets nobody in.
-	Authorize Authorizer
+	// Authorize is asked for each request; the grant's Admin is the right to what
+	// concerns others. nil lets nobody in.
+	Authorize stream.Authorizer
+
+	// Query are the parameters that Authorize reads, such as "ticket": others than
+	// those of the route are refused.
+	Query []string
 
 	// RetryMin and RetryMax are the window of the reconnection time that is told to
 	// connections that are ended; 0 and 0 tell none.
 	RetryMin, RetryMax time.Duration
 
 	// RevokeUser, unless it is nil, is called before a user's connections are ended,
-	// so that it does not come back with the credentials that it has.
-	RevokeUser func(uid string) error
+	// so that it does not come back with the credentials that it has. It returns how
+	// many it has ended.
+	RevokeUser func(uid string) int
 
 	// Drain, unless it is nil, begins to drain the hub and returns at once. It may be
 	// called again, to no effect.
@@ -70,7 +64,13 @@ const patience = 10 * time.Second
 // call is one request that is let in.
 type call struct {
 	*http.Request
-	Access
+	grant stream.Grant
+	query []string // what the authorizer reads
+}
+
+// params parses the query.
+func (c *call) params(single, multiple []string) (url.Values, error) {
+	return stream.ParseRouteQuery(c.Request, slices.Concat(single, c.query), multiple)
 }
 
 // answer is what a handler returns: the status, and the body as JSON.
@@ -88,8 +88,8 @@ func (a *API) serve(fn func(call) (answer, error)) http.HandlerFunc {
 			stream.WriteError(w, &stream.Error{Status: http.StatusForbidden, Message: "nobody is let in here"})
 			return
 		}
-		access, err := a.Authorize(r)
-		if err == nil && access.Grant.ExpiredAt(time.Now()) {
+		grant, err := a.Authorize(r)
+		if err == nil && grant.ExpiredAt(time.Now()) {
 			err = &stream.Error{Status: http.StatusUnauthorized, Message: "the credentials have expired"}
 		}
 		if err != nil {
@@ -98,7 +98,7 @@ func (a *API) serve(fn func(call) (answer, error)) http.HandlerFunc {
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), patience)
 		defer cancel()
-		reply, err := fn(call{r.WithContext(ctx), access})
+		reply, err := fn(call{r.WithContext(ctx), grant, a.Query})
 		if err != nil {
 			stream.WriteError(w, refusal(err))
 			return
@@ -139,10 +139,10 @@ func writeJSON(w http.ResponseWriter, a answer) {
 
 // admin refuses whoever is none.
 func (c *call) admin() error {
-	if c.Admin {
+	if c.grant.Admin {
 		return nil
 	}
-	return &stream.Error{Status: http.StatusForbidden, Message: "only an administrator may ask this"}
+	return &stream.Error{Status: http.StatusForbidden, Message: "this takes the right to administer the hub (admin)"}
 }
 
 // number reads a parameter that is a number, standard where it is not there.
@@ -161,7 +161,7 @@ func (a *API) drain(c call) (answer, error) {
 	if err := c.admin(); err != nil {
 		return answer{}, err
 	}
-	if _, err := stream.ParseRouteQuery(c.Request, nil, nil); err != nil {
+	if _, err := c.params(nil, nil); err != nil {
 		return answer{}, err
 	}
 	a.Drain()

@@ -55,7 +55,7 @@ func (a *API) connections(c call) (answer, error) {
 	if err := c.admin(); err != nil {
 		return answer{}, err
 	}
-	q, err := stream.ParseRouteQuery(c.Request, []string{"uid", "cursor", "limit"}, nil)
+	q, err := c.params([]string{"uid", "cursor", "limit"}, nil)
 	if err != nil {
 		return answer{}, err
 	}
@@ -81,7 +81,7 @@ func (a *API) users(c call) (answer, error) {
 	if err := c.admin(); err != nil {
 		return answer{}, err
 	}
-	q, err := stream.ParseRouteQuery(c.Request, []string{"cursor", "limit"}, nil)
+	q, err := c.params([]string{"cursor", "limit"}, nil)
 	if err != nil {
 		return answer{}, err
 	}
@@ -105,7 +105,7 @@ func (a *API) user(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if !c.Admin && uid != c.Grant.User {
+	if !c.grant.Admin && uid != c.grant.User {
 		return answer{}, c.admin()
 	}
 	u, _, err := a.Hub.User(c.Context(), uid)
@@ -117,7 +117,7 @@ func (a *API) user(c call) (answer, error) {
 
 // named returns the user that the path names; the query must be empty.
 func (c *call) named() (string, error) {
-	if _, err := stream.ParseRouteQuery(c.Request, nil, nil); err != nil {
+	if _, err := c.params(nil, nil); err != nil {
 		return "", err
 	}
 	uid := c.PathValue("uid")
@@ -142,23 +142,22 @@ func (a *API) endUser(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	revoked := 0
 	if a.RevokeUser != nil {
-		if err := a.RevokeUser(uid); err != nil {
-			return answer{}, err
-		}
+		revoked = a.RevokeUser(uid)
 	}
 	n, err := a.Hub.Disconnect(c.Context(), engine.Disconnection{UID: uid, RetryMin: a.RetryMin, RetryMax: a.RetryMax})
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(ended{n}), nil
+	return ok(ended{revoked + n}), nil
 }
 
 func (a *API) endConnection(c call) (answer, error) {
 	if err := c.admin(); err != nil {
 		return answer{}, err
 	}
-	if _, err := stream.ParseRouteQuery(c.Request, nil, nil); err != nil {
+	if _, err := c.params(nil, nil); err != nil {
 		return answer{}, err
 	}
 	id, err := engine.ParseConnectionID(c.PathValue("id"))

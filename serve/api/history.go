@@ -36,13 +36,13 @@ const (
 // history answers with what a stream of the same user and topics would get from the
 // log after an ID.
 func (a *API) history(c call) (answer, error) {
-	q, err := stream.ParseRouteQuery(c.Request, []string{"uid", "after", "limit"}, []string{"topic"})
+	q, err := c.params([]string{"uid", "after", "limit"}, []string{"topic"})
 	if err != nil {
 		return answer{}, err
 	}
-	sub := engine.Subscription{UID: c.Grant.User, Topics: q["topic"], LastEventID: q.Get("after")}
+	sub := engine.Subscription{UID: c.grant.User, Topics: q["topic"], LastEventID: q.Get("after")}
 	if uid := q.Get("uid"); uid != "" && uid != sub.UID {
-		if !c.Admin {
+		if !c.grant.Admin {
 			return answer{}, &stream.Error{Status: http.StatusForbidden, Field: "uid", Message: "is not who the credentials are for"}
 		}
 		sub.UID = uid
@@ -80,7 +80,7 @@ func (a *API) history(c call) (answer, error) {
 // mayRead checks the topics and patterns that are asked for.
 func mayRead(c *call, topics []string) error {
 	most := maxTopics
-	if n := c.Grant.Limits.Topics; n > 0 {
+	if n := c.grant.Limits.Topics; n > 0 {
 		most = min(most, n)
 	}
 	if len(topics) > most {
@@ -93,5 +93,5 @@ func mayRead(c *call, topics []string) error {
 			return topicError(i, err)
 		}
 	}
-	return c.Grant.CheckRead(patterns)
+	return c.grant.CheckRead(patterns)
 }

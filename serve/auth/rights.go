@@ -23,6 +23,7 @@ const (
 //	{
 //	  "read": ["orders.>", "prices"],
 //	  "push": {"topics": ["orders.*"], "users": ["ann"], "any_user": false, "everyone": false},
+//	  "admin": false,
 //	  "limits": {"connections": 5, "topics": 50, "push_events": 10, "push_bytes": 65536}
 //	}
 //
@@ -37,6 +38,8 @@ func ParseRights(text []byte, g *stream.Grant) error {
 			return err
 		case "push":
 			return parsePush(at, v, &g.Push)
+		case "admin":
+			return decode(at, v, &g.Admin, "true or false")
 		case "limits":
 			return parseLimits(at, v, &g.Limits)
 		}

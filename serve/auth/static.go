@@ -157,7 +157,7 @@ func parseToken(at string, raw json.RawMessage) (t staticToken, err error) {
 			return parseUser(at, v, &t.grant.User)
 		case "expires":
 			return decode(at, v, &t.grant.Expires, "a time such as 2027-01-31T00:00:00Z")
-		case "read", "push", "limits":
+		case "read", "push", "admin", "limits":
 			rights[name] = v
 			return nil
 		}

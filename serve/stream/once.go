@@ -268,11 +268,7 @@ func (o *Once) forget(now time.Time) {
 
 // publishOnce is what a push with a key, "" being none, has to do with it.
 func (c *pushConfig) publishOnce(ctx context.Context, w http.ResponseWriter, g *Grant, key string, body []byte, p *push) ([]uint64, *Error) {
-	user := ""
-	if g != nil {
-		user = g.User
-	}
-	ids, replayed, refusal := c.once.publish(ctx, user, key, body, p)
+	ids, replayed, refusal := c.once.publish(ctx, g.User, key, body, p)
 	if replayed {
 		w.Header().Set(replayedHeader, "true")
 	}
