@@ -13,9 +13,7 @@ import (
 // everybody else only reads, until the ring releases the slot. There is no
 // reference count: a reader that may still look at a slot holds it.
 type entry struct {
-	buf   *bytebufferpool.ByteBuffer // frame with its ID, as a chunk; owned by the slot
-	off   int                        // where the frame starts in buf
-	chunk int                        // where its chunk starts in buf; it ends with buf
+	buf *bytebufferpool.ByteBuffer // frame with its ID, as a chunk; owned by the slot
 
 	id   eventID // 0: ephemeral, not for the log
 	prev eventID // the highest ID before this event
@@ -25,15 +23,17 @@ type entry struct {
 	topic string
 	key   string
 
-	held int64 // bytes that the hub counts for the slot: see parcel.heldBy
-
 	mask uint64 // shards that may have receivers, by bit
 
 	// wait is told when the push is decided; nil without a log. Published with
 	// the slot; atomic for Shutdown, which looks at slots it does not hold.
 	wait atomic.Pointer[commitWait]
 
+	off   uint8 // where the frame starts in buf, at most frameRoom
+	chunk uint8 // where its chunk starts in buf; it ends with buf
+
 	private bool // one or crowd is the audience
+	counted bool // the crowd is counted with this event: see held
 	last    bool // last of its push: a journal batch ends only here
 	failed  bool // the log did not take it; set by the journal before it advances
 
@@ -71,11 +71,12 @@ func (e *entry) in(f Form) []byte {
 // seal puts the event's ID, unless it has none, and the size of its chunk into
 // the room in front of its body.
 func (e *entry) seal() {
-	e.off = frameRoom
+	off := frameRoom
 	if !e.ephemeral() {
-		e.off = chunkRoom + wire.PutID(e.buf.B[chunkRoom:frameRoom], uint64(e.id))
+		off = chunkRoom + wire.PutID(e.buf.B[chunkRoom:frameRoom], uint64(e.id))
 	}
-	e.chunk = wire.PutChunk(e.buf.B, e.off, len(e.frame()))
+	e.off = uint8(off)
+	e.chunk = uint8(wire.PutChunk(e.buf.B, off, len(e.buf.B)-off-len(wire.ChunkEnd)))
 }
 
 // frameRoom is what is kept free in front of an event's body.
@@ -101,10 +102,29 @@ func (e *entry) audience() []string {
 	return e.one[:]
 }
 
+// held returns the bytes that the hub counts for the slot.
+func (e *entry) held() int64 {
+	var c *crowd
+	if e.counted {
+		c = e.crowd
+	}
+	return heldBytes(e.buf, e.topic, e.key, e.one[0], c)
+}
+
+// heldBytes returns what a slot holds: the whole of its buffer, which may have
+// been lent for a larger frame before, the names, and a crowd if it counts here.
+func heldBytes(b *bytebufferpool.ByteBuffer, topic, key, user string, c *crowd) int64 {
+	held := int64(cap(b.B) + len(topic) + len(key) + len(user))
+	if c != nil {
+		held += c.size
+	}
+	return held
+}
+
 // release gives the slot's buffer back and lets go of everything it refers to.
 func (e *entry) release(pool *framePool) {
 	pool.put(e.buf)
-	e.buf, e.crowd, e.held = nil, nil, 0
+	e.buf, e.crowd = nil, nil
 	if e.wait.Load() != nil {
 		e.wait.Store(nil)
 	}
@@ -113,5 +133,5 @@ func (e *entry) release(pool *framePool) {
 	}
 	e.one[0], e.topic, e.key = "", "", ""
 	e.id, e.prev, e.mask = 0, 0, 0
-	e.private, e.last, e.failed = false, false, false
+	e.private, e.counted, e.last, e.failed = false, false, false, false
 }

@@ -108,10 +108,14 @@ func buildHub(cfg *config, log persist.Log, before eventID) *Hub {
 	}
 	h.pace.first = before + 1
 	h.pace.due.Store(uint64(before))
+	released := int64(0) // bytes, of a run of releases; by whoever reclaims
 	h.ring = ringbuf.NewRing(cfg.buffer, uint64(h.origin.pos), func(_ uint64, e *entry) {
-		h.frames.held.Add(-e.held)
+		released += e.held()
 		e.release(&h.frames)
-	}, ringbuf.WithNumber(uint64(h.origin.id)))
+	}, ringbuf.WithNumber(uint64(h.origin.id)), ringbuf.WithAfterRelease(func() {
+		h.frames.held.Add(-released)
+		released = 0
+	}))
 	h.notices = newNotices(h)
 	if log != nil {
 		h.journal = newJournal(h, log)

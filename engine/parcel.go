@@ -58,16 +58,18 @@ func (p *parcel) audience(i int) *receivers {
 	return &p.whom
 }
 
-// heldBy returns the bytes that the slot of event i of n holds: the whole of its
-// buffer, which may have been lent for a larger frame before, and the names. A
-// crowd that the events share is counted with the last of them, the last to go.
+// counts says whether event i of n is the one that its crowd is counted with: of
+// a crowd that the events share, the last, which is the last to go.
+func (p *parcel) counts(i, n int) bool { return !p.shared || i == n-1 }
+
+// heldBy returns the bytes that the slot of event i of n will hold.
 func (p *parcel) heldBy(b *bytebufferpool.ByteBuffer, e *wire.Event, i, n int) int64 {
 	a := p.audience(i)
-	held := int64(cap(b.B) + len(e.Topic) + len(e.Key) + len(a.one))
-	if a.crowd != nil && (!p.shared || i == n-1) {
-		held += a.crowd.size
+	c := a.crowd
+	if !p.counts(i, n) {
+		c = nil
 	}
-	return held
+	return heldBytes(b, e.Topic, e.Key, a.one, c)
 }
 
 // fillSlots hands the parcel to the slots claimed from first on, and returns the
@@ -76,15 +78,12 @@ func (p *parcel) heldBy(b *bytebufferpool.ByteBuffer, e *wire.Event, i, n int) i
 func (h *Hub) fillSlots(first position, ids *numbering, p *parcel, bufs []*bytebufferpool.ByteBuffer, events []*wire.Event, wait *commitWait) (mask uint64) {
 	for i, ev := range events {
 		e := h.slot(first + position(i))
-		e.held = p.held
-		if len(events) > 1 {
-			e.held = p.heldBy(bufs[i], ev, i, len(events))
-		}
 		e.buf = bufs[i]
 		e.id, e.prev = ids.next(i, ev.Ephemeral)
 		e.seal()
 		a := p.audience(i)
 		e.one[0], e.crowd, e.private, e.mask = a.one, a.crowd, a.private, a.mask
+		e.counted = p.counts(i, len(events))
 		e.topic, e.key = ev.Topic, ev.Key
 		if wait != nil {
 			e.wait.Store(wait)

@@ -240,7 +240,7 @@ type tightHistory struct {
 	sum int64
 }
 
-func (s *shard) heldBytes(p position) int64 { return s.hub.slot(p).held }
+func (s *shard) heldBytes(p position) int64 { return s.hub.slot(p).held() }
 
 // runMail handles what was asked of clients since the last pass.
 func (s *shard) runMail() {

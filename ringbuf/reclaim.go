@@ -55,6 +55,7 @@ func (r *Ring[T]) releaseSome() bool {
 	for seq := done + 1; seq != low; seq++ {
 		r.release(seq, r.Slot(seq))
 	}
+	r.after()
 	r.renumber(low - 1)
 	r.reclaimed.Store(low - 1)
 	// At this point the producers own the slots up to low-1.
@@ -80,6 +81,7 @@ func (r *Ring[T]) ReleaseAll() {
 			r.release(seq, &s.value)
 		}
 	}
+	r.after()
 	r.reclaimed.Store(last)
 	r.role.Store(roleFree)
 }

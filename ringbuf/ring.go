@@ -51,6 +51,7 @@ type Ring[T any] struct {
 	capacity int64  // len(slots)
 	start    uint64 // the sequence before the first
 	release  func(seq uint64, v *T)
+	after    func() // a run of releases
 	readers  []*Reader[T]
 	wait     WaitStrategy
 
@@ -127,7 +128,7 @@ func NewRing[T any](capacity int, last uint64, release func(seq uint64, v *T), o
 		release:  release,
 	}
 	o := newOptions(opts)
-	r.wait = o.wait
+	r.wait, r.after = o.wait, o.after
 	r.claimed.Store(pack(last, o.number))
 	r.reclaimed.Store(last)
 	r.numbered.Store(o.number)

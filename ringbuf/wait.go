@@ -41,6 +41,7 @@ type Option func(*options)
 type options struct {
 	wait   WaitStrategy
 	number uint64
+	after  func()
 }
 
 // WithWait sets how blocking calls wait.
@@ -54,8 +55,15 @@ func WithNumber(last uint64) Option {
 	return func(o *options) { o.number = last }
 }
 
+// WithAfterRelease has fn called after each run of releases, before their slots
+// are free for producers: what a release function adds up needs to be told once
+// a run. What holds for that function holds for fn.
+func WithAfterRelease(fn func()) Option {
+	return func(o *options) { o.after = fn }
+}
+
 func newOptions(opts []Option) options {
-	o := options{wait: DefaultWait}
+	o := options{wait: DefaultWait, after: func() {}}
 	for _, opt := range opts {
 		opt(&o)
 	}

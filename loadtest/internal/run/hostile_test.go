@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -52,6 +53,9 @@ func TestHostileServer(t *testing.T) {
 			})
 		require.EqualValues(t, truth.Delivered+truth.Lost, r.Deliveries.Expected)
 		require.Zero(t, r.Checks.MissedAway)
+		if w.identity && runtime.GOOS == "linux" {
+			require.NotZero(t, r.Errors["read: reset by the server"], "a reset of the connection is told apart from its end: %v", r.Errors)
+		}
 	})
 }
 
