@@ -48,6 +48,9 @@ func Export(ctx context.Context, l persist.Log, after uint64, w io.Writer) (n in
 		}
 		after = page.UpTo
 		for i := range page.Records {
+			if page.Records[i].Note() {
+				continue // a hub's own, and its name has no form in JSON
+			}
 			one, err := lineOf(&page.Records[i])
 			if err != nil {
 				return n, err
