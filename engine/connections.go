@@ -146,13 +146,13 @@ func (h *Hub) list(ctx context.Context, uid, cursor string, limit int, take func
 			pos = math.MaxInt
 		}
 		err := h.errand(ctx, h.shards[at], func(s *shard, end int) progress {
-			for pos = min(pos, len(s.clients)); pos > 0 && taken < limit; {
+			for pos = min(pos, len(s.books.clients)); pos > 0 && taken < limit; {
 				if s.cost >= end {
 					return errandMore
 				}
 				pos--
 				s.spend(lookCost)
-				if c := s.clients[pos]; (uid == "" || c.uid == uid) && take(s, c) {
+				if c := s.books.clients[pos]; (uid == "" || c.uid == uid) && take(s, c) {
 					taken++
 				}
 			}
@@ -195,7 +195,7 @@ func (s *shard) describe(c *client) Connection {
 		d.State, d.LastID = "live", uint64(s.hub.told(s.high.id))
 	}
 	if l := c.lag; l != nil {
-		d.WaitingEvents, d.WaitingBytes = l.queued, l.queuedBytes
+		d.WaitingEvents, d.WaitingBytes = l.queue.events, l.queue.bytes
 	}
 	return d
 }
@@ -204,7 +204,7 @@ func (s *shard) describe(c *client) Connection {
 func (s *shard) user(uid string) User {
 	u := User{UID: uid}
 	oldest := s.tick
-	for c := s.users[uid]; c != nil && u.Connections < MaxCounted; c = c.next {
+	for c := s.books.users[uid]; c != nil && u.Connections < MaxCounted; c = c.next {
 		u.Connections++
 		s.spend(lookCost)
 		if before32(c.born, oldest) {

@@ -119,7 +119,7 @@ func (d *Disconnection) ofUser() func(s *shard, end int, told *int) progress {
 	return func(s *shard, end int, told *int) progress {
 		if !begun {
 			begun, upTo = true, s.serial
-			for _, c := range s.early {
+			for _, c := range s.early.list {
 				s.spend(lookCost)
 				if c.uid == d.UID && c.state == stateNew {
 					s.doom(c, d.Reason)
@@ -128,7 +128,7 @@ func (d *Disconnection) ofUser() func(s *shard, end int, told *int) progress {
 			*told += len(s.doomed)
 			s.closeDoomed()
 		}
-		for c := s.users[d.UID]; c != nil; {
+		for c := s.books.users[d.UID]; c != nil; {
 			if s.cost >= end {
 				return errandMore
 			}
@@ -149,8 +149,8 @@ func (d *Disconnection) ofID() func(s *shard, end int, told *int) progress {
 	serial := uint64(d.ID) >> shardBits & (1<<serialBits - 1)
 	pos := -1
 	return func(s *shard, end int, told *int) progress {
-		if pos < 0 || pos > len(s.clients) {
-			pos = len(s.clients)
+		if pos < 0 || pos > len(s.books.clients) {
+			pos = len(s.books.clients)
 		}
 		for pos > 0 {
 			if s.cost >= end {
@@ -158,7 +158,7 @@ func (d *Disconnection) ofID() func(s *shard, end int, told *int) progress {
 			}
 			pos--
 			s.spend(lookCost)
-			if c := s.clients[pos]; c.serial == serial {
+			if c := s.books.clients[pos]; c.serial == serial {
 				s.dismissWith(c, d.Reason, d.retry())
 				*told++
 				return errandDone
@@ -178,14 +178,14 @@ type turn struct {
 	over, all uint32 // ticks of the telling, and of all
 	upTo      uint64 // serial: later ones are not meant
 	n         int    // how many there were
-	pos       int    // in s.clients, downwards; see Hub.list
+	pos       int    // in s.books.clients, downwards; see Hub.list
 	missed    int    // that have something waiting, in this round
 }
 
 // step tells as many as are due at this tick: of n connections, n·t/over at t.
 func (t *turn) step(s *shard, end int) progress {
 	if !t.begun {
-		t.begun, t.begin, t.upTo, t.n, t.pos = true, s.tick, s.serial, len(s.clients), len(s.clients)
+		t.begun, t.begin, t.upTo, t.n, t.pos = true, s.tick, s.serial, len(s.books.clients), len(s.books.clients)
 		if t.d.Over > 0 {
 			t.over = s.hub.ticksOf(t.d.Over)
 		}
@@ -199,7 +199,7 @@ func (t *turn) step(s *shard, end int) progress {
 	if gone < t.over {
 		due = int((uint64(t.n)*uint64(gone+1) + uint64(t.over) - 1) / uint64(t.over))
 	}
-	for t.pos = min(t.pos, len(s.clients)); t.pos > 0; {
+	for t.pos = min(t.pos, len(s.books.clients)); t.pos > 0; {
 		if t.told+t.missed >= due && !force {
 			return errandTick
 		}
@@ -208,7 +208,7 @@ func (t *turn) step(s *shard, end int) progress {
 		}
 		t.pos--
 		s.spend(lookCost)
-		switch c := s.clients[t.pos]; {
+		switch c := s.books.clients[t.pos]; {
 		case c.serial > t.upTo:
 		case c.state == stateLive || force:
 			s.dismissWith(c, t.d.Reason, t.d.retry())
@@ -220,7 +220,7 @@ func (t *turn) step(s *shard, end int) progress {
 	if t.missed == 0 {
 		return errandDone
 	}
-	t.missed, t.pos = 0, len(s.clients) // again for those that had something waiting
+	t.missed, t.pos = 0, len(s.books.clients) // again for those that had something waiting
 	if force {
 		return errandMore
 	}
@@ -232,7 +232,7 @@ func (t *turn) step(s *shard, end int) progress {
 func (s *shard) dismissWith(c *client, reason error, retry time.Duration) {
 	s.dismiss(c, reason)
 	if c.state == stateLeaving {
-		c.lag.leave.retry = retry
+		c.lag.leaving.retry = retry
 	}
 	s.proceed(c)
 }
@@ -267,8 +267,8 @@ func (s *shard) endAged() {
 		return
 	}
 	every := max(1, int(age/ageLooks))
-	for i := int(s.tick) % every; i < len(s.clients); i += every {
-		c := s.clients[i]
+	for i := int(s.tick) % every; i < len(s.books.clients); i += every {
+		c := s.books.clients[i]
 		s.spend(lookCost)
 		old := s.tick - c.born
 		if most := s.hub.ageOf(c.serial); old < most || c.state != stateLive && old < 2*most {
