@@ -61,6 +61,10 @@ type Hub struct {
 	shut     atomic.Bool   // no new connections are taken
 	presence *presence     // nil: nobody is told who comes and goes
 	turns    chan struct{} // of those who read pages of history
+	born     time.Time     // of which instants count
+	commits  commits
+	measured measured // what belongs to no shard
+	joining  joining
 
 	logFailed atomic.Uint64
 	turn      atomic.Uint64 // spreads anonymous connections
@@ -171,6 +175,7 @@ func (h *Hub) makeShards() {
 	if h.journal != nil && !h.cfg.immediate {
 		after = append(after, h.journal.done)
 	}
+	h.born, h.commits = time.Now(), make(commits, h.ring.Cap())
 	for id := range h.cfg.shards {
 		r := h.ring.NewReader(after...)
 		r.SetWindow(h.cfg.window)

@@ -4,6 +4,7 @@ package engine
 
 // enrol enters the client into the books.
 func (s *shard) enrol(c *client) {
+	s.endJoin(c, true)
 	s.serial++
 	c.wroteTick, c.born, c.serial = s.tick, s.tick, s.serial
 	s.books.enter(c)
@@ -64,6 +65,7 @@ func (s *shard) closeAs(c *client, as ending, reason error) {
 	early := c.state == stateNew
 	c.state = stateClosed
 	if early {
+		s.endJoin(c, false)
 		s.early.left()
 	}
 	c.flags.Or(attendClosed)

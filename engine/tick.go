@@ -54,6 +54,7 @@ func (s *shard) onTick(now uint32) {
 	}
 	s.tick = now
 	s.endAged()
+	s.measureRing()
 	s.troubled.startSweep()
 }
 
@@ -78,6 +79,7 @@ func (s *shard) sweepLaggards() (more bool) {
 
 // tickLag retries, times out, or closes one client in trouble.
 func (s *shard) tickLag(c *client, now uint32) {
+	s.measureLag(c)
 	if c.state == stateLeaving {
 		if !before32(now, c.lag.leaving.until) {
 			s.close(c, ErrStalled)

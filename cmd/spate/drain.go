@@ -37,17 +37,14 @@ func (c *drainConfig) addFlags(fs *flagSet) {
 	fs.Float64Var(&c.ageJitter, "connection-age-jitter", 0.2, "largest `share` of --max-connection-age that is taken off, at random for each stream")
 }
 
-func (c *drainConfig) validate() error {
-	switch {
-	case c.flush == 0:
-		return usagef("--drain %v: give a positive duration", c.flush)
-	case c.maxAge > 0 && c.maxAge < time.Second:
-		return usagef("--max-connection-age %v: give 1s or more, or 0 for no bound", c.maxAge)
-	case !(c.ageJitter >= 0 && c.ageJitter <= 1):
-		return usagef("--connection-age-jitter %v: give 0 to 1", c.ageJitter)
-	}
-	return nil
+func (c *drainConfig) validate(fs *flagSet) {
+	fs.must(c.flush > 0, "drain", "--drain %v: give a positive duration", c.flush)
+	fs.must(c.maxAge == 0 || c.maxAge >= time.Second, "max-connection-age", "--max-connection-age %v: give 1s or more, or 0 for no bound", c.maxAge)
+	fs.must(c.ageJitter >= 0 && c.ageJitter <= 1, "connection-age-jitter", "--connection-age-jitter %v: give 0 to 1", c.ageJitter)
 }
+
+// longest is how long a drain takes at most.
+func (c *drainConfig) longest() time.Duration { return c.delay + c.spread + c.flush }
 
 // windowValue is a window of time, such as 1s..10s.
 type windowValue struct{ min, max time.Duration }

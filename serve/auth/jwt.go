@@ -121,7 +121,7 @@ func (a *jwtAuthorizer) authorize(r *http.Request) (stream.Grant, error) {
 		return stream.Grant{}, err
 	}
 	if strings.Count(text[:min(len(text), a.MaxBytes)], ".") != 2 {
-		return stream.Grant{}, errNone // of another kind
+		return stream.Grant{}, errOther // of another kind
 	}
 	if len(text) > a.MaxBytes {
 		return stream.Grant{}, errNoGood

@@ -95,12 +95,12 @@ func (f *tokenFile) place(sum [32]byte) (p [32]byte) {
 // grant is what a token allows. One that is not in the file may be of another kind.
 func (f *tokenFile) grant(token string, now time.Time) (stream.Grant, error) {
 	if len(token) > maxStaticBytes {
-		return stream.Grant{}, errNone
+		return stream.Grant{}, errOther
 	}
 	sum := sha256.Sum256([]byte(token))
 	t, found := f.tokens[f.place(sum)]
 	if !found || subtle.ConstantTimeCompare(t.sum[:], sum[:]) != 1 {
-		return stream.Grant{}, errNone
+		return stream.Grant{}, errOther
 	}
 	if t.grant.ExpiredAt(now) {
 		return stream.Grant{}, noLonger("the token has expired")
