@@ -70,6 +70,7 @@ var inner = map[string][]string{
 	"serve/internal/fresh":          {},
 	"serve/internal/testcert":       {},
 	"serve/stream/internal/rawsock": {},
+	"serve/stream/internal/rawtls":  {"serve/stream/internal/rawsock"},
 }
 
 // TestInnerRooms: each folder within a room is in the table above and in docs/architecture.md, and imports what the table
