@@ -26,6 +26,7 @@ var inner = map[string][]string{
 
 	"cmd/spate/internal/dashboard": {"serve/stream"},
 	"cmd/spate/internal/demo":      {"cmd/spate/internal/procfs", "engine", "wire"},
+	"cmd/spate/internal/openapi":   {},
 	"cmd/spate/internal/procfs":    {},
 
 	"engine/internal/topics": {"wire"},
