@@ -68,7 +68,7 @@ var inner = map[string][]string{
 	"persist/internal/streams":   {},
 
 	"serve/internal/fresh":          {},
-	"serve/internal/testcert":       {},
+	"internal/testcert":             {},
 	"serve/stream/internal/rawsock": {},
 }
 
