@@ -78,6 +78,10 @@ func (fs *flagSet) parse(s streams, args []string) error {
 
 // read is parse, but for the faults, which are kept. Its error is flag.ErrHelp alone.
 func (fs *flagSet) read(s streams, args []string) error {
+	if s.flags != nil {
+		s.flags(fs)
+		return flag.ErrHelp
+	}
 	line, err := fs.commandLine(args)
 	if err != nil {
 		fs.help(s.out)
@@ -242,14 +246,13 @@ func shownText(f *flag.Flag, text string) string {
 // help lists the flags with the names of their variables.
 func (fs *flagSet) help(w io.Writer) {
 	fmt.Fprintf(w, "Usage: spate %s\n\n", fs.usage)
-	fs.VisitAll(func(f *flag.Flag) {
-		kind, text := flag.UnquoteUsage(f)
-		fmt.Fprintf(w, "  --%s %s\n        %s", f.Name, kind, text)
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" && f.DefValue != "0s" {
-			fmt.Fprintf(w, " (default %s)", f.DefValue)
+	for _, f := range fs.describe() {
+		fmt.Fprintf(w, "  --%s %s\n        %s", f.name, f.kind, f.text)
+		if f.value != "" {
+			fmt.Fprintf(w, " (default %s)", f.value)
 		}
-		fmt.Fprintf(w, " [%s]\n", envName(f.Name))
-	})
+		fmt.Fprintf(w, " [%s]\n", f.env)
+	}
 }
 
 // envName is the environment variable of a flag.

@@ -75,7 +75,8 @@ func serveOn(server *http.Server, l net.Listener, certs *tlsfile.Config) error {
 	if certs == nil {
 		return server.Serve(l)
 	}
-	return server.Serve(stream.NewTLSListener(l, certs.Server()))
+	server.TLSConfig = certs.Server()
+	return server.Serve(stream.NewTLSListener(l, server.TLSConfig)) // not ServeTLS: streams would have a goroutine each
 }
 
 // sparingListener hangs up on connections that come when few descriptors are left: what has not yet asked for anything

@@ -4,6 +4,7 @@
 //	spate push 'hello'      push an event to everyone
 //	spate tail --topic cpu  print events as they come
 //	spate log check data    read all of a log and say what is damaged
+//	spate health            ask a hub whether it works, for probes
 //
 // Every flag of `spate serve` can be given in the environment as well: --log-level is SPATE_LOG_LEVEL; and in a file with
 // settings. A flag wins, then the environment.
@@ -36,6 +37,7 @@ type streams struct {
 	environ  func() []string  // all of it, as os.Environ; nil: not known
 	signals  <-chan os.Signal // interrupts and terminations, in the order they came
 	hangups  <-chan os.Signal // asks to read settings again; nil: none come
+	flags    func(*flagSet)   // gets the command's flags instead of the command being run; nil: it is run
 }
 
 // command is one of spate's subcommands. run returns nil, flag.ErrHelp, a *usageError, or any other error.
@@ -53,6 +55,9 @@ func commands() []command {
 		{"config", "check FILE", "say all that is wrong with a file of settings", runConfig},
 		{"token", "", "make a token, and what a file of tokens keeps of it", runToken},
 		{"log", "<command> ...", "check, back up, restore, repair, export or import a log", runLog},
+		{"health", "[flags]", "ask a hub whether it works", runHealth},
+		{"completion", "bash|zsh|fish", "print a shell's completions", runCompletion},
+		{"man", "", "print the manual page", runMan},
 		{"version", "", "print the version", runVersion},
 	}
 }
@@ -111,7 +116,7 @@ func report(s streams, c command, err error) int {
 func printHelp(w io.Writer) {
 	fmt.Fprint(w, "spate pushes Server-Sent Events to very many connections.\n\nUsage:\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  spate %-8s %-17s %s\n", c.name, c.args, c.summary)
+		fmt.Fprintf(w, "  spate %-10s %-17s %s\n", c.name, c.args, c.summary)
 	}
 	fmt.Fprint(w, "\n`spate <command> --help` lists a command's flags.\n")
 }
