@@ -179,3 +179,32 @@ func TestBoundsBehindProxies(t *testing.T) {
 		require.True(t, strings.HasPrefix(string(text), "HTTP/1.1 "+c.answer), "%s: %s", c.from, text)
 	}
 }
+
+// The tools speak to a hub with TLS and credentials.
+func TestToolsWithCredentials(t *testing.T) {
+	ca := testcert.NewCA(t, "ca")
+	files := newCertFiles(t, ca)
+	tokens, token := tokenFile(t, `"read":["a"],"push":{"topics":["a"]},"admin":true`)
+	dir := t.TempDir()
+	s := startServe(t, append([]string{"--data", filepath.Join(dir, "data"), "--backup-dir", filepath.Join(dir, "backups"), "--token-file", tokens}, files.flags()...)...)
+	tool := func(token string, args ...string) result {
+		var out, errs safeBuffer
+		code := run(args, streams{in: strings.NewReader(""), out: &out, err: &errs, env: environment("SPATE_TOKEN", token, "SPATE_CA", files.ca)})
+		return result{code, out.String(), errs.String()}
+	}
+	got := tool(token, "push", "--url", s.base, "--topic", "a", "hello")
+	require.Equal(t, exitOK, got.code, got.err)
+	got = tool(token, "tail", "--url", s.base, "--topic", "a", "--from-beginning", "--count", "1")
+	require.Equal(t, exitOK, got.code, got.err)
+	require.Contains(t, got.out, "hello")
+	got = tool(token, "log", "backup", "--url", s.base)
+	require.Equal(t, exitOK, got.code, got.err)
+	got = tool("other", "push", "--url", s.base, "--topic", "a", "hello")
+	require.Equal(t, exitFailed, got.code)
+	require.Contains(t, got.err, "not valid")
+	require.Equal(t, exitFailed, tool("other", "tail", "--url", s.base).code)
+	got = tool("line\nfeed", "push", "--url", s.base, "x")
+	require.Equal(t, exitUsage, got.code)
+	require.NotContains(t, got.err, "feed")
+	require.Equal(t, exitUsage, runToEnd(t, "", "push", "--token", "x", "hello").code)
+}
