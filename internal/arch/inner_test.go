@@ -69,7 +69,7 @@ var inner = map[string][]string{
 	"persist/internal/streams":   {},
 
 	"serve/internal/fresh":          {},
-	"serve/internal/testcert":       {},
+	"internal/testcert":             {},
 	"serve/stream/internal/rawsock": {},
 	"serve/stream/internal/rawtls":  {"serve/stream/internal/rawsock"},
 }
