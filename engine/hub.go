@@ -56,6 +56,7 @@ type Hub struct {
 	// shard sees the event, or the publisher the bit.
 	occupied atomic.Uint64
 
+	dismissal atomic.Pointer[dismissal] // the last one; nil: none
 	logFailed atomic.Uint64
 	turn      atomic.Uint64 // spreads anonymous connections
 }
@@ -91,7 +92,7 @@ func buildHub(cfg *config, log persist.Log, before eventID) *Hub {
 	}
 	h.began = lastID(log)
 	if cfg.assign != nil {
-		h.follow = newFollower(cfg.assign, h.origin)
+		h.follow = newFollower(cfg, h.origin)
 	}
 	h.pace.first = before + 1
 	h.pace.due.Store(uint64(before))
@@ -127,6 +128,13 @@ func (h *Hub) start() {
 			}
 		}
 		h.journal.start()
+	}
+	if src := h.cfg.source; src != nil {
+		h.work.Add(1)
+		go func() {
+			defer h.work.Done()
+			src.Feed(h.ctx, h)
+		}()
 	}
 	if done := h.cfg.ctx.Done(); done != nil {
 		h.work.Add(1)
@@ -248,6 +256,15 @@ func (h *Hub) Healthy() error {
 		}
 	}
 	return nil
+}
+
+// Ready returns nil, or why the hub is not to be sent new connections and pushes: it
+// is not Healthy, or, where it follows a Source, behind it.
+func (h *Hub) Ready() error {
+	if err := h.Healthy(); err != nil || h.cfg.source == nil {
+		return err
+	}
+	return h.cfg.source.Ready()
 }
 
 // Closed says whether Close or Shutdown has begun.

@@ -75,6 +75,7 @@ type shard struct {
 
 	goneEarly int // early ones that were closed, about
 
+	epoch   uint32   // of the last dismissal that is done
 	high    point    // events ≤ high are counted as pushed to this shard's clients
 	lagLow  position // no lagging client's pos is below
 	tick    uint32
@@ -147,6 +148,9 @@ func (s *shard) pass() (more bool) {
 func (s *shard) runRing() (more bool) {
 	for end := s.cost + liveBudget; ; {
 		from, to, ok := s.next(maxBatch)
+		if !s.endDismissed() {
+			return true
+		}
 		if !ok {
 			return false
 		}
