@@ -124,8 +124,11 @@ func (f *follower) latest() point {
 }
 
 // reachTime bounds how long a connection waits for its hub to reach the ID that it
-// has from another one.
-const reachTime = 3 * time.Second
+// has from another one. For reachSoon the source is not asked whether there is one.
+const (
+	reachTime = 3 * time.Second
+	reachSoon = 100 * time.Millisecond
+)
 
 // awaitID waits until the hub has reached an ID that others may have given, and
 // returns where it is then. That may be before the ID: nobody gave it.
@@ -133,27 +136,42 @@ func (h *Hub) awaitID(ctx context.Context, id eventID) (point, error) {
 	ctx, cancel := context.WithTimeout(ctx, reachTime)
 	defer cancel()
 	defer context.AfterFunc(h.ctx, cancel)()
+	if at, reached := h.awaitReached(ctx, id, reachSoon); reached {
+		return at, nil
+	}
 	head, err := h.cfg.source.Head(ctx)
 	if err != nil {
 		return point{}, fmt.Errorf("%w: whether others gave ID %d is not to be found out: %w", ErrUnready, id, err)
 	}
+	at, reached := h.awaitReached(ctx, min(id, eventID(head)), reachTime)
+	if !reached {
+		return point{}, fmt.Errorf("%w: it has not reached ID %d yet", ErrUnready, id)
+	}
+	return at, nil
+}
+
+// awaitReached waits until the hub has reached an ID, until ctx or the time is over.
+func (h *Hub) awaitReached(ctx context.Context, id eventID, most time.Duration) (at point, reached bool) {
+	over := time.NewTimer(most)
+	defer over.Stop()
 	for {
 		bell := h.follow.bell.Load()
 		if bell == nil {
 			c := make(chan struct{})
-			if h.follow.bell.CompareAndSwap(nil, &c) {
-				bell = &c
-			} else {
+			if !h.follow.bell.CompareAndSwap(nil, &c) {
 				continue
 			}
+			bell = &c
 		}
-		if at := h.latest(); at.id >= id || eventID(head) < id {
-			return at, nil
+		if at = h.latest(); at.id >= id {
+			return at, true
 		}
 		select {
 		case <-*bell:
+		case <-over.C:
+			return at, false
 		case <-ctx.Done():
-			return point{}, fmt.Errorf("%w: it has not reached ID %d yet", ErrUnready, id)
+			return at, false
 		}
 	}
 }
