@@ -111,7 +111,7 @@ func (s *server) get() *engine.Hub {
 // eventually waits for a condition.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !ok(); pause(time.Millisecond) {
 		require.True(t, time.Now().Before(end), "in vain: %s", what)
 	}
 }
@@ -143,3 +143,6 @@ func (s *sink) take() []wire.Event {
 	s.got = nil
 	return got
 }
+
+// pause lets others run for a while; nothing depends on how long.
+func pause(d time.Duration) { <-time.After(d) }

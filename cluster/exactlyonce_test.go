@@ -131,7 +131,7 @@ func (w *world) publisher(p, n, clients int) {
 		}
 		w.push(rng, uids, events)
 		if rng.IntN(10) == 0 {
-			time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
+			pause(time.Duration(rng.IntN(20)) * time.Millisecond)
 		}
 	}
 }
@@ -152,7 +152,7 @@ func (w *world) push(rng *rand.Rand, uids []string, events []*wire.Event) {
 		ids, err := w.servers[rng.IntN(3)].get().Publish(ctx, uids, events...)
 		cancel()
 		if errors.Is(err, engine.ErrUnready) {
-			time.Sleep(time.Millisecond)
+			pause(time.Millisecond)
 			continue
 		}
 		w.mu.Lock()
@@ -180,11 +180,11 @@ func (w *world) fail(calm chan struct{}) {
 		switch what := rng.IntN(5); {
 		case what == 0 && w.st.cut:
 			s.port.Cut(true)
-			time.Sleep(time.Duration(rng.IntN(600)) * time.Millisecond)
+			pause(time.Duration(rng.IntN(600)) * time.Millisecond)
 			s.port.Cut(false)
 		case what == 1 && w.st.cut:
 			s.log.set(errors.New("disk is full"))
-			time.Sleep(time.Duration(rng.IntN(100)) * time.Millisecond)
+			pause(time.Duration(rng.IntN(100)) * time.Millisecond)
 			s.log.set(nil)
 		case what == 2 && w.st.cut:
 			s.get().Close()
@@ -233,7 +233,7 @@ func (r *roamer) roam() {
 		s := &sink{closed: make(chan struct{})}
 		sub, err := hub.Subscribe(engine.Subscription{UID: r.user, Topics: r.topics, LastEventID: wire.FormatID(r.last), Form: engine.FormPlain}, s)
 		if err != nil {
-			time.Sleep(time.Millisecond)
+			pause(time.Millisecond)
 			continue
 		}
 		r.w.moves.Add(1)

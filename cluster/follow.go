@@ -15,7 +15,7 @@ import (
 func (n *Node) Feed(ctx context.Context, hub *engine.Hub) {
 	n.pos.Store(hub.LastID())
 	n.heads.begin(ctx)
-	defer n.heads.running.Wait()
+	defer n.heads.end()
 	var restart atomic.Pointer[context.CancelFunc]
 	var watching sync.WaitGroup
 	watching.Go(func() {

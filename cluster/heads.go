@@ -30,6 +30,14 @@ func (h *heads) begin(ctx context.Context) {
 	h.mu.Unlock()
 }
 
+// end waits for the question under way; none is asked after it.
+func (h *heads) end() {
+	h.mu.Lock()
+	h.life = nil
+	h.mu.Unlock()
+	h.running.Wait()
+}
+
 // headCall is one question and its answer.
 type headCall struct {
 	done chan struct{}
@@ -50,7 +58,8 @@ func (h *heads) get(ctx context.Context) (uint64, error) {
 		h.next = call
 		if !h.busy {
 			h.busy = true
-			h.running.Go(func() { h.run(h.life) })
+			life := h.life
+			h.running.Go(func() { h.run(life) })
 		}
 	}
 	h.mu.Unlock()
