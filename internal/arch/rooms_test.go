@@ -27,7 +27,7 @@ var rooms = map[string][]string{
 	"serve/cors":        {"serve/stream"},
 	"serve/tlsfile":     {"serve/internal/fresh"},
 	"client":            {"wire"},
-	"cluster":           {"wire", "engine"},
+	"cluster":           {"wire", "engine", "persist"},
 	"cluster/jetstream": {"wire", "engine", "cluster"},
 	"sse":               {"wire", "persist", "engine", "serve", "serve/stream", "client"},
 	"loadtest":          {"wire"},
