@@ -46,7 +46,22 @@ run: ## Start the hub with the demo feed (ARGS='--listen 127.0.0.1:9000' passes 
 
 .PHONY: build
 build: ## Build the hub into bin/spate
-	$(GO) build -o bin/spate ./cmd/spate
+	$(GO) build -buildvcs=auto -o bin/spate ./cmd/spate
+
+# Where make release puts what it makes.
+DIST       ?= dist
+# What it is made for: os/arch, several with spaces; empty = linux, darwin, windows on amd64, arm64.
+TARGETS    ?=
+
+.PHONY: release
+release: ## Static binaries, completions, man page, checksums into DIST (dist); the same bytes each time (TARGETS=linux/amd64)
+	GO=$(GO) scripts/release.sh '$(DIST)' $(TARGETS)
+
+.PHONY: image
+image: ## The hub as a container image spate:latest, with docker or buildah
+	@rm -rf dist/image-release && $(MAKE) release DIST=dist/image-release TARGETS=linux/$$($(GO) env GOARCH)
+	@if command -v docker >/dev/null && docker info >/dev/null 2>&1; then build="docker build"; else build="buildah build --format docker"; fi; \
+	$$build --build-arg TARGETARCH=$$($(GO) env GOARCH) -f packaging/Dockerfile -t spate:latest dist/image-release/image
 
 # Everything is run even if something fails, so that one look at the output tells all. ALONE has its processors to itself:
 # its tests measure time.
@@ -81,7 +96,7 @@ lint: cross ## gofmt, go vet and staticcheck on all modules; the builds of other
 	@$(GO) vet -tags spatecheck ./ringbuf/... ./engine/... && $(TOOLS) staticcheck -tags spatecheck ./ringbuf/... ./engine/...
 
 .PHONY: interop
-interop: ## With programs of others: the dashboard in browsers, clients and proxies through kill -9, other servers (skips what is not there)
+interop: ## With programs of others: the dashboard in browsers, clients and proxies through kill -9, Prometheus, other servers (skips what is not there)
 	@failed=; \
 	for m in $(OTHERS); do \
 		echo "== in $$m"; (cd $$m && $(GO) test -count=1 -timeout 10m ./...) || failed="$$failed $$m"; \

@@ -8,8 +8,8 @@ type dismissal struct {
 
 // Dismiss ends all connections with a disconnect event: clients come back, here or
 // elsewhere. reason is ErrClosed, ErrHistory or ErrExpired. A connection whose Seat
-// is decided after Dismiss has returned is not concerned; no connection that is gets an event that is pushed after
-// it. Called by one goroutine at a time.
+// is decided after Dismiss has returned is not concerned; one that is gets no event
+// that is pushed after it. Called by one goroutine at a time.
 func (h *Hub) Dismiss(reason error) {
 	d := &dismissal{epoch: 1, reason: reason}
 	if was := h.dismissal.Load(); was != nil {
@@ -28,27 +28,27 @@ func (s *shard) endDismissed() (done bool) {
 	if d == nil || d.epoch == s.epoch {
 		return true
 	}
-	end := s.cost + s.hub.cfg.sweep
-	waiting := s.early
-	s.early = nil
+	end := s.until(s.hub.cfg.sweep)
+	waiting := s.early.list
+	s.early.list = nil
 	for ; len(waiting) > 0; waiting = waiting[1:] {
-		if s.cost >= end {
-			s.early = append(waiting, s.early...)
+		if s.reached(end) {
+			s.early.list = append(waiting, s.early.list...)
 			return false
 		}
 		s.spend(lookCost)
 		if c := waiting[0]; c.epoch == d.epoch {
-			s.early = append(s.early, c)
+			s.early.add(c)
 		} else if c.state == stateNew {
 			s.close(c, d.reason)
 		}
 	}
-	for i := len(s.clients) - 1; i >= 0; i-- {
-		if s.cost >= end {
+	for i := len(s.books.clients) - 1; i >= 0; i-- {
+		if s.reached(end) {
 			return false
 		}
 		s.spend(lookCost)
-		if c := s.clients[i]; c.epoch != d.epoch {
+		if c := s.books.clients[i]; c.epoch != d.epoch {
 			s.end(c, d.reason)
 		}
 	}

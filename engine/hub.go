@@ -57,6 +57,12 @@ type Hub struct {
 	occupied atomic.Uint64
 
 	dismissal atomic.Pointer[dismissal] // the last one; nil: none
+
+	born     time.Time // of which instants count
+	commits  commits
+	measured measured // what belongs to no shard
+	joining  joining
+
 	logFailed atomic.Uint64
 	turn      atomic.Uint64 // spreads anonymous connections
 }
@@ -162,6 +168,7 @@ func (h *Hub) makeShards() {
 	if h.journal != nil && !h.cfg.immediate {
 		after = append(after, h.journal.done)
 	}
+	h.born, h.commits = time.Now(), make(commits, h.ring.Cap())
 	for id := range h.cfg.shards {
 		r := h.ring.NewReader(after...)
 		r.SetWindow(h.cfg.window)

@@ -92,7 +92,7 @@ func TestIDFromElsewhereWaits(t *testing.T) {
 // What was skipped is no gap, also for those who were there; the hub stands behind it.
 func TestSkipIsNoGap(t *testing.T) {
 	src := newStand()
-	log := keptLog{persist.NewMemory()}
+	log := keptLog()
 	h := newHub(t, engine.WithSource(src), engine.WithEnableResendEvents(), engine.WithLog(log), engine.WithShards(2))
 	ctx := context.Background()
 	require.NoError(t, h.Skip(ctx, 100), "where the stream begins")
@@ -137,7 +137,7 @@ func TestSkipIsNoGap(t *testing.T) {
 // later reaches who was there before.
 func TestLoseTellsGap(t *testing.T) {
 	src := newStand()
-	log := keptLog{persist.NewMemory()}
+	log := keptLog()
 	h := newHub(t, engine.WithSource(src), engine.WithEnableResendEvents(), engine.WithLog(log))
 	ctx := context.Background()
 	require.NoError(t, h.Apply(ctx, assigned(5, 6)...))
@@ -187,3 +187,6 @@ func TestLoseTellsGap(t *testing.T) {
 
 // leavingOf counts connections that were told that they end and have not taken it.
 func leavingOf(h *engine.Hub) int { return engine.Leaving(h) }
+
+// StartOver implements persist.Replica.
+func (l *wholeLog) StartOver(at uint64) error { return l.memory().StartOver(at) }

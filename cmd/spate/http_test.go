@@ -27,7 +27,8 @@ func TestABodyThatNeverEndsHoldsNoConnection(t *testing.T) {
 	l, err := pebblelog.Open(t.TempDir(), pebblelog.WithLogger(log))
 	require.NoError(t, err)
 	defer l.Close()
-	server := newServer(&serveConfig{backupDir: t.TempDir()}, hub, &statsSource{hub: hub, log: l}, log)
+	c := &serveConfig{backupDir: t.TempDir()}
+	server := newServer(c, hub, newAccess(c), &statsSource{hub: hub, log: l}, log)
 	require.Equal(t, readTimeout, server.ReadTimeout)
 	server.ReadTimeout = 50 * time.Millisecond // sooner
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -52,7 +53,7 @@ func TestABodyThatNeverEndsHoldsNoConnection(t *testing.T) {
 func TestErrorsHaveOneForm(t *testing.T) {
 	hub := engine.NewHub(engine.WithLogger(slog.New(slog.DiscardHandler)))
 	defer hub.Close()
-	handler := newServer(&serveConfig{memory: true}, hub, &statsSource{hub: hub}, slog.New(slog.DiscardHandler)).Handler
+	handler := newServer(&serveConfig{memory: true}, hub, newAccess(&serveConfig{}), &statsSource{hub: hub}, slog.New(slog.DiscardHandler)).Handler
 	ask := func(method, target string) *http.Response {
 		rec := httptest.NewRecorder()
 		r := httptest.NewRequest(method, target, nil)
@@ -90,7 +91,13 @@ func TestErrorsHaveOneForm(t *testing.T) {
 		require.Equal(t, c.field, p.Field)
 		require.Contains(t, p.Detail, c.detail)
 	}
-	require.Equal(t, "POST", ask("PUT", "/push").Header.Get("Allow"))
+	require.Equal(t, "POST, OPTIONS", ask("PUT", "/push").Header.Get("Allow"))
+	for target, allow := range map[string]string{"/push": "POST, OPTIONS", "/events": "GET, HEAD, OPTIONS", "/healthz": "GET, HEAD, OPTIONS"} {
+		res := ask("OPTIONS", target)
+		require.Equal(t, 204, res.StatusCode, target)
+		require.Equal(t, allow, res.Header.Get("Allow"), target)
+	}
+	require.Equal(t, 404, ask("OPTIONS", "/nowhere").StatusCode)
 	hub.Close()
 	res := ask("GET", "/healthz")
 	require.Equal(t, 503, res.StatusCode)
