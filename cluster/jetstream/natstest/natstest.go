@@ -11,11 +11,20 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 )
+
+// TB is what of testing.TB is needed.
+type TB interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Error(args ...any)
+	Cleanup(f func())
+	TempDir() string
+}
 
 // Server is one server of a cluster.
 type Server struct {
@@ -27,7 +36,7 @@ type Server struct {
 
 // Cluster is servers that are one.
 type Cluster struct {
-	t       testing.TB
+	t       TB
 	binary  string
 	Servers []*Server
 }
@@ -53,7 +62,7 @@ func Clean() {
 }
 
 // Start starts n servers with JetStream, which end with the test.
-func Start(t testing.TB, n int) *Cluster {
+func Start(t TB, n int) *Cluster {
 	t.Helper()
 	binary, err := build()
 	if err != nil {
@@ -87,7 +96,7 @@ func Start(t testing.TB, n int) *Cluster {
 	return c
 }
 
-func freePort(t testing.TB) int {
+func freePort(t TB) int {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

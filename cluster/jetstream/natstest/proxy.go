@@ -4,7 +4,6 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"testing"
 )
 
 // Proxy is the way of one hub to one server, and can be cut: connections stay open,
@@ -21,7 +20,7 @@ type Proxy struct {
 }
 
 // NewProxy starts a proxy, which ends with the test.
-func NewProxy(t testing.TB, to string) *Proxy {
+func NewProxy(t TB, to string) *Proxy {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
