@@ -205,7 +205,7 @@ func (w *world) fail(rng *rand.Rand, calm <-chan struct{}) {
 // write.
 func TestExactlyOnce(t *testing.T) {
 	w := newWorld(t)
-	pushes, clients := 100, 12
+	pushes, clients := 50, 12
 	if torture, _ := strconv.Atoi(os.Getenv("SPATE_CLUSTER_PUSHES")); torture > 0 {
 		pushes, clients = torture, 100
 	}
