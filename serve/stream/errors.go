@@ -120,6 +120,8 @@ func publishError(err error) *Error {
 		return unavailable("the hub is closed")
 	case errors.Is(err, engine.ErrUnready):
 		return unavailable(unreadyMessage)
+	case errors.Is(err, engine.ErrNoNotes):
+		return &Error{Status: http.StatusNotImplemented, Field: onceHeader, Message: "is not taken by a hub that follows others"}
 	case errors.Is(err, engine.ErrLog):
 		return unavailable("the log did not take the events")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

@@ -26,6 +26,7 @@ type pushConfig struct {
 	timeout     time.Duration
 	bodyTimeout time.Duration
 	gate        Gate
+	once        *Once
 }
 
 const (
@@ -112,6 +113,10 @@ func newPushConfig(opts []PushOption) *pushConfig {
 // is answered by a 4xx as [Error] says, with the field's path such as
 // "events[1].data".
 //
+// With [WithPushOnce], a request may have an Idempotency-Key. One that is known gets
+// the answer that was given, and Idempotency-Replayed: true; with another body it is
+// answered by 422.
+//
 // It asks nobody for permission: put authorization in front of it.
 func PushHandler(hub *engine.Hub, opts ...PushOption) http.Handler {
 	return AuthorizedPush(hub, anybody, opts...)
@@ -122,11 +127,16 @@ func PushHandler(hub *engine.Hub, opts ...PushOption) http.Handler {
 // ephemeral event, or the answer that is due, whose header fields (Retry-After, Allow
 // and the like) are set.
 func Publish(w http.ResponseWriter, r *http.Request, hub *engine.Hub, opts ...PushOption) ([]uint64, *Error) {
+	return publishAs(w, r, hub, anybody, opts)
+}
+
+// publishAs is Publish for who is let in.
+func publishAs(w http.ResponseWriter, r *http.Request, hub *engine.Hub, authorize Authorizer, opts []PushOption) ([]uint64, *Error) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		return nil, &Error{Status: http.StatusMethodNotAllowed, Message: "only POST is allowed here"}
 	}
-	ids, refusal := newPushConfig(opts).publish(w, r, hub, anybody)
+	ids, refusal := newPushConfig(opts).publish(w, r, hub, authorize)
 	if refusal != nil {
 		refusal.setHeader(w.Header())
 	}
@@ -162,6 +172,10 @@ func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine
 	if refusal := checkContent(r); refusal != nil {
 		return nil, refusal
 	}
+	key, refusal := c.keyOf(r)
+	if refusal != nil {
+		return nil, refusal
+	}
 	body, refusal := c.read(w, r)
 	if refusal != nil {
 		return nil, refusal
@@ -176,6 +190,9 @@ func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), c.timeout)
 	defer cancel()
+	if key != "" {
+		return c.publishOnce(ctx, w, &g, key, body, push)
+	}
 	ids, err := hub.Publish(ctx, push.uids, push.events...)
 	if err != nil {
 		return nil, publishError(err)
