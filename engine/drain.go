@@ -150,7 +150,7 @@ func (s *shard) drainStep() (more bool) {
 		}
 		c := s.early[len(s.early)-1]
 		s.early = s.early[:len(s.early)-1]
-		s.close(c, ErrClosed)
+		s.endEarly(c, ErrClosed)
 	}
 	for i := len(s.clients) - 1; i >= 0; i-- {
 		if c := s.clients[i]; expired || c.state != stateLagging {
