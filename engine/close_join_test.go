@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/engine"
-	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/wire"
 	"github.com/stretchr/testify/require"
 )
@@ -16,7 +15,7 @@ import (
 // and where it stands, as others do: its stream has an orderly end.
 func TestCloseTellsConnectionsNotYetAdmitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &faultyLog{Log: persist.NewMemory()}
+		f := newFakeLog()
 		h := engine.NewHub(engine.WithLogger(testLogger(t)), engine.WithShards(1), engine.WithLog(f), engine.WithEnableResendEvents(), engine.WithDrainTimeout(time.Second))
 		require.NoError(t, h.Push(nil, message("kept")))
 		first := h.LastID()

@@ -18,7 +18,8 @@ const DisconnectEvent = wire.DisconnectType
 
 // Disconnect is the data of a disconnect event. Reason is "overflow" for
 // ErrOverflow, "history" for ErrHistory, "closed" for ErrClosed, "expired" for
-// ErrExpired, "revoked" for ErrRevoked.
+// ErrExpired, "revoked" for ErrRevoked,
+// "reconnect" for ErrReconnect.
 type Disconnect struct {
 	Reason string `json:"reason"`
 }
@@ -36,6 +37,8 @@ var farewells = [endings]word{
 	endClosed:   farewell(endClosed, 0),
 	endExpired:  farewell(endExpired, 0),
 	endRevoked:  farewell(endRevoked, 0),
+
+	endReconnect: farewell(endReconnect, 0),
 }
 
 // reasonTold is the reason as the client reads it.
@@ -49,14 +52,19 @@ func reasonTold(as ending) string {
 		return "closed"
 	case endRevoked:
 		return "revoked"
+	case endReconnect:
+		return "reconnect"
 	default:
 		return "expired"
 	}
 }
 
 // farewell makes a disconnect event, with an ID unless it is 0.
-func farewell(as ending, id eventID) word {
-	e := wire.Event{Event: DisconnectEvent, Data: Disconnect{Reason: reasonTold(as)}}
+func farewell(as ending, id eventID) word { return lastWord(farewellFrame(as, id, 0)) }
+
+// farewellFrame is a disconnect event, with a reconnection time unless that is 0.
+func farewellFrame(as ending, id eventID, retry time.Duration) []byte {
+	e := wire.Event{Event: DisconnectEvent, Data: Disconnect{Reason: reasonTold(as)}, Retry: retry}
 	if id != 0 {
 		e.ID = wire.FormatID(uint64(id))
 	}
@@ -64,7 +72,7 @@ func farewell(as ending, id eventID) word {
 	if err != nil {
 		panic("engine: disconnect event: " + err.Error()) // a constant, but for the number
 	}
-	return lastWord(frame)
+	return frame
 }
 
 // farewellWord is the disconnect event with an ID that was told last: when a hub
@@ -79,18 +87,19 @@ func (s *shard) farewell(as ending, id eventID) word {
 	if id == 0 {
 		return farewells[as]
 	}
-	if w := &s.lastFarewell; w.id != id || w.as != as {
+	if w := &s.words.farewell; w.id != id || w.as != as {
 		*w = farewellWord{as, id, farewell(as, id)}
 	}
-	return s.lastFarewell.word
+	return s.words.farewell.word
 }
 
-// leave is the state of a client that is leaving.
-type leave struct {
+// leaving is the state of a client that is told why it ends.
+type leaving struct {
 	reason error
-	until  uint32  // tick at which it is closed, whatever it has taken
-	told   bool    // the disconnect event is in rest, or sent
-	id     eventID // to be told, up to which the client has got everything; 0: none
+	until  uint32        // tick at which it is closed, whatever it has taken
+	told   bool          // the disconnect event is in rest, or sent
+	id     eventID       // to be told, up to which the client has got everything; 0: none
+	retry  time.Duration // to be told; 0: none
 }
 
 // end ends a connection, with a word to the client where it can act on the
@@ -125,7 +134,7 @@ func (s *shard) endEarly(c *client, reason error) {
 // part, and has it leave. proceed does what is left to do.
 //
 // Invariant: a leaving client receives no event. It is in no list but
-// s.laggards, and keeps nothing but rest.
+// s.troubled.list, and keeps nothing but rest.
 func (s *shard) dismiss(c *client, reason error) {
 	if c.state == stateLeaving || c.state == stateClosed {
 		return
@@ -138,41 +147,45 @@ func (s *shard) dismiss(c *client, reason error) {
 		s.startLag(c, stateLagging)
 	}
 	l, onItsWay := c.lag, 0
-	if l.restSet && !l.base.covers(l.restOf) {
+	if l.pending() {
 		onItsWay = 1
-		if c.state == stateBehind && !l.seen.covers(l.restOf) {
+		if c.state == stateBehind && !l.history.seen.covers(l.partial.at) {
 			s.n[nPushed]++
-			l.queued++
+			l.queue.add(1, 0)
 		}
 	}
-	l.queued -= onItsWay
+	l.queue.take(onItsWay, 0)
 	s.failWaiting(c)
 	s.strike(c)
 	patience := s.hub.ticksOf(farewellTime)
 	if c.stallFor > 0 {
 		patience = min(patience, c.stallFor)
 	}
-	*l = lag{base: l.base, seen: point{pos: c.pos}, restOf: l.restOf, restSet: l.restSet, queued: onItsWay, stallTick: l.stallTick, index: l.index,
-		leave: leave{reason: reason, until: s.tick + patience, id: got}}
+	*l = lag{base: l.base, queue: queued{events: onItsWay}, stall: l.stall, partial: l.partial, index: l.index,
+		leaving: leaving{reason: reason, until: s.tick + patience, id: got}}
 	c.state = stateLeaving
-	s.leaving++
+	s.troubled.leaving++
 }
 
 // takeLeave puts the disconnect event in front, and closes the connection once
 // that is sent. It is called when there is no rest.
 func (s *shard) takeLeave(c *client) {
-	l := &c.lag.leave
+	l := &c.lag.leaving
 	if l.told {
 		s.close(c, l.reason)
 		return
 	}
 	l.told = true
+	if l.retry > 0 {
+		s.keepRest(c, lastWord(farewellFrame(endingOf(l.reason), l.id, l.retry))[c.form])
+		return
+	}
 	s.keepRest(c, s.farewell(endingOf(l.reason), l.id)[c.form])
 }
 
 // outcome returns what a leaving client that is closed for reason is counted
 // as, and what its sink is told.
-func (l *leave) outcome(reason error) (ending, error) {
+func (l *leaving) outcome(reason error) (ending, error) {
 	if reason != l.reason {
 		reason = fmt.Errorf("%w; when told: %w", l.reason, reason)
 	}

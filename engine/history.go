@@ -8,7 +8,8 @@ import (
 // readers for one segment at a time and drops it as soon as the sink is full:
 // a slow client costs no page, only another look at the shared ones.
 type history struct {
-	c *client
+	c    *client
+	seen point // events ≤ seen are counted as pushed to the client
 
 	started bool // the first page, a small one, was read; the readers'
 	asked   bool // a reader has the request; result is the reader's
@@ -37,7 +38,7 @@ type segment struct {
 	err     error
 }
 
-func newHistory(c *client) *history { return &history{c: c} }
+func newHistory(c *client, seen point) *history { return &history{c: c, seen: seen} }
 
 // arrived takes over what the reader found.
 func (h *history) arrived() {
@@ -115,9 +116,8 @@ func (s *shard) readOn(c *client) bool {
 			h.kept.flushing = true
 			return true
 		}
-		c.lag.history = nil
 		c.pos = s.placeOf(c)
-		s.enterWindow(c)
+		s.enterWindow(c, h.seen)
 		return true
 	}
 	if c.id == h.after {
@@ -146,7 +146,7 @@ func (s *shard) readFailed(c *client, err error) bool {
 // segmentRun returns the segment's events for the client as one run. Where
 // they are all in the shared page, it is sent as it lies there.
 func (s *shard) segmentRun(c *client, seg *segment) *joined {
-	j := &s.gather
+	j := &s.gathered.run
 	j.reset()
 	if own := seg.own(c.id); !seg.mixed && own.from == own.to {
 		public, t := seg.public.within(c.id, seg.upTo), seg.public.in(c.form)

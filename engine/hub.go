@@ -56,6 +56,18 @@ type Hub struct {
 	// shard sees the event, or the publisher the bit.
 	occupied atomic.Uint64
 
+	lifeMark uint64        // of the connections' IDs
+	ageTicks uint32        // 0: connections may grow as old as they like
+	shut     atomic.Bool   // no new connections are taken
+	presence *presence     // nil: nobody is told who comes and goes
+	turns    chan struct{} // of those who read pages of history
+	born     time.Time     // of which instants count
+	commits  commits
+	measured measured // what belongs to no shard
+
+	topicFigures *topicFigures // nil: not asked for
+	joining      joining
+
 	logFailed atomic.Uint64
 	turn      atomic.Uint64 // spreads anonymous connections
 }
@@ -88,6 +100,13 @@ func buildHub(cfg *config, log persist.Log, before eventID) *Hub {
 	h.tryTicks = h.ticksOf(cfg.timeout / time.Duration(cfg.tries))
 	if cfg.heartbeat > 0 {
 		h.beatTicks = h.ticksOf(cfg.heartbeat)
+	}
+	if cfg.age > 0 {
+		h.ageTicks = h.ticksOf(cfg.age)
+	}
+	h.lifeMark, h.turns = newLifeMark(), make(chan struct{}, processors())
+	if cfg.presence != "" {
+		h.presence = newPresence(h, cfg.presence)
 	}
 	h.began = lastID(log)
 	if cfg.assign != nil {
@@ -128,6 +147,10 @@ func (h *Hub) start() {
 		}
 		h.journal.start()
 	}
+	if h.presence != nil {
+		h.work.Add(1)
+		go h.presence.run()
+	}
 	if done := h.cfg.ctx.Done(); done != nil {
 		h.work.Add(1)
 		go func() {
@@ -154,6 +177,8 @@ func (h *Hub) makeShards() {
 	if h.journal != nil && !h.cfg.immediate {
 		after = append(after, h.journal.done)
 	}
+	h.topicFigures = newTopicFigures(h.cfg.topicFigures, h.seed)
+	h.born, h.commits = time.Now(), make(commits, h.ring.Cap())
 	for id := range h.cfg.shards {
 		r := h.ring.NewReader(after...)
 		r.SetWindow(h.cfg.window)

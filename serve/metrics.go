@@ -20,7 +20,7 @@ import (
 // Where the hub's log tells its state (Hub.LogStats), spate_log_* are that.
 func Collector(hub *engine.Hub) prometheus.Collector {
 	_, tells := hub.LogStats()
-	return &collector{hub: hub, log: tells}
+	return &collector{hub: hub, log: tells, measured: measuredDescs(hub)}
 }
 
 // MetricsHandler serves the hub's and its log's figures, and those of the Go runtime and the
@@ -36,6 +36,8 @@ func MetricsHandler(hub *engine.Hub) http.Handler {
 type collector struct {
 	hub *engine.Hub
 	log bool // the hub's log tells its state
+
+	measured map[string]*prometheus.Desc // of its histograms, by name
 }
 
 // metric is one figure of engine.Stats.
@@ -107,6 +109,7 @@ var metrics = []metric{
 	newEnd("closed", func(e *engine.Ends) uint64 { return e.Closed }),
 	newEnd("expired", func(e *engine.Ends) uint64 { return e.Expired }),
 	newEnd("revoked", func(e *engine.Ends) uint64 { return e.Revoked }),
+	newEnd("reconnect", func(e *engine.Ends) uint64 { return e.Reconnect }),
 	newMetric("spate_streams_refused_descriptors_total", "Streams refused, by the whole process, to leave descriptors to the log and to pushes.", prometheus.CounterValue,
 		func(*engine.Stats) float64 { return float64(stream.DescriptorStats().Refused) }),
 	newMetric("spate_descriptors_limit", "Descriptors that the process may have open; 0: not known.", prometheus.GaugeValue,
@@ -127,6 +130,11 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 		}
 		to <- metrics[i].desc
 	}
+	to <- topicEvents
+	to <- topicBytes
+	for _, desc := range c.measured {
+		to <- desc
+	}
 	if c.log {
 		describeLog(to)
 	}
@@ -143,6 +151,8 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		}
 		to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&stats), labels...)
 	}
+	collectMeasured(c.hub, c.measured, to)
+	collectTopics(c.hub, to)
 	if c.log {
 		collectLog(c.hub, to)
 	}

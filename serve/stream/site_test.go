@@ -15,6 +15,7 @@ import (
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/serve/stream"
+	"github.com/spatehub/spate/serve/stream/internal/rawtls"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -29,6 +30,7 @@ type mode struct {
 	portable bool // WithPortable
 	wrapped  bool // the listener's connections are wrapped
 	unix     bool
+	ours     bool // the listener is one of NewTLSListener
 }
 
 var modes = []mode{
@@ -37,6 +39,8 @@ var modes = []mode{
 	{name: "hijacked", wrapped: true},
 	{name: "portable", portable: true},
 	{name: "tls", tls: true},
+	{name: "raw-tls", tls: true, ours: true},
+	{name: "raw-tls-unix", tls: true, ours: true, unix: true},
 	{name: "h2", tls: true, h2: true},
 }
 
@@ -99,6 +103,9 @@ func newSite(t *testing.T, m mode, with setup) *site {
 		s.server.Listener = l
 	}
 	s.server.Listener = &listener{Listener: s.server.Listener, wrap: m.wrapped, control: with.control}
+	if m.ours {
+		s.server.Listener = rawtls.Carry(s.server.Listener)
+	}
 	if m.tls {
 		s.server.StartTLS()
 	} else {
@@ -107,6 +114,9 @@ func newSite(t *testing.T, m mode, with setup) *site {
 	s.url = s.server.URL
 	if m.unix {
 		s.url = "http://unix.test"
+		if m.tls {
+			s.url = "https://example.com" // which the certificate is for
+		}
 	}
 	s.client = s.newClient()
 	t.Cleanup(func() {
