@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/engine"
-	"github.com/spatehub/spate/serve"
 )
 
 // drainConfig is how connections are ended.
