@@ -64,7 +64,9 @@ type Hub struct {
 	born     time.Time     // of which instants count
 	commits  commits
 	measured measured // what belongs to no shard
-	joining  joining
+
+	topicFigures *topicFigures // nil: not asked for
+	joining      joining
 
 	logFailed atomic.Uint64
 	turn      atomic.Uint64 // spreads anonymous connections
@@ -175,6 +177,7 @@ func (h *Hub) makeShards() {
 	if h.journal != nil && !h.cfg.immediate {
 		after = append(after, h.journal.done)
 	}
+	h.topicFigures = newTopicFigures(h.cfg.topicFigures, h.seed)
 	h.born, h.commits = time.Now(), make(commits, h.ring.Cap())
 	for id := range h.cfg.shards {
 		r := h.ring.NewReader(after...)

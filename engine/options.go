@@ -56,11 +56,14 @@ type config struct {
 	stall      time.Duration
 	drain      time.Duration
 	policy     Policy
-	presence   string // topic; "": none
-	age        time.Duration
-	ageJitter  float64
-	ageRetry   [2]time.Duration
-	sweep      int // what a look at many clients may cost in one go; sweepBudget but for tests
+
+	presence  string // topic; "": none
+	age       time.Duration
+	ageJitter float64
+	ageRetry  [2]time.Duration
+
+	topicFigures int
+	sweep        int // what a look at many clients may cost in one go; sweepBudget but for tests
 }
 
 // WithStore keeps every event in s, so that clients can resume across

@@ -130,6 +130,8 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 		}
 		to <- metrics[i].desc
 	}
+	to <- topicEvents
+	to <- topicBytes
 	for _, desc := range c.measured {
 		to <- desc
 	}
@@ -150,6 +152,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&stats), labels...)
 	}
 	collectMeasured(c.hub, c.measured, to)
+	collectTopics(c.hub, to)
 	if c.log {
 		collectLog(c.hub, to)
 	}

@@ -38,3 +38,16 @@ func collectMeasured(hub *engine.Hub, descs map[string]*prometheus.Desc, to chan
 		to <- prometheus.MustNewConstHistogram(descs[h.Name], sum, h.Sum, buckets, labels...)
 	}
 }
+
+var (
+	topicEvents = prometheus.NewDesc("spate_topic_events_total", "Events by topic; without a name those of all topics that have no figures of their own.", []string{"topic"}, nil)
+	topicBytes  = prometheus.NewDesc("spate_topic_bytes_total", "Bytes of the events by topic, as they are sent.", []string{"topic"}, nil)
+)
+
+// collectTopics shows the hub's figures by topic, where it has them: engine.WithTopicFigures bounds their number.
+func collectTopics(hub *engine.Hub, to chan<- prometheus.Metric) {
+	for _, f := range hub.TopicFigures() {
+		to <- prometheus.MustNewConstMetric(topicEvents, prometheus.CounterValue, float64(f.Events), f.Topic)
+		to <- prometheus.MustNewConstMetric(topicBytes, prometheus.CounterValue, float64(f.Bytes), f.Topic)
+	}
+}

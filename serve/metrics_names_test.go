@@ -21,7 +21,7 @@ import (
 func families(t *testing.T) []*dto.MetricFamily {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	require.NoError(t, registry.Register(serve.Collector(newHub(t, engine.WithLog(persist.NewMemory())))))
+	require.NoError(t, registry.Register(serve.Collector(newHub(t, engine.WithLog(persist.NewMemory()), engine.WithTopicFigures(1)))))
 	got, err := registry.Gather()
 	require.NoError(t, err)
 	return got

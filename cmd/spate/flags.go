@@ -70,10 +70,6 @@ const configFlag = "config"
 // parse takes the file first, then the environment, then args, so that a flag wins. What is wrong is a *usageError that
 // tells all of it; flag.ErrHelp means that the help text has been written.
 func (fs *flagSet) parse(s streams, args []string) error {
-	if s.flags != nil {
-		s.flags(fs)
-		return flag.ErrHelp
-	}
 	if err := fs.read(s, args); err != nil {
 		return err
 	}
@@ -82,6 +78,10 @@ func (fs *flagSet) parse(s streams, args []string) error {
 
 // read is parse, but for the faults, which are kept. Its error is flag.ErrHelp alone.
 func (fs *flagSet) read(s streams, args []string) error {
+	if s.flags != nil {
+		s.flags(fs)
+		return flag.ErrHelp
+	}
 	line, err := fs.commandLine(args)
 	if err != nil {
 		fs.help(s.out)

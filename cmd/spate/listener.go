@@ -13,6 +13,7 @@ import (
 
 	"github.com/spatehub/spate/serve"
 	"github.com/spatehub/spate/serve/limit"
+	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/serve/tlsfile"
 )
 
@@ -75,7 +76,7 @@ func serveOn(server *http.Server, l net.Listener, certs *tlsfile.Config) error {
 		return server.Serve(l)
 	}
 	server.TLSConfig = certs.Server()
-	return server.ServeTLS(l, "", "")
+	return server.Serve(stream.NewTLSListener(l, server.TLSConfig)) // not ServeTLS: streams would have a goroutine each
 }
 
 // sparingListener hangs up on connections that come when few descriptors are left: what has not yet asked for anything

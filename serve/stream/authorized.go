@@ -237,10 +237,7 @@ func AuthorizedPush(hub *engine.Hub, authorize Authorizer, opts ...PushOption) h
 
 // PublishGrant is [Publish] within a grant.
 func PublishGrant(w http.ResponseWriter, r *http.Request, hub *engine.Hub, g Grant, opts ...PushOption) ([]uint64, *Error) {
-	if r.Method != http.MethodPost {
-		return nil, &Error{Status: http.StatusMethodNotAllowed, Message: "only POST is allowed here"}
-	}
-	return newPushConfig(opts).publish(w, r, hub, func(*http.Request) (Grant, error) { return g, nil })
+	return publishAs(w, r, hub, func(*http.Request) (Grant, error) { return g, nil }, opts)
 }
 
 // anybody lets everyone push everything.

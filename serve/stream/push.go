@@ -127,11 +127,16 @@ func PushHandler(hub *engine.Hub, opts ...PushOption) http.Handler {
 // ephemeral event, or the answer that is due, whose header fields (Retry-After, Allow
 // and the like) are set.
 func Publish(w http.ResponseWriter, r *http.Request, hub *engine.Hub, opts ...PushOption) ([]uint64, *Error) {
+	return publishAs(w, r, hub, anybody, opts)
+}
+
+// publishAs is Publish for who is let in.
+func publishAs(w http.ResponseWriter, r *http.Request, hub *engine.Hub, authorize Authorizer, opts []PushOption) ([]uint64, *Error) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		return nil, &Error{Status: http.StatusMethodNotAllowed, Message: "only POST is allowed here"}
 	}
-	ids, refusal := newPushConfig(opts).publish(w, r, hub, anybody)
+	ids, refusal := newPushConfig(opts).publish(w, r, hub, authorize)
 	if refusal != nil {
 		refusal.setHeader(w.Header())
 	}
