@@ -39,8 +39,8 @@ var rooms = map[string][]string{
 	"internal/audience": {},
 	"internal/jsontext": {},
 
-	"serve/internal/fresh":    {},
-	"serve/internal/testcert": {},
+	"serve/internal/fresh": {},
+	"internal/testcert":    {},
 }
 
 // TestImportsFollowTheRooms: nothing imports upwards. Test files may import what they need: a test of engine may well

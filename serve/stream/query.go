@@ -117,8 +117,10 @@ func nearMiss(name string) string {
 }
 
 func plainLetters(name string) string {
-	return strings.ToLower(strings.NewReplacer("-", "", "_", "", ".", "").Replace(name))
+	return strings.ToLower(separators.Replace(name))
 }
+
+var separators = strings.NewReplacer("-", "", "_", "", ".", "")
 
 // oneEdit reports whether one letter more, less or other makes a of b.
 func oneEdit(a, b string) bool {
