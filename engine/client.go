@@ -110,9 +110,7 @@ type lag struct {
 	stuck     bool   // a byte was offered since, and not taken: the time until now is the peer's
 	index     int32  // in shard.laggards
 
-	// restOf is the event that counts when the client's rest is sent.
-	restOf  point
-	restSet bool
+	owed owed // the events that count when the client's rest is sent
 
 	gap gap // not yet told
 

@@ -59,13 +59,21 @@ func (e *entry) upTo() eventID { return max(e.id, e.prev) }
 // frame returns the event's plain frame, valid while the slot is held.
 func (e *entry) frame() []byte { return e.buf.B[e.off : len(e.buf.B)-len(wire.ChunkEnd)] }
 
-// in returns the event as a connection of the form gets it, valid while the
-// slot is held.
+// in returns the event as a connection of the form gets it, but for its coding,
+// valid while the slot is held.
 func (e *entry) in(f Form) []byte {
 	if f == FormChunked {
 		return e.buf.B[e.chunk:]
 	}
 	return e.frame()
+}
+
+// weight is what the event counts as where it waits for a connection of the form.
+func (e *entry) weight(f Form) int {
+	if f.coded() {
+		return len(e.frame())
+	}
+	return len(e.in(f))
 }
 
 // seal puts the event's ID, unless it has none, and the size of its chunk into

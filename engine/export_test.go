@@ -186,13 +186,10 @@ func (s *shard) auditLeaving() (leaving, pending int, err error) {
 		}
 		leaving++
 		pending += c.lag.queued
-		want := 0
-		if c.lag.restSet && !c.lag.base.covers(c.lag.restOf) {
-			want = 1
-		}
+		want := c.lag.onItsWay()
 		switch l := c.lag; {
 		case l.queued != want:
-			return 0, 0, fmt.Errorf("%d events wait for a client that leaves with rest of %v", l.queued, l.restOf)
+			return 0, 0, fmt.Errorf("%d events wait for a client that leaves and is owed %v", l.queued, l.owed)
 		case l.history != nil || l.gap.told || l.retry.marks != nil:
 			return 0, 0, fmt.Errorf("a client that leaves keeps %+v", l)
 		case !c.blocked:
@@ -202,6 +199,16 @@ func (s *shard) auditLeaving() (leaving, pending int, err error) {
 	return leaving, pending, nil
 }
 
+// onItsWay counts the events that are owed and counted as pushed.
+func (l *lag) onItsWay() (n int) {
+	for at := range l.owed.all() {
+		if !l.base.covers(at) {
+			n++
+		}
+	}
+	return n
+}
+
 func (s *shard) auditLag(c *client) error {
 	l := c.lag
 	switch {
@@ -209,8 +216,8 @@ func (s *shard) auditLag(c *client) error {
 		return fmt.Errorf("lag index %d is another's", l.index)
 	case l.queued < 0:
 		return fmt.Errorf("%d events wait", l.queued)
-	case l.restSet && c.rest == nil:
-		return fmt.Errorf("rest of %v is gone", l.restOf)
+	case l.owed.set && c.rest == nil:
+		return fmt.Errorf("rest of %v is gone", l.owed)
 	case s.cursor().before(c.pos):
 		return fmt.Errorf("position %d is ahead of %d", c.pos, s.cursor())
 	case c.state == stateBehind:
@@ -222,12 +229,10 @@ func (s *shard) auditLag(c *client) error {
 	}
 	waiting := 0
 	s.eachWaiting(c, c.pos+1, s.high.pos, func(*entry) { waiting++ })
-	if l.restSet && !l.base.covers(l.restOf) {
-		waiting++
-	}
+	waiting += l.onItsWay()
 	if waiting != l.queued {
 		return fmt.Errorf("%d events wait, %d are counted (pos %d, base %v, high %v, rest %v, retry %d..%d)",
-			waiting, l.queued, c.pos, l.base, s.high, l.restOf, l.retry.from, l.retry.to)
+			waiting, l.queued, c.pos, l.base, s.high, l.owed, l.retry.from, l.retry.to)
 	}
 	return nil
 }

@@ -75,14 +75,14 @@ type farewellWord struct {
 	word word
 }
 
-func (s *shard) farewell(as ending, id eventID) word {
+func (s *shard) farewell(as ending, id eventID) *word {
 	if id == 0 {
-		return farewells[as]
+		return &farewells[as]
 	}
 	if w := &s.lastFarewell; w.id != id || w.as != as {
 		*w = farewellWord{as, id, farewell(as, id)}
 	}
-	return s.lastFarewell.word
+	return &s.lastFarewell.word
 }
 
 // leave is the state of a client that is leaving.
@@ -96,7 +96,7 @@ type leave struct {
 // end ends a connection, with a word to the client where it can act on the
 // reason. Not to be called within a sweep; see doom.
 func (s *shard) end(c *client, reason error) {
-	if farewells[endingOf(reason)][c.form] == nil {
+	if w := &farewells[endingOf(reason)]; w.silent() {
 		s.close(c, reason)
 		return
 	}
@@ -121,9 +121,12 @@ func (s *shard) dismiss(c *client, reason error) {
 		s.startLag(c, stateLagging)
 	}
 	l, onItsWay := c.lag, 0
-	if l.restSet && !l.base.covers(l.restOf) {
-		onItsWay = 1
-		if c.state == stateBehind && !l.seen.covers(l.restOf) {
+	for at := range l.owed.all() {
+		if l.base.covers(at) {
+			continue
+		}
+		onItsWay++
+		if c.state == stateBehind && !l.seen.covers(at) {
 			s.n[nPushed]++
 			l.queued++
 		}
@@ -135,7 +138,7 @@ func (s *shard) dismiss(c *client, reason error) {
 	if c.stallFor > 0 {
 		patience = min(patience, c.stallFor)
 	}
-	*l = lag{base: l.base, seen: point{pos: c.pos}, restOf: l.restOf, restSet: l.restSet, queued: onItsWay, stallTick: l.stallTick, index: l.index,
+	*l = lag{base: l.base, seen: point{pos: c.pos}, owed: l.owed, queued: onItsWay, stallTick: l.stallTick, index: l.index,
 		leave: leave{reason: reason, until: s.tick + patience, id: got}}
 	c.state = stateLeaving
 	s.leaving++
@@ -150,7 +153,7 @@ func (s *shard) takeLeave(c *client) {
 		return
 	}
 	l.told = true
-	s.keepRest(c, s.farewell(endingOf(l.reason), l.id)[c.form])
+	s.keepRest(c, s.word(s.farewell(endingOf(l.reason), l.id), c.form))
 }
 
 // outcome returns what a leaving client that is closed for reason is counted

@@ -18,7 +18,7 @@ func (s *shard) stop(c *client, j *joined, n int, err error) {
 	c.placed = c.placed || took > 0
 	l := s.startLag(c, stateLagging)
 	l.queued = j.len() - took
-	l.queuedBytes = len(j.bytes()) - n
+	l.queuedBytes = j.weight(n)
 	if n > 0 {
 		c.wroteTick = s.tick
 	}
@@ -31,14 +31,18 @@ func (s *shard) stop(c *client, j *joined, n int, err error) {
 }
 
 // block notes how far a sink that is now full got in the run: a frame sent in
-// part is completed before anything else.
+// part, or a coded stretch, is completed before anything else.
 func (s *shard) block(c *client, j *joined, n, took int) {
 	c.full()
 	c.reach(j.before(took))
 	if rest := j.rest(n, took); rest != nil {
 		s.keepRest(c, rest)
-		c.lag.restOf, c.lag.restSet = j.at(took), true
-		c.reach(c.lag.restOf)
+		last := took + j.unit(took)
+		for i := took; i < last; i++ {
+			c.lag.owed.add(j.at(i))
+		}
+		c.lag.owed.weight = j.weight(len(j.bytes()) - len(rest))
+		c.reach(j.at(last - 1))
 	}
 	if c.state == stateLagging {
 		s.lags(c.pos)
@@ -89,7 +93,7 @@ func (s *shard) forget(c *client) {
 		s.laggards = s.laggards[:n]
 	}
 	if c.lag.history == nil {
-		*c.lag = lag{}
+		*c.lag = lag{owed: owed{more: c.lag.owed.more[:0]}}
 		s.spare = c.lag
 	}
 	c.lag = nil
@@ -112,7 +116,7 @@ func (s *shard) enqueue(c *client, j *joined) {
 	l := c.lag
 	s.n[nPushed] += uint64(j.len())
 	l.queued += j.len()
-	l.queuedBytes += len(j.bytes())
+	l.queuedBytes += j.weight(0)
 	if l.queued > s.hub.cfg.queue() || l.queuedBytes > s.hub.cfg.queueBytes {
 		s.overflow(c, j.at(0).pos)
 	}
@@ -159,7 +163,7 @@ func (s *shard) proceed(c *client) {
 func (s *shard) flushRest(c *client) bool {
 	n, err := s.write(c, c.rest.B)
 	if n > 0 {
-		s.progress(c, n)
+		s.progress(c, c.lag.owed.lighten(n, len(c.rest.B)))
 	}
 	if err != nil {
 		s.close(c, err)
@@ -170,8 +174,8 @@ func (s *shard) flushRest(c *client) bool {
 		c.full()
 		return false
 	}
-	if l := c.lag; l.restSet {
-		s.sent(c, l.restOf)
+	for at := range c.lag.owed.all() {
+		s.sent(c, at)
 	}
 	c.dropRest(s)
 	return true
@@ -187,8 +191,8 @@ func (s *shard) flushWindow(c *client) bool {
 		c.pos, l.retry = l.retry.to, retryState{}
 		return true
 	}
-	to := s.gatherWindow(c, &s.gather)
-	if s.gather.len() > 0 && !s.send(c, &s.gather) {
+	to := s.gatherWindow(c)
+	if j := s.gathered(); j.len() > 0 && !s.send(c, j) {
 		s.leaveOut(c)
 		return false
 	}
@@ -208,8 +212,9 @@ func (s *shard) flushWindow(c *client) bool {
 // gatherWindow joins events after pos that are for the client, up to a write's
 // bound of bytes or of looks, and returns the position that is reached when they
 // are sent.
-func (s *shard) gatherWindow(c *client, j *joined) (reached position) {
-	j.reset()
+func (s *shard) gatherWindow(c *client) (reached position) {
+	g := &s.gather
+	g.begin(c.form)
 	last := s.cursor()
 	if r := &c.lag.retry; r.to != 0 && (r.from - 1).before(last) {
 		last = r.from - 1
@@ -219,7 +224,8 @@ func (s *shard) gatherWindow(c *client, j *joined) (reached position) {
 	reached = c.pos
 	// Under conflation, which has looked at all of it already, only bytes count:
 	// every part would begin with that look again.
-	for end := s.cost + sendBytes; reached.before(last) && len(j.bytes()) < sendBytes && (s.cost < end || newest != nil); {
+	var before *entry // that was gathered last
+	for end := s.cost + sendBytes; reached.before(last) && !g.full() && (s.cost < end || newest != nil); {
 		reached++
 		e := s.hub.slot(reached)
 		s.spend(e.lookCost())
@@ -230,7 +236,8 @@ func (s *shard) gatherWindow(c *client, j *joined) (reached position) {
 			s.skipped = append(s.skipped, reached)
 			continue
 		}
-		j.add(point{pos: reached}, e.in(c.form))
+		g.put(point{pos: reached}, e.in(c.form), before != nil && sameAudience(before, e))
+		before = e
 	}
 	return reached
 }
@@ -250,7 +257,7 @@ func (s *shard) send(c *client, j *joined) bool {
 		s.sent(c, j.at(i))
 	}
 	if n > 0 {
-		s.progress(c, n)
+		s.progress(c, j.weight(0)-j.weight(n))
 	}
 	if err == nil && n == len(j.bytes()) {
 		return true
@@ -264,12 +271,12 @@ func (s *shard) send(c *client, j *joined) bool {
 	return false
 }
 
-// progress notes that the sink took n bytes.
-func (s *shard) progress(c *client, n int) {
+// progress notes that the sink took bytes, which counted as weight where they waited.
+func (s *shard) progress(c *client, weight int) {
 	c.wroteTick = s.tick
 	if l := c.lag; l != nil {
 		l.stallTick, l.stuck = s.tick, false
-		l.queuedBytes = max(0, l.queuedBytes-n)
+		l.queuedBytes = max(0, l.queuedBytes-weight)
 		if l.retry.to == 0 {
 			l.retry = retryState{}
 		}
@@ -306,8 +313,8 @@ func (c *client) dropRest(s *shard) {
 		s.hub.frames.put(c.rest)
 		c.rest = nil
 	}
-	if l := c.lag; l != nil {
-		l.restOf, l.restSet = point{}, false
+	if c.lag != nil {
+		c.lag.owed.clear()
 	}
 }
 
@@ -317,14 +324,16 @@ func (s *shard) failQueued(c *client) {
 	if c.lag == nil || c.lag.queued == 0 {
 		return
 	}
-	if l := c.lag; l.restSet && s.hub.cfg.failed != nil {
-		// By itself: what was given up may lie between it and pos.
-		p := l.restOf.pos
-		if id := l.restOf.id; p == 0 && id > s.oldestID() && id <= s.high.id {
-			p = s.find(id) // a record that the window has too
-		}
-		if p != 0 {
-			s.eachWaiting(c, p, p, func(e *entry) { s.hub.tellFailed(c.uid, e) })
+	if s.hub.cfg.failed != nil {
+		for at := range c.lag.owed.all() {
+			// By itself: what was given up may lie between it and pos.
+			p := at.pos
+			if id := at.id; p == 0 && id > s.oldestID() && id <= s.high.id {
+				p = s.find(id) // a record that the window has too
+			}
+			if p != 0 {
+				s.eachWaiting(c, p, p, func(e *entry) { s.hub.tellFailed(c.uid, e) })
+			}
 		}
 	}
 	s.failWaiting(c)

@@ -56,6 +56,7 @@ type config struct {
 	stall      time.Duration
 	drain      time.Duration
 	policy     Policy
+	encodings  []Encoding
 	sweep      int // what a look at many clients may cost in one go; sweepBudget but for tests
 }
 
@@ -182,6 +183,7 @@ func newConfig(opts []HubOption) *config {
 	if c.stall == 0 {
 		c.stall = defaultStall
 	}
+	c.correctEncodings()
 	if c.policy > PolicyDisconnect {
 		c.logger.Warn("spate: unknown policy corrected", "given", int(c.policy), "used", PolicyDefault)
 		c.policy = PolicyDefault

@@ -75,10 +75,10 @@ func (s *shard) dropOldest(c *client) {
 	if l.queuedBytes > s.hub.cfg.queueBytes {
 		keep = min(keep, l.queued*(s.hub.cfg.queueBytes/2)/l.queuedBytes)
 	}
-	drop := l.queued - keep
-	if l.restSet {
-		drop-- // it is on its way and cannot be taken back
-	}
+	// What is owed is on its way and cannot be taken back. Where it is the most of
+	// the queue, half of what is left goes.
+	left := l.queued - l.owed.len()
+	drop := max(l.queued-keep-l.owed.len(), left/2)
 	to := c.pos
 	for drop > 0 && to != s.high.pos {
 		to++
@@ -113,7 +113,7 @@ func (s *shard) loseQueued(c *client, from, to position) (lost uint64) {
 	bytes := 0
 	s.eachWaiting(c, from, to, func(e *entry) {
 		lost++
-		bytes += len(e.in(c.form))
+		bytes += e.weight(c.form)
 		s.hub.tellFailed(c.uid, e)
 	})
 	c.lag.queued -= int(lost)

@@ -83,10 +83,12 @@ type shard struct {
 	mailEnd int // cost at which the pass has spent enough on its mail
 
 	join         [forms]joined // the batch for everybody, in the forms asked for so far
+	coded        codedBatch    // the same, or what of it is for some, in stretches
 	variant      variants      // the batch by audience and form
 	touched      []*client
 	offline      []uint32 // of the audience being marked, by index
-	gather       joined   // for one client
+	gather       gatherer // for one client
+	spoken       []byte   // a word of the hub's own, coded
 	lastGap      gapWord  // the gap told last
 	lastFarewell farewellWord
 	newest       map[conflationKey]position
@@ -111,7 +113,7 @@ func newShard(h *Hub, id int, reader *ringbuf.Reader[entry]) *shard {
 	s := &shard{
 		hub: h, id: id, bit: 1 << id, reader: reader,
 		users: map[string]*client{},
-		high:  h.origin, window: h.cfg.window,
+		high:  h.origin, window: h.cfg.window, gather: gatherer{hub: h},
 	}
 	s.c.reached.Store(uint64(h.origin.id))
 	s.c.oldest.Store(uint64(h.origin.id))
