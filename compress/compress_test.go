@@ -24,9 +24,9 @@ type receiver struct {
 }
 
 var receivers = []receiver{
-	{"gzip", compress.Gzip{}, func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
-	{"gzip of klauspost", compress.Gzip{}, func(r io.Reader) (io.Reader, error) { return kgzip.NewReader(r) }},
-	{"zstd", compress.Zstd{}, func(r io.Reader) (io.Reader, error) {
+	{"gzip", new(compress.Gzip), func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
+	{"gzip of klauspost", new(compress.Gzip), func(r io.Reader) (io.Reader, error) { return kgzip.NewReader(r) }},
+	{"zstd", new(compress.Zstd), func(r io.Reader) (io.Reader, error) {
 		return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20))
 	}},
 }

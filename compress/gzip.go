@@ -28,27 +28,34 @@ const (
 // got. A receiver has every event by then, but may take the end for a broken one;
 // docs/protocol.md says which ones do.
 //
-// The zero value is ready, and may be used from any goroutine.
-type Gzip struct{}
+// The zero value is ready, may be used from any goroutine, and must not be copied.
+type Gzip struct {
+	// deflaters lends them: one is some 500 KiB, and no more are in use at a time than
+	// goroutines that code.
+	deflaters sync.Pool
+}
 
 // Name is the coding's name in Content-Encoding.
-func (Gzip) Name() string { return "gzip" }
+func (*Gzip) Name() string { return "gzip" }
 
 // AppendStart appends what a stream begins with.
-func (Gzip) AppendStart(dst []byte) []byte {
+func (*Gzip) AppendStart(dst []byte) []byte {
 	return append(dst, 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff) // no name, no time, no system
 }
 
 // AppendRun appends the coded run, which is never much longer than the run.
-func (Gzip) AppendRun(dst, run []byte) []byte {
+func (g *Gzip) AppendRun(dst, run []byte) []byte {
 	if len(run) == 0 {
 		return dst
 	}
 	if len(run) < minRun {
 		return appendStored(dst, run)
 	}
-	d := deflaters.Get().(*deflater)
-	defer deflaters.Put(d)
+	d, _ := g.deflaters.Get().(*deflater)
+	if d == nil {
+		d = newDeflater()
+	}
+	defer g.deflaters.Put(d)
 	start := len(dst)
 	d.out = dst
 	d.w.Reset(d)
@@ -73,9 +80,7 @@ func (d *deflater) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// deflaters lends them: one is some 300 KiB, and no more are in use at a time than
-// goroutines that code.
-var deflaters = sync.Pool{New: func() any {
+func newDeflater() *deflater {
 	d := &deflater{}
 	w, err := flate.NewWriter(d, gzipLevel)
 	if err != nil {
@@ -83,7 +88,7 @@ var deflaters = sync.Pool{New: func() any {
 	}
 	d.w = w
 	return d
-}}
+}
 
 // storedLen is the length of a run as stored blocks.
 func storedLen(run []byte) int {

@@ -19,45 +19,49 @@ const (
 // Zstd is the zstd coding (RFC 8878), a frame for each run. A stream may end after
 // any of them.
 //
-// The zero value is ready, and may be used from any goroutine.
-type Zstd struct{}
+// The zero value is ready, may be used from any goroutine, and must not be copied.
+type Zstd struct {
+	// encoders lends encoders: one has some 400 KiB, and no more are in use at a time
+	// than goroutines that code. One for all would make them wait for each other.
+	encoders sync.Pool
+}
 
 // Name is the coding's name in Content-Encoding.
-func (Zstd) Name() string { return "zstd" }
+func (*Zstd) Name() string { return "zstd" }
 
 // AppendStart appends what a stream begins with: nothing.
-func (Zstd) AppendStart(dst []byte) []byte { return dst }
+func (*Zstd) AppendStart(dst []byte) []byte { return dst }
 
 // AppendRun appends the coded run, which is never much longer than the run.
-func (Zstd) AppendRun(dst, run []byte) []byte {
+func (z *Zstd) AppendRun(dst, run []byte) []byte {
 	for len(run) > 0 {
 		n := min(len(run), maxFrame)
-		dst = appendFrame(dst, run[:n])
+		dst = z.appendFrame(dst, run[:n])
 		run = run[n:]
 	}
 	return dst
 }
 
-func appendFrame(dst, run []byte) []byte {
+func (z *Zstd) appendFrame(dst, run []byte) []byte {
 	if len(run) < minRun {
 		return appendRaw(dst, run)
 	}
-	e := encoders.Get().(*zstd.Encoder)
-	defer encoders.Put(e)
+	e, _ := z.encoders.Get().(*zstd.Encoder)
+	if e == nil {
+		e = newEncoder()
+	}
+	defer z.encoders.Put(e)
 	return e.EncodeAll(run, dst)
 }
 
-// encoders lends encoders: one has some 400 KiB, and no more are in use at a time
-// than goroutines that code. An encoder of its own would make them wait for each
-// other.
-var encoders = sync.Pool{New: func() any {
+func newEncoder() *zstd.Encoder {
 	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest),
 		zstd.WithWindowSize(zstdWindow), zstd.WithLowerEncoderMem(true), zstd.WithEncoderCRC(false))
 	if err != nil {
 		panic("compress: " + err.Error()) // only for options that contradict each other
 	}
 	return e
-}}
+}
 
 // appendRaw appends a run, shorter than minRun, as a frame of one raw block.
 func appendRaw(dst, run []byte) []byte {
