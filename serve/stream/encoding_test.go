@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -214,4 +215,13 @@ func TestCodedEventsComeOneByOne(t *testing.T) {
 		require.NoError(t, s.hub.Push(nil, &wire.Event{Data: "last"}))
 		st.expect("last")
 	})
+}
+
+// noise returns text that is hardly shorter when it is coded.
+func noise(n int) string {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte('0' + rand.IntN('z'-'0'))
+	}
+	return string(b)
 }
