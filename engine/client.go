@@ -53,7 +53,6 @@ type client struct {
 	policy    Policy
 	conflate  bool
 	only      bool  // wants nothing that is for everybody
-	blocked   bool  // the sink is full; the shard waits for Writable
 	reads     uint8 // the lane of its request for history; under catchup's lock
 	placed    bool  // knows an ID to resume after: its own, or an event's
 	revoked   bool  // the shard knows that its rights are taken back, and is about to end it
@@ -62,7 +61,7 @@ type client struct {
 	// node into the mailbox; the shard takes all bits with one Swap.
 	flags atomic.Uint32
 
-	index    int32  // in shard.clients
+	index    int32  // in books.clients
 	stallFor uint32 // ticks without a byte taken after which it is closed; 0: never
 	form     Form
 	node     ringbuf.Node[*client]
@@ -90,34 +89,6 @@ type client struct {
 	// hangupErr is set at most once by the transport before it raises
 	// attendHangup, whose swap publishes it to the shard.
 	hangupErr atomic.Pointer[error]
-}
-
-// lag is the state of a client that is not live.
-type lag struct {
-	base point // events ≤ base were pushed before the connection joined: resent, not delivered
-	seen point // events ≤ seen are counted as pushed
-
-	// fleeting: ephemeral events ≤ fleeting are not resent. A client that
-	// resumes may have had them, and could not tell.
-	//
-	// Invariant: fleeting ≤ base.
-	fleeting position
-
-	queued      int // events counted as pushed, but not yet as anything else
-	queuedBytes int
-
-	stallTick uint32 // tick since which no byte was taken
-	stuck     bool   // a byte was offered since, and not taken: the time until now is the peer's
-	index     int32  // in shard.laggards
-
-	owed owed // the events that count when the client's rest is sent
-
-	gap gap // not yet told
-
-	resumes bool // reads history first
-	retry   retryState
-	history *history // reading the log
-	leave   leave    // while leaving
 }
 
 // topicRef is a topic or pattern that a client follows, and its place among those

@@ -14,7 +14,7 @@ import (
 // last ID, also after a restart.
 func TestClockThatJumps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := keptOpen{persist.NewMemory()}
+		log := keptLog()
 		ahead := uint64(time.Now().AddDate(26, 0, 0).UnixMicro()) * 4
 		require.NoError(t, log.Append(t.Context(), []persist.Record{{ID: ahead, Time: 1, Frame: []byte("id: 1\ndata: x\n\n")}}))
 		h := newHub(t, engine.WithLog(log), engine.WithHeartbeat(10*time.Second))

@@ -228,7 +228,7 @@ func TestContextClosesTheHub(t *testing.T) {
 
 // Invariant 5: connections that come and go while the log hangs leave nothing behind.
 func TestConnectionsThatComeAndGoBesideALogThatHangs(t *testing.T) {
-	f := &faultyLog{Log: persist.NewMemory()}
+	f := newFakeLog()
 	h := newHub(t, engine.WithLog(f), engine.WithShards(1))
 	release := f.hold()
 	pushed, err := h.PushAsync(nil, message("x"))
@@ -252,7 +252,7 @@ func TestConnectionsThatComeAndGoBesideALogThatHangs(t *testing.T) {
 func TestCloseBesideALogThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out logBuffer
-		f := &faultyLog{Log: persist.NewMemory()}
+		f := newFakeLog()
 		h := engine.NewHub(engine.WithLog(f), engine.WithChanBufferSize(16), engine.WithLogger(out.logger()))
 		s := join(t, h, engine.Subscription{}, -1)
 		release := f.hold()
@@ -306,7 +306,7 @@ func TestCloseBesidePublishersThatDoNotStop(t *testing.T) {
 // What was pushed without waiting is settled by Close, and a connection that
 // reads the log can resume from the next hub over the same log.
 func TestCloseSettlesAndNextHubResumes(t *testing.T) {
-	log := &keptLog{persist.NewMemory()}
+	log := keptLog()
 	opts := []engine.HubOption{engine.WithLog(log), engine.WithEnableResendEvents(),
 		engine.WithChanBufferSize(64), engine.WithLogger(testLogger(t)), engine.WithDrainTimeout(50 * time.Millisecond)}
 	h := engine.NewHub(opts...)
@@ -338,8 +338,3 @@ func TestCloseSettlesAndNextHubResumes(t *testing.T) {
 	require.Zero(t, resumed.gaps(t))
 	require.Equal(t, append(s.data(t), resumed.data(t)...), append(numbers(0, 500), "0"))
 }
-
-// keptLog outlives the hub that closes it.
-type keptLog struct{ *persist.Memory }
-
-func (keptLog) Close() error { return nil }

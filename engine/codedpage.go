@@ -91,7 +91,7 @@ func (h *Hub) audiences(records []persist.Record) []uint64 {
 // order. Stretches of the shared page that nothing of the user's own falls into go
 // out as they lie there.
 func (s *shard) codedSegment(c *client, seg *segment) {
-	g := &s.gather
+	g := &s.gathered.run
 	rest := seg.unread(c.id)
 	var shared *codedPage
 	if !seg.mixed {

@@ -20,46 +20,6 @@ import (
 	"github.com/spatehub/spate/wire"
 )
 
-// watchedLog notices appends that overlap, keeps their sizes, and says whether it
-// waits for a disk.
-type watchedLog struct {
-	faultyLog
-	sync    bool
-	inside  atomic.Int32
-	overlap atomic.Bool
-	sizes   []int
-}
-
-func newWatchedLog(sync bool) *watchedLog {
-	return &watchedLog{faultyLog: faultyLog{Log: persist.NewMemory()}, sync: sync}
-}
-
-func (l *watchedLog) LogStats() persist.LogStats { return persist.LogStats{Sync: l.sync} }
-
-func (l *watchedLog) Append(ctx context.Context, recs []persist.Record) error {
-	if l.inside.Add(1) != 1 {
-		l.overlap.Store(true)
-	}
-	defer l.inside.Add(-1)
-	l.sizes = append(l.sizes, len(recs))
-	return l.faultyLog.Append(ctx, recs)
-}
-
-// ids returns what the log has.
-func (l *watchedLog) ids(t *testing.T) (ids []uint64) {
-	for after := uint64(0); ; {
-		p, err := l.Read(context.Background(), after, persist.Limit{})
-		require.NoError(t, err)
-		if p.UpTo == after {
-			return ids
-		}
-		for i := range p.Records {
-			ids = append(ids, p.Records[i].ID)
-		}
-		after = p.UpTo
-	}
-}
-
 // Where the log does not wait for a disk, publishers commit for each other: one
 // append at a time, each push decided, and the log has exactly the IDs that were
 // given, in order, whichever way they were pushed.
@@ -69,7 +29,7 @@ func TestPublishersCommitForEachOther(t *testing.T) {
 		seed, _ = strconv.ParseUint(s, 10, 64)
 	}
 	t.Logf("replay with: SPATE_SEED=%d go test -run '^%s$' ./engine", seed, t.Name())
-	log := newWatchedLog(false)
+	log := toldLog{newFakeLog(), false}
 	h := engine.NewHub(engine.WithLog(log), engine.WithLogger(testLogger(t)), engine.WithChanBufferSize(256))
 	s := join(t, h, engine.Subscription{}, -1)
 	given := make([][]uint64, 16)
@@ -115,7 +75,7 @@ func TestPublishersCommitForEachOther(t *testing.T) {
 // it a publisher that the log holds, and of those who asked for the result.
 func TestCloseBesideAPublisherThatTheLogHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := newWatchedLog(false)
+		log := toldLog{newFakeLog(), false}
 		h := engine.NewHub(engine.WithLog(log), engine.WithLogger(testLogger(t)))
 		release := log.hold()
 		held := make(chan error, 1)
@@ -152,7 +112,7 @@ func TestCloseBesideAPublisherThatTheLogHolds(t *testing.T) {
 // those who are too few to build another one beside it wait for it.
 func TestASmallCrowdSharesASync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := &pipeLog{watchedLog: newWatchedLog(true)}
+		log := newDiskLog()
 		h := engine.NewHub(engine.WithLog(log), engine.WithLogger(testLogger(t)))
 		for range 64 {
 			go func() {
@@ -169,24 +129,6 @@ func TestASmallCrowdSharesASync(t *testing.T) {
 		require.LessOrEqual(t, log.most.Load(), int32(1), "batches on their way at once")
 		h.Close()
 	})
-}
-
-// pipeLog is a watchedLog with a disk: a batch takes a millisecond to be durable.
-// It knows how many batches were on their way at once.
-type pipeLog struct {
-	*watchedLog
-	flying, most atomic.Int32
-}
-
-func (l *pipeLog) Begin(recs []persist.Record) (wait func() error, err error) {
-	if n := l.flying.Add(1); n > l.most.Load() {
-		l.most.Store(n)
-	}
-	return func() error {
-		<-time.After(time.Millisecond)
-		defer l.flying.Add(-1)
-		return l.Append(context.Background(), recs)
-	}, nil
 }
 
 // Shutdown ends beside publishers that push on to a log without sync, also when it
@@ -221,7 +163,7 @@ func TestShutdownCutShortBesidePublishers(t *testing.T) {
 func TestCloseWaitsForTheLogBehindImmediateDelivery(t *testing.T) {
 	for _, sync := range []bool{false, true} {
 		for range 50 {
-			log := newWatchedLog(sync)
+			log := toldLog{newFakeLog(), sync}
 			h := engine.NewHub(engine.WithLog(log), engine.WithImmediateDelivery(), engine.WithLogger(testLogger(t)))
 			r, err := h.PushAsync(nil, message("x"))
 			require.NoError(t, err)
@@ -237,7 +179,7 @@ func TestCloseWaitsForTheLogBehindImmediateDelivery(t *testing.T) {
 // a batch waits to be begun is in it.
 func TestAnEventWaitsForTwoSyncsAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := engine.NewHub(engine.WithLog(&pipeLog{watchedLog: newWatchedLog(true)}), engine.WithLogger(testLogger(t)))
+		h := engine.NewHub(engine.WithLog(newDiskLog()), engine.WithLogger(testLogger(t)))
 		defer h.Close()
 		var wg sync.WaitGroup
 		for range 100 {

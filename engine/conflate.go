@@ -19,18 +19,15 @@ func (s *shard) newestKeys(c *client, after, last position) map[conflationKey]po
 	if !c.conflate {
 		return nil
 	}
-	if s.newest == nil {
-		s.newest = map[conflationKey]position{}
-	}
-	clear(s.newest)
+	newest := s.gathered.forgetNewest()
 	for seq := after; seq != last; {
 		seq++
 		s.spend(lookCost)
 		if e := s.hub.slot(seq); e.key != "" && c.awaits(seq, e) {
-			s.newest[e.conflationKey()] = seq
+			newest[e.conflationKey()] = seq
 		}
 	}
-	return s.newest
+	return newest
 }
 
 // leaveOut counts what gatherWindow left out, as far as the client has come:
@@ -39,7 +36,7 @@ func (s *shard) leaveOut(c *client) {
 	if c.state == stateClosed {
 		return // all that waited has failed
 	}
-	for _, seq := range s.skipped {
+	for _, seq := range s.gathered.skipped {
 		if c.pos.before(seq) {
 			return
 		}
@@ -53,10 +50,10 @@ func (s *shard) conflated(c *client, at point) {
 	switch {
 	case l.base.covers(at):
 		return // a resend: never counted as pushed
-	case c.state == stateBehind && !l.seen.covers(at):
+	case c.state == stateBehind && !l.history.seen.covers(at):
 		s.n[nPushed]++
 	default:
-		l.queued--
+		l.queue.take(1, 0)
 	}
 	s.n[nConflated]++
 }
@@ -144,7 +141,7 @@ func (s *shard) sendKept(c *client) bool {
 			}
 		}
 	}
-	g := &s.gather
+	g := &s.gathered.run
 	for len(k.events) > 0 {
 		g.begin(c.form)
 		i, whom := 0, uint64(0)
@@ -154,7 +151,7 @@ func (s *shard) sendKept(c *client) bool {
 				whom = e.whom
 			}
 		}
-		j, id := s.gathered(), c.id
+		j, id := s.gatheredRun(), c.id
 		all := j.len() == 0 || s.send(c, j)
 		if c.state == stateClosed {
 			return false

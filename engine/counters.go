@@ -94,10 +94,10 @@ func (s *shard) publishCounters() {
 		c.add(&s.n)
 		s.n = counters{}
 	}
-	c.clients.Store(int64(len(s.clients) + s.leaving))
+	c.clients.Store(int64(len(s.books.clients) + s.troubled.leaving))
 	show(&c.reached, s.high.id)
 	show(&c.oldest, s.oldestID())
-	if len(s.laggards) == 0 && s.lagShown {
+	if len(s.troubled.list) == 0 && s.troubled.shown {
 		s.showLaggards()
 	}
 }
@@ -112,18 +112,10 @@ func show(to *atomic.Uint64, id eventID) {
 // showLaggards publishes how many clients are in trouble. It looks at all of
 // them, so it is done once a tick and when there are none any more.
 func (s *shard) showLaggards() {
-	var stalled, catching int64
-	for _, c := range s.laggards {
-		if c.blocked {
-			stalled++
-		}
-		if c.state == stateBehind {
-			catching++
-		}
-	}
+	stalled, catching := s.troubled.count()
 	s.c.stalled.Store(stalled)
 	s.c.catchingUp.Store(catching)
-	s.lagShown = len(s.laggards) > 0
+	s.troubled.shown = len(s.troubled.list) > 0
 }
 
 // Stats returns the hub's counters. It takes no lock and may be called at any

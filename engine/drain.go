@@ -143,27 +143,25 @@ func (s *shard) drainStep() (more bool) {
 	if !expired && (s.reader.Cursor() != s.hub.ring.Claimed() || s.hub.life.pushers.Load() != 0) {
 		return false
 	}
-	end := s.cost + s.hub.cfg.sweep
-	for len(s.early) > 0 {
-		if s.cost >= end {
+	end := s.until(s.hub.cfg.sweep)
+	for len(s.early.list) > 0 {
+		if s.reached(end) {
 			return true
 		}
-		c := s.early[len(s.early)-1]
-		s.early = s.early[:len(s.early)-1]
-		s.close(c, ErrClosed)
+		s.close(s.early.pop(), ErrClosed)
 	}
-	for i := len(s.clients) - 1; i >= 0; i-- {
-		if c := s.clients[i]; expired || c.state != stateLagging {
+	for i := len(s.books.clients) - 1; i >= 0; i-- {
+		if c := s.books.clients[i]; expired || c.state != stateLagging {
 			s.end(c, ErrClosed)
 			s.yield()
 		}
-		if s.cost >= end {
+		if s.reached(end) {
 			return true
 		}
 	}
-	for i := len(s.laggards) - 1; expired && i >= 0; i-- {
-		s.close(s.laggards[i], ErrClosed)
-		if s.cost >= end {
+	for i := len(s.troubled.list) - 1; expired && i >= 0; i-- {
+		s.close(s.troubled.list[i], ErrClosed)
+		if s.reached(end) {
 			return true
 		}
 	}

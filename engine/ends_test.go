@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/engine"
-	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/wire"
 	"github.com/stretchr/testify/require"
 )
@@ -22,7 +21,8 @@ func endsSum(st engine.Stats) uint64 {
 // Each connection's end is counted once, by what ended it.
 func TestEndsAreCountedByReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := &countingLog{faultyLog: faultyLog{Log: persist.NewMemory()}}
+		log := newFakeLog()
+		unreadable := log.refuseReads()
 		h := newHub(t, engine.WithLog(log), engine.WithEnableResendEvents(), engine.WithChanBufferSize(64),
 			engine.WithLogger(new(logBuffer).logger()))
 		ids := pushN(t, h, 100)
@@ -70,7 +70,7 @@ func TestEndsAreCountedByReason(t *testing.T) {
 		want.Overflow++
 		check(s, engine.ErrOverflow)
 
-		log.failReads.Store(true)
+		unreadable.Store(true)
 		s = join(t, h, engine.Subscription{LastEventID: wire.FormatID(ids[10])}, -1)
 		time.Sleep(time.Minute)
 		want.History++

@@ -17,10 +17,10 @@ func AtRest(h *Hub) bool {
 	}
 	rest := true
 	inside(h, func(s *shard) {
-		if !s.mail.Empty() || s.reader.Cursor() != h.ring.Claimed() || len(s.early) > 0 {
+		if !s.mail.Empty() || s.reader.Cursor() != h.ring.Claimed() || len(s.early.list) > 0 {
 			rest = false
 		}
-		for _, c := range s.laggards {
+		for _, c := range s.troubled.list {
 			if c.state == stateBehind && c.lag.history.asked {
 				rest = false
 			}
@@ -42,7 +42,7 @@ func Idle(h *Hub) bool {
 // Early returns how many connections wait for a shard to reach where they begin,
 // closed ones that are not forgotten yet among them.
 func Early(h *Hub) (n int) {
-	inside(h, func(s *shard) { n += len(s.early) })
+	inside(h, func(s *shard) { n += len(s.early.list) })
 	return n
 }
 
@@ -137,7 +137,7 @@ func (s *shard) audit() error {
 		return fmt.Errorf("shard %d: high is %v at position %d", s.id, s.high, s.cursor())
 	}
 	lagging, pending := 0, 0
-	for i, c := range s.clients {
+	for i, c := range s.books.clients {
 		switch {
 		case int(c.index) != i:
 			return fmt.Errorf("client %d has index %d", i, c.index)
@@ -145,8 +145,8 @@ func (s *shard) audit() error {
 			return fmt.Errorf("client %d has bits of a past batch", i)
 		case c.state == stateNew || c.state >= stateLeaving:
 			return fmt.Errorf("client %d is listed in state %d", i, c.state)
-		case c.state == stateLive && (c.lag != nil || c.rest != nil || c.blocked):
-			return fmt.Errorf("client %d is live with lag %v, rest %v, blocked %v", i, c.lag, c.rest, c.blocked)
+		case c.state == stateLive && (c.lag != nil || c.rest != nil):
+			return fmt.Errorf("client %d is live with lag %v, rest %v", i, c.lag, c.rest)
 		case c.state == stateLive:
 			continue
 		}
@@ -154,85 +154,96 @@ func (s *shard) audit() error {
 		if err := s.auditLag(c); err != nil {
 			return fmt.Errorf("client %d of shard %d in state %d: %w", i, s.id, c.state, err)
 		}
-		pending += c.lag.queued
+		pending += c.lag.queue.events
+	}
+	for i, c := range s.troubled.list {
+		if err := auditState(c); err != nil {
+			return fmt.Errorf("client %d in trouble of shard %d in state %d: %w", i, s.id, c.state, err)
+		}
 	}
 	leaving, waits, err := s.auditLeaving()
 	if err != nil {
 		return err
 	}
 	pending += waits
-	if lagging+leaving != len(s.laggards) || leaving != s.leaving {
-		return fmt.Errorf("%d clients lag, %d leave, %d are listed", lagging, leaving, len(s.laggards))
+	if lagging+leaving != len(s.troubled.list) || leaving != s.troubled.leaving {
+		return fmt.Errorf("%d clients lag, %d leave, %d are listed", lagging, leaving, len(s.troubled.list))
 	}
 	n := &s.c
 	counts := n.counts()
 	if open := counts[nPushed] - counts.settled(); open != uint64(pending) {
 		return fmt.Errorf("shard %d: %d events wait by the counters, %d by the clients", s.id, int64(open), pending)
 	}
-	return s.topics.Audit(func(c *client) error {
-		if s.clients[c.index] != c {
+	return s.books.topics.Audit(func(c *client) error {
+		if s.books.clients[c.index] != c {
 			return fmt.Errorf("shard %d: who follows a topic is no client", s.id)
 		}
 		return nil
 	})
 }
 
+// auditState checks that a client in trouble has nothing of a state that it is not in.
+func auditState(c *client) error {
+	l := c.lag
+	switch {
+	case l.resumes:
+		return fmt.Errorf("it was placed, and resumes")
+	case c.state != stateLagging && (l.retry.active() || l.retry.to != 0 || l.retry.marks != nil):
+		return fmt.Errorf("it tries from %d", l.retry.from)
+	case (c.state == stateBehind) != (l.history != nil):
+		return fmt.Errorf("its history is %v", l.history)
+	case (c.state == stateLeaving) != (l.leaving.reason != nil):
+		return fmt.Errorf("it leaves for %v", l.leaving.reason)
+	}
+	return nil
+}
+
 // auditLeaving checks the clients that are told why they end: they wait for
 // their sink, with nothing but the frame under way.
 func (s *shard) auditLeaving() (leaving, pending int, err error) {
-	for _, c := range s.laggards {
+	for _, c := range s.troubled.list {
 		if c.state != stateLeaving {
 			continue
 		}
 		leaving++
-		pending += c.lag.queued
-		want := c.lag.onItsWay()
+		pending += c.lag.queue.events
+		want := c.lag.pending()
 		switch l := c.lag; {
-		case l.queued != want:
-			return 0, 0, fmt.Errorf("%d events wait for a client that leaves and is owed %v", l.queued, l.owed)
-		case l.history != nil || l.gap.told || l.retry.marks != nil:
+		case l.queue.events != want:
+			return 0, 0, fmt.Errorf("%d events wait for a client that leaves with rest of %v", l.queue.events, l.partial)
+		case l.gap.told:
 			return 0, 0, fmt.Errorf("a client that leaves keeps %+v", l)
-		case !c.blocked:
+		case !c.full():
 			return 0, 0, fmt.Errorf("a client that leaves waits for nothing")
 		}
 	}
 	return leaving, pending, nil
 }
 
-// onItsWay counts the events that are owed and counted as pushed.
-func (l *lag) onItsWay() (n int) {
-	for at := range l.owed.all() {
-		if !l.base.covers(at) {
-			n++
-		}
-	}
-	return n
-}
-
 func (s *shard) auditLag(c *client) error {
 	l := c.lag
 	switch {
-	case s.laggards[l.index] != c:
+	case s.troubled.list[l.index] != c:
 		return fmt.Errorf("lag index %d is another's", l.index)
-	case l.queued < 0:
-		return fmt.Errorf("%d events wait", l.queued)
-	case l.owed.set && c.rest == nil:
-		return fmt.Errorf("rest of %v is gone", l.owed)
+	case l.queue.events < 0:
+		return fmt.Errorf("%d events wait", l.queue.events)
+	case l.partial.set && c.rest == nil:
+		return fmt.Errorf("rest of %v is gone", l.partial)
 	case s.cursor().before(c.pos):
 		return fmt.Errorf("position %d is ahead of %d", c.pos, s.cursor())
 	case c.state == stateBehind:
 		return nil
-	case c.pos.before(s.lagLow):
-		return fmt.Errorf("position %d is below lagLow %d", c.pos, s.lagLow)
+	case c.pos.before(s.troubled.low):
+		return fmt.Errorf("position %d is below the lowest, %d", c.pos, s.troubled.low)
 	case (c.pos + 1).before(s.oldest()):
 		return fmt.Errorf("position %d has left the window from %d", c.pos, s.oldest())
 	}
 	waiting := 0
 	s.eachWaiting(c, c.pos+1, s.high.pos, func(*entry) { waiting++ })
-	waiting += l.onItsWay()
-	if waiting != l.queued {
+	waiting += l.pending()
+	if waiting != l.queue.events {
 		return fmt.Errorf("%d events wait, %d are counted (pos %d, base %v, high %v, rest %v, retry %d..%d)",
-			waiting, l.queued, c.pos, l.base, s.high, l.owed, l.retry.from, l.retry.to)
+			waiting, l.queue.events, c.pos, l.base, s.high, l.partial, l.retry.from, l.retry.to)
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 
 // fairClient is a client that reads history, as far as a fairQueue looks at it.
 func fairClient(h *Hub, source uint64, uid string) *history {
-	return newHistory(&client{source: source, uid: uid, shard: &shard{hub: h}})
+	return newHistory(&client{source: source, uid: uid, shard: &shard{hub: h}}, point{})
 }
 
 // served pops n requests and returns the places of those that ok picks.

@@ -53,18 +53,15 @@ func (s *shard) cut(from, to position) (last position, masked, some bool) {
 
 // fanOutAll sends a run of events that are all for everybody.
 func (s *shard) fanOutAll(from, to position) {
-	if len(s.clients) == s.only {
+	if !s.books.takesPublic() {
 		return
 	}
-	for f := range s.hub.formsUsed() {
-		s.join[f].reset()
-	}
-	s.coded.reset()
-	for _, c := range s.clients {
+	s.fan.begin(s.hub.formsUsed())
+	for _, c := range s.books.clients {
 		if c.only {
 			continue
 		}
-		j := &s.join[c.form]
+		j := &s.fan.join[c.form]
 		if j.len() == 0 {
 			s.joinAll(j, c.form, from, to)
 		}
@@ -92,10 +89,10 @@ func (s *shard) joinAll(j *joined, f Form, from, to position) {
 // Each client gets a bit per event; clients with the same bits share one run.
 func (s *shard) fanOutMasked(from, to position) {
 	everybody := s.mark(from, to)
-	s.variant.reset()
-	s.coded.reset()
+	s.fan.variant.reset()
+	s.fan.coded.reset()
 	if everybody != 0 {
-		for _, c := range s.clients {
+		for _, c := range s.books.clients {
 			marked := c.bits
 			if !c.only {
 				marked |= everybody
@@ -106,13 +103,12 @@ func (s *shard) fanOutMasked(from, to position) {
 			}
 		}
 	} else {
-		for _, c := range s.touched {
+		for _, c := range s.fan.touched {
 			s.offer(c, s.variantFor(from, to, variant{c.bits, c.form}))
 			c.bits = 0
 		}
 	}
-	clear(s.touched)
-	s.touched = s.touched[:0]
+	s.fan.untouch()
 }
 
 // mark sets each client's bits and returns those of the events for everybody.
@@ -143,37 +139,35 @@ func (s *shard) mark(from, to position) (everybody uint64) {
 // markTopic marks the connections that follow the topic, by itself or by a
 // pattern.
 func (s *shard) markTopic(name string, bit uint64) {
-	s.sets = s.topics.AppendSets(s.sets[:0], name)
-	for _, set := range s.sets {
+	sets := s.books.following(name)
+	for _, set := range sets {
 		for _, member := range set.Entries() {
-			s.touch(member.Member, bit)
+			s.fan.touch(member.Member, bit)
 		}
 	}
-	clear(s.sets)
+	clear(sets)
 }
 
 // markCrowd marks the connections of the shard's users among several, and tells
 // the failure callback of those without one.
 func (s *shard) markCrowd(e *entry, bit uint64) {
-	s.offline = s.offline[:0]
+	s.fan.offline = s.fan.offline[:0]
 	for n := range e.crowd.in(s.id) {
 		if i := e.crowd.at(s.id, n); !s.markUser(e, e.crowd.names[i], bit) && s.hub.notices.wanted() {
-			s.offline = append(s.offline, uint32(i))
+			s.fan.offline = append(s.fan.offline, uint32(i))
 		}
 		s.spend(markCost)
 	}
-	s.hub.tellFailedMany(s.offline, e)
-	if cap(s.offline) > maxBatch {
-		s.offline = nil // the largest audience of a day
-	}
+	s.hub.tellFailedMany(s.fan.offline, e)
+	s.fan.forgetOffline()
 }
 
 // markUser marks the user's connections. It returns whether there is one that is
 // entitled.
 func (s *shard) markUser(e *entry, uid string, bit uint64) (found bool) {
-	for c := s.users[uid]; c != nil; c = c.next {
+	for c := s.books.users[uid]; c != nil; c = c.next {
 		if c.wish().Takes(e.topic, true) {
-			s.touch(c, bit)
+			s.fan.touch(c, bit)
 			found = true
 		}
 	}
@@ -184,16 +178,9 @@ func (s *shard) markUser(e *entry, uid string, bit uint64) (found bool) {
 	return found
 }
 
-func (s *shard) touch(c *client, bit uint64) {
-	if c.bits == 0 {
-		s.touched = append(s.touched, c)
-	}
-	c.bits |= bit
-}
-
 // variantFor returns the run of the marked events, joining it if need be.
 func (s *shard) variantFor(from, to position, v variant) *joined {
-	j, ok := s.variant.find(v)
+	j, ok := s.fan.variant.find(v)
 	if ok {
 		return j
 	}
@@ -234,13 +221,13 @@ func (s *shard) offer(c *client, j *joined) {
 // account lets the events that were not private know whether this shard had a
 // receiver; the last shard to say so settles those without any.
 func (s *shard) account(from, to position) {
-	s.cost += lookCost * int(to-from+1)
+	s.charge(lookCost * int(to-from+1))
 	for seq := from; ; seq++ {
 		e := s.hub.slot(seq)
 		if !e.failed && !e.private {
-			got := len(s.clients) > s.only
+			got := s.books.takesPublic()
 			if e.topic != "" {
-				got = s.topics.Has(e.topic)
+				got = s.books.takesTopic(e.topic)
 			}
 			delta := ^uint64(0) // minus one
 			if got {

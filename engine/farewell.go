@@ -79,14 +79,14 @@ func (s *shard) farewell(as ending, id eventID) *word {
 	if id == 0 {
 		return &farewells[as]
 	}
-	if w := &s.lastFarewell; w.id != id || w.as != as {
+	if w := &s.words.farewell; w.id != id || w.as != as {
 		*w = farewellWord{as, id, farewell(as, id)}
 	}
-	return &s.lastFarewell.word
+	return &s.words.farewell.word
 }
 
-// leave is the state of a client that is leaving.
-type leave struct {
+// leaving is the state of a client that is told why it ends.
+type leaving struct {
 	reason error
 	until  uint32  // tick at which it is closed, whatever it has taken
 	told   bool    // the disconnect event is in rest, or sent
@@ -108,7 +108,7 @@ func (s *shard) end(c *client, reason error) {
 // part, and has it leave. proceed does what is left to do.
 //
 // Invariant: a leaving client receives no event. It is in no list but
-// s.laggards, and keeps nothing but rest.
+// s.troubled.list, and keeps nothing but rest.
 func (s *shard) dismiss(c *client, reason error) {
 	if c.state == stateLeaving || c.state == stateClosed {
 		return
@@ -121,33 +121,33 @@ func (s *shard) dismiss(c *client, reason error) {
 		s.startLag(c, stateLagging)
 	}
 	l, onItsWay := c.lag, 0
-	for at := range l.owed.all() {
+	for at := range l.partial.all() {
 		if l.base.covers(at) {
 			continue
 		}
 		onItsWay++
-		if c.state == stateBehind && !l.seen.covers(at) {
+		if c.state == stateBehind && !l.history.seen.covers(at) {
 			s.n[nPushed]++
-			l.queued++
+			l.queue.add(1, 0)
 		}
 	}
-	l.queued -= onItsWay
+	l.queue.take(onItsWay, 0)
 	s.failWaiting(c)
 	s.strike(c)
 	patience := s.hub.ticksOf(farewellTime)
 	if c.stallFor > 0 {
 		patience = min(patience, c.stallFor)
 	}
-	*l = lag{base: l.base, seen: point{pos: c.pos}, owed: l.owed, queued: onItsWay, stallTick: l.stallTick, index: l.index,
-		leave: leave{reason: reason, until: s.tick + patience, id: got}}
+	*l = lag{base: l.base, queue: queued{events: onItsWay}, stall: l.stall, partial: l.partial, index: l.index,
+		leaving: leaving{reason: reason, until: s.tick + patience, id: got}}
 	c.state = stateLeaving
-	s.leaving++
+	s.troubled.leaving++
 }
 
 // takeLeave puts the disconnect event in front, and closes the connection once
 // that is sent. It is called when there is no rest.
 func (s *shard) takeLeave(c *client) {
-	l := &c.lag.leave
+	l := &c.lag.leaving
 	if l.told {
 		s.close(c, l.reason)
 		return
@@ -158,7 +158,7 @@ func (s *shard) takeLeave(c *client) {
 
 // outcome returns what a leaving client that is closed for reason is counted
 // as, and what its sink is told.
-func (l *leave) outcome(reason error) (ending, error) {
+func (l *leaving) outcome(reason error) (ending, error) {
 	if reason != l.reason {
 		reason = fmt.Errorf("%w; when told: %w", l.reason, reason)
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -149,26 +148,18 @@ func leftOut(t *testing.T, h *engine.Hub) {
 	require.EqualValues(t, 600, st.Pushed-before.Pushed)
 }
 
-// shortLog can be read a few times only.
-type shortLog struct {
-	persist.Log
-	left atomic.Int32
-}
-
-func (l *shortLog) Read(ctx context.Context, after uint64, lim persist.Limit) (persist.Page, error) {
-	if l.left.Add(-1) < 0 {
-		return persist.Page{}, errDisk
-	}
-	return l.Log.Read(ctx, after, lim)
-}
-
 // A connection that the log cannot be read for is told so after what was read
 // before, and meanwhile keeps nothing of that, kept for conflation or not.
 func TestHistoryThatCannotBeReadIsTold(t *testing.T) {
 	for _, conflate := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			log := &shortLog{Log: persist.NewMemory()}
-			log.left.Store(1)
+			log := newFakeLog()
+			log.onRead = func(n int) error { // it can be read once
+				if n > 1 {
+					return errDisk
+				}
+				return nil
+			}
 			h := newHub(t, engine.WithLog(log), engine.WithEnableResendEvents(), engine.WithChanBufferSize(16),
 				engine.WithLogger(new(logBuffer).logger()))
 			ids := pushN(t, h, 300)
@@ -316,8 +307,8 @@ func TestStallIsNotTold(t *testing.T) {
 // told to go, and misses nothing when it comes back; one that lagged resumes after
 // what it got.
 func TestToldToGoWithAPosition(t *testing.T) {
-	log := persist.NewMemory()
-	opts := []engine.HubOption{engine.WithLog(keptOpen{log}), engine.WithEnableResendEvents()}
+	log := keptLog()
+	opts := []engine.HubOption{engine.WithLog(log), engine.WithEnableResendEvents()}
 	h := newHub(t, opts...)
 	first := pushN(t, h, 3)[2]
 	quiet := join(t, h, engine.Subscription{Topics: []string{"t"}}, -1)
@@ -351,7 +342,7 @@ func TestToldToGoWithAPosition(t *testing.T) {
 // Who was told to go by a hub that never had an event is told an ID that the next
 // hub knows, and misses nothing.
 func TestToldToGoByAHubWithoutEvents(t *testing.T) {
-	opts := []engine.HubOption{engine.WithLog(keptOpen{persist.NewMemory()}), engine.WithEnableResendEvents()}
+	opts := []engine.HubOption{engine.WithLog(keptLog()), engine.WithEnableResendEvents()}
 	before := newHub(t, opts...)
 	pushN(t, before, 3)
 	before.Close()
@@ -371,8 +362,3 @@ func TestToldToGoByAHubWithoutEvents(t *testing.T) {
 	require.Equal(t, missed, s.ids(t))
 	require.Zero(t, s.gaps(t))
 }
-
-// keptOpen is a log that the next hub uses again.
-type keptOpen struct{ *persist.Memory }
-
-func (keptOpen) Close() error { return nil }

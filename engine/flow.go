@@ -17,8 +17,7 @@ func (s *shard) stop(c *client, j *joined, n int, err error) {
 
 	c.placed = c.placed || took > 0
 	l := s.startLag(c, stateLagging)
-	l.queued = j.len() - took
-	l.queuedBytes = j.weight(n)
+	l.queue.add(j.len()-took, j.weight(n))
 	if n > 0 {
 		c.wroteTick = s.tick
 	}
@@ -33,19 +32,19 @@ func (s *shard) stop(c *client, j *joined, n int, err error) {
 // block notes how far a sink that is now full got in the run: a frame sent in
 // part, or a coded stretch, is completed before anything else.
 func (s *shard) block(c *client, j *joined, n, took int) {
-	c.full()
+	c.filled()
 	c.reach(j.before(took))
 	if rest := j.rest(n, took); rest != nil {
 		s.keepRest(c, rest)
 		last := took + j.unit(took)
 		for i := took; i < last; i++ {
-			c.lag.owed.add(j.at(i))
+			c.lag.partial.add(j.at(i))
 		}
-		c.lag.owed.weight = j.weight(len(j.bytes()) - len(rest))
+		c.lag.partial.weight = j.weight(len(j.bytes()) - len(rest))
 		c.reach(j.at(last - 1))
 	}
 	if c.state == stateLagging {
-		s.lags(c.pos)
+		s.troubled.lags(c.pos)
 	}
 }
 
@@ -58,55 +57,23 @@ func (c *client) reach(p point) {
 	}
 }
 
-// full notes that the sink takes no more. No page is kept for a client that has
+// filled notes that the sink takes no more. No page is kept for a client that has
 // to wait.
-func (c *client) full() {
-	c.blocked, c.lag.stuck = true, true
+func (c *client) filled() {
+	c.lag.stall.filled()
 	if h := c.lag.history; h != nil && !h.asked {
 		h.private = nil
 	}
-}
-
-// startLag gives the client the state that only one in trouble needs.
-func (s *shard) startLag(c *client, state clientState) *lag {
-	c.state = state
-	if c.lag == nil {
-		if c.lag, s.spare = s.spare, nil; c.lag == nil {
-			c.lag = &lag{}
-		}
-	}
-	l := c.lag
-	l.base, l.stallTick = s.at(s.cursor()), s.tick
-	l.index = int32(len(s.laggards))
-	s.laggards = append(s.laggards, c)
-	return l
-}
-
-// forget takes the client off the list of those in trouble.
-func (s *shard) forget(c *client) {
-	n := len(s.laggards) - 1
-	if i := int(c.lag.index); i <= n && s.laggards[i] == c {
-		moved := s.laggards[n]
-		s.laggards[i] = moved
-		moved.lag.index = int32(i)
-		s.laggards[n] = nil
-		s.laggards = s.laggards[:n]
-	}
-	if c.lag.history == nil {
-		*c.lag = lag{owed: owed{more: c.lag.owed.more[:0]}}
-		s.spare = c.lag
-	}
-	c.lag = nil
 }
 
 // recover makes a client live that has got everything up to the shard's
 // position. The shard alone makes this switch, between two batches, so nothing
 // can be missed or doubled.
 func (s *shard) recover(c *client) {
-	if checked && c.lag.queued != 0 {
-		panic(fmt.Sprintf("engine: live with %d events waiting", c.lag.queued))
+	if checked && c.lag.queue.events != 0 {
+		panic(fmt.Sprintf("engine: live with %d events waiting", c.lag.queue.events))
 	}
-	s.forget(c)
+	s.troubled.remove(c)
 	c.state = stateLive
 }
 
@@ -115,9 +82,8 @@ func (s *shard) recover(c *client) {
 func (s *shard) enqueue(c *client, j *joined) {
 	l := c.lag
 	s.n[nPushed] += uint64(j.len())
-	l.queued += j.len()
-	l.queuedBytes += j.weight(0)
-	if l.queued > s.hub.cfg.queue() || l.queuedBytes > s.hub.cfg.queueBytes {
+	l.queue.add(j.len(), j.weight(0))
+	if l.queue.events > s.hub.cfg.queue() || l.queue.bytes > s.hub.cfg.queueBytes {
 		s.overflow(c, j.at(0).pos)
 	}
 }
@@ -125,7 +91,7 @@ func (s *shard) enqueue(c *client, j *joined) {
 // proceed sends what waits for the client, in order, until its sink is full or
 // it is live again or closed. Called between batches only.
 func (s *shard) proceed(c *client) {
-	for !c.blocked && c.state != stateClosed {
+	for !c.full() && c.state != stateClosed {
 		if c.rest != nil {
 			if !s.flushRest(c) {
 				return
@@ -163,7 +129,7 @@ func (s *shard) proceed(c *client) {
 func (s *shard) flushRest(c *client) bool {
 	n, err := s.write(c, c.rest.B)
 	if n > 0 {
-		s.progress(c, c.lag.owed.lighten(n, len(c.rest.B)))
+		s.progress(c, c.lag.partial.lighten(n, len(c.rest.B)))
 	}
 	if err != nil {
 		s.close(c, err)
@@ -171,10 +137,10 @@ func (s *shard) flushRest(c *client) bool {
 	}
 	if n < len(c.rest.B) {
 		c.rest.B = append(c.rest.B[:0], c.rest.B[n:]...)
-		c.full()
+		c.filled()
 		return false
 	}
-	for at := range c.lag.owed.all() {
+	for at := range c.lag.partial.all() {
 		s.sent(c, at)
 	}
 	c.dropRest(s)
@@ -186,13 +152,13 @@ func (s *shard) flushRest(c *client) bool {
 // for its next turn.
 func (s *shard) flushWindow(c *client) bool {
 	l := c.lag
-	if l.retry.to != 0 && !(c.pos + 1).before(l.retry.from) {
+	if l.retry.atHole(c.pos) {
 		s.lose(c, s.idAt(c.pos), s.idAt(l.retry.to))
-		c.pos, l.retry = l.retry.to, retryState{}
+		c.pos, l.retry = l.retry.to, trying{}
 		return true
 	}
 	to := s.gatherWindow(c)
-	if j := s.gathered(); j.len() > 0 && !s.send(c, j) {
+	if j := s.gatheredRun(); j.len() > 0 && !s.send(c, j) {
 		s.leaveOut(c)
 		return false
 	}
@@ -202,7 +168,7 @@ func (s *shard) flushWindow(c *client) bool {
 		s.recover(c)
 		return false
 	}
-	if s.cost >= s.mailEnd {
+	if s.mailSpent() {
 		c.attend(attendMore) // others first
 		return false
 	}
@@ -213,19 +179,15 @@ func (s *shard) flushWindow(c *client) bool {
 // bound of bytes or of looks, and returns the position that is reached when they
 // are sent.
 func (s *shard) gatherWindow(c *client) (reached position) {
-	g := &s.gather
-	g.begin(c.form)
-	last := s.cursor()
-	if r := &c.lag.retry; r.to != 0 && (r.from - 1).before(last) {
-		last = r.from - 1
-	}
+	s.gathered.begin(c.form)
+	g := &s.gathered.run
+	last := c.lag.retry.beforeHole(s.cursor())
 	newest := s.newestKeys(c, c.pos, last)
-	s.skipped = s.skipped[:0]
 	reached = c.pos
 	// Under conflation, which has looked at all of it already, only bytes count:
 	// every part would begin with that look again.
 	var before *entry // that was gathered last
-	for end := s.cost + sendBytes; reached.before(last) && !g.full() && (s.cost < end || newest != nil); {
+	for end := s.until(sendBytes); reached.before(last) && !g.full() && (newest != nil || !s.reached(end)); {
 		reached++
 		e := s.hub.slot(reached)
 		s.spend(e.lookCost())
@@ -233,7 +195,7 @@ func (s *shard) gatherWindow(c *client) (reached position) {
 			continue
 		}
 		if newest != nil && e.key != "" && newest[e.conflationKey()] != reached {
-			s.skipped = append(s.skipped, reached)
+			s.gathered.skipped = append(s.gathered.skipped, reached)
 			continue
 		}
 		g.put(point{pos: reached}, e.in(c.form), before != nil && sameAudience(before, e))
@@ -275,11 +237,9 @@ func (s *shard) send(c *client, j *joined) bool {
 func (s *shard) progress(c *client, weight int) {
 	c.wroteTick = s.tick
 	if l := c.lag; l != nil {
-		l.stallTick, l.stuck = s.tick, false
-		l.queuedBytes = max(0, l.queuedBytes-weight)
-		if l.retry.to == 0 {
-			l.retry = retryState{}
-		}
+		l.stall.took(s.tick)
+		l.queue.take(0, weight)
+		l.retry.took()
 	}
 }
 
@@ -291,10 +251,10 @@ func (s *shard) sent(c *client, at point) {
 	case l.base.covers(at):
 		s.n[nResent]++
 		return
-	case c.state == stateBehind && !l.seen.covers(at):
+	case c.state == stateBehind && !l.history.seen.covers(at):
 		s.n[nPushed]++
 	default:
-		l.queued--
+		l.queue.take(1, 0)
 	}
 	s.n[nDelivered]++
 }
@@ -314,18 +274,18 @@ func (c *client) dropRest(s *shard) {
 		c.rest = nil
 	}
 	if c.lag != nil {
-		c.lag.owed.clear()
+		c.lag.partial.clear()
 	}
 }
 
 // failQueued counts what waits for a client that goes away as failed, and
 // hands to the callback what of it the window still holds.
 func (s *shard) failQueued(c *client) {
-	if c.lag == nil || c.lag.queued == 0 {
+	if c.lag == nil || c.lag.queue.events == 0 {
 		return
 	}
 	if s.hub.cfg.failed != nil {
-		for at := range c.lag.owed.all() {
+		for at := range c.lag.partial.all() {
 			// By itself: what was given up may lie between it and pos.
 			p := at.pos
 			if id := at.id; p == 0 && id > s.oldestID() && id <= s.high.id {
@@ -342,17 +302,20 @@ func (s *shard) failQueued(c *client) {
 // failWaiting is failQueued without a callback for the frame sent in part.
 func (s *shard) failWaiting(c *client) {
 	l := c.lag
-	if l.queued == 0 {
+	if l.queue.events == 0 {
 		return
 	}
-	s.n[nFailed] += uint64(l.queued)
-	l.queued = 0
+	s.n[nFailed] += uint64(l.queue.events)
+	l.queue.events = 0
 	if s.hub.cfg.failed == nil {
 		return
 	}
-	last := l.seen.pos
-	if c.state == stateLagging {
-		last = s.high.pos
+	last := s.high.pos
+	switch c.state {
+	case stateBehind:
+		last = l.history.seen.pos
+	case stateLeaving:
+		return // nothing waits but the frame sent in part
 	}
 	s.eachWaiting(c, s.placeOf(c)+1, last, func(e *entry) { s.hub.tellFailed(c.uid, e) })
 }
@@ -366,10 +329,10 @@ func (s *shard) eachWaiting(c *client, from, to position, fn func(*entry)) {
 	if first := c.lag.base.pos + 1; from.before(first) {
 		from = first
 	}
-	r := c.lag.retry
+	r := &c.lag.retry
 	for seq := from; !to.before(seq); seq++ {
-		if r.to != 0 && !seq.before(r.from) && !r.to.before(seq) {
-			continue // timed out before
+		if r.timedOut(seq) {
+			continue // counted so
 		}
 		e := s.hub.slot(seq)
 		s.spend(e.lookCost())

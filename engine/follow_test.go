@@ -132,7 +132,7 @@ func TestFollowUnderFire(t *testing.T) {
 // What is applied again is passed over, and what the log refuses can be applied
 // again, by the same IDs, and reaches every connection once.
 func TestApplyAgain(t *testing.T) {
-	log := &faultyLog{Log: persist.NewMemory()}
+	log := newFakeLog()
 	h := newHub(t, engine.WithLog(log), engine.WithEnableResendEvents(), engine.WithAssigner(newSource(1, 1).assign))
 	live := join(t, h, engine.Subscription{}, -1)
 	some := []engine.Assigned{{ID: 5, Event: number(5)}, {ID: 0, Event: message("gone")}, {ID: 9, Event: number(9)}, {ID: 10, Event: number(10)}}
@@ -165,7 +165,7 @@ func TestApplyAgain(t *testing.T) {
 // A hub that follows again, over its replica or over nothing, tells a gap only
 // where it does not know what came between.
 func TestFollowOverRestarts(t *testing.T) {
-	log := keptLog{persist.NewMemory()}
+	log := keptLog()
 	src := newSource(1, 1)
 	follow := func(l persist.Log, from int, want uint64) *engine.Hub {
 		opts := []engine.HubOption{engine.WithAssigner(src.assign), engine.WithEnableResendEvents(), engine.WithLogger(testLogger(t))}

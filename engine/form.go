@@ -87,11 +87,11 @@ func (s *shard) word(w *word, f Form) []byte {
 	if !f.coded() {
 		return w.made[f]
 	}
-	b, at := s.hub.appendCoded(s.spoken[:0], f.encoding(), w.made[FormPlain])
+	b, at := s.hub.appendCoded(s.words.spoken[:0], f.encoding(), w.made[FormPlain])
 	if w.last && f.framing() == FormChunked {
 		b = append(b, wire.LastChunk...)
 		at.end = len(b)
 	}
-	s.spoken = b
+	s.words.spoken = b
 	return at.in(b, f)
 }

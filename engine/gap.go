@@ -8,7 +8,7 @@ const GapEvent = wire.GapType
 
 // Gap is the data of a gap event: events after From up to and including To
 // that were meant for the client may be missing. From is the client's own last
-// ID as it sent it.
+// ID as it sent it, its first 64 bytes and "..." where it is longer.
 type Gap struct {
 	From string `json:"from"`
 	To   string `json:"to"`

@@ -86,6 +86,7 @@ func TestIDNeverIssuedGetsOneGapThenLive(t *testing.T) {
 					require.Equal(t, id, g.From, "from is what the client sent")
 				} else {
 					require.LessOrEqual(t, len(g.From), 3*64)
+					require.Equal(t, len(id) > 64, strings.HasSuffix(g.From, "..."), "what was cut says so")
 				}
 				s.sub.Hangup(nil)
 				s.awaitClosed()

@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -77,12 +76,12 @@ func TestPushAndDeliveryDoNotAllocate(t *testing.T) {
 		{"topic, 100", nil, 100, nil, topic, 0},
 		{"user, nobody", nil, 0, []string{"u"}, text, 0},
 		{"user, 100", nil, 100, []string{"u"}, text, 0},
-		{"immediate, 100", []engine.HubOption{engine.WithLog(nullLog{}), engine.WithImmediateDelivery()}, 100, nil, text, 0},
+		{"immediate, 100", []engine.HubOption{engine.WithLog(nullLog()), engine.WithImmediateDelivery()}, 100, nil, text, 0},
 		{"coded, everyone", []engine.HubOption{withCodings()}, 100, nil, long, 0},
 		{"coded, user", []engine.HubOption{withCodings()}, 100, []string{"u"}, long, 0},
-		{"log, nobody", []engine.HubOption{engine.WithLog(nullLog{})}, 0, nil, text, 0},
-		{"log, 100", []engine.HubOption{engine.WithLog(nullLog{})}, 100, nil, text, 0},
-		{"log, user", []engine.HubOption{engine.WithLog(nullLog{})}, 100, []string{"u"}, text, 0},
+		{"log, nobody", []engine.HubOption{engine.WithLog(nullLog())}, 0, nil, text, 0},
+		{"log, 100", []engine.HubOption{engine.WithLog(nullLog())}, 100, nil, text, 0},
+		{"log, user", []engine.HubOption{engine.WithLog(nullLog())}, 100, []string{"u"}, text, 0},
 		// persist.Memory copies the batch: frame and record, and its own books.
 		{"memory log, 100", []engine.HubOption{engine.WithLog(persist.NewMemory())}, 100, nil, text, 3},
 	} {
@@ -95,13 +94,6 @@ func TestPushAndDeliveryDoNotAllocate(t *testing.T) {
 		})
 	}
 }
-
-// nullLog takes everything at once and keeps nothing.
-type nullLog struct{ persist.Log }
-
-func (nullLog) Append(context.Context, []persist.Record) error { return nil }
-func (nullLog) Last() uint64                                   { return 0 }
-func (nullLog) Close() error                                   { return nil }
 
 // No goroutine belongs to a connection, idle or busy.
 func TestNoGoroutinePerConnection(t *testing.T) {

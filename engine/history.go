@@ -4,7 +4,8 @@ package engine
 // readers for one segment at a time and drops it as soon as the sink is full:
 // a slow client costs no page, only another look at the shared ones.
 type history struct {
-	c *client
+	c    *client
+	seen point // events ≤ seen are counted as pushed to the client
 
 	started bool // the first page, a small one, was read; the readers'
 	asked   bool // a reader has the request; result is the reader's
@@ -33,7 +34,7 @@ type segment struct {
 	err     error
 }
 
-func newHistory(c *client) *history { return &history{c: c} }
+func newHistory(c *client, seen point) *history { return &history{c: c, seen: seen} }
 
 // arrived takes over what the reader found.
 func (h *history) arrived() {
@@ -111,9 +112,8 @@ func (s *shard) readOn(c *client) bool {
 			h.kept.flushing = true
 			return true
 		}
-		c.lag.history = nil
 		c.pos = s.placeOf(c)
-		s.enterWindow(c)
+		s.enterWindow(c, h.seen)
 		return true
 	}
 	if c.id == h.after {
@@ -142,11 +142,11 @@ func (s *shard) readFailed(c *client, err error) bool {
 // segmentRun returns the segment's events for the client as one run. Where
 // they are all in the shared page, it is sent as it lies there.
 func (s *shard) segmentRun(c *client, seg *segment) *joined {
-	g := &s.gather
+	g := &s.gathered.run
 	g.begin(c.form)
 	if c.form.coded() {
 		s.codedSegment(c, seg)
-		return s.gathered()
+		return s.gatheredRun()
 	}
 	if own := seg.own(c.id); !seg.mixed && own.empty() {
 		public, t := seg.public.within(c.id, seg.upTo), seg.public.in(c.form)
@@ -154,13 +154,13 @@ func (s *shard) segmentRun(c *client, seg *segment) *joined {
 		return &g.joined
 	}
 	s.eachRecord(c, seg, func(p *page, i int) { g.put(point{id: eventID(p.records[i].ID)}, p.frame(i, c.form), false) })
-	return s.gathered()
+	return s.gatheredRun()
 }
 
-// gathered is the run that was gathered, whose coding is counted.
-func (s *shard) gathered() *joined {
-	j := s.gather.finish()
-	s.spend(s.gather.cost)
+// gatheredRun is the run that was gathered, whose coding is counted.
+func (s *shard) gatheredRun() *joined {
+	j := s.gathered.run.finish()
+	s.spend(s.gathered.run.cost)
 	return j
 }
 

@@ -18,7 +18,7 @@ import (
 
 // eachFaulty runs the test with a log that fails in one step, and with one
 // that fails in either of two.
-func eachFaulty(t *testing.T, fn func(t *testing.T, log persist.Log, f *faultyLog, take int)) {
+func eachFaulty(t *testing.T, fn func(t *testing.T, log persist.Log, f *fakeLog, take int)) {
 	for _, kind := range []struct {
 		name string
 		pipe bool
@@ -28,10 +28,10 @@ func eachFaulty(t *testing.T, fn func(t *testing.T, log persist.Log, f *faultyLo
 	} {
 		t.Run(kind.name, func(t *testing.T) {
 			if kind.pipe {
-				p := &faultyPipe{faultyLog{Log: persist.NewMemory()}}
-				fn(t, p, &p.faultyLog, kind.take)
+				p := pipedLog{newFakeLog()}
+				fn(t, p, p.fakeLog, kind.take)
 			} else {
-				l := &faultyLog{Log: persist.NewMemory()}
+				l := newFakeLog()
 				fn(t, l, l, kind.take)
 			}
 		})
@@ -41,7 +41,7 @@ func eachFaulty(t *testing.T, fn func(t *testing.T, log persist.Log, f *faultyLo
 // Invariant 6: what the log did not take, nobody receives, live, by resume or
 // when catching up; the push says so, and so does Healthy, until it works again.
 func TestNobodyReceivesWhatTheLogDidNotTake(t *testing.T) {
-	eachFaulty(t, func(t *testing.T, log persist.Log, f *faultyLog, take int) {
+	eachFaulty(t, func(t *testing.T, log persist.Log, f *fakeLog, take int) {
 		var out logBuffer
 		told := newFailures()
 		h := newHub(t, engine.WithLog(log), engine.WithEnableResendEvents(), engine.WithChanBufferSize(16),
@@ -94,7 +94,7 @@ func TestNobodyReceivesWhatTheLogDidNotTake(t *testing.T) {
 // A failed event between two others is a hole in the IDs, not a gap: clients
 // that hold the ID before it resume.
 func TestResumeOverFailedEvents(t *testing.T) {
-	eachFaulty(t, func(t *testing.T, log persist.Log, f *faultyLog, take int) {
+	eachFaulty(t, func(t *testing.T, log persist.Log, f *fakeLog, take int) {
 		h := newHub(t, engine.WithLog(log), engine.WithEnableResendEvents(), engine.WithChanBufferSize(16))
 		first := pushN(t, h, 1)
 		f.set(errDisk, take)
@@ -118,7 +118,7 @@ func TestResumeOverFailedEvents(t *testing.T) {
 // A log that keeps a part of a batch: the part is delivered, the rest is not,
 // and its pushes fail.
 func TestPartlyTakenBatch(t *testing.T) {
-	f := &faultyLog{Log: persist.NewMemory()}
+	f := newFakeLog()
 	h := newHub(t, engine.WithLog(f), engine.WithEnableResendEvents())
 	start := wire.FormatID(h.LastID())
 	s := join(t, h, engine.Subscription{}, -1)
@@ -141,7 +141,7 @@ func TestPartlyTakenBatch(t *testing.T) {
 // Several pushes share a batch: each gets its own verdict, after it is decided,
 // and PushAsync the same as Push.
 func TestConcurrentPushesShareTheVerdict(t *testing.T) {
-	eachFaulty(t, func(t *testing.T, log persist.Log, f *faultyLog, take int) {
+	eachFaulty(t, func(t *testing.T, log persist.Log, f *fakeLog, take int) {
 		h := newHub(t, engine.WithLog(log))
 		s := join(t, h, engine.Subscription{}, -1)
 		rng := rand.New(rand.NewPCG(seed(t), 1))
@@ -204,7 +204,7 @@ func TestConcurrentPushesShareTheVerdict(t *testing.T) {
 // With immediate delivery connections have the event before the log, and keep
 // it although the log fails; the push says so.
 func TestImmediateDeliveryDoesNotWaitForTheLog(t *testing.T) {
-	f := &faultyLog{Log: persist.NewMemory()}
+	f := newFakeLog()
 	h := newHub(t, engine.WithLog(f), engine.WithImmediateDelivery())
 	s := join(t, h, engine.Subscription{}, -1)
 	release := f.hold()
@@ -225,7 +225,7 @@ func TestImmediateDeliveryDoesNotWaitForTheLog(t *testing.T) {
 // it asks neither log nor reader in a loop, and gets everything in the end.
 func TestImmediateDeliveryAheadOfASlowLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &countingLog{faultyLog: faultyLog{Log: persist.NewMemory()}}
+		f := newFakeLog()
 		h := newHub(t, engine.WithLog(f), engine.WithImmediateDelivery(), engine.WithChanBufferSize(64))
 		s := join(t, h, engine.Subscription{}, 0)
 		release := f.hold()
@@ -256,7 +256,7 @@ func TestImmediateDeliveryAheadOfASlowLog(t *testing.T) {
 
 // A publisher that gives up waiting for the log leaves its events to it.
 func TestPublishGivesUpWaiting(t *testing.T) {
-	f := &faultyLog{Log: persist.NewMemory()}
+	f := newFakeLog()
 	h := newHub(t, engine.WithLog(f))
 	s := join(t, h, engine.Subscription{}, -1)
 	release := f.hold()
@@ -282,24 +282,25 @@ func TestPublishGivesUpWaiting(t *testing.T) {
 // with ErrHistory: the client resumes when it comes back.
 func TestHistoryThatCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &countingLog{faultyLog: faultyLog{Log: persist.NewMemory()}}
+		f := newFakeLog()
+		unreadable := f.refuseReads()
 		h := newHub(t, engine.WithLog(f), engine.WithEnableResendEvents(), engine.WithChanBufferSize(16),
 			engine.WithLogger(new(logBuffer).logger()))
 		ids := pushN(t, h, 100)
-		f.failReads.Store(true)
+		unreadable.Store(true)
 		s := join(t, h, engine.Subscription{LastEventID: wire.FormatID(ids[10])}, -1)
 		patient := join(t, h, engine.Subscription{LastEventID: wire.FormatID(ids[20])}, -1)
 		time.Sleep(4 * time.Second)
 		synctest.Wait()
 		require.Equal(t, 2, h.OnlineClientsNum(), "tried again for a while")
-		f.failReads.Store(false)
+		unreadable.Store(false)
 		patient.sub.Writable()
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		require.Equal(t, ids[21:], patient.ids(t), "and served as soon as the log can be read")
 		require.Equal(t, ids[11:], s.ids(t))
 
-		f.failReads.Store(true)
+		unreadable.Store(true)
 		s = join(t, h, engine.Subscription{LastEventID: wire.FormatID(ids[5])}, -1) // before the pages read by now
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -313,7 +314,7 @@ func TestHistoryThatCannotBeRead(t *testing.T) {
 // those that the log was to take.
 func TestEphemeralEventsFailWithTheirPush(t *testing.T) {
 	fleeting := func(data string) *wire.Event { return &wire.Event{Data: data, Ephemeral: true} }
-	eachFaulty(t, func(t *testing.T, log persist.Log, f *faultyLog, take int) {
+	eachFaulty(t, func(t *testing.T, log persist.Log, f *fakeLog, take int) {
 		h := newHub(t, engine.WithLog(log))
 		s := join(t, h, engine.Subscription{}, -1)
 		f.set(errDisk, take)

@@ -210,7 +210,7 @@ func shortest(setup modelSetup, path []byte) []byte {
 func (w *modelWorld) state() string {
 	var b strings.Builder
 	s, c := w.s, w.client
-	fmt.Fprint(&b, w.h.ring.Claimed(), s.cursor(), s.oldest(), s.lagLow, s.mail.Empty(), " ")
+	fmt.Fprint(&b, w.h.ring.Claimed(), s.cursor(), s.oldest(), s.troubled.low, s.mail.Empty(), " ")
 	if w.log != nil {
 		fmt.Fprint(&b, w.log.last, w.log.floor, len(w.log.recs), w.h.committed(), w.run != nil, w.runErr != nil, " ")
 	}
@@ -219,17 +219,17 @@ func (w *modelWorld) state() string {
 		e := w.events[p]
 		fmt.Fprint(&b, e.failed, e.fate)
 	}
-	fmt.Fprint(&b, " ", c.state, c.pos, c.id, c.blocked, c.flags.Load(), len(s.early), len(s.laggards), len(s.clients))
+	fmt.Fprint(&b, " ", c.state, c.pos, c.id, c.full(), c.flags.Load(), len(s.early.list), len(s.troubled.list), len(s.books.clients))
 	if c.rest != nil {
 		fmt.Fprint(&b, " rest ", len(c.rest.B))
 	}
 	if l := c.lag; l != nil {
-		fmt.Fprint(&b, " lag ", l.base, l.seen, l.fleeting, l.queued, l.gap, l.resumes, l.owed)
+		fmt.Fprint(&b, " lag ", l.base, l.fleeting, l.queue.events, l.gap, l.resumes, l.partial)
 		if r := l.retry; r.from != 0 {
 			fmt.Fprint(&b, " retry ", r.from, r.to, r.marks, r.nextTick-s.tick)
 		}
 		if h := l.history; h != nil {
-			fmt.Fprint(&b, " history ", h.asked, h.after, len(h.kept.events), h.kept.flushing, h.retryAt-s.tick)
+			fmt.Fprint(&b, " history ", h.seen, h.asked, h.after, len(h.kept.events), h.kept.flushing, h.retryAt-s.tick)
 			for _, seg := range []*segment{h.result, h.segment} {
 				if seg != nil {
 					fmt.Fprint(&b, " segment ", seg.upTo, seg.floor, len(seg.public.records))

@@ -113,7 +113,7 @@ func TestTinyRing(t *testing.T) {
 			return []engine.HubOption{engine.WithLog(persist.NewMemory()), engine.WithImmediateDelivery()}
 		}},
 		{"pipelined", func() []engine.HubOption {
-			return []engine.HubOption{engine.WithLog(&faultyPipe{faultyLog{Log: persist.NewMemory()}})}
+			return []engine.HubOption{engine.WithLog(pipedLog{newFakeLog()})}
 		}},
 	} {
 		t.Run(history.name, func(t *testing.T) {

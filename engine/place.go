@@ -8,7 +8,7 @@ func (s *shard) place(c *client) {
 	resumes := c.lag != nil && c.lag.resumes
 	s.startLag(c, stateLagging)
 	l := c.lag
-	l.seen = l.base
+	l.resumes = false
 	if l.base.pos.before(l.fleeting) {
 		l.fleeting = l.base.pos
 	}
@@ -24,37 +24,37 @@ func (s *shard) place(c *client) {
 		s.lose(c, c.id, s.idAt(c.pos))
 	}
 	if c.state == stateLagging {
-		s.enterWindow(c)
+		s.enterWindow(c, l.base)
 	}
 	s.proceed(c)
 }
 
 // enterWindow counts what of the window waits for a client that comes from the
-// log. New clients have nothing: what is before them is resent, not delivered.
-func (s *shard) enterWindow(c *client) {
+// log; events ≤ seen are counted as pushed to it. New clients have nothing: what is
+// before them is resent, not delivered.
+func (s *shard) enterWindow(c *client, seen point) {
 	l := c.lag
-	c.state = stateLagging
-	if l.queued > 0 {
+	c.state, l.history = stateLagging, nil
+	if l.queue.events > 0 {
 		// It was counted as pushed before the client turned to the log. What
 		// neither came from there nor is still to come from the window is lost:
 		// to retention, or, being ephemeral, for want of a log.
 		waiting := 0
-		s.eachWaiting(c, c.pos+1, l.seen.pos, func(*entry) { waiting++ })
-		s.n[nDropped] += uint64(l.queued - waiting)
-		l.queued = waiting
+		s.eachWaiting(c, c.pos+1, seen.pos, func(*entry) { waiting++ })
+		s.n[nDropped] += uint64(l.queue.events - waiting)
+		l.queue.take(l.queue.events-waiting, 0)
 	}
-	if l.seen.pos.before(s.high.pos) {
-		first := l.seen.pos + 1
+	if seen.pos.before(s.high.pos) {
+		first := seen.pos + 1
 		if !c.pos.before(first) {
 			first = c.pos + 1
 		}
 		s.eachWaiting(c, first, s.high.pos, func(e *entry) {
 			s.n[nPushed]++
-			l.queued++
+			l.queue.add(1, 0)
 		})
-		l.seen = s.high
 	}
-	s.lags(c.pos)
+	s.troubled.lags(c.pos)
 }
 
 // gap is history that is lost to a client.
@@ -90,7 +90,7 @@ func (s *shard) lose(c *client, from, to eventID) {
 // tellGap puts the gap event in front of what follows. It has no ID, so it
 // does not move the client's own position.
 func (s *shard) tellGap(c *client) {
-	s.keepRest(c, s.word(s.lastGap.of(c.lag.gap.data()), c.form))
+	s.keepRest(c, s.word(s.words.gap.of(c.lag.gap.data()), c.form))
 	c.lag.gap = gap{}
 	s.n[nGaps]++
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/wire"
 	"github.com/valyala/bytebufferpool"
 )
@@ -133,13 +134,17 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 // publish puts what is packed into the ring and sees to its being kept. The IDs
 // are claimed with the places where none are given.
 func (h *Hub) publish(ctx context.Context, load *parcel, bufs []*bytebufferpool.ByteBuffer, events []*wire.Event, given *numbering, mode pushMode) (p pushed, err error) {
-	if err := h.frames.reserve(ctx, h, load.held); err != nil {
-		h.putBack(bufs)
-		return p, err
-	}
 	own := load.logged
 	if given != nil {
 		own = 0
+	}
+	if own > 0 && h.pace.first > persist.MaxID {
+		h.putBack(bufs)
+		return p, fmt.Errorf("%w: %w", ErrLog, persist.CheckRun(uint64(h.pace.first), 0))
+	}
+	if err := h.frames.reserve(ctx, h, load.held); err != nil {
+		h.putBack(bufs)
+		return p, err
 	}
 	claimed, number, err := h.ring.ClaimNumbered(ctx, len(events), own)
 	if err != nil {

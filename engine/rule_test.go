@@ -50,9 +50,6 @@ func everyAudience() (events []*wire.Event) {
 	return events
 }
 
-// plainLog hides the index.
-type plainLog struct{ persist.Log }
-
 // Invariant 4: every way from an event to its receivers goes by one rule: live,
 // one by one and in a batch, out of the window, and on resend from the window, from
 // a log with and without an index, and from a plain store.
@@ -61,7 +58,7 @@ func TestOneRuleOfAudience(t *testing.T) {
 		"ring":       func(*testing.T) []engine.HubOption { return []engine.HubOption{engine.WithChanBufferSize(1024)} },
 		"memory log": func(*testing.T) []engine.HubOption { return []engine.HubOption{engine.WithLog(persist.NewMemory())} },
 		"no index": func(*testing.T) []engine.HubOption {
-			return []engine.HubOption{engine.WithLog(plainLog{persist.NewMemory()})}
+			return []engine.HubOption{engine.WithLog(newFakeLog())}
 		},
 		"plain store": func(*testing.T) []engine.HubOption {
 			return []engine.HubOption{engine.WithStore(&sliceStore{})}

@@ -3,7 +3,6 @@ package engine_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/engine"
-	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/pebblelog"
 	"github.com/spatehub/spate/wire"
 	"github.com/stretchr/testify/require"
@@ -197,7 +195,8 @@ func TestNoRateReachesTheClockBesideOthers(t *testing.T) {
 // the log knows to be issued, where that is more.
 func TestEveryStartBeginsARun(t *testing.T) {
 	for _, ahead := range []uint64{0, 1 << 50} {
-		log := &runsLog{Memory: persist.NewMemory(), high: ahead}
+		log := keptLog()
+		log.high = ahead
 		if ahead != 0 {
 			log.high += quarters()
 		}
@@ -207,61 +206,27 @@ func TestEveryStartBeginsARun(t *testing.T) {
 			h := startHub(t, engine.WithLog(log))
 			ids := pushN(t, h, 3)
 			h.Close()
-			require.Equal(t, ids[0], log.begun[len(log.begun)-1])
+			require.Equal(t, ids[0], log.runs.begun[len(log.runs.begun)-1])
 			require.Greater(t, ids[0], last)
 			require.GreaterOrEqual(t, ids[0], before)
 			require.Greater(t, ids[0], log.high)
 			last = ids[2]
 		}
-		require.Len(t, log.begun, 3)
+		require.Len(t, log.runs.begun, 3)
 	}
 }
 
 // A run that the log does not take fails pushes until it does, and is begun once.
 func TestRunIsBegunBeforeTheFirstBatch(t *testing.T) {
-	log := &runsLog{Memory: persist.NewMemory(), fail: errDisk}
+	log := keptLog()
+	log.setRuns(errDisk)
 	h := newHub(t, engine.WithLog(log))
 	require.ErrorIs(t, h.Healthy(), errDisk)
 	err := h.Push(nil, message("x"))
 	require.ErrorIs(t, err, engine.ErrLog)
 	require.ErrorIs(t, err, errDisk)
 	require.Zero(t, log.LogStats().Count)
-	log.mu.Lock()
-	log.fail = nil
-	log.mu.Unlock()
+	log.setRuns(nil)
 	ids := pushN(t, h, 3)
-	require.Equal(t, []uint64{ids[0] - 1}, log.begun)
-}
-
-// runsLog is a memory log that its hub does not close, and that can know of IDs
-// which it lost.
-type runsLog struct {
-	*persist.Memory
-	mu    sync.Mutex
-	high  uint64
-	fail  error
-	begun []uint64
-}
-
-func (l *runsLog) Close() error      { return nil }
-func (l *runsLog) HighWater() uint64 { return max(l.high, l.Memory.HighWater()) }
-func (l *runsLog) LogStats() persist.LogStats {
-	st := l.Memory.LogStats()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	st.Err = l.fail
-	return st
-}
-
-func (l *runsLog) BeginRun(first uint64) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.fail != nil {
-		return l.fail
-	}
-	if first <= l.high {
-		return errors.New("a run from below what was issued")
-	}
-	l.begun = append(l.begun, first)
-	return l.Memory.BeginRun(first)
+	require.Equal(t, []uint64{ids[0] - 1}, log.runs.begun)
 }

@@ -292,12 +292,14 @@ func (s *shard) shortOf(id eventID) eventID {
 	return 0
 }
 
-// gapName is an ID that is none, as it is sent back.
+// gapName is an ID that is none, as it is sent back: one that is longer than IDs are
+// says that it was cut.
 func gapName(id string) string {
+	more := ""
 	if len(id) > maxGapName {
-		id = id[:maxGapName]
+		id, more = id[:maxGapName], "..."
 	}
-	return strings.ToValidUTF8(strings.Clone(id), "?")
+	return strings.ToValidUTF8(strings.Clone(id), "?") + more
 }
 
 var errNoTimes = &wire.FieldError{Field: "since", Reason: "needs a log that keeps the times of its records"}

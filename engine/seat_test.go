@@ -152,7 +152,7 @@ func TestEarliestGivesAllThatIsKept(t *testing.T) {
 // No gap where nothing is missing: directly before the first record, which a hub
 // that has begun at it says as its position.
 func TestDirectlyBeforeTheFirstRecordIsNoGap(t *testing.T) {
-	log := keptLog{persist.NewMemory()}
+	log := keptLog()
 	first := engine.NewHub(engine.WithLog(log), engine.WithLogger(testLogger(t)))
 	start := first.LastID()
 	ids := pushN(t, first, 20)

@@ -66,7 +66,7 @@ func (b *codedBatch) reset() {
 // cutBatch finds the stretches of the events from..to that concern the shard,
 // unless that is done.
 func (s *shard) cutBatch(from, to position) {
-	b := &s.coded
+	b := &s.fan.coded
 	if len(b.stretches) > 0 {
 		return
 	}
@@ -91,7 +91,7 @@ func (s *shard) cutBatch(from, to position) {
 
 // stretchIn returns stretch i of the batch in a coded form.
 func (s *shard) stretchIn(i int, f Form) []byte {
-	b := &s.coded
+	b := &s.fan.coded
 	k := &b.codings[f.encoding()]
 	for len(k.spans) < len(b.stretches) {
 		k.spans = append(k.spans, codedSpan{})
@@ -111,8 +111,8 @@ func (s *shard) stretchIn(i int, f Form) []byte {
 // clients with these bits, or for all where everybody is set.
 func (s *shard) joinCoded(j *joined, f Form, from, to position, bits uint64, everybody bool) {
 	s.cutBatch(from, to)
-	for i, t := range s.coded.stretches {
-		events := s.coded.events[t.from:t.to]
+	for i, t := range s.fan.coded.stretches {
+		events := s.fan.coded.events[t.from:t.to]
 		if !everybody && bits&(1<<(events[0]-from)) == 0 {
 			continue
 		}

@@ -53,24 +53,22 @@ func (s *shard) onTick(now uint32) {
 		s.closeDoomed() // before anything else is written to them
 	}
 	s.tick = now
-	if s.sweep == 0 {
-		s.sweep = len(s.laggards)
-	}
+	s.troubled.startSweep()
 }
 
 // sweepLaggards looks at the clients in trouble once for each tick, or as often as
 // it gets round, for a bounded cost. It returns whether some are left.
 func (s *shard) sweepLaggards() (more bool) {
-	if s.sweep == 0 {
+	if s.troubled.sweep == 0 {
 		return false
 	}
-	for end := s.cost + s.hub.cfg.sweep; s.sweep > 0; {
-		if s.cost >= end {
+	for end := s.until(s.hub.cfg.sweep); s.troubled.sweep > 0; {
+		if s.reached(end) {
 			return true
 		}
-		if s.sweep--; s.sweep < len(s.laggards) { // a look may end or heal several
+		if c := s.troubled.nextSwept(); c != nil {
 			s.spend(lookCost)
-			s.tickLag(s.laggards[s.sweep], s.tick)
+			s.tickLag(c, s.tick)
 		}
 	}
 	s.showLaggards()
@@ -80,17 +78,17 @@ func (s *shard) sweepLaggards() (more bool) {
 // tickLag retries, times out, or closes one client in trouble.
 func (s *shard) tickLag(c *client, now uint32) {
 	if c.state == stateLeaving {
-		if !before32(now, c.lag.leave.until) {
+		if !before32(now, c.lag.leaving.until) {
 			s.close(c, ErrStalled)
 		}
 		return
 	}
-	if c.blocked && c.stallFor > 0 && !before32(now, c.lag.stallTick+c.stallFor) {
+	if c.lag.stall.expired(now, c.stallFor) {
 		s.close(c, ErrStalled)
 		return
 	}
 	s.retry(c)
-	if c.state == stateBehind && !c.blocked && c.lag.history.due(now) {
+	if c.state == stateBehind && !c.full() && c.lag.history.due(now) {
 		s.proceed(c)
 	}
 }
@@ -100,8 +98,8 @@ func (s *shard) tickLag(c *client, now uint32) {
 // gets a comment if it would otherwise be silent for longer than the interval.
 func (s *shard) heartbeats(interval uint32) {
 	half := max(1, interval/2)
-	for i := int(s.tick % half); i < len(s.clients); i += int(half) {
-		c := s.clients[i]
+	for i := int(s.tick % half); i < len(s.books.clients); i += int(half) {
+		c := s.books.clients[i]
 		if c.state != stateLive || s.tick-c.wroteTick+half <= interval {
 			continue
 		}
@@ -113,12 +111,15 @@ func (s *shard) heartbeats(interval uint32) {
 			s.doom(c, err)
 		case n < len(beat):
 			c.pos = s.cursor()
-			s.startLag(c, stateLagging).seen = s.high
+			s.startLag(c, stateLagging)
 			s.keepRest(c, beat[n:])
-			c.full()
+			c.filled()
 		default:
 			c.wroteTick = s.tick
 		}
 		s.yield()
 	}
 }
+
+// before32 compares ticks on their circle.
+func before32(a, b uint32) bool { return int32(a-b) < 0 }

@@ -30,13 +30,17 @@ func (m *Memory) ListByLastID(ctx context.Context, eventType, lastID string, pag
 	return ListByLastID(ctx, m, eventType, lastID, pageSize)
 }
 
-// RecordOf encodes an event that has an ID, with the time at which it is appended.
+// RecordOf encodes an event that has an ID, with the time at which it is appended. Types
+// that are a hub's own are refused, as by a push.
 func RecordOf(e *wire.Event, at time.Time) (Record, error) {
 	if e == nil {
 		return Record{}, fmt.Errorf("%w: nil event", ErrRecord)
 	}
 	id, err := wire.ParseID(e.ID)
 	if err != nil {
+		return Record{}, err
+	}
+	if err := e.ValidateType(); err != nil {
 		return Record{}, err
 	}
 	frame, err := wire.AppendEvent(nil, e)

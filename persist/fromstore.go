@@ -40,13 +40,15 @@ func WithEventTypes(types ...string) Option {
 // found. Last is 0 until a record was appended or read, so after a restart the hub
 // takes its IDs from the clock; but the first Last asks the Store for events whose
 // IDs are ahead of the clock, as hubs count it (quarter microseconds since 1970),
-// and follows those. Records that were read have no Time, so the Log is not [Dated]. An ID whose Save failed
+// and follows those. It is asked for five seconds at most, and its methods must mind
+// their context. Records that were read have no Time, so the Log is not [Dated]. An ID whose Save failed
 // is not read in this life, whether or not the Store has kept it.
 func FromStore(s Store, opts ...Option) Log {
 	if log, ok := s.(Log); ok {
 		return log
 	}
 	l := &storeLog{store: s, cfg: newConfig(opts)}
+	l.life, l.end = context.WithCancel(context.Background())
 	l.mu.types = map[string]bool{"": true, wire.DefaultEventType: true}
 	for _, t := range l.cfg.types {
 		l.mu.types[t] = true
@@ -57,6 +59,8 @@ func FromStore(s Store, opts ...Option) Log {
 type storeLog struct {
 	store Store
 	cfg   config
+	life  context.Context // ends with the log: of questions that nobody's context bounds
+	end   context.CancelFunc
 
 	appending sync.Mutex // held by Append, which the contract makes sequential
 	looking   sync.Mutex // held by lookAhead; taken before mu
@@ -236,7 +240,9 @@ func (l *storeLog) finish(recs []Record, taken int) {
 
 // First implements [Log]. It asks the Store.
 func (l *storeLog) First() uint64 {
-	page, err := l.Read(context.Background(), 0, Limit{Records: 1})
+	ctx, cancel := context.WithTimeout(l.life, askFor)
+	defer cancel()
+	page, err := l.Read(ctx, 0, Limit{Records: 1})
 	if err != nil || len(page.Records) == 0 {
 		return 0
 	}
@@ -265,6 +271,7 @@ func (l *storeLog) Has(ctx context.Context, id uint64) (bool, error) {
 
 // Close implements [Log]. The Store is its owner's.
 func (l *storeLog) Close() error {
+	l.end()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.mu.closed = true

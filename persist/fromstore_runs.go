@@ -2,7 +2,7 @@ package persist
 
 import (
 	"context"
-	"fmt"
+	"time"
 
 	"github.com/spatehub/spate/wire"
 )
@@ -15,8 +15,8 @@ func (l *storeLog) BeginRun(first uint64) error {
 	if l.mu.closed {
 		return ErrClosed
 	}
-	if first <= last {
-		return fmt.Errorf("%w: run from %d after %d", ErrOrder, first, last)
+	if err := CheckRun(first, last); err != nil {
+		return err
 	}
 	l.mu.runs, _, _ = l.mu.runs.Begin(first, last)
 	return nil
@@ -39,6 +39,10 @@ func (l *storeLog) HighWater() uint64 { return l.Last() }
 // ticksPerMicrosecond is how finely hubs count time for IDs.
 const ticksPerMicrosecond = 4
 
+// askFor bounds how long a Store is asked on behalf of those who have no context: a
+// hub that starts, and statistics.
+const askFor = 5 * time.Second
+
 // lookAhead asks the Store, once, for events with IDs ahead of the clock. A hub that
 // took its IDs from the clock would have each of them refused, until the clock got
 // there. What is not ahead does not matter, and most Stores find that out at once.
@@ -52,15 +56,21 @@ func (l *storeLog) lookAhead() {
 	if done {
 		return
 	}
+	ctx, cancel := context.WithTimeout(l.life, askFor)
+	defer cancel()
 	now := uint64(l.cfg.clock.Now().UnixMicro()) * ticksPerMicrosecond
 	newest := uint64(0)
 	for _, t := range types {
-		err := l.list(context.Background(), t, now, func(_ *wire.Event, id uint64) bool {
+		err := l.list(ctx, t, now, func(_ *wire.Event, id uint64) bool {
 			newest = max(newest, id)
 			return true
 		})
 		if err != nil {
 			l.cfg.logger.Warn("persist: the store was not found out about", "err", err)
+			l.mu.Lock()
+			// A Store that is only slow would be so each time, and hold whoever asks.
+			l.mu.looked = ctx.Err() != nil
+			l.mu.Unlock()
 			return
 		}
 	}

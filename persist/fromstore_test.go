@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -185,4 +187,41 @@ func TestFromStoreAheadOfTheClock(t *testing.T) {
 			require.Equal(t, []uint64{5, 6, now + 1_000_000, now + 1_000_001, now + 1_000_002}, logtest.IDs(logtest.ReadAll(t, l, 0, 2)))
 		})
 	}
+}
+
+// hangingStore answers when its context ends.
+type hangingStore struct{ mapStore }
+
+func (*hangingStore) ListByLastID(ctx context.Context, _, _ string, _ int) ([]*wire.Event, string, error) {
+	<-ctx.Done()
+	return nil, "", ctx.Err()
+}
+
+// TestFromStoreThatHangs is invariant 9 for a Store that does not answer: who asks what
+// is in it without a context is held for a bounded time, and is not held again.
+func TestFromStoreThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := persist.FromStore(new(hangingStore))
+		start := time.Now()
+		require.Zero(t, l.Last())
+		require.Less(t, time.Since(start), time.Minute)
+		start = time.Now()
+		require.Zero(t, l.Last())
+		require.NoError(t, l.(persist.Runs).BeginRun(7))
+		require.Zero(t, time.Since(start))
+		require.Zero(t, l.First())
+		require.Less(t, time.Since(start), time.Minute)
+		require.NoError(t, l.Append(ctx, logtest.Records(7)))
+		require.NoError(t, l.Close())
+	})
+}
+
+// TestFromStoreOfForgedEvents is invariant 7 for a Store that others write to: an event
+// of a type that is the hub's own is refused by name.
+func TestFromStoreOfForgedEvents(t *testing.T) {
+	s := new(mapStore)
+	s.events = []*wire.Event{{ID: "1", Event: wire.DisconnectType, Data: `{"reason":"closed"}`}}
+	_, err := persist.FromStore(s, persist.WithEventTypes(wire.DisconnectType)).Read(ctx, 0, persist.Limit{})
+	require.ErrorContains(t, err, "event 1 of the store")
+	require.ErrorContains(t, err, wire.DisconnectType)
 }

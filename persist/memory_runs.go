@@ -2,7 +2,6 @@ package persist
 
 import (
 	"context"
-	"fmt"
 	"slices"
 )
 
@@ -13,8 +12,8 @@ func (m *Memory) BeginRun(first uint64) error {
 	if m.mu.closed {
 		return ErrClosed
 	}
-	if first <= m.mu.last {
-		return fmt.Errorf("%w: run from %d after %d", ErrOrder, first, m.mu.last)
+	if err := CheckRun(first, m.mu.last); err != nil {
+		return err
 	}
 	m.mu.runs, _, _ = m.mu.runs.Begin(first, m.mu.last)
 	m.dropRunsLocked()

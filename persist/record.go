@@ -48,13 +48,17 @@ func (r *Record) Size() int {
 	return n
 }
 
+// MaxID is the highest ID that a log takes. The 2^56 above it are never used: numbers
+// that are counted on from an ID, by the clock or by events, do not run over.
+const MaxID = math.MaxUint64 - 1<<56
+
 // check refuses what could not be kept and found again.
 func (r *Record) check(after uint64) error {
 	switch {
 	case r.ID <= after:
 		return fmt.Errorf("%w: %d after %d", ErrOrder, r.ID, after)
-	case r.ID == math.MaxUint64:
-		return fmt.Errorf("%w: ID %d leaves no room for a next one", ErrRecord, r.ID)
+	case r.ID > MaxID:
+		return errBeyond(r.ID)
 	case r.Users != nil && len(r.Users) == 0:
 		return fmt.Errorf("%w: record %d has an empty list of users, which is neither everyone nor anyone", ErrRecord, r.ID)
 	case strings.IndexByte(r.Topic, 0) >= 0:
@@ -78,6 +82,22 @@ func CheckBatch(recs []Record, last uint64) error {
 		last = recs[i].ID
 	}
 	return nil
+}
+
+// CheckRun refuses a run that would begin at or below the last ID, or leave no room.
+// It is the first thing that a BeginRun does.
+func CheckRun(first, last uint64) error {
+	switch {
+	case first <= last:
+		return fmt.Errorf("%w: run from %d after %d", ErrOrder, first, last)
+	case first > MaxID:
+		return errBeyond(first)
+	}
+	return nil
+}
+
+func errBeyond(id uint64) error {
+	return fmt.Errorf("%w: ID %d is beyond %d, the highest that is taken", ErrRecord, id, uint64(MaxID))
 }
 
 // Query selects records by audience. The zero Query selects everything;

@@ -4,11 +4,13 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/engine"
@@ -149,6 +151,27 @@ func TestPushEventHandlerAnswers(t *testing.T) {
 	status, body = post(`{"uids":[],"events":[{"event":"message","data":"hello"}]}`)
 	require.Equal(t, http.StatusBadRequest, status)
 	require.Contains(t, body, `"code":400,"data":{},"msg":"uids: is an empty list`)
+}
+
+// What an answer says in its header is there in this form of answers too.
+func TestPushEventHandlerSaysWhatToDo(t *testing.T) {
+	hub := sse.NewHub()
+	hub.Close(false)
+	r := gin.New()
+	r.Any("/push", hub.PushEventHandler())
+	ask := func(method string) *httptest.ResponseRecorder {
+		req := httptest.NewRequest(method, "/push", strings.NewReader(`{"events":[{"data":"x"}]}`))
+		req.Header.Set("Content-Type", "application/json")
+		rec := httptest.NewRecorder()
+		r.ServeHTTP(rec, req)
+		return rec
+	}
+	rec := ask("POST")
+	require.Equal(t, http.StatusServiceUnavailable, rec.Code)
+	require.NotEmpty(t, rec.Header().Get("Retry-After"))
+	rec = ask("PUT")
+	require.Equal(t, http.StatusMethodNotAllowed, rec.Code)
+	require.Equal(t, "POST", rec.Header().Get("Allow"))
 }
 
 // The hub ends with its context, and Close calls the context's cancel.

@@ -73,7 +73,11 @@ func problems(mux *http.ServeMux) http.Handler {
 		h.ServeHTTP(&own, r)
 		if own.status == http.StatusMethodNotAllowed {
 			allow := own.header.Get("Allow")
-			w.Header().Set("Allow", allow)
+			w.Header().Set("Allow", allow+", OPTIONS")
+			if r.Method == http.MethodOptions {
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
 			serve.WriteError(w, &serve.Error{Status: own.status, Message: "method " + strconv.Quote(r.Method) + " is not allowed here, but " + allow})
 			return
 		}

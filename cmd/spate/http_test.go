@@ -90,7 +90,13 @@ func TestErrorsHaveOneForm(t *testing.T) {
 		require.Equal(t, c.field, p.Field)
 		require.Contains(t, p.Detail, c.detail)
 	}
-	require.Equal(t, "POST", ask("PUT", "/push").Header.Get("Allow"))
+	require.Equal(t, "POST, OPTIONS", ask("PUT", "/push").Header.Get("Allow"))
+	for target, allow := range map[string]string{"/push": "POST, OPTIONS", "/events": "GET, HEAD, OPTIONS", "/healthz": "GET, HEAD, OPTIONS"} {
+		res := ask("OPTIONS", target)
+		require.Equal(t, 204, res.StatusCode, target)
+		require.Equal(t, allow, res.Header.Get("Allow"), target)
+	}
+	require.Equal(t, 404, ask("OPTIONS", "/nowhere").StatusCode)
 	hub.Close()
 	res := ask("GET", "/healthz")
 	require.Equal(t, 503, res.StatusCode)

@@ -6,8 +6,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
+	"syscall"
 
+	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/pebblelog"
 )
 
@@ -116,7 +119,7 @@ func runLogRestore(ctx context.Context, s streams, args []string) error {
 	defer cancel()
 	r, err := pebblelog.Restore(ctx, dirs[0], dirs[1])
 	if err != nil {
-		return explainLog(dirs[0], err)
+		return explainTarget(dirs[0], dirs[1], err)
 	}
 	if !printReport(s.out, r) {
 		return fmt.Errorf("the copy in %s is not whole; take another backup, or: spate log repair %s NEW", dirs[1], dirs[1])
@@ -135,17 +138,47 @@ func runLogRepair(ctx context.Context, s streams, args []string) error {
 	defer cancel()
 	r, err := pebblelog.Repair(ctx, dirs[0], dirs[1])
 	if err != nil {
-		return explainLog(dirs[0], err)
+		return explainTarget(dirs[0], dirs[1], err)
 	}
 	printReport(s.out, r)
 	fmt.Fprintf(s.out, "salvaged into %s; start the hub with --data %s, and keep %s until all is well\n", dirs[1], dirs[1], dirs[0])
 	return nil
 }
 
-// explainLog says in one line what to do about a folder.
+// explainLog says in one line what to do about a folder that is read.
 func explainLog(dir string, err error) error {
-	if errors.Is(err, context.Canceled) {
+	switch {
+	case errors.Is(err, context.Canceled):
 		return errors.New("ended by a signal; nothing was made")
+	case errors.Is(err, pebblelog.ErrDamaged):
+		return explainOpen(dir, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no folder %s", dir)
+	case errors.Is(err, persist.ErrLocked):
+		return fmt.Errorf("the folder %s is in use by a hub; end that one, or ask it for a backup (spate log backup --url) and use that", dir)
+	case errors.Is(err, pebblelog.ErrForeign):
+		return fmt.Errorf("the folder %s has no log: %s", dir, cause(err))
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("no permission to read the folder %s", dir)
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("%s is no folder", dir)
 	}
 	return explainOpen(dir, err)
+}
+
+// explainTarget is explainLog where a new folder is made of one.
+func explainTarget(dir, target string, err error) error {
+	var at *fs.PathError
+	about := errors.As(err, &at) && strings.HasPrefix(at.Path, target)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("%s exists: give a new folder", target)
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("no space left for the folder %s; make room, or give one elsewhere", target)
+	case about && errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("the folder %s would be on a read-only file system; give one elsewhere", target)
+	case about && errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("no permission to make the folder %s; give one elsewhere", target)
+	}
+	return explainLog(dir, err)
 }

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"sync"
@@ -91,7 +90,7 @@ func runLogBackup(ctx context.Context, s streams, args []string) error {
 	case *data != "" && (flags.NArg() != 1 || flags.Arg(0) == ""):
 		return usagef("give the target, a new folder")
 	case *data != "":
-		return backupFolder(ctx, s, *data, flags.Arg(0))
+		return backupFolder(ctx, s.out, *data, flags.Arg(0))
 	case flags.NArg() > 1:
 		return usagef("give one name at most")
 	}
@@ -102,22 +101,11 @@ func runLogBackup(ctx context.Context, s streams, args []string) error {
 	return askForBackup(ctx, s.out, base, flags.Arg(0))
 }
 
-func backupFolder(ctx context.Context, s streams, dir, target string) (err error) {
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no folder %s", dir)
+func backupFolder(ctx context.Context, out io.Writer, dir, target string) error {
+	if err := pebblelog.BackupFolder(ctx, dir, target); err != nil {
+		return explainTarget(dir, target, err)
 	}
-	l, err := openLog(s, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, l.Close()) }()
-	if err := l.Backup(ctx, target); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("%s exists: give a new folder", target)
-		}
-		return err
-	}
-	fmt.Fprintln(s.out, target)
+	fmt.Fprintln(out, target)
 	return nil
 }
 

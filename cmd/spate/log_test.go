@@ -105,6 +105,14 @@ func TestNoBackupsUnlessAsked(t *testing.T) {
 	require.Equal(t, exitFailed, res.code)
 	require.Contains(t, res.err, "start it with --backup-dir")
 	require.Contains(t, runToEnd(t, "", "serve", "--memory", "--backup-dir", "x").err, "--backup-dir and --memory contradict")
+
+	dir := t.TempDir()
+	for into, why := range map[string]string{filepath.Join(dir, "data", "backups"): "it lies in the folder of the log", "/dev/null/x": "not a directory"} {
+		res := runToEnd(t, "", "serve", "--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "data"), "--backup-dir", into)
+		require.Equal(t, exitFailed, res.code)
+		require.Contains(t, res.err, "--backup-dir "+into)
+		require.Contains(t, res.err, why)
+	}
 }
 
 // TestLogCommands: check, backup, export, import and repair of a folder, whole and damaged.
@@ -147,6 +155,33 @@ func TestLogCommands(t *testing.T) {
 	require.Equal(t, exitOK, res.code, res.err)
 	require.Contains(t, res.out, "salvaged into "+repaired)
 	require.Equal(t, exported.out, runToEnd(t, "", "log", "export", repaired).out)
+}
+
+// TestLogCommandsSayWhatIsWrong: a message names the folder that it is about, and nothing that the command does not have.
+func TestLogCommandsSayWhatIsWrong(t *testing.T) {
+	dir, full, empty := filled(t, 1), t.TempDir(), t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(full, "x"), nil, 0o600))
+	nowhere := filepath.Join(empty, "nowhere")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"repair", dir, full}, full + " exists: give a new folder"},
+		{[]string{"restore", dir, full}, "the folder is not empty"},
+		{[]string{"check", empty}, "the folder " + empty + " has no log"},
+		{[]string{"check", full}, "the folder " + full + " has no log"},
+		{[]string{"export", empty}, "the folder " + empty + " has no log"},
+		{[]string{"backup", "--data", empty, nowhere}, "the folder " + empty + " has no log"},
+		{[]string{"check", nowhere}, "there is no folder " + nowhere},
+		{[]string{"export", nowhere}, "there is no folder " + nowhere},
+		{[]string{"check", filepath.Join(full, "x")}, "is no folder"},
+	} {
+		res := runToEnd(t, "", append([]string{"log"}, c.args...)...)
+		require.Equal(t, exitFailed, res.code, c.args)
+		require.Contains(t, res.err, c.want, c.args)
+		require.NotContains(t, res.err, "--data", c.args)
+		require.Equal(t, 1, strings.Count(res.err, "\n"), res.err)
+	}
 }
 
 // TestLogUsage: what can't be meant is told with what is taken.

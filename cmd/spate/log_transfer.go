@@ -4,22 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 
 	"github.com/spatehub/spate/persist/pebblelog"
 	"github.com/spatehub/spate/wire"
 )
-
-// openExisting opens the log in a folder that is there: nobody means to make one by a
-// misspelt name.
-func openExisting(s streams, dir string) (*pebblelog.Log, error) {
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no folder %s", dir)
-	}
-	return openLog(s, dir)
-}
 
 func openLog(s streams, dir string) (*pebblelog.Log, error) {
 	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -43,15 +32,13 @@ func runLogExport(ctx context.Context, s streams, args []string) (err error) {
 			return usagef("--after %q is no event ID", *after)
 		}
 	}
-	l, err := openExisting(s, dirs[0])
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, l.Close()) }()
 	ctx, cancel := untilSignal(ctx, s.signals)
 	defer cancel()
-	n, err := pebblelog.Export(ctx, l, from, s.out)
-	if err != nil {
+	n, err := pebblelog.ExportFolder(ctx, dirs[0], from, s.out)
+	switch {
+	case err != nil && n == 0:
+		return explainLog(dirs[0], err)
+	case err != nil:
 		return fmt.Errorf("after %d events: %w", n, err)
 	}
 	fmt.Fprintf(s.err, "spate: %d events\n", n)
@@ -59,7 +46,10 @@ func runLogExport(ctx context.Context, s streams, args []string) (err error) {
 }
 
 func runLogImport(ctx context.Context, s streams, args []string) (err error) {
-	dirs, err := folders(newFlagSet("log import DIR < events.ndjson"), s, args, "DIR")
+	flags := newFlagSet("log import [flags] DIR < events.ndjson")
+	maxEvent := sizeValue(wire.DefaultMaxEventSize)
+	flags.Var(&maxEvent, "max-event-size", "largest event's `size`, as the hub takes them")
+	dirs, err := folders(flags, s, args, "DIR")
 	if err != nil {
 		return err
 	}
@@ -73,7 +63,7 @@ func runLogImport(ctx context.Context, s streams, args []string) (err error) {
 	defer func() { err = errors.Join(err, l.Close()) }()
 	ctx, cancel := untilSignal(ctx, s.signals)
 	defer cancel()
-	n, err := pebblelog.Import(ctx, l, s.in)
+	n, err := pebblelog.Import(ctx, l, s.in, int(maxEvent))
 	if err != nil {
 		return fmt.Errorf("%w; %d events before that are in %s", err, n, dirs[0])
 	}

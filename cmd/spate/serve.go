@@ -135,6 +135,11 @@ func openStore(c *serveConfig, log *slog.Logger) (store, error) {
 	if err != nil {
 		return nil, explainOpen(c.data, err)
 	}
+	if c.backupDir != "" {
+		if err := p.CheckBackupFolder(c.backupDir); err != nil {
+			return nil, errors.Join(fmt.Errorf("--backup-dir %s: %s", c.backupDir, cause(err)), p.Close())
+		}
+	}
 	return p, nil
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/procs"
 	"github.com/spatehub/spate/loadtest/internal/report"
 	"github.com/spatehub/spate/loadtest/internal/run"
-	"github.com/spatehub/spate/loadtest/internal/stats"
+	"github.com/spatehub/spate/loadtest/internal/session"
 )
 
 // Config describes a run; see the flags of the command for each field. Start
@@ -54,7 +54,7 @@ func Run(ctx context.Context, c Config) (*Result, error) { return run.Run(ctx, c
 // RunWatched is Run, and tells open and deliveries so far once each
 // Config.Interval. The callback must not block for long.
 func RunWatched(ctx context.Context, c Config, watch func(open, deliveries int64)) (*Result, error) {
-	return run.Run(ctx, c, func(p report.Point, sofar *stats.Stats) { watch(p.Open, sofar.Deliveries) })
+	return run.Run(ctx, c, func(p report.Point, sofar *session.Stats) { watch(p.Open, sofar.Deliveries) })
 }
 
 // Read reads a result that the command has stored.

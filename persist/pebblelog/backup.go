@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -39,37 +38,69 @@ func (p *Log) backup(ctx context.Context, target string) error {
 		return err
 	}
 	fsys := p.cfg.fs
-	if inside(target, p.dir) {
-		return fmt.Errorf("the target lies in the folder of the log %q", p.dir)
-	}
-	if inside(p.dir, target+partial) {
-		return errInWork(p.dir)
-	}
-	if err := requireNew(fsys, target); err != nil {
+	if err := requireTarget(fsys, target, p.dir); err != nil {
 		return err
-	}
-	p.genMu.RLock()
-	defer p.genMu.RUnlock()
-	if p.closed {
-		return persist.ErrClosed
-	}
-	if err := p.gen.fence.err(); err != nil {
-		return failure(err)
 	}
 	work := target + partial
 	if err := removeWork(fsys, work); err != nil {
 		return err
 	}
-	if err := p.gen.db.Checkpoint(work, pebble.WithFlushedWAL()); err != nil {
+	g, err := p.pin()
+	if err != nil {
 		return err
+	}
+	defer g.use.RUnlock()
+	if err := p.checkpoint(ctx, g, work); err != nil {
+		return errors.Join(err, fsys.RemoveAll(work))
 	}
 	return install(fsys, work, target)
 }
 
-// inside reports whether path lies in dir, or is it.
+// pin returns the database in use, which stays open until its use is unlocked, also if
+// it fails and the log turns to another one meanwhile.
+func (p *Log) pin() (*generation, error) {
+	p.genMu.RLock()
+	defer p.genMu.RUnlock()
+	if p.closed {
+		return nil, persist.ErrClosed
+	}
+	if err := p.gen.fence.err(); err != nil {
+		return nil, failure(err)
+	}
+	p.gen.use.RLock()
+	return p.gen, nil
+}
+
+// checkpoint copies a database. It ends with its context, with the log and with the
+// database: what one that has failed still writes does not count.
+func (p *Log) checkpoint(ctx context.Context, g *generation, work string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-p.quit:
+			cancel(persist.ErrClosed)
+		case <-g.fence.broken:
+			cancel(failure(g.fence.err()))
+		case <-ctx.Done():
+		}
+	}()
+	g.fence.copies.Store(work, ctx)
+	defer g.fence.copies.Delete(work)
+	err := g.db.Checkpoint(work, pebble.WithFlushedWAL())
+	if failed := g.fence.err(); failed != nil {
+		return failure(failed)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// inside reports whether path lies in dir, or is it, whatever links lead there.
 func inside(path, dir string) bool {
 	path, dir = absolute(path), absolute(dir)
-	return path == dir || strings.HasPrefix(path, dir+string(filepath.Separator))
+	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, string(filepath.Separator))+string(filepath.Separator))
 }
 
 // errInWork refuses a log whose folder has the name of one that is removed and made
@@ -92,11 +123,42 @@ func removeWork(fsys vfs.FS, work string) error {
 	return fsys.RemoveAll(work)
 }
 
+// absolute returns where a path leads. Of one that is not there yet, the folders that
+// are count.
 func absolute(path string) string {
-	if abs, err := filepath.Abs(path); err == nil {
-		return abs
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return filepath.Clean(path)
 	}
-	return filepath.Clean(path)
+	for dir, rest := abs, ""; ; dir, rest = filepath.Dir(dir), filepath.Join(filepath.Base(dir), rest) {
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			return filepath.Join(real, rest)
+		}
+		if dir == filepath.Dir(dir) {
+			return abs
+		}
+	}
+}
+
+// CheckBackupFolder reports why backups could not be made in a folder, so that who means
+// to make some is told at once: it lies in the log's own, or can't be written. It creates
+// the folder if need be.
+func (p *Log) CheckBackupFolder(dir string) error {
+	if inside(dir, p.dir) {
+		return fmt.Errorf("persist: backups in %q: it lies in the folder of the log %q", dir, p.dir)
+	}
+	probe := p.cfg.fs.PathJoin(dir, ".writable"+partial)
+	err := mkdirAll(p.cfg.fs, dir)
+	if err == nil {
+		var f vfs.File
+		if f, err = p.cfg.fs.Create(probe, vfs.WriteCategoryUnspecified); err == nil {
+			err = errors.Join(f.Close(), p.cfg.fs.Remove(probe))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("persist: backups in %q: %w", dir, err)
+	}
+	return nil
 }
 
 // requireNew refuses a path that exists, and a name that the next attempt at another
@@ -170,7 +232,7 @@ func restore(ctx context.Context, cfg *config, backup, dir string) (Report, erro
 	if err := mkdirAll(cfg.fs, work); err != nil {
 		return Report{}, err
 	}
-	if err := copyFiles(ctx, cfg.fs, backup, work); err != nil {
+	if err := copyFiles(ctx, cfg.fs, backup, work, copyFile); err != nil {
 		return Report{}, err
 	}
 	r, err := check(ctx, cfg, work)
@@ -216,51 +278,6 @@ func requireEmptyDir(fsys vfs.FS, dir string) (exists bool, err error) {
 		}
 	}
 	return true, nil
-}
-
-// copyFiles copies the files of a log, and makes them durable. The lock and what was
-// acknowledged there are not the copy's.
-func copyFiles(ctx context.Context, fsys vfs.FS, from, to string) error {
-	names, err := fsys.List(from)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if name == "LOCK" || name == markName || !dataFile.MatchString(name) && !otherFile.MatchString(name) {
-			continue
-		}
-		info, err := fsys.Stat(fsys.PathJoin(from, name))
-		if err != nil {
-			return err
-		}
-		if info.IsDir() {
-			continue
-		}
-		if err := copyFile(fsys, fsys.PathJoin(from, name), fsys.PathJoin(to, name)); err != nil {
-			return err
-		}
-	}
-	return syncDir(fsys, to)
-}
-
-func copyFile(fsys vfs.FS, from, to string) (err error) {
-	src, err := fsys.Open(from, vfs.SequentialReadsOption)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, src.Close()) }()
-	dst, err := fsys.Create(to, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(dst, src)
-	if err == nil {
-		err = dst.Sync()
-	}
-	return errors.Join(err, dst.Close())
 }
 
 // lockSource sees to it that no hub writes to a folder that is copied. On a file

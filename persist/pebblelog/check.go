@@ -50,11 +50,11 @@ func check(ctx context.Context, cfg *config, dir string) (r Report, err error) {
 	if err := requireLog(cfg.fs, dir); err != nil {
 		return r, err
 	}
-	lock, err := lockDir(cfg.fs, dir)
+	unlock, err := lockSource(cfg.fs, dir)
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
+	defer unlock()
 	if err := inspect(cfg.fs, dir); err != nil {
 		err = r.took(err)
 		return r, err
@@ -102,7 +102,7 @@ func damageOf(err error) string {
 func readOnly(cfg *config, dir string) *pebble.Options {
 	p := &Log{cfg: *cfg, dir: dir}
 	opts := p.pebbleOptions(&fence{})
-	opts.FS = unlocked{cfg.fs}
+	opts.FS = unlocked{summed{cfg.fs}}
 	opts.ReadOnly = true
 	opts.Logger = silent{}
 	opts.EventListener = &pebble.EventListener{
@@ -169,7 +169,7 @@ func checkTable(fsys vfs.FS, name string) (err error) {
 }
 
 func openTable(fsys vfs.FS, name string) (*sstable.Reader, error) {
-	f, err := fsys.Open(name)
+	f, err := summed{fsys}.Open(name)
 	if err != nil {
 		return nil, err
 	}

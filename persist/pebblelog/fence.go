@@ -1,6 +1,7 @@
 package pebblelog
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -51,6 +52,8 @@ type fence struct {
 	opened    atomic.Bool
 	closing   chan struct{} // closed when the database is about to be closed
 	closeOnce sync.Once
+
+	copies sync.Map // the folders that backups are written to, and what they end with: string to context.Context
 }
 
 func newFence(base vfs.FS, dir string, onFail func(error)) (*fence, error) {
@@ -112,10 +115,40 @@ func (f *fence) outside(name string) bool {
 	return !within || rest != "" && !strings.HasPrefix(rest, "/") && !strings.HasPrefix(rest, string(os.PathSeparator)) && !strings.HasSuffix(f.dir, "/")
 }
 
+// copying returns what the backup that a file belongs to ends with.
+func (f *fence) copying(name string) context.Context {
+	ctx := context.Background()
+	f.copies.Range(func(dir, of any) bool {
+		if strings.HasPrefix(name, dir.(string)) {
+			ctx = of.(context.Context)
+		}
+		return true
+	})
+	return ctx
+}
+
+// copiedFile is a file of a backup.
+type copiedFile struct {
+	vfs.File
+	ctx context.Context
+}
+
+// Write implements [vfs.File].
+func (c *copiedFile) Write(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.File.Write(p)
+}
+
 // Create implements [vfs.FS].
 func (f *fence) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if f.outside(name) {
-		return f.FS.Create(name, category)
+		file, err := f.FS.Create(name, category)
+		if err != nil {
+			return nil, err
+		}
+		return &copiedFile{file, f.copying(name)}, nil
 	}
 	var file vfs.File
 	if f.try(func() (err error) { file, err = f.FS.Create(name, category); return err }) {
@@ -152,6 +185,9 @@ func (f *fence) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts 
 // Link implements [vfs.FS]. Only backups link files.
 func (f *fence) Link(oldname, newname string) error {
 	if f.outside(newname) {
+		if err := f.copying(newname).Err(); err != nil {
+			return err // and the copy that is tried instead fails as well
+		}
 		return f.FS.Link(oldname, newname)
 	}
 	if !f.try(func() error { return f.FS.Link(oldname, newname) }) {

@@ -96,10 +96,21 @@ func (p *Log) replace() error {
 	}
 	p.mu.Unlock()
 	p.genMu.Unlock()
-	// No reader uses the old one any more. Whatever closing it says, the
-	// directory is not its any more.
-	_ = old.close()
+	p.retire(old)
 	return nil
+}
+
+// retire closes a database that was replaced, which no reader uses any more. A backup
+// may, for a while. Whatever closing it says, the directory is not its any more.
+func (p *Log) retire(g *generation) {
+	if g.use.TryLock() {
+		_ = g.close()
+		return
+	}
+	p.retired.Go(func() {
+		g.use.Lock()
+		_ = g.close()
+	})
 }
 
 // restore makes the new database g hold what was acknowledged and nothing else,

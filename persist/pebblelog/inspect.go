@@ -134,8 +134,7 @@ func validChunk(p []byte) int {
 	if n > len(p) || n > manifestBlock {
 		return 0
 	}
-	sum := crc32.Checksum(p[6:n], castagnoli)
-	if binary.LittleEndian.Uint32(p) != (sum>>15|sum<<17)+0xa282ead8 {
+	if crc32.Checksum(p[6:n], castagnoli) != unmasked(binary.LittleEndian.Uint32(p)) {
 		return 0
 	}
 	return n

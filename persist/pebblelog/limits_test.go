@@ -134,6 +134,7 @@ func TestRefused(t *testing.T) {
 			{ID: 2, Users: []string{"a\x00b"}},
 			{ID: 2, Topic: "a\x00b"},
 			{ID: 1<<64 - 1},
+			{ID: persist.MaxID + 1},
 		} {
 			require.ErrorIs(t, l.Append(ctx, []persist.Record{{ID: 1}, bad}), persist.ErrRecord, "%+v", bad)
 		}

@@ -55,6 +55,8 @@ type Log struct {
 	gen    *generation
 	closed bool // guarded as gen is
 
+	retired sync.WaitGroup // databases that were replaced, and are still being used
+
 	// acked is the newest ID that was acknowledged: readers see no further. It is
 	// stored with mu held, by whoever has seen that the batch is durable, and
 	// publishes the batch to readers.
@@ -98,6 +100,10 @@ type generation struct {
 	db    *pebble.DB
 	fence *fence
 	acked uint64 // newest ID acknowledged in it; guarded by mu of the log
+
+	// use is held for reading by who uses the database for long, without genMu. It is
+	// closed with use held.
+	use sync.RWMutex
 }
 
 // Open opens the log in a directory, which it creates if need be. Only one log
@@ -153,7 +159,7 @@ func (p *Log) open() (err error) {
 
 // openGeneration opens a database on the directory.
 func (p *Log) openGeneration() (*generation, error) {
-	f, err := newFence(p.cfg.fs, p.dir, p.failed)
+	f, err := newFence(summed{p.cfg.fs}, p.dir, p.failed)
 	if err != nil {
 		return nil, err
 	}
@@ -295,7 +301,9 @@ func (p *Log) close() error {
 	p.genMu.Unlock()
 	p.appending.Unlock()
 
+	p.gen.use.Lock()
 	err := p.gen.close()
+	p.retired.Wait()
 	if healErr == nil {
 		// Pebble's own word counts only if its files took what it wrote.
 		err = errors.Join(err, p.gen.fence.err())

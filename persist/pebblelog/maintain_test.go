@@ -187,6 +187,71 @@ func TestRepairKeepsTheFloorsOfTopics(t *testing.T) {
 	require.NoError(t, l.Close())
 }
 
+// TestRepairKeepsTheMarks holds that a repaired log knows what its records do not tell:
+// which ID was the last, which end it has lost, how old what retention has removed was.
+func TestRepairKeepsTheMarks(t *testing.T) {
+	dir := t.TempDir()
+	opts := []pebblelog.Option{pebblelog.WithRetention(persist.Retention{MaxCount: 8, Topics: map[string]persist.Retention{"t": {MaxCount: 1}}})}
+	grow := func(name string, from, to uint64) {
+		l := openPebble(t, filepath.Join(dir, name), opts...)
+		if from == 1 {
+			require.NoError(t, l.BeginRun(1))
+		}
+		for id := from; id <= to; id++ {
+			require.NoError(t, l.Append(ctx, logtest.Records(id)))
+		}
+		require.NoError(t, l.Close())
+	}
+	grow("log", 1, 20)
+	require.NoError(t, os.CopyFS(filepath.Join(dir, "whole"), os.DirFS(filepath.Join(dir, "log"))))
+	grow("whole", 21, 40)
+	// The end of the log is lost: it has what was acknowledged, and not the records.
+	require.NoError(t, os.Rename(filepath.Join(dir, "whole", "acknowledged"), filepath.Join(dir, "log", "acknowledged")))
+	l := openPebble(t, filepath.Join(dir, "log"), opts...)
+	require.NoError(t, l.BeginRun(50))
+	for id := uint64(50); id <= 70; id++ {
+		require.NoError(t, l.Append(ctx, []persist.Record{{ID: id, Time: int64(id), Topic: []string{"", "t"}[id/70], Frame: logtest.Frame(id, 1)}}))
+	}
+	require.Eventually(t, func() bool { return l.Floor(nil) > 50 }, time.Minute, time.Millisecond)
+	l.Settle()
+	tell := func(l *pebblelog.Log) []any {
+		floor := l.Floor(nil)
+		after, err := l.After(ctx, time.UnixMilli(int64(floor)))
+		require.NoError(t, err)
+		since, err := l.After(ctx, time.UnixMilli(int64(floor)+1))
+		require.NoError(t, err)
+		return []any{l.Last(), floor, l.LostAfter(20), l.LostAfter(39), l.LostAfter(40), after, since}
+	}
+	want := tell(l)
+	require.Equal(t, []any{uint64(40), uint64(40), uint64(0)}, want[2:5])
+	require.Equal(t, uint64(70), want[0])
+	require.NoError(t, l.Close())
+	r, err := pebblelog.Repair(ctx, filepath.Join(dir, "log"), filepath.Join(dir, "new"))
+	require.NoError(t, err)
+	require.Empty(t, r.Damaged)
+	l = openPebble(t, filepath.Join(dir, "new"), opts...)
+	require.Equal(t, want, tell(l))
+	require.NoError(t, l.Close())
+}
+
+// TestRepairOfAnEmptiedLog is invariant 1 for a log whose records have all expired: the
+// repaired one knows which IDs were issued.
+func TestRepairOfAnEmptiedLog(t *testing.T) {
+	dir := t.TempDir()
+	l := openPebble(t, filepath.Join(dir, "log"), pebblelog.WithRetention(persist.Retention{MaxAge: time.Hour}))
+	require.NoError(t, l.BeginRun(1))
+	require.NoError(t, l.Append(ctx, logtest.Records(1, 2, 3)))
+	require.Eventually(t, func() bool { l.Settle(); return l.LogStats().Count == 0 }, time.Minute, time.Millisecond)
+	require.NoError(t, l.Close())
+	require.NoError(t, os.Remove(filepath.Join(dir, "log", "acknowledged")))
+	_, err := pebblelog.Repair(ctx, filepath.Join(dir, "log"), filepath.Join(dir, "new"))
+	require.NoError(t, err)
+	l = openPebble(t, filepath.Join(dir, "new"))
+	require.Equal(t, uint64(3), l.Last())
+	require.Equal(t, uint64(3), l.Floor(nil))
+	require.NoError(t, l.Close())
+}
+
 // TestBackupToAFullDisk holds that an error of the target is the backup's alone: the log
 // goes on, and nothing is left that looks like a backup.
 func TestBackupToAFullDisk(t *testing.T) {

@@ -55,11 +55,11 @@ func repair(ctx context.Context, cfg *config, dir, target string) (r Report, err
 	if err != nil {
 		return r, err
 	}
-	lock, err := lockDir(cfg.fs, dir)
+	unlock, err := lockSource(cfg.fs, dir)
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
+	defer unlock()
 
 	if err := removeWork(cfg.fs, heap); err != nil {
 		return r, err
@@ -84,12 +84,13 @@ type salvager struct {
 	db     *pebble.DB
 	report *Report
 
-	floor, last uint64
-	common      uint64 // floor of topics that have none by name
-	floors      map[string]uint64
-	runs        runs.List
-	doubt       uint64 // up to this ID records may be missing in the middle
-	blind       bool   // a file could not be read at all: there is no telling which
+	floor  uint64
+	common uint64 // floor of topics that have none by name
+	floors map[string]uint64
+	marks  marks
+	runs   runs.List
+	doubt  uint64 // up to this ID records may be missing in the middle
+	blind  bool   // a file could not be read at all: there is no telling which
 }
 
 func (s *salvager) collect(ctx context.Context) error {
@@ -296,18 +297,8 @@ func (s *salvager) put(key, value []byte, seq uint64, set bool) error {
 		}
 		return nil
 	case keyState, keyRecord:
-		// Floors only rise. The newest version may have lost its number by now, and an older
-		// one have it, in a table that is not needed any more.
-		for _, f := range []struct {
-			key []byte
-			id  *uint64
-		}{{stateFloor, &s.floor}, {stateCommon, &s.common}} {
-			if bytes.Equal(key, f.key) {
-				if id, err := parseID(key, value); err == nil && set {
-					*f.id = max(*f.id, id)
-				}
-				return nil
-			}
+		if s.risen(key, value, set) {
+			return nil
 		}
 	default:
 		return nil
@@ -326,21 +317,39 @@ func (s *salvager) put(key, value []byte, seq uint64, set bool) error {
 	return s.db.Set(key, v, pebble.NoSync)
 }
 
-// loadState reads what was found of the log's state.
+// risen takes a number that only rises, and reports whether the key has one. The newest
+// version may have lost its number by now, and an older one have it, in a table that is
+// not needed any more.
+func (s *salvager) risen(key, value []byte, set bool) bool {
+	id, err := parseID(key, value)
+	if err != nil || !set {
+		id = 0
+	}
+	for _, f := range []struct {
+		key []byte
+		id  *uint64
+	}{{stateFloor, &s.floor}, {stateCommon, &s.common}, {stateLast, &s.marks.last}, {stateLost, &s.marks.lost}} {
+		if bytes.Equal(key, f.key) {
+			*f.id = max(*f.id, id)
+			return true
+		}
+	}
+	if bytes.Equal(key, stateGone) {
+		s.marks.gone = max(s.marks.gone, int64(id))
+		return true
+	}
+	return false
+}
+
+// loadState reads what was found of the log's runs.
 func (s *salvager) loadState() error {
 	l := loader{db: s.db}
 	return l.scanKind(keyState, func(key, v []byte) error {
-		if len(v) < 9 {
+		if len(v) < 9 || !bytes.HasPrefix(key, stateRun) {
 			return nil
 		}
-		v = v[9:]
-		switch {
-		case bytes.Equal(key, stateLast):
-			s.last, _ = parseID(key, v)
-		case bytes.HasPrefix(key, stateRun):
-			if r, err := parseRun(key, v); err == nil {
-				s.runs = append(s.runs, r)
-			}
+		if r, err := parseRun(key, v[9:]); err == nil {
+			s.runs = append(s.runs, r)
 		}
 		return nil
 	})
@@ -371,7 +380,7 @@ func (s *salvager) rebuild(ctx context.Context, target string) error {
 	mark := s.cfg.fs.PathJoin(s.dir, markName)
 	if _, err := s.cfg.fs.Stat(mark); err == nil {
 		// What was acknowledged and is lost at the end is not to be issued again.
-		if err := copyFile(s.cfg.fs, mark, s.cfg.fs.PathJoin(work, markName)); err != nil {
+		if err := copyFile(ctx, s.cfg.fs, mark, s.cfg.fs.PathJoin(work, markName)); err != nil {
 			return err
 		}
 	}
@@ -419,14 +428,21 @@ func (s *salvager) fill(ctx context.Context, l *Log) error {
 	return flush()
 }
 
-// finish writes the runs: those of the old log, less what is in doubt.
+// finish writes the marks and the runs: those of the old log, less what is in doubt.
 func (s *salvager) finish(l *Log) error {
+	found := l.Last()
+	if err := l.setMarks(s.marks); err != nil {
+		return err
+	}
+	if len(s.report.Damaged) == 0 {
+		found = l.Last() // what is above was removed by retention, and not lost
+	}
 	if s.blind || len(s.report.Damaged) > 0 && s.doubt == 0 {
-		s.doubt = max(s.last, l.Last())
+		s.doubt = l.Last()
 		s.report.damage("records up to ID %d may be lost, there is no telling which", s.doubt)
 	}
 	if open, ok := s.runs.Open(); ok {
-		s.runs[len(s.runs)-1].Last = max(l.Last(), open.First)
+		s.runs[len(s.runs)-1].Last = max(found, open.First)
 	}
 	if s.doubt > 0 {
 		// IDs before the first run would count as issued where they are found: so there

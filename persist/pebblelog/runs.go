@@ -39,8 +39,8 @@ func (p *Log) BeginRun(first uint64) error {
 	}
 	defer p.appending.Unlock()
 	last := p.acked.Load()
-	if first <= last {
-		return fmt.Errorf("%w: run from %d after %d", persist.ErrOrder, first, last)
+	if err := persist.CheckRun(first, last); err != nil {
+		return err
 	}
 	p.mu.Lock()
 	list, ended, gone := p.mu.runs.Begin(first, last)

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"log/slog"
+	"math"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -164,7 +165,7 @@ func (m *tailMark) acked(last uint64, n int) {
 	case last > m.bound:
 		// What is not synced yet may be lost with the process, and its IDs must not
 		// come again.
-		m.bound = last + boundStep
+		m.bound = min(last, math.MaxUint64-boundStep) + boundStep
 		m.writeLocked(-1, markPoint{id: m.bound})
 	}
 }

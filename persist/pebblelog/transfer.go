@@ -8,9 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"slices"
 	"time"
 	"unicode/utf8"
 
+	"github.com/spatehub/spate/internal/jsontext"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/wire"
 )
@@ -35,11 +38,15 @@ const maxLine = 1 << 30
 // Export writes the records of a log after an ID as NDJSON, a line each, oldest first:
 // id, time, users, topic, key, event, data. It returns how many.
 func Export(ctx context.Context, l persist.Log, after uint64, w io.Writer) (n int64, err error) {
+	return export(ctx, l.Read, after, w)
+}
+
+func export(ctx context.Context, read func(context.Context, uint64, persist.Limit) (persist.Page, error), after uint64, w io.Writer) (n int64, err error) {
 	out := bufio.NewWriterSize(w, 64<<10)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	for {
-		page, err := l.Read(ctx, after, persist.Limit{})
+		page, err := read(ctx, after, persist.Limit{})
 		if err != nil {
 			return n, err
 		}
@@ -72,15 +79,18 @@ func lineOf(r *persist.Record) (line, error) {
 	if e.Retry != 0 {
 		out.Retry = e.Retry.String()
 	}
-	if again, err := out.record(); err != nil || !bytes.Equal(again.Frame, r.Frame) {
+	if again, err := out.record(math.MaxInt); err != nil || !bytes.Equal(again.Frame, r.Frame) {
 		out.Frame = r.Frame
 	}
 	return out, nil
 }
 
-// record is the record of a line.
-func (l *line) record() (persist.Record, error) {
+// record is the record of a line, by the rules of a push.
+func (l *line) record(maxData int) (persist.Record, error) {
 	e := &wire.Event{ID: l.ID, Event: l.Event, Data: l.Data, Users: l.Users, Topic: l.Topic, Key: l.Key}
+	if len(l.Data) > maxData {
+		return persist.Record{}, fmt.Errorf("data has %d bytes, more than the %d that are taken", len(l.Data), maxData)
+	}
 	if l.Retry != "" {
 		retry, err := time.ParseDuration(l.Retry)
 		if err != nil {
@@ -91,35 +101,63 @@ func (l *line) record() (persist.Record, error) {
 	r, err := persist.RecordOf(e, l.Time)
 	if err == nil && l.Frame != nil {
 		r.Frame = l.Frame
-		_, err = persist.EventOf(&r)
+		err = l.checkFrame()
 	}
 	return r, err
 }
 
+// checkFrame refuses a frame that is more or less than the event of the line: what
+// follows it in a stream must be understood as if it were not there.
+func (l *line) checkFrame() error {
+	const next = "next"
+	var events []wire.RawEvent
+	p := wire.Parser{MaxEventSize: len(l.Frame) + len(next)}
+	for _, part := range [][]byte{l.Frame, []byte("data: " + next + "\n\n")} {
+		if err := p.Feed(part, func(raw wire.RawEvent) error {
+			raw.ID, raw.Event, raw.Data = bytes.Clone(raw.ID), bytes.Clone(raw.Event), bytes.Clone(raw.Data)
+			events = append(events, raw)
+			return nil
+		}); err != nil {
+			return fmt.Errorf("frame: %w", err)
+		}
+	}
+	if len(events) != 2 || string(events[1].Data) != next || len(events[1].Event) > 0 || events[1].HasID || events[1].Retry != 0 {
+		return errors.New("frame is not one whole event")
+	}
+	for _, e := range events {
+		if string(e.ID) != l.ID {
+			return fmt.Errorf("frame has the ID %q, and the line %q", e.ID, l.ID)
+		}
+	}
+	if string(events[0].Event) != l.Event || string(events[0].Data) != l.Data {
+		return errors.New("frame has another event or other data than the line")
+	}
+	return nil
+}
+
 // Import appends the lines of an [Export] to a log, in a run of their own. Their IDs must
-// ascend and be greater than the log's last one. It returns how many were appended; an
-// error names the line, and those before its batch of a thousand are in the log then.
-func Import(ctx context.Context, l persist.Log, in io.Reader) (n int64, err error) {
+// ascend and be greater than the log's last one. What a push would refuse is refused: types
+// that are a hub's own, text that is no text, data of more than maxData bytes (0 stands for
+// [wire.DefaultMaxEventSize]). It returns how many were appended; an error names the line,
+// and those before its batch of a thousand are in the log then.
+func Import(ctx context.Context, l persist.Log, in io.Reader, maxData int) (n int64, err error) {
+	if maxData <= 0 {
+		maxData = wire.DefaultMaxEventSize
+	}
 	const batch, size = 1000, 4 << 20
 	dec := json.NewDecoder(&boundedReader{r: bufio.NewReaderSize(in, 64<<10)})
 	var recs []persist.Record
 	bytes := 0
 	for {
-		one, err := nextLine(dec)
-		if err != nil && !errors.Is(err, io.EOF) {
+		r, err := nextRecord(dec, maxData)
+		end := errors.Is(err, io.EOF)
+		if err == nil && n == 0 && len(recs) == 0 {
+			err = beginRun(l, r.ID)
+		}
+		if err != nil && !end {
 			return n, fmt.Errorf("persist: import: line %d: %w", n+int64(len(recs))+1, err)
 		}
-		end := err != nil
 		if !end {
-			r, err := one.record()
-			if err != nil {
-				return n, fmt.Errorf("persist: import: line %d: %w", n+int64(len(recs))+1, err)
-			}
-			if n == 0 && len(recs) == 0 {
-				if err := beginRun(l, r.ID); err != nil {
-					return n, fmt.Errorf("persist: import: line 1: %w", err)
-				}
-			}
 			recs = append(recs, r)
 			bytes += r.Size()
 		}
@@ -136,19 +174,67 @@ func Import(ctx context.Context, l persist.Log, in io.Reader) (n int64, err erro
 	}
 }
 
-// nextLine reads a line. Bytes that are no text are refused: encoding/json would put
+// nextRecord reads a line. Bytes that are no text are refused: encoding/json would put
 // U+FFFD in their place.
-func nextLine(dec *json.Decoder) (one line, err error) {
+func nextRecord(dec *json.Decoder, maxData int) (r persist.Record, err error) {
 	var raw json.RawMessage
 	if err := dec.Decode(&raw); err != nil {
-		return one, err
+		return r, err
 	}
 	if !utf8.Valid(raw) {
-		return one, errors.New("not valid UTF-8")
+		return r, errors.New("not valid UTF-8")
 	}
-	strict := json.NewDecoder(bytes.NewReader(raw))
-	strict.DisallowUnknownFields()
-	return one, strict.Decode(&one)
+	if jsontext.HasLoneSurrogate(raw) {
+		return r, errors.New("has half of a surrogate pair, which is no character")
+	}
+	if err := checkNames(raw); err != nil {
+		return r, err
+	}
+	var one line
+	if err := json.Unmarshal(raw, &one); err != nil {
+		return r, err
+	}
+	return one.record(maxData)
+}
+
+// lineNames are the names in a line. The first three must be there.
+var lineNames = []string{"id", "time", "data", "users", "topic", "key", "event", "retry", "frame"}
+
+// checkNames refuses a line in which a name is unknown, missing, given twice or null.
+// encoding/json passes over all of these, and takes names in any case.
+func checkNames(raw json.RawMessage) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if token, err := dec.Token(); err != nil || token != json.Delim('{') {
+		return errors.New("not an object")
+	}
+	seen := make(map[string]bool, len(lineNames))
+	for dec.More() {
+		token, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		name, _ := token.(string) // the decoder takes nothing else there
+		switch {
+		case !slices.Contains(lineNames, name):
+			return fmt.Errorf("%.100q is not known", name)
+		case seen[name]:
+			return fmt.Errorf("%s is given twice", name)
+		}
+		seen[name] = true
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return err
+		}
+		if string(value) == "null" {
+			return fmt.Errorf("%s is null", name)
+		}
+	}
+	for _, name := range lineNames[:3] {
+		if !seen[name] {
+			return fmt.Errorf("%s is missing", name)
+		}
+	}
+	return nil
 }
 
 func beginRun(l persist.Log, first uint64) error {

@@ -2,7 +2,9 @@ package pebblelog_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +35,7 @@ func TestExportImport(t *testing.T) {
 		require.NoError(t, err)
 		recs = append(recs, r)
 	}
-	recs = append(recs, persist.Record{ID: last + 10, Time: 1, Frame: []byte(": a comment\nid: 7\ndata:x\n\n")})
+	recs = append(recs, persist.Record{ID: last + 10, Time: 1, Frame: fmt.Appendf(nil, ": a comment\nid: %d\ndata:x\n\n", last+10)})
 	require.NoError(t, l.Append(ctx, recs))
 	var out bytes.Buffer
 	n, err := pebblelog.Export(ctx, l, 0, &out)
@@ -44,14 +46,14 @@ func TestExportImport(t *testing.T) {
 	}
 
 	again := openPebble(t, "log", pebblelog.WithFS(vfs.NewMem()))
-	n, err = pebblelog.Import(ctx, again, bytes.NewReader(out.Bytes()))
+	n, err = pebblelog.Import(ctx, again, bytes.NewReader(out.Bytes()), 0)
 	require.NoError(t, err)
 	require.Equal(t, int64(len(recs)), n)
 	require.Equal(t, logtest.ReadAll(t, l, 0, 1000), logtest.ReadAll(t, again, 0, 1000))
 	requireIssued(t, again, true, recs[0].ID, last)
 	requireIssued(t, again, false, last+11)
 
-	_, err = pebblelog.Import(ctx, again, bytes.NewReader(out.Bytes()))
+	_, err = pebblelog.Import(ctx, again, bytes.NewReader(out.Bytes()), 0)
 	require.ErrorIs(t, err, persist.ErrOrder)
 	var rest bytes.Buffer
 	n, err = pebblelog.Export(ctx, l, last, &rest)
@@ -75,13 +77,39 @@ func TestImportRefuses(t *testing.T) {
 		`{"id":"2","time":"2026-01-01T00:00:00Z","data":"` + "\xff" + `"}`,
 		`{"id":"2","time":"2026-01-01T00:00:00Z","users":["` + "\xed\xa0\x80" + `"],"data":"x"}`,
 		`[]`,
+		`{"id":"2","time":"2026-01-01T00:00:00Z","event":"gap","data":"x"}`,
+		`{"id":"2","time":"2026-01-01T00:00:00Z","event":"disconnect","data":"x"}`,
+		`{"id":"2","time":"2026-01-01T00:00:00Z","data":"\ud800"}`,
+		`{"id":"2","time":"2026-01-01T00:00:00Z","users":["\udbff"],"data":"x"}`,
+		`{"id":"2","time":"2026-01-01T00:00:00Z","data":"` + strings.Repeat("x", 1001) + `"}`,
+		`{"id":"2","time":"2026-01-01T00:00:00Z","data":"x","data":"y"}`,
+		`{"id":"2","time":"2026-01-01T00:00:00Z","Data":"x"}`,
+		`{"id":"2","time":"2026-01-01T00:00:00Z"}`,
+		`{"id":"2","data":"x"}`,
+		`{"id":"2","time":"2026-01-01T00:00:00Z","users":null,"data":"x"}`,
+		`{"id":"2","time":"2026-01-01T00:00:00Z","users":[],"data":"x"}`,
+		`{"id":"18446744073709551614","time":"2026-01-01T00:00:00Z","data":"x"}`,
+		framed("id: 2\ndata: x\n\nevent: gap\ndata: x\n\n"),
+		framed("id: 2\ndata: x\n\ndata: more\n"),
+		framed("id: 2\ndata: x\n\nid: 9\n\n"),
+		framed("id: 2\ndata: x\n\nevent: gap\n"),
+		framed("id: 3\ndata: x\n\n"),
+		framed("data: x\n\n"),
+		framed("id: 2\ndata: y\n\n"),
+		framed("id: 2\nevent: gap\ndata: x\n\n"),
 	} {
 		l := persist.NewMemory()
-		_, err := pebblelog.Import(ctx, l, strings.NewReader(good+bad+"\n"))
-		require.ErrorContains(t, err, "line 2", bad)
+		_, err := pebblelog.Import(ctx, l, strings.NewReader(good+bad+"\n"), 1000)
+		require.ErrorContains(t, err, "line", bad)
+		require.ErrorContains(t, err, " 2:", bad)
 	}
 	l := persist.NewMemory()
-	_, err := pebblelog.Import(ctx, l, strings.NewReader(good+good))
+	_, err := pebblelog.Import(ctx, l, strings.NewReader(good+good), 0)
 	require.ErrorContains(t, err, "lines 1 to 2")
 	require.ErrorIs(t, err, persist.ErrOrder)
+}
+
+// framed is a line with a frame of its own.
+func framed(frame string) string {
+	return `{"id":"2","time":"2026-01-01T00:00:00Z","data":"x","frame":"` + base64.StdEncoding.EncodeToString([]byte(frame)) + `"}`
 }

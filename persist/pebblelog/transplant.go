@@ -29,6 +29,33 @@ func (p *Log) setFloors(floor, common uint64, topics map[string]uint64) error {
 	return commit(p.gen, b)
 }
 
+// marks are numbers of a log that its records do not tell.
+type marks struct {
+	gone int64  // the newest time below the floor
+	last uint64 // newest ID ever
+	lost uint64 // the highest ID that was acknowledged and is missing
+}
+
+// setMarks gives a new log the marks of another, after the last append.
+func (p *Log) setMarks(m marks) error {
+	p.appending.Lock()
+	defer p.appending.Unlock()
+	b := p.gen.db.NewBatch()
+	defer func() { _ = b.Close() }()
+	p.mu.Lock()
+	last := max(m.last, p.acked.Load())
+	putID(b, stateGone, uint64(m.gone))
+	putID(b, stateLast, last)
+	if m.lost > 0 {
+		putID(b, stateLost, m.lost)
+	}
+	p.mu.floorTime, p.mu.lost = m.gone, m.lost
+	p.acked.Store(last)
+	p.appending.begun = last
+	p.mu.Unlock()
+	return commit(p.gen, b)
+}
+
 // setRuns gives a new log the runs of another.
 func (p *Log) setRuns(list runs.List) error {
 	p.appending.Lock()

@@ -32,6 +32,7 @@ func checkRuns(t *logTest) {
 	issued(true, 5, 20, 21, 22, 24, 25)
 	issued(false, 10, 19, 26)
 	t.wantErr("BeginRun at what was issued", l.BeginRun(25), persist.ErrOrder)
+	t.wantErr("BeginRun beyond all IDs", l.BeginRun(persist.MaxID+1), persist.ErrRecord)
 	t.must(l.BeginRun(40))
 	t.appendIDs(41)
 	issued(true, 20, 24, 25, 40, 41)

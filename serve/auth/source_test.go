@@ -226,7 +226,7 @@ func TestTickets(t *testing.T) {
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, ask("/tickets"))
 	require.Equal(t, 405, rec.Code)
-	require.Equal(t, "POST", rec.Header().Get("Allow"))
+	require.Equal(t, "POST, OPTIONS", rec.Header().Get("Allow"))
 
 	// What the credentials allowed ends with them.
 	_, ticket = get(t, h, sign(t, jwt.SigningMethodHS256, secret, claims("exp", begin.Add(10*time.Second).Unix())))

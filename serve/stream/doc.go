@@ -2,11 +2,11 @@
 // push API ([PushHandler]). It links neither a web framework nor metrics; those
 // are package serve's.
 //
-// A stream takes one of two ways to its client. On Linux and plain HTTP/1 the
+// A stream takes one of two ways to its client. On Linux and HTTP/1 the
 // connection is hijacked and its descriptor taken over: the hub's shard writes
 // straight to the socket, and an idle connection has neither goroutine nor
-// net.Conn. Everything else (TLS, HTTP/2, other systems, wrapped connections)
-// goes through the handler's own goroutine and the http.ResponseWriter. Clients
+// net.Conn. TLS is taken over where the listener is one of [NewTLSListener].
+// Everything else (other TLS, HTTP/2, other systems, wrapped connections) goes through the handler's own goroutine and the http.ResponseWriter. Clients
 // can't tell the two apart: the head goes out through whatever wraps the
 // ResponseWriter, a body that middleware codes goes through the middleware, a
 // deadline of the request's context ends the stream with a disconnect event, and

@@ -131,6 +131,14 @@ func writeError(w http.ResponseWriter, e *Error) {
 		w.WriteHeader(e.Status)
 		return
 	}
+	e.setHeader(h)
+	writeBody(w, e.Status, "application/problem+json", problem{
+		Title: http.StatusText(e.Status), Status: e.Status, Detail: e.Message, Field: e.Field,
+	})
+}
+
+// setHeader sets what the answer says beside its body.
+func (e *Error) setHeader(h http.Header) {
 	if e.hangUp {
 		h.Set("Connection", "close")
 	}
@@ -140,9 +148,6 @@ func writeError(w http.ResponseWriter, e *Error) {
 	if e.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "" {
 		h.Set("WWW-Authenticate", "Bearer")
 	}
-	writeBody(w, e.Status, "application/problem+json", problem{
-		Title: http.StatusText(e.Status), Status: e.Status, Detail: e.Message, Field: e.Field,
-	})
 }
 
 // problem is an error's body. Its type is about:blank, which is left out: the title
@@ -174,14 +179,19 @@ func writeBody(w http.ResponseWriter, status int, contentType string, body any) 
 	_ = json.NewEncoder(w).Encode(body) // the peer is gone: nobody to tell
 }
 
-// refuseMethod answers 405 unless the request's method is one of allowed.
+// refuseMethod answers 405 unless the request's method is one of allowed. OPTIONS is
+// answered by which they are.
 func refuseMethod(w http.ResponseWriter, r *http.Request, allow string, allowed ...string) bool {
 	for _, m := range allowed {
 		if r.Method == m {
 			return false
 		}
 	}
-	w.Header().Set("Allow", allow)
+	w.Header().Set("Allow", allow+", OPTIONS")
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return true
+	}
 	writeError(w, &Error{Status: http.StatusMethodNotAllowed, Message: "method " + strconv.Quote(r.Method) + " is not allowed here"})
 	return true
 }

@@ -88,7 +88,7 @@ func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 // refuse answers with e. Where it may become true later, and WithLater is set, the
 // answer is a stream that ends at once.
 func (c *config) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
-	if e.Status != http.StatusServiceUnavailable || c.later <= 0 || r.Method != http.MethodGet {
+	if e.Status != http.StatusServiceUnavailable || c.later <= 0 {
 		writeError(w, e)
 		return
 	}
@@ -97,6 +97,9 @@ func (c *config) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 		w.Header().Set("Connection", "close")
 	}
 	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return
+	}
 	_, _ = w.Write(wire.AppendRetry(wire.AppendComment(nil, e.Message), c.later)) // the peer is gone: nobody to tell
 }
 

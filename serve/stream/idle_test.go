@@ -4,6 +4,7 @@ package stream_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"runtime"
@@ -15,12 +16,23 @@ import (
 	"github.com/spatehub/spate/wire"
 )
 
-// An idle raw connection costs no goroutine: two hundred of them add none.
+// An idle raw connection costs no goroutine, with TLS and without: two hundred of
+// them add none.
 func TestNoGoroutinePerIdleConnection(t *testing.T) {
-	s := newSite(t, modes[0], setup{})
+	for _, m := range modes {
+		if m.name == "raw" || m.name == "raw-tls" {
+			t.Run(m.name, func(t *testing.T) { testNoGoroutine(t, newSite(t, m, setup{})) })
+		}
+	}
+}
+
+func testNoGoroutine(t *testing.T, s *site) {
 	dial := func(uid int) net.Conn {
 		c, err := net.Dial("tcp", s.server.Listener.Addr().String())
 		require.NoError(t, err)
+		if s.mode.tls {
+			c = tls.Client(c, s.trust())
+		}
 		require.NoError(t, c.SetDeadline(time.Now().Add(patience)))
 		_, err = fmt.Fprintf(c, "GET /events?uid=u%d HTTP/1.1\r\nHost: x\r\n\r\n", uid)
 		require.NoError(t, err)

@@ -120,12 +120,18 @@ func PushHandler(hub *engine.Hub, opts ...PushOption) http.Handler {
 
 // Publish is [PushHandler] for a handler of one's own: it reads the request and
 // publishes what it asks for, but answers nothing. It returns the IDs, 0 for an
-// ephemeral event, or the answer that is due.
+// ephemeral event, or the answer that is due, whose header fields (Retry-After, Allow
+// and the like) are set.
 func Publish(w http.ResponseWriter, r *http.Request, hub *engine.Hub, opts ...PushOption) ([]uint64, *Error) {
 	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
 		return nil, &Error{Status: http.StatusMethodNotAllowed, Message: "only POST is allowed here"}
 	}
-	return newPushConfig(opts).publish(w, r, hub, nil)
+	ids, refusal := newPushConfig(opts).publish(w, r, hub, nil)
+	if refusal != nil {
+		refusal.setHeader(w.Header())
+	}
+	return ids, refusal
 }
 
 // serve answers one request, within a grant unless that is nil.

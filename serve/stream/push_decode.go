@@ -8,6 +8,7 @@ import (
 	"io"
 	"unicode/utf8"
 
+	"github.com/spatehub/spate/internal/jsontext"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -25,7 +26,7 @@ func decodePush(body []byte, maxUsers, maxEvents int) (*push, *Error) {
 	if !utf8.Valid(body) {
 		return nil, badRequest("", "the body is not valid UTF-8")
 	}
-	d := pushDecoder{json: json.NewDecoder(bytes.NewReader(body)), maxUsers: maxUsers, maxEvents: maxEvents, halves: mayHaveSurrogates(body)}
+	d := pushDecoder{json: json.NewDecoder(bytes.NewReader(body)), maxUsers: maxUsers, maxEvents: maxEvents, halves: jsontext.MayHaveSurrogates(body)}
 	d.json.UseNumber() // a number is never wanted, and none is too large to be refused as such
 	p := &push{}
 	err := d.object("", func(name string) error {

@@ -217,11 +217,15 @@ func TestPushLimits(t *testing.T) {
 func TestPushMethodAndContentType(t *testing.T) {
 	hub := newHub(t)
 	h := stream.PushHandler(hub)
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, httptest.NewRequest("OPTIONS", "/push", nil))
+	require.Equal(t, 204, rec.Code)
+	require.Equal(t, "POST, OPTIONS", rec.Header().Get("Allow"))
 	for _, method := range []string{"GET", "HEAD", "PUT", "DELETE"} {
 		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, httptest.NewRequest(method, "/push", strings.NewReader(`{"events":[{"data":"x"}]}`)))
 		require.Equal(t, 405, rec.Code)
-		require.Equal(t, "POST", rec.Header().Get("Allow"))
+		require.Equal(t, "POST, OPTIONS", rec.Header().Get("Allow"))
 	}
 	const body = `{"events":[{"data":"x"}]}`
 	before := hub.LastID()
@@ -246,7 +250,7 @@ func TestPushMethodAndContentType(t *testing.T) {
 	}
 	twice := httptest.NewRequest("POST", "/push", strings.NewReader(body))
 	twice.Header["Content-Type"] = []string{"application/json", "text/plain"}
-	rec := httptest.NewRecorder()
+	rec = httptest.NewRecorder()
 	h.ServeHTTP(rec, twice)
 	refused(t, rec, 415, "Content-Type")
 	require.Equal(t, before, hub.LastID())

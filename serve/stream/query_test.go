@@ -33,6 +33,8 @@ var wrongQueries = []struct{ query, field string }{
 	{"conflat=true", "conflat"},
 	{"ongap=refuse", "ongap"},
 	{"since=yesterday", "since"},
+	{"since=", "since"},
+	{"since=&last_event_id=7", "since"},
 	{"since=-5m", "since"},
 	{"since=1h&last_event_id=7", "since"},
 	{"on_gap=Refuse", "on_gap"},
@@ -154,6 +156,11 @@ func TestLater(t *testing.T) {
 		retry, told := st.events.Retry()
 		require.True(t, told)
 		require.Equal(t, 7*time.Second, retry)
+		head, err := s.newClient().Head(s.url + "/events")
+		require.NoError(t, err)
+		require.Equal(t, 200, head.StatusCode, "HEAD says what GET would")
+		require.Equal(t, "text/event-stream", head.Header.Get("Content-Type"))
+		require.NoError(t, head.Body.Close())
 		bad := s.openBy(s.newClient(), "on_gap=maybe")
 		require.Equal(t, 400, bad.resp.StatusCode)
 	})

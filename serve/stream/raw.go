@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/serve/stream/internal/rawsock"
+	"github.com/spatehub/spate/serve/stream/internal/rawtls"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -22,29 +24,38 @@ type rawSink struct{ *rawsock.Conn }
 // Close implements [engine.Sink].
 func (s rawSink) Close(reason error) { s.Conn.Close(hopeless(reason)) }
 
+// tlsSink is a rawSink under TLS.
+type tlsSink struct{ *rawtls.Stream }
+
+// Close implements [engine.Sink].
+func (s tlsSink) Close(reason error) { s.Stream.Close(hopeless(reason)) }
+
 // hopeless reports whether what was sent last should be thrown away: the peer
 // takes no bytes, and an orderly end would keep them in the kernel for minutes.
 func hopeless(reason error) bool {
 	return errors.Is(reason, engine.ErrStalled) || errors.Is(reason, rawsock.ErrReset)
 }
 
-// leashedSink is a rawSink whose stream may end before its peer.
+// leashedSink is a sink whose stream may end before its peer.
 type leashedSink struct {
-	rawSink
+	engine.Sink
 	leash leash
 }
 
 // Close implements [engine.Sink].
 func (s *leashedSink) Close(reason error) {
 	s.leash.loose()
-	s.rawSink.Close(reason)
+	s.Sink.Close(reason)
 }
 
 // takesOver reports whether to hijack the connection, whose head is sent. Over TLS
-// the bytes need the net.Conn, over HTTP/2 the connection is shared, and a body that
-// middleware codes, or holds back, has to go through it.
+// that needs a connection of [NewTLSListener], over HTTP/2 the connection is shared,
+// and a body that middleware codes, or holds back, has to go through it.
 func (c *config) takesOver(w http.ResponseWriter, r *http.Request, k coding) bool {
-	if c.portable || !rawsock.Supported() || r.ProtoMajor != 1 || r.TLS != nil || !k.alone(w.Header()) {
+	if c.portable || !rawsock.Supported() || r.ProtoMajor != 1 || !k.alone(w.Header()) {
+		return false
+	}
+	if r.TLS != nil && !rawtls.Under(r.Context().Value(http.LocalAddrContextKey)) {
 		return false
 	}
 	_, ok := innermost(w).(http.Hijacker)
@@ -75,6 +86,10 @@ func (c *config) serveConn(conn net.Conn, r *http.Request, hub *engine.Hub, seat
 		n := len(first.B)
 		first.B = wire.AppendChunk(first.B, first.B)[n:]
 	}
+	if secured, ok := conn.(*tls.Conn); ok {
+		c.serveTLS(secured, first.B, r, hub, seat, limit)
+		return
+	}
 	sock, err := rawsock.Take(conn, c.silence(hub))
 	if err != nil {
 		// A wrapped connection, or no descriptor left: it keeps its goroutine.
@@ -88,10 +103,38 @@ func (c *config) serveConn(conn net.Conn, r *http.Request, hub *engine.Hub, seat
 		limit.release()
 		return
 	}
-	var sink engine.Sink = rawSink{sock}
+	c.hand(rawSink{sock}, sock, seat, limit)
+}
+
+// serveTLS is serveConn over TLS. What the body begins with is written while the
+// connection can still wait.
+func (c *config) serveTLS(conn *tls.Conn, first []byte, r *http.Request, hub *engine.Hub, seat *engine.Seat, limit limit) {
+	_ = conn.SetWriteDeadline(time.Now().Add(headTimeout))
+	if _, err := conn.Write(first); err != nil {
+		conn.Close()
+		limit.release()
+		return
+	}
+	_ = conn.SetWriteDeadline(time.Time{})
+	sock, err := rawtls.Take(conn, c.silence(hub))
+	if err != nil {
+		c.serveHijacked(conn, nil, r, hub, seat, limit)
+		return
+	}
+	c.hand(tlsSink{sock}, sock, seat, limit)
+}
+
+// socket is a connection that needs no goroutine.
+type socket interface {
+	Watch(rawsock.Waker)
+	Close(reset bool)
+}
+
+// hand gives the socket, whose sink is sink, to the hub.
+func (c *config) hand(sink engine.Sink, sock socket, seat *engine.Seat, limit limit) {
 	var leashed *leashedSink
 	if limit.set() {
-		leashed = &leashedSink{rawSink: rawSink{sock}}
+		leashed = &leashedSink{Sink: sink}
 		sink = leashed
 	}
 	subscriber, err := seat.Take(sink)
@@ -104,6 +147,14 @@ func (c *config) serveConn(conn net.Conn, r *http.Request, hub *engine.Hub, seat
 	if leashed != nil {
 		leashed.leash.tie(limit, subscriber)
 	}
+}
+
+// NewTLSListener is [tls.NewListener] for servers with streams: where inner accepts
+// TCP or Unix connections on Linux, an HTTP/1.1 stream over them needs no goroutine,
+// as without TLS. The configuration is as for [tls.NewListener]; HTTP/2 needs "h2"
+// in its NextProtos. Give the listener to [http.Server.Serve], not ServeTLS.
+func NewTLSListener(inner net.Listener, config *tls.Config) net.Listener {
+	return rawtls.Listener(inner, config)
 }
 
 // silence is how long the peer of a connection may take no byte: the

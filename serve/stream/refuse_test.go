@@ -72,7 +72,7 @@ func TestWrongRequestsAreRefusedByField(t *testing.T) {
 				ServeHTTP(rec, httptest.NewRequest(c.method, "/?"+c.query, nil))
 			refused(t, rec, c.status, c.field)
 			if c.status == 405 {
-				require.Equal(t, "GET, HEAD", rec.Header().Get("Allow"))
+				require.Equal(t, "GET, HEAD, OPTIONS", rec.Header().Get("Allow"))
 			}
 			require.Zero(t, hub.OnlineClientsNum())
 		})

@@ -66,7 +66,7 @@ func passBody(w http.ResponseWriter, r *http.Request) *Error {
 func (w *wishes) begin(query url.Values, now time.Time) *Error {
 	id, since := query.Get(resumeQuery), query.Get(sinceQuery)
 	var at time.Time
-	if since != "" {
+	if query.Has(sinceQuery) {
 		var ok bool
 		if at, ok = sinceOf(since, now); !ok {
 			return badRequest(sinceQuery, `must be a time such as "2006-01-02T15:04:05Z", or an age such as "15m" or "7d"`)
@@ -146,7 +146,10 @@ func (c *config) admit(r *http.Request, hub *engine.Hub, w wishes, sub engine.Su
 		return nil, unavailable("history could not be read")
 	}
 	if _, lost := seat.Gap(); lost && (c.refuseGap || w.refuseGap) {
-		return nil, &Error{Status: http.StatusConflict, Field: "last_event_id", Message: "history does not reach back to this ID"}
+		if !w.since.IsZero() {
+			return nil, &Error{Status: http.StatusConflict, Field: sinceQuery, Message: "history does not reach back so far"}
+		}
+		return nil, &Error{Status: http.StatusConflict, Field: resumeQuery, Message: "history does not reach back to this ID"}
 	}
 	return seat, nil
 }

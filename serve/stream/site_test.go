@@ -16,6 +16,7 @@ import (
 	"github.com/spatehub/spate/compress"
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/serve/stream"
+	"github.com/spatehub/spate/serve/stream/internal/rawtls"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -31,6 +32,7 @@ type mode struct {
 	wrapped  bool // the listener's connections are wrapped
 	unix     bool
 	coding   string // that the client asks for
+	ours     bool   // the listener is one of NewTLSListener
 }
 
 var modes = []mode{
@@ -39,10 +41,13 @@ var modes = []mode{
 	{name: "hijacked", wrapped: true},
 	{name: "portable", portable: true},
 	{name: "tls", tls: true},
+	{name: "raw-tls", tls: true, ours: true},
+	{name: "raw-tls-unix", tls: true, ours: true, unix: true},
 	{name: "h2", tls: true, h2: true},
 	{name: "raw-gzip", coding: "gzip"},
 	{name: "raw-zstd", coding: "zstd"},
 	{name: "portable-gzip", portable: true, coding: "gzip"},
+	{name: "raw-tls-gzip", tls: true, ours: true, coding: "gzip"},
 	{name: "h2-zstd", tls: true, h2: true, coding: "zstd"},
 }
 
@@ -109,6 +114,9 @@ func newSite(t *testing.T, m mode, with setup) *site {
 		s.server.Listener = l
 	}
 	s.server.Listener = &listener{Listener: s.server.Listener, wrap: m.wrapped, control: with.control}
+	if m.ours {
+		s.server.Listener = rawtls.Carry(s.server.Listener)
+	}
 	if m.tls {
 		s.server.StartTLS()
 	} else {
@@ -117,6 +125,9 @@ func newSite(t *testing.T, m mode, with setup) *site {
 	s.url = s.server.URL
 	if m.unix {
 		s.url = "http://unix.test"
+		if m.tls {
+			s.url = "https://example.com" // which the certificate is for
+		}
 	}
 	s.client = s.newClient()
 	t.Cleanup(func() {

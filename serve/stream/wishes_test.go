@@ -4,11 +4,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/serve/stream"
+	"github.com/spatehub/spate/wire"
 )
 
 // A client may ask to be refused rather than told of a gap; a wish that is none
@@ -28,4 +31,17 @@ func TestClientAsksToBeRefusedAtAGap(t *testing.T) {
 	refused(t, ask("on_gap=maybe"), http.StatusBadRequest, "on_gap")
 	refused(t, ask("conflate=perhaps"), http.StatusBadRequest, "conflate")
 	require.Equal(t, http.StatusOK, ask("conflate=true").Code)
+}
+
+// What is wrong is named by what the client said: the time to begin at, not an ID that it did not send.
+func TestRefusedGapNamesTheTime(t *testing.T) {
+	log := persist.NewMemory(persist.WithRetention(persist.Retention{MaxCount: 1}))
+	hub := newHub(t, engine.WithLog(log), engine.WithEnableResendEvents())
+	for range 10 {
+		require.NoError(t, hub.Push(nil, &wire.Event{Data: "x"}))
+	}
+	require.Eventually(t, func() bool { return log.Floor(nil) > 0 }, patience, time.Millisecond)
+	rec := httptest.NewRecorder()
+	stream.Handler(hub, nil).ServeHTTP(rec, httptest.NewRequest(http.MethodHead, "/events?since=1h&on_gap=refuse", nil))
+	refused(t, rec, http.StatusConflict, "since")
 }

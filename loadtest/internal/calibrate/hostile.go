@@ -237,7 +237,7 @@ func (c *conn) openBare(w http.ResponseWriter, early int) <-chan struct{} {
 		_, err := bare.Write(b)
 		return err
 	}
-	c.reset = func() { _ = bare.Close() } // a reset of the connection could overtake what is booked as received
+	c.reset = func() { abort(bare) }
 	head := ""
 	for range early {
 		head += "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"

@@ -12,7 +12,7 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/hist"
 	"github.com/spatehub/spate/loadtest/internal/report"
-	"github.com/spatehub/spate/loadtest/internal/stats"
+	"github.com/spatehub/spate/loadtest/internal/session"
 )
 
 // sparkWidth is the number of intervals that a sparkline shows.
@@ -42,7 +42,7 @@ func newView(w io.Writer, c *config.Config) *view {
 }
 
 // point shows one interval.
-func (v *view) point(p report.Point, s *stats.Stats) {
+func (v *view) point(p report.Point, s *session.Stats) {
 	rate := float64(p.Deliveries) / p.Span
 	if p.Phase == "publish" && v.since.IsZero() {
 		v.since = time.Now().Add(-time.Duration(p.Span * float64(time.Second)))
@@ -59,7 +59,7 @@ func (v *view) point(p report.Point, s *stats.Stats) {
 func keep(list []float64) []float64 { return list[max(0, len(list)-sparkWidth):] }
 
 // line writes one interval as a line.
-func (v *view) line(p report.Point, s *stats.Stats, rate float64) {
+func (v *view) line(p report.Point, s *session.Stats, rate float64) {
 	fmt.Fprintf(v.w, "%7.1fs %-7s open %d, published %.0f/s, received %.0f/s, p50 %s, p99 %s, max %s%s%s\n",
 		p.At, p.Phase, p.Open, float64(p.Published)/p.Span, rate, delay(p.P50), delay(p.P99), delay(p.Max), faults(s), serverNow(p))
 }
@@ -72,7 +72,7 @@ func delay(ns int64) string {
 	return hist.Show(ns)
 }
 
-func faults(s *stats.Stats) string {
+func faults(s *session.Stats) string {
 	var b strings.Builder
 	for _, x := range []struct {
 		n    int64
@@ -98,7 +98,7 @@ func serverNow(p report.Point) string {
 }
 
 // draw replaces the lines drawn before.
-func (v *view) draw(p report.Point, s *stats.Stats, rate float64) {
+func (v *view) draw(p report.Point, s *session.Stats, rate float64) {
 	lines := []string{
 		fmt.Sprintf("%s %s", v.paint("1", fmt.Sprintf("%-8s", p.Phase)), v.progress(p)),
 		fmt.Sprintf("streams  %d of %d open, %d connects, %d resumed, tester %.2f cpu%s", p.Open, v.cfg.Streams, s.Connects, s.Resumed, p.TesterCPU, serverNow(p)),

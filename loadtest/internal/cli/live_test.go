@@ -8,7 +8,7 @@ import (
 
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/report"
-	"github.com/spatehub/spate/loadtest/internal/stats"
+	"github.com/spatehub/spate/loadtest/internal/session"
 )
 
 // Away from a terminal each interval is a plain line.
@@ -16,7 +16,7 @@ func TestPlainLines(t *testing.T) {
 	var b bytes.Buffer
 	c := config.Default()
 	v := newView(&b, &c)
-	s := &stats.Stats{}
+	s := &session.Stats{}
 	s.Duplicates = 3
 	s.Fail("status 503")
 	v.point(report.Point{At: 1, Span: 1, Phase: "ramp", Open: 50}, s)

@@ -17,7 +17,7 @@ import (
 
 	"github.com/spatehub/spate/loadtest/internal/hist"
 	"github.com/spatehub/spate/loadtest/internal/report"
-	"github.com/spatehub/spate/loadtest/internal/stats"
+	"github.com/spatehub/spate/loadtest/internal/session"
 )
 
 // metrics are a run's figures so far, as a collector of Prometheus.
@@ -26,7 +26,7 @@ type metrics struct {
 	mu       struct {
 		sync.Mutex
 		point    report.Point
-		counters stats.Counters
+		counters session.Counters
 		errors   map[string]int64
 		times    map[string]summary
 	}
@@ -47,7 +47,7 @@ func newMetrics() *metrics {
 }
 
 // update takes in the figures at the end of an interval.
-func (m *metrics) update(p report.Point, s *stats.Stats) {
+func (m *metrics) update(p report.Point, s *session.Stats) {
 	times := map[string]summary{}
 	for name, h := range map[string]*hist.Hist{
 		"latency": &s.Latency, "connect": &s.Connect, "first_byte": &s.TTFB, "resume": &s.Resume, "first_event": &s.First, "gap": &s.Gap,

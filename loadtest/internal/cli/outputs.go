@@ -11,7 +11,7 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/report"
 	"github.com/spatehub/spate/loadtest/internal/run"
-	"github.com/spatehub/spate/loadtest/internal/stats"
+	"github.com/spatehub/spate/loadtest/internal/session"
 )
 
 // watch makes everything that is told of each interval. stop ends it; with an error,
@@ -35,7 +35,7 @@ func (o *output) watch(c *config.Config, stderr io.Writer) (w run.Watch, stop fu
 	if !o.quiet {
 		v = newView(stderr, c)
 	}
-	w = func(p report.Point, s *stats.Stats) {
+	w = func(p report.Point, s *session.Stats) {
 		perInterval.point(p)
 		m.update(p, s)
 		if v != nil {

@@ -18,7 +18,6 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/pacer"
 	"github.com/spatehub/spate/loadtest/internal/session"
-	"github.com/spatehub/spate/loadtest/internal/stats"
 )
 
 // Fleet is a part of a run's streams, in this process or in another. Methods
@@ -27,7 +26,7 @@ type Fleet interface {
 	// Start begins to open the streams.
 	Start() error
 	// Collect returns what has been counted since the last Collect.
-	Collect() (*stats.Stats, error)
+	Collect() (*session.Stats, error)
 	// Measure tells that publishing begins: churn and storms start, and events
 	// due at or after from (nanoseconds since the Unix epoch) are measured.
 	Measure(begin, from int64) error
@@ -35,7 +34,7 @@ type Fleet interface {
 	Quiet() error
 	// Finish says what streams are owed and do not have: lost, once nothing
 	// more is published or on its way. It may be called repeatedly.
-	Finish(v check.Voids) (stats.Final, error)
+	Finish(v check.Voids) (session.Final, error)
 	// Close ends all streams and returns when everything of the fleet is gone.
 	Close() error
 }
@@ -104,7 +103,7 @@ type Transport interface {
 	// Unix epoch, on one that is free; where none is, the request waits for one.
 	Arrive(due int64)
 	// Collect moves what was counted into s.
-	Collect(s *stats.Stats)
+	Collect(s *session.Stats)
 	// Each calls fn for every stream, while nothing else touches it; fn may be
 	// called by several goroutines at once, but never for two streams of the
 	// same group of streams. It returns when all calls have.
@@ -209,8 +208,8 @@ func (f *Local) every(ctx context.Context, fn func() bool) {
 }
 
 // Collect implements Fleet.
-func (f *Local) Collect() (*stats.Stats, error) {
-	s := &stats.Stats{}
+func (f *Local) Collect() (*session.Stats, error) {
+	s := &session.Stats{}
 	f.tr.Collect(s)
 	f.lag.Collect(&s.Lag)
 	s.Unstarted += f.missed.Swap(0)
@@ -318,9 +317,9 @@ func (f *Local) Quiet() error {
 }
 
 // Finish implements Fleet.
-func (f *Local) Finish(v check.Voids) (stats.Final, error) {
+func (f *Local) Finish(v check.Voids) (session.Final, error) {
 	var mu sync.Mutex
-	var final stats.Final
+	var final session.Final
 	now := f.clock.Now()
 	f.tr.Each(func(_ int, s *session.Session) {
 		loss := s.Check.Finish(f.part.Env.Ledger, v)
@@ -331,7 +330,7 @@ func (f *Local) Finish(v check.Voids) (stats.Final, error) {
 		case session.Normal:
 			final.Loss.Add(loss)
 			if s.Group >= 0 {
-				final.Add(stats.Final{GroupLost: append(make([]uint64, s.Group), loss.Total())})
+				final.Add(session.Final{GroupLost: append(make([]uint64, s.Group), loss.Total())})
 			}
 		case session.Slow:
 			final.Unread += loss.Tail
@@ -344,7 +343,7 @@ func (f *Local) Finish(v check.Voids) (stats.Final, error) {
 }
 
 // standing counts what state a stream is in.
-func (f *Local) standing(s *session.Session, now int64, final *stats.Final) {
+func (f *Local) standing(s *session.Session, now int64, final *session.Final) {
 	env := f.part.Env
 	switch {
 	case env.Finite != nil:

@@ -13,7 +13,6 @@ import (
 
 	"github.com/spatehub/spate/loadtest/internal/fleet"
 	"github.com/spatehub/spate/loadtest/internal/session"
-	"github.com/spatehub/spate/loadtest/internal/stats"
 )
 
 // shards is how many groups the streams are divided into, each with statistics
@@ -275,7 +274,7 @@ func (t *Transport) Drop(streams []int, away time.Duration) {
 }
 
 // Collect implements fleet.Transport.
-func (t *Transport) Collect(into *stats.Stats) {
+func (t *Transport) Collect(into *session.Stats) {
 	for k := range t.shards {
 		sh := &t.shards[k]
 		sh.mu.Lock()

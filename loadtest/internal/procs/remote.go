@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/loadtest/internal/check"
-	"github.com/spatehub/spate/loadtest/internal/stats"
+	"github.com/spatehub/spate/loadtest/internal/session"
 )
 
 // Remote is a fleet in a worker process, or with an agent.
@@ -74,8 +74,8 @@ func (r *Remote) Name() string { return r.name }
 func (r *Remote) Start() error { return r.call("Start", None{}, &None{}) }
 
 // Collect implements fleet.Fleet.
-func (r *Remote) Collect() (*stats.Stats, error) {
-	s := &stats.Stats{}
+func (r *Remote) Collect() (*session.Stats, error) {
+	s := &session.Stats{}
 	return s, r.call("Collect", None{}, s)
 }
 
@@ -88,8 +88,8 @@ func (r *Remote) Measure(begin, from int64) error {
 func (r *Remote) Quiet() error { return r.call("Quiet", None{}, &None{}) }
 
 // Finish implements fleet.Fleet.
-func (r *Remote) Finish(v check.Voids) (stats.Final, error) {
-	var f stats.Final
+func (r *Remote) Finish(v check.Voids) (session.Final, error) {
+	var f session.Final
 	arg := Ending{Voids: v}
 	if r.ledger != nil {
 		arg.Issued = r.ledger.Issued()

@@ -13,7 +13,7 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/fleet"
 	"github.com/spatehub/spate/loadtest/internal/probe"
-	"github.com/spatehub/spate/loadtest/internal/stats"
+	"github.com/spatehub/spate/loadtest/internal/session"
 )
 
 // workerEnv marks a process that is to be a worker.
@@ -122,7 +122,7 @@ func (w *Worker) Start(None, *None) error { return w.fleet.Start() }
 
 // Collect implements the call; it adds the worker's processor time and
 // memory.
-func (w *Worker) Collect(_ None, s *stats.Stats) error {
+func (w *Worker) Collect(_ None, s *session.Stats) error {
 	got, err := w.fleet.Collect()
 	if err != nil {
 		return err
@@ -145,7 +145,7 @@ func (w *Worker) Measure(m Moments, _ *None) error {
 func (w *Worker) Quiet(None, *None) error { return w.fleet.Quiet() }
 
 // Finish implements the call.
-func (w *Worker) Finish(e Ending, f *stats.Final) error {
+func (w *Worker) Finish(e Ending, f *session.Final) error {
 	w.ledger.Settle(e.Issued)
 	var err error
 	*f, err = w.fleet.Finish(e.Voids)

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spatehub/spate/loadtest/internal/fleet"
 	"github.com/spatehub/spate/loadtest/internal/session"
-	"github.com/spatehub/spate/loadtest/internal/stats"
 )
 
 const (
@@ -236,7 +235,7 @@ func (l *loop) freed(j int) {
 }
 
 // collect moves the loop's counts into st.
-func (l *loop) collect(st *stats.Stats) {
+func (l *loop) collect(st *session.Stats) {
 	now := l.now()
 	r := &l.reader.Stats
 	if l.part.Env.Quiet.Load() {

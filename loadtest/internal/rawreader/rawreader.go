@@ -16,7 +16,6 @@ import (
 
 	"github.com/spatehub/spate/loadtest/internal/fleet"
 	"github.com/spatehub/spate/loadtest/internal/session"
-	"github.com/spatehub/spate/loadtest/internal/stats"
 )
 
 // Transport implements fleet.Transport. Stream i belongs to loop i modulo the
@@ -97,7 +96,7 @@ func (t *Transport) Arrive(due int64) {
 }
 
 // Collect implements fleet.Transport.
-func (t *Transport) Collect(s *stats.Stats) {
+func (t *Transport) Collect(s *session.Stats) {
 	for _, l := range t.loops {
 		l.do(func() { l.collect(s) })
 	}

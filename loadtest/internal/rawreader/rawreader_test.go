@@ -19,7 +19,6 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/fleet"
 	"github.com/spatehub/spate/loadtest/internal/rawreader"
 	"github.com/spatehub/spate/loadtest/internal/session"
-	"github.com/spatehub/spate/loadtest/internal/stats"
 	"github.com/spatehub/spate/loadtest/stamp"
 )
 
@@ -80,9 +79,9 @@ func open(t *testing.T, url string, n int, change func(c *config.Config)) (*rawr
 }
 
 // await collects until done.
-func await(t *testing.T, tr *rawreader.Transport, done func(s *stats.Stats) bool) *stats.Stats {
+func await(t *testing.T, tr *rawreader.Transport, done func(s *session.Stats) bool) *session.Stats {
 	t.Helper()
-	sum := &stats.Stats{}
+	sum := &session.Stats{}
 	require.Eventually(t, func() bool {
 		tr.Collect(sum)
 		return done(sum)
@@ -109,7 +108,7 @@ func TestBytesInAnyPieces(t *testing.T) {
 	} {
 		for _, piece := range []int{1, 7, 1 << 20} {
 			tr, _ := open(t, answering(t, answer, piece, true), 3, func(*config.Config) {})
-			s := await(t, tr, func(s *stats.Stats) bool { return s.Deliveries == 9 })
+			s := await(t, tr, func(s *session.Stats) bool { return s.Deliveries == 9 })
 			require.EqualValues(t, 3, s.Opened, "%s by %d", name, piece)
 			require.EqualValues(t, 3, s.Comments)
 			require.EqualValues(t, 3, s.Gaps)
@@ -142,7 +141,7 @@ func TestKindsOfFailure(t *testing.T) {
 		streamHead + "Transfer-Encoding: chunked\r\n\r\n" + chunk("data: x\n\n") + "0\r\n\r\n":                      fleet.KindClosed,
 	} {
 		tr, _ := open(t, answering(t, answer, 1<<20, false), 2, func(*config.Config) {})
-		s := await(t, tr, func(s *stats.Stats) bool { return len(s.Errors) > 0 })
+		s := await(t, tr, func(s *session.Stats) bool { return len(s.Errors) > 0 })
 		for got := range s.Errors {
 			require.Equal(t, kind, got, "%.60q", answer)
 		}
@@ -152,14 +151,14 @@ func TestKindsOfFailure(t *testing.T) {
 	url := "http://" + l.Addr().String()
 	require.NoError(t, l.Close())
 	tr, _ := open(t, url, 1, func(*config.Config) {})
-	s := await(t, tr, func(s *stats.Stats) bool { return len(s.Errors) > 0 })
+	s := await(t, tr, func(s *session.Stats) bool { return len(s.Errors) > 0 })
 	require.Equal(t, map[string]int64{"connect: refused": 1}, s.Errors)
 }
 
 // A server that accepts and never answers is given up.
 func TestSilentServer(t *testing.T) {
 	tr, _ := open(t, answering(t, "HTTP/1.1 200 OK\r\n", 1<<20, true), 1, func(c *config.Config) { c.ConnectTimeout = 50 * time.Millisecond })
-	s := await(t, tr, func(s *stats.Stats) bool { return len(s.Errors) > 0 })
+	s := await(t, tr, func(s *session.Stats) bool { return len(s.Errors) > 0 })
 	require.Equal(t, map[string]int64{"response head: timed out": 1}, s.Errors)
 }
 
@@ -175,7 +174,7 @@ func TestDescriptorsAreGivenBack(t *testing.T) {
 			all[i] = i
 		}
 		want := int64(50)
-		sum := &stats.Stats{}
+		sum := &session.Stats{}
 		for range 5 {
 			require.Eventually(t, func() bool {
 				tr.Collect(sum)

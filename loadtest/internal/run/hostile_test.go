@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -14,7 +15,7 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/calibrate"
 	"github.com/spatehub/spate/loadtest/internal/report"
 	"github.com/spatehub/spate/loadtest/internal/run"
-	"github.com/spatehub/spate/loadtest/internal/stats"
+	"github.com/spatehub/spate/loadtest/internal/session"
 )
 
 // Whatever a server does wrong, in whatever order, is counted, each thing exactly as
@@ -52,6 +53,9 @@ func TestHostileServer(t *testing.T) {
 			})
 		require.EqualValues(t, truth.Delivered+truth.Lost, r.Deliveries.Expected)
 		require.Zero(t, r.Checks.MissedAway)
+		if w.identity && runtime.GOOS == "linux" {
+			require.NotZero(t, r.Errors["read: reset by the server"], "a reset of the connection is told apart from its end: %v", r.Errors)
+		}
 	})
 }
 
@@ -74,7 +78,7 @@ func hostile(t *testing.T, w way, seed uint64) (*report.Result, calibrate.Hostil
 		c.Try, c.EventType, c.CheckIDs, c.Users, c.Connections = false, "tick", true, 2000, 1
 		c.Streams, c.Events, c.Retry, c.Drain = 20, 300, 10*time.Millisecond, patience
 		var cut bool // as of the last look, which is the end of the run
-		r, err := run.Run(t.Context(), c, func(p report.Point, _ *stats.Stats) { cut = h.Busy() || p.Open < 20 })
+		r, err := run.Run(t.Context(), c, func(p report.Point, _ *session.Stats) { cut = h.Busy() || p.Open < 20 })
 		srv.Close()
 		require.NoError(t, err)
 		if !cut {

@@ -12,7 +12,7 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/fleet"
 	"github.com/spatehub/spate/loadtest/internal/pacer"
 	"github.com/spatehub/spate/loadtest/internal/probe"
-	"github.com/spatehub/spate/loadtest/internal/stats"
+	"github.com/spatehub/spate/loadtest/internal/session"
 )
 
 // forever is longer than any run.
@@ -145,7 +145,7 @@ func (t *test) publish(ctx context.Context) error {
 	t.atBegin = readServer(ctx, t.server)
 	t.ownBegin, t.workBegin = probe.OwnCPU(), t.sum.CPU
 	t.peakRSS = max(t.idle.RSS, t.atBegin.RSS)
-	before := stats.Stats{Busy: t.sum.Busy, Span: t.sum.Span}
+	before := session.Stats{Busy: t.sum.Busy, Span: t.sum.Span}
 
 	done := make(chan struct{})
 	var sendErr error
@@ -243,13 +243,13 @@ func (t *test) finish() error {
 	if t.pub != nil {
 		v = t.pub.Voids()
 	}
-	finals := make([]stats.Final, len(t.fleets))
+	finals := make([]session.Final, len(t.fleets))
 	err := t.all(func(i int, f fleet.Fleet) error {
 		var err error
 		finals[i], err = f.Finish(v)
 		return err
 	})
-	t.final = stats.Final{}
+	t.final = session.Final{}
 	for _, f := range finals {
 		t.final.Add(f)
 	}
@@ -259,7 +259,7 @@ func (t *test) finish() error {
 // collect takes what was counted since the last time, and adds a point to the
 // timeline when an interval is over.
 func (t *test) collect() error {
-	parts := make([]*stats.Stats, len(t.fleets))
+	parts := make([]*session.Stats, len(t.fleets))
 	err := t.all(func(i int, f fleet.Fleet) error {
 		var err error
 		parts[i], err = f.Collect()

@@ -21,14 +21,13 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/publish"
 	"github.com/spatehub/spate/loadtest/internal/report"
 	"github.com/spatehub/spate/loadtest/internal/session"
-	"github.com/spatehub/spate/loadtest/internal/stats"
 )
 
 // ErrInterrupted is the error of a run that was ended before a stream was open.
 var ErrInterrupted = errors.New("interrupted before a stream was open")
 
 // Watch is told of every point of the timeline, with the sums so far.
-type Watch func(p report.Point, sofar *stats.Stats)
+type Watch func(p report.Point, sofar *session.Stats)
 
 // Run conducts one test. When ctx ends, the test is wound up early and the
 // result says so. The error is about a test that could not start, or whose
@@ -134,9 +133,9 @@ type test struct {
 
 	started  time.Time
 	begin    int64 // publishing began; nanoseconds since the Unix epoch
-	sum      stats.Stats
+	sum      session.Stats
 	pubSum   publish.Stats
-	final    stats.Final
+	final    session.Final
 	warnings []string
 	seconds  report.Phases
 	broken   bool  // ended by the user
@@ -148,7 +147,7 @@ type test struct {
 	// Between points of the timeline.
 	phase       string
 	timeline    []report.Point
-	part        stats.Stats
+	part        session.Stats
 	partPub     publish.Stats
 	firstOpened int64 // streams that were opened at least once, as far as can be told from the sums
 	lastAt      time.Time

@@ -18,7 +18,7 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/procs"
 	"github.com/spatehub/spate/loadtest/internal/report"
 	"github.com/spatehub/spate/loadtest/internal/run"
-	"github.com/spatehub/spate/loadtest/internal/stats"
+	"github.com/spatehub/spate/loadtest/internal/session"
 )
 
 func TestMain(m *testing.M) {
@@ -346,7 +346,7 @@ func TestInterrupt(t *testing.T) {
 		c.Events, c.Rate = 0, "100/s"
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		r, err := run.Run(ctx, c, func(_ report.Point, sofar *stats.Stats) {
+		r, err := run.Run(ctx, c, func(_ report.Point, sofar *session.Stats) {
 			if sofar.Deliveries > 20 {
 				cancel()
 			}

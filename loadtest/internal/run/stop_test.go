@@ -19,7 +19,7 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/calibrate"
 	"github.com/spatehub/spate/loadtest/internal/report"
 	"github.com/spatehub/spate/loadtest/internal/run"
-	"github.com/spatehub/spate/loadtest/internal/stats"
+	"github.com/spatehub/spate/loadtest/internal/session"
 )
 
 const serverEnv = "LOADTEST_CALIBRATION_SERVER"
@@ -64,7 +64,7 @@ func TestStoppedServerShows(t *testing.T) {
 	c.Expect = []string{"p99.9<1s", "lost==0"}
 	var once sync.Once
 	resumed := make(chan error, 1)
-	r, err := run.Run(t.Context(), c, func(_ report.Point, sofar *stats.Stats) {
+	r, err := run.Run(t.Context(), c, func(_ report.Point, sofar *session.Stats) {
 		if sofar.Deliveries > 1000 {
 			once.Do(func() {
 				if cmd.Process.Signal(syscall.SIGSTOP) == nil {

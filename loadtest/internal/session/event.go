@@ -2,7 +2,6 @@ package session
 
 import (
 	"github.com/spatehub/spate/loadtest/internal/check"
-	"github.com/spatehub/spate/loadtest/internal/stats"
 	"github.com/spatehub/spate/loadtest/stamp"
 	"github.com/spatehub/spate/wire"
 )
@@ -78,7 +77,7 @@ func (r *Reader) stamped(s *Session, e *wire.RawEvent) (outcome check.Outcome, o
 	}
 	c.Deliveries++
 	c.LastDelivery = r.now
-	var group *stats.Group
+	var group *Group
 	if s.Group >= 0 {
 		group = c.Group(s.Group)
 		group.Deliveries++

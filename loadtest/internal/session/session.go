@@ -1,5 +1,6 @@
-// Package session is what a stream knows, however its bytes arrive: the raw
-// reader and the portable one share it, so that both report the same figures.
+// Package session is what a stream knows, and what is counted of it, however its
+// bytes arrive: the raw reader and the portable one share it, so that both report
+// the same figures.
 package session
 
 import (
@@ -7,7 +8,6 @@ import (
 
 	"github.com/spatehub/spate/loadtest/internal/check"
 	"github.com/spatehub/spate/loadtest/internal/clock"
-	"github.com/spatehub/spate/loadtest/internal/stats"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -121,7 +121,7 @@ const (
 // Reader feeds the bytes of any number of streams to their sessions, one at a
 // time, and counts into its own statistics. It is for one goroutine at a time.
 type Reader struct {
-	Stats stats.Stats
+	Stats Stats
 
 	env *Env
 	cur *Session

@@ -42,6 +42,7 @@ type mode struct {
 	tls, h2          bool
 	portable, unix   bool
 	wrapsConnections bool
+	ours             bool // the listener is one of NewTLSListener
 }
 
 var modes = []mode{
@@ -50,6 +51,7 @@ var modes = []mode{
 	{name: "Unix socket", unix: true},
 	{name: "wrapped connection", wrapsConnections: true},
 	{name: "TLS", tls: true},
+	{name: "TLS, taken over", tls: true, ours: true},
 	{name: "HTTP/2", tls: true, h2: true},
 }
 
@@ -97,10 +99,17 @@ func newSite(t *testing.T, c chain, m mode) *site {
 		server.Listener = wrapping{server.Listener}
 	}
 	s.url = "http://hub.test"
-	if m.tls {
+	switch {
+	case m.ours:
+		lender := httptest.NewTLSServer(nil)
+		lender.Close()
+		server.Listener = stream.NewTLSListener(server.Listener, lender.TLS)
+		server.Start()
+		s.url = "https://hub.test"
+	case m.tls:
 		server.StartTLS()
 		s.url = "https://hub.test"
-	} else {
+	default:
 		server.Start()
 	}
 	addr := server.Listener.Addr()

@@ -2,6 +2,7 @@ package rawsock
 
 import (
 	"errors"
+	"io"
 	"math"
 	"net"
 	"syscall"
@@ -20,6 +21,7 @@ type Conn struct {
 	poller *poller
 	fd     int32 // owned by the owner, until Close
 	slot   slotID
+	input  bool // watched for as well; fixed
 	full   bool // the owner's: room is watched for since a send fell short
 }
 
@@ -40,7 +42,13 @@ func Supported() bool { return true }
 // kernel's own patience: a quarter of an hour for a peer that does not answer, for
 // ever where it does. (Keep-alive probes do not help where something was sent and
 // is waited for.)
-func Take(c net.Conn, silence time.Duration) (*Conn, error) {
+func Take(c net.Conn, silence time.Duration) (*Conn, error) { return take(c, silence, false) }
+
+// TakeReading is [Take] of a socket whose input is wanted: a [Reader] that watches
+// is told of it.
+func TakeReading(c net.Conn, silence time.Duration) (*Conn, error) { return take(c, silence, true) }
+
+func take(c net.Conn, silence time.Duration, input bool) (*Conn, error) {
 	var sock syscall.Conn
 	switch nc := c.(type) {
 	case *net.TCPConn:
@@ -67,12 +75,12 @@ func Take(c net.Conn, silence time.Duration) (*Conn, error) {
 		ms := min(silence.Milliseconds(), math.MaxInt32)
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(max(ms, 1)))
 	}
-	p, slot, err := watch(fd)
+	p, slot, err := watch(fd, input)
 	if err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
-	return &Conn{poller: p, fd: int32(fd), slot: slot}, nil
+	return &Conn{poller: p, fd: int32(fd), slot: slot, input: input}, nil
 }
 
 // Watch names the one who is told what happens to the connection, including
@@ -93,12 +101,39 @@ func (c *Conn) Write(p []byte) (int, error) {
 		// on the kernel tells it by itself whenever a full buffer drained, since
 		// the watch is edge-triggered. What drained since the send is seen when
 		// the watch is changed: nothing is missed between the two.
-		if err := c.poller.rearm(c.fd, c.slot); err != nil {
+		if err := c.poller.rearm(c.fd, c.slot, c.input); err != nil {
 			return n, err
 		}
 		c.full = true
 	}
 	return n, nil
+}
+
+// Read takes as much input as is there, into p. It never blocks: ok is false where
+// there is none. The end of the peer's side is io.EOF. Not to be called beside
+// Close.
+func (c *Conn) Read(p []byte) (n int, ok bool, err error) {
+	n, errno := receive(c.fd, p)
+	switch {
+	case errno == unix.EAGAIN:
+		return 0, false, nil
+	case errno != 0:
+		return 0, false, errno
+	case n == 0 && len(p) > 0:
+		return 0, false, io.EOF
+	}
+	return n, true, nil
+}
+
+// receive is one recv system call.
+func receive(fd int32, p []byte) (int, syscall.Errno) {
+	for {
+		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd),
+			uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT, 0, 0)
+		if errno != unix.EINTR {
+			return int(n), errno
+		}
+	}
 }
 
 // Close ends the connection. What was sent before still reaches the peer, in

@@ -12,8 +12,8 @@
 // syscall.RawConn: that is 1.9 KiB per connection instead of 0.4, and a third
 // more processor time per write, for locks that a single writer does not need.
 //
-// Input is not read before the end: a subscriber has nothing to say after its
-// request. A peer that closes its sending side has hung up, though it may still
+// Input is not read before the end, unless it is asked for: a subscriber has
+// nothing to say after its request, but the protocol under it may. A peer that closes its sending side has hung up, though it may still
 // read: HTTP/1.1 clients have no reason to, and nothing else would tell that one is
 // gone. An orderly end reads and drops what came, so that closing over it does not
 // reset the peer.
@@ -31,4 +31,13 @@ type Waker interface {
 	// Hangup says that the peer is gone: io.EOF after an orderly end of its
 	// side, [ErrReset] after anything else.
 	Hangup(err error)
+}
+
+// Reader is a [Waker] that is told of input too, before a Hangup that comes with
+// it; see [TakeReading].
+type Reader interface {
+	Waker
+
+	// Readable says that there is input which was not there before.
+	Readable()
 }

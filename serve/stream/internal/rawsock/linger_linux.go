@@ -2,9 +2,7 @@ package rawsock
 
 import (
 	"sync"
-	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -73,10 +71,13 @@ func linger(p *poller, fd int32) {
 }
 
 // Hangup implements [Waker]: the peer may have sent something before.
-func (l *lingering) Hangup(error) { l.Writable() }
+func (l *lingering) Hangup(error) { l.Readable() }
 
-// Writable implements [Waker]; here it says that there is input.
-func (l *lingering) Writable() {
+// Writable implements [Waker]: room is not watched for.
+func (l *lingering) Writable() {}
+
+// Readable implements [Reader].
+func (l *lingering) Readable() {
 	lingers.Lock()
 	defer lingers.Unlock()
 	if l.fd >= 0 && l.drop() {
@@ -98,16 +99,14 @@ func Lingering() int {
 func (l *lingering) drop() (over bool) {
 	var scratch [4096]byte
 	for l.left > 0 {
-		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(l.fd),
-			uintptr(unsafe.Pointer(&scratch[0])), uintptr(len(scratch)), unix.MSG_DONTWAIT, 0, 0)
+		n, errno := receive(l.fd, scratch[:])
 		switch {
 		case errno == unix.EAGAIN:
 			return false
-		case errno == unix.EINTR:
 		case errno != 0 || n == 0:
 			return true
 		default:
-			l.left -= int(n)
+			l.left -= n
 		}
 	}
 	return true

@@ -33,9 +33,17 @@ var current struct {
 	p *poller
 }
 
-// watch has fd watched for hang-up and reserves the slot that its events name.
+// interest is what a socket is watched for from the start.
+func interest(input bool) uint32 {
+	if input {
+		return unix.EPOLLRDHUP | unix.EPOLLIN | unix.EPOLLET
+	}
+	return unix.EPOLLRDHUP | unix.EPOLLET
+}
+
+// watch has fd watched for hang-up, and input if wanted, and reserves the slot that its events name.
 // The caller owes a release.
-func watch(fd int) (*poller, slotID, error) {
+func watch(fd int, input bool) (*poller, slotID, error) {
 	current.Lock()
 	if current.p == nil {
 		p, err := newPoller()
@@ -50,7 +58,7 @@ func watch(fd int) (*poller, slotID, error) {
 	slot := p.slots.reserve()
 	current.Unlock()
 
-	ev := slot.event(unix.EPOLLRDHUP | unix.EPOLLET)
+	ev := slot.event(interest(input))
 	if err := unix.EpollCtl(p.epfd, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
 		p.release(slot)
 		return nil, slotID{}, os.NewSyscallError("epoll_ctl", err)
@@ -132,8 +140,8 @@ func (p *poller) attach(slot slotID, w Waker) {
 }
 
 // rearm has fd watched for room as well. Room that is there already is told.
-func (p *poller) rearm(fd int32, slot slotID) error {
-	ev := slot.event(unix.EPOLLRDHUP | unix.EPOLLOUT | unix.EPOLLET)
+func (p *poller) rearm(fd int32, slot slotID, input bool) error {
+	ev := slot.event(interest(input) | unix.EPOLLOUT)
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.epfd, unix.EPOLL_CTL_MOD, int(fd), &ev))
 }
 
@@ -165,12 +173,17 @@ type notice struct {
 }
 
 func (n notice) tell() {
+	if n.events&unix.EPOLLIN != 0 {
+		if r, reads := n.to.(Reader); reads {
+			r.Readable() // before its end is told
+		}
+	}
 	switch {
 	case n.events&(unix.EPOLLERR|unix.EPOLLHUP) != 0:
 		n.to.Hangup(ErrReset)
 	case n.events&unix.EPOLLRDHUP != 0:
 		n.to.Hangup(io.EOF)
-	case n.events&(unix.EPOLLOUT|unix.EPOLLIN) != 0: // input is watched for by those that linger alone
+	case n.events&unix.EPOLLOUT != 0:
 		n.to.Writable()
 	}
 }

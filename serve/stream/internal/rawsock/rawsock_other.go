@@ -14,6 +14,9 @@ type Conn struct{}
 // Take fails with [errors.ErrUnsupported].
 func Take(net.Conn, time.Duration) (*Conn, error) { return nil, errors.ErrUnsupported }
 
+// TakeReading fails with [errors.ErrUnsupported].
+func TakeReading(net.Conn, time.Duration) (*Conn, error) { return nil, errors.ErrUnsupported }
+
 // Lingering is 0.
 func Lingering() int { return 0 }
 
@@ -25,6 +28,9 @@ func (c *Conn) Watch(Waker) {}
 
 // Write fails with [errors.ErrUnsupported].
 func (c *Conn) Write([]byte) (int, error) { return 0, errors.ErrUnsupported }
+
+// Read fails with [errors.ErrUnsupported].
+func (c *Conn) Read([]byte) (int, bool, error) { return 0, false, errors.ErrUnsupported }
 
 // Close does nothing.
 func (c *Conn) Close(bool) {}

@@ -1,11 +1,12 @@
-// Package stats is what the subscribers of a run count. Each event loop, or
-// group of streams, fills a Stats of its own; they are merged once in a while.
-package stats
+package session
 
 import (
 	"github.com/spatehub/spate/loadtest/internal/check"
 	"github.com/spatehub/spate/loadtest/internal/hist"
 )
+
+// This file is what the subscribers of a run count. Each event loop, or group of
+// streams, fills a Stats of its own; they are merged once in a while.
 
 // Counters are sums over streams since the last reset.
 type Counters struct {

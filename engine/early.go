@@ -1,0 +1,90 @@
+package engine
+
+import "slices"
+
+// earlyClients are those that have joined, but begin at a position that their shard
+// has not reached.
+type earlyClients struct {
+	list []*client
+	seen position // where the shard was when it looked at all of them
+	gone int      // of list, about: closed
+}
+
+// add notes a client. It is not ready before the shard moves.
+func (e *earlyClients) add(c *client) { e.list = append(e.list, c) }
+
+// left notes that one of them is closed. Those who come and go while the shard
+// stands still, behind a log that hangs, are let go of once they are the most.
+func (e *earlyClients) left() {
+	if e.gone++; 2*e.gone > len(e.list) {
+		e.list = slices.DeleteFunc(e.list, func(c *client) bool { return c.state == stateClosed })
+		e.gone = 0
+	}
+}
+
+// pop takes out the client that came last, or nil.
+func (e *earlyClients) pop() *client {
+	n := len(e.list) - 1
+	if n < 0 {
+		return nil
+	}
+	c := e.list[n]
+	e.list = e.list[:n]
+	return c
+}
+
+// admit takes a new client in, at once or when the shard has reached the
+// position that the client starts from. It does so also while the hub closes:
+// what was pushed since Subscribe is the client's, and the drain sees to it.
+func (s *shard) admit(c *client) {
+	if !s.holdsAny() {
+		s.skipTo(c)
+	}
+	if s.cursor().before(c.pos) || s.high.id < c.id {
+		s.early.add(c)
+		return
+	}
+	s.enrol(c)
+	s.place(c)
+}
+
+// holdsAny says whether the shard has a connection, in its books or to come.
+func (s *shard) holdsAny() bool { return len(s.books.clients)+len(s.early.list) > 0 }
+
+// skipTo lets a shard without connections, which nobody woke for what came, pass
+// over what was pushed before its first one joined.
+func (s *shard) skipTo(c *client) {
+	pos := c.pos
+	if c.lag != nil && c.lag.resumes {
+		pos = c.lag.fleeting
+	}
+	for s.cursor().before(pos) {
+		from, to, ok := s.next(int(min(pos-s.cursor(), maxBatch)))
+		if !ok {
+			return
+		}
+		s.advance(s.deliver(from, to))
+	}
+}
+
+// admitEarly looks again at the clients that were ahead of the shard, where it has
+// moved since. It returns whether some are left to be looked at.
+func (s *shard) admitEarly() (more bool) {
+	if len(s.early.list) == 0 || s.early.seen == s.cursor() {
+		return false
+	}
+	waiting := s.early.list
+	s.early.list = nil
+	for end := s.until(s.hub.cfg.sweep); len(waiting) > 0; waiting = waiting[1:] {
+		if s.reached(end) {
+			s.early.list = append(waiting, s.early.list...) // these are next
+			return true
+		}
+		s.spend(lookCost)
+		if c := waiting[0]; c.state == stateNew {
+			s.admit(c)
+		}
+	}
+	s.early.seen = s.cursor()
+	return false
+}
