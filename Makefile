@@ -38,15 +38,33 @@ help: ## Show these targets
 
 .PHONY: run
 run: ## Start the hub with the demo feed (ARGS='--listen 127.0.0.1:9000' passes flags on)
-	@echo "building the hub: some minutes the first time, with each package named as it is done"
-	@$(GO) build -v -o bin/spate ./cmd/spate
+	@# What is in Go's cache is not compiled, and not named.
+	@total=$$($(GO) list -deps ./cmd/spate | wc -l); \
+	echo "building the hub of $$total packages: seconds if they were built before, else some minutes"; \
+	$(GO) build -v -buildvcs=auto -o bin/spate ./cmd/spate 2>&1 | \
+		awk -v total=$$total '/^[^ :#]+$$/ {printf "  compiling %d of at most %d: %s\n", ++n, total, $$0; fflush(); next} {print; fflush()}'
 	@# At a terminal the hub gets a job of its own, so that Ctrl-C ends the hub alone, and what its end is worth is the
 	@# hub's to say: make would call every Ctrl-C a failure.
 	@if [ -t 0 ]; then set -m; fi; bin/spate serve --demo $(ARGS); exit
 
 .PHONY: build
 build: ## Build the hub into bin/spate
-	$(GO) build -o bin/spate ./cmd/spate
+	$(GO) build -buildvcs=auto -o bin/spate ./cmd/spate
+
+# Where make release puts what it makes.
+DIST       ?= dist
+# What it is made for: os/arch, several with spaces; empty = linux, darwin, windows on amd64, arm64.
+TARGETS    ?=
+
+.PHONY: release
+release: ## Static binaries, completions, man page, checksums into DIST (dist); the same bytes each time (TARGETS=linux/amd64)
+	GO=$(GO) scripts/release.sh '$(DIST)' $(TARGETS)
+
+.PHONY: image
+image: ## The hub as a container image spate:latest, with docker or buildah
+	@rm -rf dist/image-release && $(MAKE) release DIST=dist/image-release TARGETS=linux/$$($(GO) env GOARCH)
+	@if command -v docker >/dev/null && docker info >/dev/null 2>&1; then build="docker build"; else build="buildah build --format docker"; fi; \
+	$$build --build-arg TARGETARCH=$$($(GO) env GOARCH) -f packaging/Dockerfile -t spate:latest dist/image-release/image
 
 # Everything is run even if something fails, so that one look at the output tells all. ALONE has its processors to itself:
 # its tests measure time.
@@ -81,7 +99,7 @@ lint: cross ## gofmt, go vet and staticcheck on all modules; the builds of other
 	@$(GO) vet -tags spatecheck ./ringbuf/... ./engine/... && $(TOOLS) staticcheck -tags spatecheck ./ringbuf/... ./engine/...
 
 .PHONY: interop
-interop: ## With programs of others: the dashboard in browsers, clients and proxies through kill -9, other servers (skips what is not there)
+interop: ## With programs of others: the dashboard in browsers, clients and proxies through kill -9, Prometheus, other servers (skips what is not there)
 	@failed=; \
 	for m in $(OTHERS); do \
 		echo "== in $$m"; (cd $$m && $(GO) test -count=1 -timeout 10m ./...) || failed="$$failed $$m"; \

@@ -19,6 +19,9 @@ func (s *shard) deliver(from, to position) position {
 		}
 	}
 	s.account(from, to)
+	if some {
+		s.offered(from)
+	}
 	return to
 }
 

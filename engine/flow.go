@@ -73,6 +73,7 @@ func (s *shard) recover(c *client) {
 	if checked && c.lag.queue.events != 0 {
 		panic(fmt.Sprintf("engine: live with %d events waiting", c.lag.queue.events))
 	}
+	s.endResume(&c.lag.resuming)
 	s.troubled.remove(c)
 	c.state = stateLive
 }
@@ -250,6 +251,7 @@ func (s *shard) sent(c *client, at point) {
 	switch {
 	case l.base.covers(at):
 		s.n[nResent]++
+		l.resuming.events++
 		return
 	case c.state == stateBehind && !l.history.seen.covers(at):
 		s.n[nPushed]++

@@ -56,6 +56,13 @@ type Hub struct {
 	// shard sees the event, or the publisher the bit.
 	occupied atomic.Uint64
 
+	born     time.Time // of which instants count
+	commits  commits
+	measured measured // what belongs to no shard
+
+	topicFigures *topicFigures // nil: not asked for
+	joining      joining
+
 	logFailed atomic.Uint64
 	turn      atomic.Uint64 // spreads anonymous connections
 }
@@ -154,6 +161,8 @@ func (h *Hub) makeShards() {
 	if h.journal != nil && !h.cfg.immediate {
 		after = append(after, h.journal.done)
 	}
+	h.topicFigures = newTopicFigures(h.cfg.topicFigures, h.seed)
+	h.born, h.commits = time.Now(), make(commits, h.ring.Cap())
 	for id := range h.cfg.shards {
 		r := h.ring.NewReader(after...)
 		r.SetWindow(h.cfg.window)

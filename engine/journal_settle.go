@@ -32,6 +32,9 @@ func (j *journal) settle(run *journalRun, err error) {
 			break
 		}
 	}
+	if !h.cfg.immediate { // else the shards have the run already
+		h.commits.set(run.from, run.to, h.sampleRun())
+	}
 	j.doneID.Store(uint64(h.slot(run.to).upTo())) // before the cursor: who sees it may look into the log
 	if h.follow != nil {
 		h.follow.reach(point{run.to, h.committed()})

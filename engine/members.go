@@ -4,6 +4,7 @@ package engine
 
 // enrol enters the client into the books.
 func (s *shard) enrol(c *client) {
+	s.endJoin(c, true)
 	c.wroteTick = s.tick
 	s.books.enter(c)
 	s.spend(writeCost + topicCost*len(c.topics))
@@ -57,6 +58,7 @@ func (s *shard) closeAs(c *client, as ending, reason error) {
 	early := c.state == stateNew
 	c.state = stateClosed
 	if early {
+		s.endJoin(c, false)
 		s.early.left()
 	}
 	c.flags.Or(attendClosed)

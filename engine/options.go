@@ -57,7 +57,9 @@ type config struct {
 	drain      time.Duration
 	policy     Policy
 	encodings  []Encoding
-	sweep      int // what a look at many clients may cost in one go; sweepBudget but for tests
+
+	topicFigures int
+	sweep        int // what a look at many clients may cost in one go; sweepBudget but for tests
 }
 
 // WithStore keeps every event in s, so that clients can resume across

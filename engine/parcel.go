@@ -85,6 +85,7 @@ func (h *Hub) fillSlots(first position, ids *numbering, p *parcel, bufs []*byteb
 		e.one[0], e.crowd, e.private, e.mask = a.one, a.crowd, a.private, a.mask
 		e.counted = p.counts(i, len(events))
 		e.topic, e.key = ev.Topic, ev.Key
+		h.topicFigures.count(ev.Topic, len(e.frame()))
 		if wait != nil {
 			e.wait.Store(wait)
 		}

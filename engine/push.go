@@ -134,6 +134,7 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 // publish puts what is packed into the ring and sees to its being kept. The IDs
 // are claimed with the places where none are given.
 func (h *Hub) publish(ctx context.Context, load *parcel, bufs []*bytebufferpool.ByteBuffer, events []*wire.Event, given *numbering, mode pushMode) (p pushed, err error) {
+	began := h.samplePush()
 	own := load.logged
 	if given != nil {
 		own = 0
@@ -173,6 +174,9 @@ func (h *Hub) publish(ctx context.Context, load *parcel, bufs []*bytebufferpool.
 	if given != nil && wait == nil {
 		h.follow.reach(point{last, ids.prev})
 	}
+	if h.journal == nil || h.cfg.immediate { // else the journal commits
+		h.commits.set(first, last, began)
+	}
 	h.ring.Publish(claimed, len(events))
 	if h.journal == nil || h.cfg.immediate {
 		if h.ring.Claimed() != uint64(last) {
@@ -181,6 +185,7 @@ func (h *Hub) publish(ctx context.Context, load *parcel, bufs []*bytebufferpool.
 		h.wakeFor(first, last, mask)
 	}
 	if wait == nil {
+		h.committedIn(began)
 		return p, nil
 	}
 	h.seeToCommit(ctx, wait, mode)
@@ -188,7 +193,9 @@ func (h *Hub) publish(ctx context.Context, load *parcel, bufs []*bytebufferpool.
 		p.wait = wait
 		return p, nil
 	}
-	_, err = h.awaitCommit(ctx, wait)
+	if _, err = h.awaitCommit(ctx, wait); err == nil {
+		h.committedIn(began)
+	}
 	return p, err
 }
 

@@ -112,6 +112,10 @@ func (s *Seat) Take(sink Sink) (Subscriber, error) {
 		return Subscriber{}, ErrClosed
 	}
 	c.sink = sink
+	h.beginJoin(c)
+	if c.lag != nil && c.lag.resumes {
+		c.lag.resuming.began = h.instant()
+	}
 	c.attend(attendJoin)
 	return Subscriber{c}, nil
 }

@@ -50,6 +50,9 @@ type shard struct {
 
 	n counters // of this pass
 	c sharedCounters
+
+	sample   sampler
+	measured measured
 }
 
 // doomedClient is a client to be ended, and why.
@@ -72,6 +75,7 @@ func newShard(h *Hub, id int, reader *ringbuf.Reader[entry]) *shard {
 // pass does one round: some of what clients and transports ask for, then what
 // waits in the ring, each within its budget. It returns whether work is left.
 func (s *shard) pass() (more bool) {
+	s.beginPass()
 	s.runMail()
 	s.showOccupied()
 	if t := s.ticks.Load(); t != s.tick {
@@ -90,6 +94,7 @@ func (s *shard) pass() (more bool) {
 		more = s.drainStep() || more
 	}
 	s.publishCounters()
+	s.endPass()
 	return more || s.troubled.trims.active() || !s.mail.Empty()
 }
 

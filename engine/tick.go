@@ -53,6 +53,7 @@ func (s *shard) onTick(now uint32) {
 		s.closeDoomed() // before anything else is written to them
 	}
 	s.tick = now
+	s.measureRing()
 	s.troubled.startSweep()
 }
 
@@ -77,6 +78,7 @@ func (s *shard) sweepLaggards() (more bool) {
 
 // tickLag retries, times out, or closes one client in trouble.
 func (s *shard) tickLag(c *client, now uint32) {
+	s.measureLag(c)
 	if c.state == stateLeaving {
 		if !before32(now, c.lag.leaving.until) {
 			s.close(c, ErrStalled)

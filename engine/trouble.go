@@ -21,6 +21,8 @@ type lag struct {
 	retry   trying   // while lagging, under PolicyRetry
 	history *history // while behind: its reading of the log
 	leaving leaving  // while leaving
+
+	resuming resuming
 }
 
 // queued is what waits for a client: events counted as pushed to it, but not yet

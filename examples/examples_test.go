@@ -4,8 +4,10 @@ package examples_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,7 +34,7 @@ func build(t *testing.T) string {
 	dir := t.TempDir()
 	out, err := exec.Command("go", "build", "-race", "-o", dir, "./...").CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	for _, name := range []string{"server", "client", "nethttp", "mapstore"} {
+	for _, name := range []string{"server", "client", "nethttp", "mapstore", "answers", "board", "progress"} {
 		require.FileExists(t, filepath.Join(dir, name))
 	}
 	return dir
@@ -106,6 +108,52 @@ func TestExamples(t *testing.T) {
 		post(t, base+"/order?user=alice", "text/plain", "two books")
 		data, _ := read(t, base+"/events?user=alice", id, 1)
 		require.Contains(t, []string{"one book", "two books"}, data[0])
+	})
+
+	t.Run("answers", func(t *testing.T) {
+		base := start(t, filepath.Join(dir, "answers"))
+		res, err := http.PostForm(base+"/ask", url.Values{"q": {"why"}})
+		require.NoError(t, err)
+		var reply struct{ Answer string }
+		require.NoError(t, json.NewDecoder(res.Body).Decode(&reply))
+		res.Body.Close()
+		answer := base + "/answers?answer=" + reply.Answer
+		begun, id := read(t, answer, "earliest", 3) // and the page is reloaded
+		whole, _ := read(t, answer, "earliest", 15)
+		require.Equal(t, "You asked: why. ", strings.Join(begun, ""))
+		require.Equal(t, "You asked: why. This is an answer that takes its time, word by word. stop", strings.Join(whole, ""))
+		rest, _ := read(t, answer, id, 12)
+		require.Equal(t, whole[3:], rest, "a connection that was lost goes on")
+	})
+
+	t.Run("board", func(t *testing.T) {
+		base := start(t, filepath.Join(dir, "board"), "-every", "1ms")
+		seen := map[string]bool{}
+		data, _ := read(t, base+"/prices", "earliest", 40)
+		for _, d := range data {
+			var price struct{ Name string }
+			require.NoError(t, json.Unmarshal([]byte(d), &price))
+			seen[price.Name] = true
+		}
+		require.Len(t, seen, 4)
+	})
+
+	t.Run("progress", func(t *testing.T) {
+		base := start(t, filepath.Join(dir, "progress"))
+		res, err := http.Post(base+"/jobs", "", nil)
+		require.NoError(t, err)
+		res.Body.Close()
+		require.Equal(t, http.StatusAccepted, res.StatusCode)
+		events := base + strings.TrimSuffix(res.Header.Get("Location"), "?last_event_id=earliest")
+		steps, _ := read(t, events, "earliest", 6)
+		require.Equal(t, `{"percent":0}`, steps[0])
+		require.Equal(t, `{"result":"/files/report.pdf"}`, steps[5])
+		again, _ := read(t, events, "earliest", 6)
+		require.Equal(t, steps, again, "who comes later gets all of it")
+		res, err = http.Get(base + "/jobs/2/events")
+		require.NoError(t, err)
+		res.Body.Close()
+		require.Equal(t, http.StatusNotFound, res.StatusCode)
 	})
 
 	t.Run("client", func(t *testing.T) {

@@ -3,5 +3,5 @@
 // own, so that nobody else has to fetch what it tests against.
 //
 // `make interop` runs it. What is not on the machine (node and npm, a browser, a
-// proxy) is skipped with a word.
+// proxy, Prometheus) is skipped with a word.
 package interop

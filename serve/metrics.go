@@ -20,7 +20,7 @@ import (
 // Where the hub's log tells its state (Hub.LogStats), spate_log_* are that.
 func Collector(hub *engine.Hub) prometheus.Collector {
 	_, tells := hub.LogStats()
-	return &collector{hub: hub, log: tells}
+	return &collector{hub: hub, log: tells, measured: measuredDescs(hub)}
 }
 
 // MetricsHandler serves the hub's and its log's figures, and those of the Go runtime and the
@@ -36,6 +36,8 @@ func MetricsHandler(hub *engine.Hub) http.Handler {
 type collector struct {
 	hub *engine.Hub
 	log bool // the hub's log tells its state
+
+	measured map[string]*prometheus.Desc // of its histograms, by name
 }
 
 // metric is one figure of engine.Stats.
@@ -127,6 +129,11 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 		}
 		to <- metrics[i].desc
 	}
+	to <- topicEvents
+	to <- topicBytes
+	for _, desc := range c.measured {
+		to <- desc
+	}
 	if c.log {
 		describeLog(to)
 	}
@@ -143,6 +150,8 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		}
 		to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&stats), labels...)
 	}
+	collectMeasured(c.hub, c.measured, to)
+	collectTopics(c.hub, to)
 	if c.log {
 		collectLog(c.hub, to)
 	}

@@ -54,6 +54,9 @@ func WithGate(g Gate) ServeOption { return stream.WithGate(g) }
 // WithSessions is [stream.WithSessions].
 func WithSessions(s *Sessions) ServeOption { return stream.WithSessions(s) }
 
+// WithQuery is [stream.WithQuery].
+func WithQuery(names ...string) ServeOption { return stream.WithQuery(names...) }
+
 // WithPushGate is [stream.WithPushGate].
 func WithPushGate(g Gate) PushOption { return stream.WithPushGate(g) }
 

@@ -7,13 +7,23 @@ import (
 
 // flagVariables are the environment variables of all commands' flags; a test holds them together.
 var flagVariables = []string{
-	"SPATE_AFTER", "SPATE_BACKUP_DIR", "SPATE_BUFFER", "SPATE_COUNT", "SPATE_DATA", "SPATE_DEMO",
-	"SPATE_DESCRIPTOR_RESERVE", "SPATE_DRAIN", "SPATE_EVENT", "SPATE_FROM_BEGINNING", "SPATE_HEARTBEAT", "SPATE_IDLE_TIMEOUT",
-	"SPATE_IMMEDIATE", "SPATE_JSON", "SPATE_KEY", "SPATE_LAST_EVENT_ID", "SPATE_LATER", "SPATE_LINES", "SPATE_LISTEN",
-	"SPATE_LOG_FORMAT", "SPATE_LOG_LEVEL", "SPATE_MAX_CONNECTIONS", "SPATE_MAX_EVENT_SIZE", "SPATE_MEMORY",
-	"SPATE_NO_SYNC", "SPATE_POLICY", "SPATE_QUEUE_BYTES", "SPATE_RETAIN_AGE", "SPATE_RETAIN_BYTES",
-	"SPATE_RETAIN_COUNT", "SPATE_RETAIN_TOPIC", "SPATE_RETRY", "SPATE_SINCE", "SPATE_STALL_TIMEOUT", "SPATE_TOPIC", "SPATE_UID",
-	"SPATE_URL", "SPATE_USER_HEADER",
+	"SPATE_AFTER", "SPATE_ANONYMOUS", "SPATE_BACKUP_DIR", "SPATE_BUFFER", "SPATE_COMPRESS", "SPATE_CONFIG", "SPATE_CORS_CREDENTIALS",
+	"SPATE_CORS_ORIGIN", "SPATE_COUNT", "SPATE_DATA", "SPATE_DEMO", "SPATE_DESCRIPTOR_RESERVE", "SPATE_DRAIN",
+	"SPATE_EVENT", "SPATE_FROM_BEGINNING", "SPATE_H2C", "SPATE_HEARTBEAT", "SPATE_IDLE_TIMEOUT", "SPATE_IMMEDIATE",
+	"SPATE_INSECURE", "SPATE_JSON", "SPATE_JWT_ANY_AUDIENCE", "SPATE_JWT_AUDIENCE", "SPATE_JWT_ISSUER",
+	"SPATE_JWT_JWKS_URL", "SPATE_JWT_KEY_FILE", "SPATE_JWT_NO_EXPIRY", "SPATE_JWT_RIGHTS", "SPATE_JWT_RIGHTS_CLAIM",
+	"SPATE_JWT_SECRET", "SPATE_JWT_SECRET_FILE", "SPATE_JWT_SKEW", "SPATE_JWT_USER_CLAIM", "SPATE_KEY",
+	"SPATE_LAST_EVENT_ID", "SPATE_LATER", "SPATE_LINES", "SPATE_LISTEN", "SPATE_LOG_FORMAT", "SPATE_LOG_LEVEL",
+	"SPATE_MAX_CONNECTIONS", "SPATE_MAX_CONNECTIONS_ADDRESS", "SPATE_MAX_CONNECTIONS_USER", "SPATE_MAX_CONNECTS",
+	"SPATE_MAX_CONNECTS_ADDRESS", "SPATE_MAX_CONNECTS_USER", "SPATE_MAX_EVENT_SIZE", "SPATE_MAX_PUSH_BYTES",
+	"SPATE_MAX_PUSH_BYTES_ADDRESS", "SPATE_MAX_PUSH_BYTES_USER", "SPATE_MAX_PUSH_EVENTS", "SPATE_MAX_PUSH_EVENTS_ADDRESS",
+	"SPATE_MAX_PUSH_EVENTS_USER", "SPATE_MAX_REQUESTS_ADDRESS", "SPATE_MAX_TOPICS", "SPATE_MEMORY", "SPATE_NO_SYNC",
+	"SPATE_POLICY", "SPATE_PRINT_CONFIG", "SPATE_PROXY_HEADER", "SPATE_PROXY_PROTOCOL", "SPATE_QUEUE_BYTES", "SPATE_READY",
+	"SPATE_RETAIN_AGE", "SPATE_RETAIN_BYTES", "SPATE_RETAIN_COUNT", "SPATE_RETAIN_TOPIC", "SPATE_RETRY", "SPATE_SINCE",
+	"SPATE_STALL_TIMEOUT", "SPATE_TICKET_TTL", "SPATE_TIMEOUT", "SPATE_TLS_CERT", "SPATE_TLS_CLIENT_CA",
+	"SPATE_TLS_CLIENT_NAME", "SPATE_TLS_CLIENT_REQUIRED", "SPATE_TLS_CLIENT_RIGHTS", "SPATE_TLS_KEY", "SPATE_TLS_MIN",
+	"SPATE_TOKEN_COOKIE", "SPATE_TOKEN_FILE", "SPATE_TOKEN_QUERY", "SPATE_TOPIC", "SPATE_TRUSTED_PROXY", "SPATE_UID",
+	"SPATE_UNIX", "SPATE_URL", "SPATE_USER_HEADER",
 }
 
 // checkEnvironment refuses variables of our namespace that no flag has: a misspelt one would change nothing, in silence.
@@ -22,17 +32,19 @@ func checkEnvironment(s streams) error {
 	if s.environ == nil {
 		return nil
 	}
+	fs := newFlagSet("")
 	for _, pair := range s.environ() {
 		name, _, _ := strings.Cut(pair, "=")
 		if !strings.HasPrefix(name, "SPATE_") || slices.Contains(flagVariables, name) || namesService(name) {
 			continue
 		}
 		if meant := nearestVariable(name); meant != "" {
-			return usagef("%s in the environment is the name of no flag: is %s meant?", name, meant)
+			fs.faultf("%s in the environment is the name of no flag: is %s meant?", name, meant)
+			continue
 		}
-		return usagef("%s in the environment is the name of no flag; `spate <command> --help` lists them: remove it", name)
+		fs.faultf("%s in the environment is the name of no flag; `spate <command> --help` lists them: remove it", name)
 	}
-	return nil
+	return fs.faults()
 }
 
 // namesService reports whether the variable is one of those that Docker and Kubernetes set for a service called spate.

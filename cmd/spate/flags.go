@@ -13,87 +13,246 @@ import (
 	"time"
 )
 
-// flagSet is a command's flags, whose defaults the environment may change.
+// flagSet is a command's flags. Each of them is a setting: the environment may set it too, and where the command takes
+// one, a file.
 type flagSet struct {
 	*flag.FlagSet
 	usage string // the command line, for the help text
 	set   map[string]origin
+	wrong []string        // what is wrong with the settings, so far
+	bad   map[string]bool // flags whose values are no values: nothing more can be said of them
 }
 
-// origin says what set a flag; what wins is the larger.
-type origin int
+// origin says what set a flag.
+type origin struct {
+	by    layer
+	place string // the line of a file, the variable; "" for the others
+}
+
+// layer is where settings come from; the larger wins.
+type layer int
 
 const (
-	byDefault origin = iota
+	byDefault layer = iota
+	byFile
 	byEnvironment
 	byFlag
 )
 
-// contradicts reports whether a flag was set, not by less than the other one.
-func (fs *flagSet) contradicts(name, other string) bool {
-	return fs.set[name] != byDefault && fs.set[name] >= fs.set[other]
+// String says it to who asks where a setting comes from.
+func (o origin) String() string {
+	switch o.by {
+	case byDefault:
+		return "default"
+	case byFlag:
+		return "flag"
+	}
+	return o.place
 }
 
+// contradicts reports whether a flag was set, not by less than the other one.
+func (fs *flagSet) contradicts(name, other string) bool {
+	return fs.set[name].by != byDefault && fs.set[name].by >= fs.set[other].by
+}
+
+// given reports whether anything set the flag.
+func (fs *flagSet) given(name string) bool { return fs.set[name].by != byDefault }
+
 func newFlagSet(usage string) *flagSet {
-	fs := &flagSet{flag.NewFlagSet(usage, flag.ContinueOnError), usage, map[string]origin{}}
+	fs := &flagSet{flag.NewFlagSet(usage, flag.ContinueOnError), usage, map[string]origin{}, nil, map[string]bool{}}
 	fs.SetOutput(io.Discard) // errors are reported once, by report
 	return fs
 }
 
-// parse takes the environment first, then args, so that a flag wins. Every fault is a *usageError, but flag.ErrHelp,
-// for which the help text has been written.
+// configFlag is the flag that names the file with settings, of the commands that take one.
+const configFlag = "config"
+
+// parse takes the file first, then the environment, then args, so that a flag wins. What is wrong is a *usageError that
+// tells all of it; flag.ErrHelp means that the help text has been written.
 func (fs *flagSet) parse(s streams, args []string) error {
-	var err error
-	fs.VisitAll(func(f *flag.Flag) {
-		name := envName(f.Name)
-		text, ok := s.env(name)
-		if !ok || err != nil {
-			return
-		}
-		fs.set[f.Name] = byEnvironment
-		set := f.Value.Set
-		if list, isList := f.Value.(envSetter); isList {
-			set = list.setEnv
-		}
-		if cause := set(text); cause != nil {
-			err = usagef("%s=%q in the environment: %s", name, text, reason(cause, f.Value))
-		}
-	})
-	if err != nil {
+	if err := fs.read(s, args); err != nil {
 		return err
 	}
-	fs.VisitAll(func(f *flag.Flag) { f.Value = &once{Value: f.Value} })
-	err = fs.FlagSet.Parse(args)
-	fs.VisitAll(func(f *flag.Flag) { f.Value = f.Value.(*once).Value })
-	if errors.Is(err, flag.ErrHelp) {
+	return fs.faults()
+}
+
+// read is parse, but for the faults, which are kept. Its error is flag.ErrHelp alone.
+func (fs *flagSet) read(s streams, args []string) error {
+	if s.flags != nil {
+		s.flags(fs)
+		return flag.ErrHelp
+	}
+	line, err := fs.commandLine(args)
+	if err != nil {
 		fs.help(s.out)
 		return err
 	}
-	if err != nil {
-		taken := wholeNumber
-		if strings.HasPrefix(err.Error(), "invalid boolean value") {
-			taken = trueOrFalse
-		}
-		text := strings.Replace(err.Error(), ": parse error", ": "+taken, 1)
-		text = strings.Replace(text, " for flag -", " for -", 1)
-		text = strings.Replace(text, " for -", " for flag --", 1) // as the help text writes it
-		return usagef("%s", strings.Replace(text, "not defined: -", "not defined: --", 1))
+	if path := fs.configPath(s, line); path != "" {
+		fs.takeFile(path)
 	}
-	fs.Visit(func(f *flag.Flag) { fs.set[f.Name] = byFlag })
+	fs.VisitAll(func(f *flag.Flag) {
+		name := envName(f.Name)
+		text, ok := s.env(name)
+		if !ok {
+			return
+		}
+		texts := []string{text}
+		if list, isList := f.Value.(listed); isList {
+			texts = list.split(text)
+		}
+		if cause := fs.take(f, origin{byEnvironment, name}, texts); cause != nil {
+			fs.faultf("%s=%s in the environment: %s", name, shownText(f, text), reason(cause, f.Value))
+		}
+	})
+	fs.VisitAll(func(f *flag.Flag) {
+		if texts := line[f.Name]; len(texts) > 0 {
+			if _, secret := f.Value.(*secretValue); secret {
+				fs.faultf("--%s is a secret, and everybody who lists processes reads a command line: give it by %s, or by a file", f.Name, envName(f.Name))
+				return
+			}
+			if cause := fs.take(f, origin{by: byFlag}, texts); cause != nil {
+				what := "value"
+				if isSwitch(f.Value) {
+					what = "boolean value"
+				}
+				fs.faultf("invalid %s %q for flag --%s: %s", what, texts[len(texts)-1], f.Name, reason(cause, f.Value))
+			}
+		}
+	})
 	return nil
+}
+
+// take sets a flag to what one layer says, in the place of what others have said.
+func (fs *flagSet) take(f *flag.Flag, from origin, texts []string) error {
+	if list, isList := f.Value.(listed); isList {
+		list.reset()
+	}
+	fs.set[f.Name] = from
+	for _, text := range texts {
+		if err := f.Value.Set(text); err != nil {
+			fs.bad[f.Name] = true
+			return err
+		}
+	}
+	return nil
+}
+
+// commandLine returns what args say, unparsed, by flag. Its error is flag.ErrHelp alone.
+func (fs *flagSet) commandLine(args []string) (map[string][]string, error) {
+	given := map[string][]string{}
+	fs.VisitAll(func(f *flag.Flag) { f.Value = &recorder{f.Value, f.Name, given} })
+	defer fs.VisitAll(func(f *flag.Flag) { f.Value = f.Value.(*recorder).Value })
+	for {
+		err := fs.Parse(args)
+		if err == nil {
+			return given, nil
+		}
+		if errors.Is(err, flag.ErrHelp) {
+			return nil, err
+		}
+		text := strings.Replace(err.Error(), " for flag -", " for flag --", 1)
+		text = strings.Replace(text, " needs an argument: -", " needs an argument: --", 1)
+		fs.faultf("%s", strings.Replace(text, "not defined: -", "not defined: --", 1))
+		args = fs.Args()
+		if strings.Contains(text, "not defined") && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+			args = args[1:] // its value, most likely
+		}
+	}
+}
+
+// configPath is the file with settings, "" for none.
+func (fs *flagSet) configPath(s streams, line map[string][]string) string {
+	if fs.Lookup(configFlag) == nil {
+		return ""
+	}
+	if texts := line[configFlag]; len(texts) > 0 {
+		return texts[0]
+	}
+	path, _ := s.env(envName(configFlag))
+	return path
+}
+
+// faultf notes something that is wrong.
+func (fs *flagSet) faultf(format string, args ...any) {
+	fs.wrong = append(fs.wrong, fmt.Sprintf(format, args...))
+}
+
+// must notes what is wrong with a flag's value, and where that comes from, unless ok.
+func (fs *flagSet) must(ok bool, name, format string, args ...any) {
+	if ok || fs.bad[name] {
+		return
+	}
+	text := fmt.Sprintf(format, args...)
+	switch at := fs.set[name]; at.by {
+	case byFile:
+		text = at.place + ": " + text
+	case byEnvironment:
+		text = at.place + " in the environment: " + text
+	}
+	fs.wrong = append(fs.wrong, text)
+}
+
+// check notes an error that is about a flag's value.
+func (fs *flagSet) check(name string, err error) {
+	if err != nil {
+		fs.must(false, name, "%s", err.Error())
+	}
+}
+
+// faults is all that is wrong, nil for nothing.
+func (fs *flagSet) faults() error {
+	switch len(fs.wrong) {
+	case 0:
+		return nil
+	case 1:
+		return usagef("%s", fs.wrong[0])
+	}
+	return usagef("there are %d mistakes:\n  %s", len(fs.wrong), strings.Join(fs.wrong, "\n  "))
+}
+
+// recorder notes what a command line says of a flag, and refuses to be given twice: which of the two counts would be
+// anybody's guess. Lists take as many as they like.
+type recorder struct {
+	flag.Value
+	name  string
+	given map[string][]string
+}
+
+// Set notes text.
+func (r *recorder) Set(text string) error {
+	if _, list := r.Value.(listed); len(r.given[r.name]) > 0 && !list {
+		return errors.New("is given twice")
+	}
+	r.given[r.name] = append(r.given[r.name], text)
+	return nil
+}
+
+// IsBoolFlag says whether the flag can do without a value.
+func (r *recorder) IsBoolFlag() bool { return isSwitch(r.Value) }
+
+func isSwitch(v flag.Value) bool {
+	b, ok := v.(interface{ IsBoolFlag() bool })
+	return ok && b.IsBoolFlag()
+}
+
+// shownText is a value that is refused, as it may be shown.
+func shownText(f *flag.Flag, text string) string {
+	if _, secret := f.Value.(*secretValue); secret {
+		return hidden
+	}
+	return strconv.Quote(text)
 }
 
 // help lists the flags with the names of their variables.
 func (fs *flagSet) help(w io.Writer) {
 	fmt.Fprintf(w, "Usage: spate %s\n\n", fs.usage)
-	fs.VisitAll(func(f *flag.Flag) {
-		kind, text := flag.UnquoteUsage(f)
-		fmt.Fprintf(w, "  --%s %s\n        %s", f.Name, kind, text)
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" && f.DefValue != "0s" {
-			fmt.Fprintf(w, " (default %s)", f.DefValue)
+	for _, f := range fs.describe() {
+		fmt.Fprintf(w, "  --%s %s\n        %s", f.name, f.kind, f.text)
+		if f.value != "" {
+			fmt.Fprintf(w, " (default %s)", f.value)
 		}
-		fmt.Fprintf(w, " [%s]\n", envName(f.Name))
-	})
+		fmt.Fprintf(w, " [%s]\n", f.env)
+	}
 }
 
 // envName is the environment variable of a flag.
@@ -112,21 +271,22 @@ func reason(err error, v flag.Value) string {
 	if text := err.Error(); text != "parse error" {
 		return text
 	}
-	if b, ok := v.(interface{ IsBoolFlag() bool }); ok && b.IsBoolFlag() {
+	if isSwitch(v) {
 		return trueOrFalse
 	}
 	return wholeNumber
 }
 
-// envSetter is a flag that the environment sets in another form than the command line.
-type envSetter interface{ setEnv(text string) error }
-
-// listValue is a flag that may be given several times. In the environment it is one list with commas, which the first
-// flag on the command line replaces.
-type listValue struct {
-	values  []string
-	fromEnv bool // values came from the environment
+// listed is a flag that may be given several times. A layer of settings replaces all that those below it have said.
+type listed interface {
+	flag.Value
+	reset()
+	split(text string) []string // how the environment has it in one text
+	items() []string            // what Set was called with
 }
+
+// listValue is a list of texts, in the environment with commas.
+type listValue struct{ values []string }
 
 func (v *listValue) String() string { return strings.Join(v.values, ",") }
 
@@ -135,15 +295,33 @@ func (v *listValue) Set(text string) error {
 	if text == "" {
 		return errors.New("must not be empty")
 	}
-	if v.fromEnv {
-		v.values, v.fromEnv = nil, false
-	}
 	v.values = append(v.values, text)
 	return nil
 }
 
-func (v *listValue) setEnv(text string) error {
-	v.values, v.fromEnv = strings.Split(text, ","), true
+func (v *listValue) reset()                     { v.values = nil }
+func (v *listValue) split(text string) []string { return strings.Split(text, ",") }
+func (v *listValue) items() []string            { return v.values }
+
+// secretValue is a text that is not shown.
+type secretValue string
+
+// hidden is shown in the place of a secret.
+const hidden = "(hidden)"
+
+func (v *secretValue) String() string {
+	if *v == "" {
+		return ""
+	}
+	return hidden
+}
+
+// Set takes text.
+func (v *secretValue) Set(text string) error {
+	if text == "" {
+		return errors.New("must not be empty")
+	}
+	*v = secretValue(text)
 	return nil
 }
 
@@ -257,26 +435,4 @@ func (v *ageValue) Set(text string) error {
 	}
 	*v = ageValue(whole + rest)
 	return nil
-}
-
-// once is a flag's value that refuses to be given twice on one command line: which of the two counts would be anybody's
-// guess. Lists take as many as they like.
-type once struct {
-	flag.Value
-	given bool
-}
-
-// Set parses text, the first time.
-func (o *once) Set(text string) error {
-	if _, list := o.Value.(envSetter); o.given && !list {
-		return errors.New("is given twice")
-	}
-	o.given = true
-	return o.Value.Set(text)
-}
-
-// IsBoolFlag says whether the flag can do without a value.
-func (o *once) IsBoolFlag() bool {
-	b, ok := o.Value.(interface{ IsBoolFlag() bool })
-	return ok && b.IsBoolFlag()
 }

@@ -76,10 +76,10 @@ func TestWrongUsageIsToldInOneLineAndExits2(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"serve", "--listen", "0.0.0.0:8080"}, "no authorization yet"},
-		{[]string{"serve", "--listen", ":8080"}, "no authorization yet"},
-		{[]string{"serve", "--listen", "192.168.1.1:80"}, "no authorization yet"},
-		{[]string{"serve", "--listen", "example.com:80"}, "no authorization yet"},
+		{[]string{"serve", "--listen", "0.0.0.0:8080"}, "without authorization only loopback"},
+		{[]string{"serve", "--listen", ":8080"}, "without authorization only loopback"},
+		{[]string{"serve", "--listen", "192.168.1.1:80"}, "without authorization only loopback"},
+		{[]string{"serve", "--listen", "example.com:80"}, "without authorization only loopback"},
 		{[]string{"serve", "--listen", "127.0.0.1"}, "give host:port"},
 		{[]string{"serve", "--listen", "127.0.0.1:"}, "give host:port"},
 		{[]string{"serve", "extra"}, "unexpected argument"},

@@ -8,32 +8,37 @@ import (
 	"github.com/spatehub/spate/serve"
 )
 
-// guard keeps web pages of other sites away from a hub that has no authorization: any page in a browser of this machine
-// can reach a loopback address.
+// guard stands before all routes and keeps web pages of other sites away: a browser sends what it has (certificates,
+// passwords, cookies, and on this machine the bare reach of a loopback address) whoever's page asks.
 //
-//   - A Host that is no loopback name is refused: a name that somebody else's DNS points here (rebinding) would make
-//     the hub the same origin as that page, and everything readable by it.
-//   - A request that changes something must come from the hub's own page or from no page at all (Origin,
-//     Sec-Fetch-Site).
-//   - A stream may not be opened from another site: the page could not read it, but it would hold a connection.
-func guard(next http.Handler) http.Handler {
-	crossOrigin := http.NewCrossOriginProtection()
+//   - Where nothing asks who a caller is, on a loopback address, a Host that is no loopback name is refused: a name that
+//     somebody else's DNS points here (rebinding) would make the hub the same origin as that page, and everything
+//     readable by it.
+//   - A page of another origin gets nothing unless its origin is listed.
+//   - What browsers send for a page of another site without telling its origin, such as images, is refused too; links to
+//     the hub's own pages are followed.
+func guard(a *access, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isLoopback(hostname(r.Host)) {
+		if a.loopback && !isLoopback(hostname(r.Host)) {
 			refuse(w, http.StatusMisdirectedRequest, "host", "the hub answers to localhost and loopback addresses alone")
 			return
 		}
-		if err := crossOrigin.Check(r); err != nil {
-			refuse(w, http.StatusForbidden, "origin", "a page of another site may not push")
+		site := r.Header.Get("Sec-Fetch-Site")
+		if r.Header.Get("Origin") == "" && (site == "cross-site" || site == "same-site") && !isLink(r) {
+			refuse(w, http.StatusForbidden, "origin", "a page of another site may not use the hub")
 			return
 		}
-		if r.URL.Path == "/events" && r.Header.Get("Sec-Fetch-Site") == "cross-site" {
-			refuse(w, http.StatusForbidden, "origin", "a page of another site may not open a stream")
-			return
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		if a.cors.Load().Check(w, r) {
+			next.ServeHTTP(w, r)
 		}
-		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
-		next.ServeHTTP(w, r)
 	})
+}
+
+// isLink reports whether a browser shows what it asks for as a page of its own. A stream is none.
+func isLink(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.URL.Path != "/events"
 }
 
 // hostname is the host of a Host header, without port and brackets.

@@ -18,9 +18,9 @@ const readTimeout = 30 * time.Second
 
 // newServer returns the hub's HTTP server. ReadTimeout is for bodies: serve lifts it for streams. It sets no
 // WriteTimeout: streams have none, and the answers of the other routes are small.
-func newServer(c *serveConfig, hub *engine.Hub, stats *statsSource, log *slog.Logger) *http.Server {
+func newServer(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           guard(routes(c, hub, stats)),
+		Handler:           guard(a, routes(c, hub, a, stats)),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       2 * time.Minute,
@@ -33,21 +33,24 @@ func newServer(c *serveConfig, hub *engine.Hub, stats *statsSource, log *slog.Lo
 // Beyond it net/http itself answers, 431 in plain text.
 const maxHeader = 320 << 10
 
-func routes(c *serveConfig, hub *engine.Hub, stats *statsSource) http.Handler {
-	page := dashboard.Handler()
+func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource) http.Handler {
+	page := a.page(dashboard.Handler())
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", page)
 	mux.Handle("GET /ui/", page)
-	mux.Handle("GET /events", serve.Handler(hub, c.identify(), serve.WithRetry(c.retry), serve.WithMaxConns(c.maxConns),
-		serve.WithDescriptorReserve(c.descriptors()), serve.WithLater(c.later)))
-	mux.Handle("POST /push", withoutQuery(serve.PushHandler(hub, serve.WithPushBodyLimit(bodyLimit(c.maxEvent)))))
-	mux.HandleFunc("GET /stats", stats.serveStats)
-	mux.Handle("GET /metrics", serve.MetricsHandler(hub))
+	mux.Handle("GET /events", serve.Authorized(hub, a.authorize, serve.WithGate(a.gate), serve.WithSessions(&a.sessions), serve.WithSource(a.source),
+		serve.WithQuery(a.query...), serve.WithMaxTopics(c.limits.topics), serve.WithRetry(c.retry), serve.WithDescriptorReserve(c.descriptors()), serve.WithLater(c.later)))
+	mux.Handle("POST /push", withoutQuery(serve.AuthorizedPush(hub, a.authorize, serve.WithPushGate(a.gate), serve.WithPushBodyLimit(bodyLimit(c.maxEvent)))))
+	if a.tickets != nil {
+		mux.Handle("POST /tickets", a.ticketOffice())
+	}
+	mux.Handle("GET /stats", a.admin(http.HandlerFunc(stats.serveStats)))
+	mux.Handle("GET /metrics", a.admin(serve.MetricsHandler(hub)))
 	mux.HandleFunc("GET /healthz", stats.serveHealth)
 	if l, onDisk := stats.log.(*pebblelog.Log); onDisk && c.backupDir != "" {
-		mux.HandleFunc("POST /backup", (&backups{dir: c.backupDir, log: l}).serveBackup)
+		mux.Handle("POST /backup", a.admin(http.HandlerFunc((&backups{dir: c.backupDir, log: l}).serveBackup)))
 	}
-	return problems(mux)
+	return problems(a, mux)
 }
 
 // withoutQuery refuses parameters of a push: a user who is named there would be passed over, and everyone get the event.
@@ -62,11 +65,15 @@ func withoutQuery(next http.Handler) http.Handler {
 }
 
 // problems answers what no route is for, or not with that method, in the form of all other errors.
-func problems(mux *http.ServeMux) http.Handler {
+// Strangers are not told which routes there are.
+func problems(a *access, mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h, pattern := mux.Handler(r)
 		if pattern != "" {
 			mux.ServeHTTP(w, r)
+			return
+		}
+		if _, ok := a.admit(w, r, a.required); !ok {
 			return
 		}
 		own := statusOnly{header: http.Header{}, status: http.StatusOK}

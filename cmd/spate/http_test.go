@@ -27,7 +27,8 @@ func TestABodyThatNeverEndsHoldsNoConnection(t *testing.T) {
 	l, err := pebblelog.Open(t.TempDir(), pebblelog.WithLogger(log))
 	require.NoError(t, err)
 	defer l.Close()
-	server := newServer(&serveConfig{backupDir: t.TempDir()}, hub, &statsSource{hub: hub, log: l}, log)
+	c := &serveConfig{backupDir: t.TempDir()}
+	server := newServer(c, hub, newAccess(c), &statsSource{hub: hub, log: l}, log)
 	require.Equal(t, readTimeout, server.ReadTimeout)
 	server.ReadTimeout = 50 * time.Millisecond // sooner
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -52,7 +53,7 @@ func TestABodyThatNeverEndsHoldsNoConnection(t *testing.T) {
 func TestErrorsHaveOneForm(t *testing.T) {
 	hub := engine.NewHub(engine.WithLogger(slog.New(slog.DiscardHandler)))
 	defer hub.Close()
-	handler := newServer(&serveConfig{memory: true}, hub, &statsSource{hub: hub}, slog.New(slog.DiscardHandler)).Handler
+	handler := newServer(&serveConfig{memory: true}, hub, newAccess(&serveConfig{}), &statsSource{hub: hub}, slog.New(slog.DiscardHandler)).Handler
 	ask := func(method, target string) *http.Response {
 		rec := httptest.NewRecorder()
 		r := httptest.NewRequest(method, target, nil)

@@ -2,53 +2,73 @@ package main
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/spatehub/spate/serve"
 	"github.com/spatehub/spate/serve/stream"
 )
 
-// identifier says who a request comes from and what it follows.
-type identifier func(r *http.Request) (uid string, topics []string, err error)
-
-// identify returns how the hub learns it.
-func (c *serveConfig) identify() identifier {
+// identify is how a hub without authorization learns who somebody is. Whoever it is may do everything.
+func (c *serveConfig) identify() serve.Authorizer {
 	if c.userHeader != "" {
 		return byHeader(c.userHeader)
 	}
 	return byQuery
 }
 
-// byQuery takes the word of the query: on loopback, without authorization, whoever asks may read everything anyway.
-// An empty uid is nobody's: such a connection is anonymous.
-func byQuery(r *http.Request) (uid string, topics []string, err error) {
-	q, err := stream.ParseQuery(r, []string{"uid"}, []string{"topic"})
-	return q.Get("uid"), q["topic"], err
+// byQuery takes the word of the query: without authorization whoever asks may read everything anyway. An empty uid is
+// nobody's: such a connection is anonymous.
+func byQuery(r *http.Request) (serve.Grant, error) {
+	uids, err := uidsOf(r)
+	switch {
+	case err != nil:
+		return serve.Grant{}, err
+	case len(uids) > 1:
+		return serve.Grant{}, &serve.Error{Status: http.StatusBadRequest, Field: "uid", Message: "is given more than once: give it once"}
+	case len(uids) == 1:
+		return stream.FullGrant(uids[0]), nil
+	}
+	return stream.FullGrant(""), nil
 }
 
 // byHeader takes the word of a proxy, which knows its users, and sets the header on each request. Nothing that the
 // client itself says may count beside it.
-func byHeader(name string) identifier {
-	return func(r *http.Request) (string, []string, error) {
-		q, err := stream.ParseQuery(r, []string{"uid"}, []string{"topic"})
+func byHeader(name string) serve.Authorizer {
+	return func(r *http.Request) (serve.Grant, error) {
+		uids, err := uidsOf(r)
 		if err != nil {
-			return "", nil, err
+			return serve.Grant{}, err
 		}
-		if q.Has("uid") {
-			return "", nil, &stream.Error{Status: http.StatusBadRequest, Field: "uid",
+		if uids != nil {
+			return serve.Grant{}, &serve.Error{Status: http.StatusBadRequest, Field: "uid",
 				Message: "is not taken here: the proxy says who a user is, by the header " + name}
 		}
 		values := r.Header.Values(name)
 		switch len(values) {
 		case 0:
-			return "", q["topic"], nil
+			return stream.FullGrant(""), nil
 		case 1:
-			return values[0], q["topic"], nil
+			return stream.FullGrant(values[0]), nil
 		}
-		return "", nil, &stream.Error{Status: http.StatusBadRequest, Field: name,
+		return serve.Grant{}, &serve.Error{Status: http.StatusBadRequest, Field: name,
 			Message: "is there more than once: the proxy must set it, not add to it"}
 	}
+}
+
+// uidsOf returns the users that the query names. What else is in it is the route's.
+func uidsOf(r *http.Request) ([]string, error) {
+	if !strings.Contains(r.URL.RawQuery, "u") && !strings.Contains(r.URL.RawQuery, "%") {
+		return nil, nil // without parsing
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		_, err = stream.ParseQuery(r, nil, nil) // which says what is wrong
+		return nil, err
+	}
+	return query["uid"], nil
 }
 
 // checkUserHeader refuses what can be no header of a proxy's own. Host is none of the header's to net/http.

@@ -35,8 +35,8 @@ func TestTheProxysHeaderAloneNamesTheUser(t *testing.T) {
 			for _, h := range c.headers {
 				r.Header.Add(h[0], h[1])
 			}
-			uid, _, err := identify(r)
-			require.Equal(t, c.uid, uid)
+			g, err := identify(r)
+			require.Equal(t, c.uid, g.User)
 			if c.field == "" {
 				require.NoError(t, err)
 				continue

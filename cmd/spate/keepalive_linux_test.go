@@ -12,9 +12,9 @@ import (
 // Connections are probed by the kernel only where no heartbeat finds a dead peer.
 func TestKeepAliveOnlyWithoutHeartbeats(t *testing.T) {
 	for heartbeat, want := range map[string]int{"15s": 0, "0": 1} {
-		c, err := parseWith(environment(), "--heartbeat", heartbeat)
+		c, err := parseWith(environment(), "--heartbeat", heartbeat, "--listen", "127.0.0.1:0")
 		require.NoError(t, err)
-		l, err := listen(t.Context(), "127.0.0.1:0", c.keepAlive())
+		l, err := c.openListener(t.Context())
 		require.NoError(t, err)
 		defer l.Close()
 		require.NoError(t, l.(*net.TCPListener).SetDeadline(time.Now().Add(patience)))

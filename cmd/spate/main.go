@@ -4,8 +4,10 @@
 //	spate push 'hello'      push an event to everyone
 //	spate tail --topic cpu  print events as they come
 //	spate log check data    read all of a log and say what is damaged
+//	spate health            ask a hub whether it works, for probes
 //
-// Every flag of `spate serve` can be given in the environment as well: --log-level is SPATE_LOG_LEVEL. A flag wins.
+// Every flag of `spate serve` can be given in the environment as well: --log-level is SPATE_LOG_LEVEL; and in a file with
+// settings. A flag wins, then the environment.
 // Exit codes: 0 done, 1 something failed, 2 wrong usage.
 package main
 
@@ -34,6 +36,8 @@ type streams struct {
 	env      func(name string) (string, bool)
 	environ  func() []string  // all of it, as os.Environ; nil: not known
 	signals  <-chan os.Signal // interrupts and terminations, in the order they came
+	hangups  <-chan os.Signal // asks to read settings again; nil: none come
+	flags    func(*flagSet)   // gets the command's flags instead of the command being run; nil: it is run
 }
 
 // command is one of spate's subcommands. run returns nil, flag.ErrHelp, a *usageError, or any other error.
@@ -48,7 +52,12 @@ func commands() []command {
 		{"serve", "[flags]", "run the hub", runServe},
 		{"push", "[flags] [data|-]", "push an event to a hub and print its ID", runPush},
 		{"tail", "[flags]", "print a hub's events as they come", runTail},
+		{"config", "check FILE", "say all that is wrong with a file of settings", runConfig},
+		{"token", "", "make a token, and what a file of tokens keeps of it", runToken},
 		{"log", "<command> ...", "check, back up, restore, repair, export or import a log", runLog},
+		{"health", "[flags]", "ask a hub whether it works", runHealth},
+		{"completion", "bash|zsh|fish", "print a shell's completions", runCompletion},
+		{"man", "", "print the manual page", runMan},
 		{"version", "", "print the version", runVersion},
 	}
 }
@@ -56,7 +65,11 @@ func commands() []command {
 func main() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	os.Exit(run(os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv, environ: os.Environ, signals: signals}))
+	hangups := make(chan os.Signal, 1)
+	if len(os.Args) > 1 && os.Args[1] == "serve" { // others end with their terminal
+		signal.Notify(hangups, syscall.SIGHUP)
+	}
+	os.Exit(run(os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv, environ: os.Environ, signals: signals, hangups: hangups}))
 }
 
 // run runs one command line and returns the exit code.
@@ -103,7 +116,7 @@ func report(s streams, c command, err error) int {
 func printHelp(w io.Writer) {
 	fmt.Fprint(w, "spate pushes Server-Sent Events to very many connections.\n\nUsage:\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  spate %-8s %-17s %s\n", c.name, c.args, c.summary)
+		fmt.Fprintf(w, "  spate %-10s %-17s %s\n", c.name, c.args, c.summary)
 	}
 	fmt.Fprint(w, "\n`spate <command> --help` lists a command's flags.\n")
 }

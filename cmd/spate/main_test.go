@@ -76,6 +76,7 @@ type serving struct {
 	t       *testing.T
 	base    string // http://127.0.0.1:port
 	signals chan os.Signal
+	hangups chan os.Signal
 	err     *safeBuffer
 	done    chan int
 	code    *int
@@ -84,11 +85,11 @@ type serving struct {
 // startServe runs `spate serve` on a free port until the test's end.
 func startServe(t *testing.T, args ...string) *serving {
 	t.Helper()
-	s := &serving{t: t, signals: make(chan os.Signal, 2), err: &safeBuffer{}, done: make(chan int, 1)}
+	s := &serving{t: t, signals: make(chan os.Signal, 2), hangups: make(chan os.Signal), err: &safeBuffer{}, done: make(chan int, 1)}
 	outRead, outWrite := io.Pipe()
 	go func() {
 		code := run(append([]string{"serve"}, args...),
-			streams{in: strings.NewReader(""), out: outWrite, err: s.err, env: environment("SPATE_LISTEN", "127.0.0.1:0"), signals: s.signals})
+			streams{in: strings.NewReader(""), out: outWrite, err: s.err, env: environment("SPATE_LISTEN", "127.0.0.1:0"), signals: s.signals, hangups: s.hangups})
 		_ = outWrite.Close()
 		s.done <- code
 	}()

@@ -12,17 +12,18 @@ import (
 )
 
 // topicRetention is the flag --retain-topic: bounds of single topics, each as topic=bound:value,bound:value. It may be
-// given several times. In the environment it is one list with semicolons, which the first flag on the command line
-// replaces.
-type topicRetention struct {
-	topics  map[string]persist.Retention
-	fromEnv bool // topics came from the environment
-}
+// given several times; in the environment it is one list with semicolons.
+type topicRetention struct{ topics map[string]persist.Retention }
 
 const topicRetentionForm = "give topic=bounds such as prices=count:1000,age:1h,bytes:10MB, * for topics without bounds of their own"
 
 // String returns what Set reads, by topic.
-func (v *topicRetention) String() string {
+func (v *topicRetention) String() string { return strings.Join(v.items(), ";") }
+
+func (v *topicRetention) reset()                     { v.topics = nil }
+func (v *topicRetention) split(text string) []string { return strings.Split(text, ";") }
+
+func (v *topicRetention) items() []string {
 	var list []string
 	for name, r := range v.topics {
 		var bounds []string
@@ -38,28 +39,11 @@ func (v *topicRetention) String() string {
 		list = append(list, name+"="+strings.Join(bounds, ","))
 	}
 	slices.Sort(list)
-	return strings.Join(list, ";")
+	return list
 }
 
 // Set adds the bounds of one topic.
 func (v *topicRetention) Set(text string) error {
-	if v.fromEnv {
-		v.topics, v.fromEnv = nil, false
-	}
-	return v.add(text)
-}
-
-func (v *topicRetention) setEnv(text string) error {
-	v.topics, v.fromEnv = nil, true
-	for one := range strings.SplitSeq(text, ";") {
-		if err := v.add(one); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (v *topicRetention) add(text string) error {
 	at := strings.LastIndexByte(text, '=') // a topic may have one, bounds have none
 	if at <= 0 {
 		return errors.New(topicRetentionForm)

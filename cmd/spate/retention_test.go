@@ -26,7 +26,10 @@ func TestTopicRetentionFromFlagsAndEnvironment(t *testing.T) {
 
 	again := &topicRetention{topics: c.retention.Topics}
 	text := again.String()
-	require.NoError(t, again.setEnv(text))
+	again.reset()
+	for _, one := range again.split(text) {
+		require.NoError(t, again.Set(one))
+	}
 	require.Equal(t, c.retention.Topics, again.topics, text)
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,8 +27,17 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	log := c.logger(s)
-	listener, err := listen(ctx, c.listen, c.keepAlive())
+	if c.printConfig {
+		return c.settings.print(s.out)
+	}
+	log, level := c.levelLogger(s)
+	access := newAccess(c)
+	defer access.close()
+	certs, err := c.secure(log, access)
+	if err != nil {
+		return err
+	}
+	listener, err := c.openListener(ctx)
 	if err != nil {
 		return err
 	}
@@ -39,7 +49,8 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	hub := engine.NewHub(c.hubOptions(log, store)...)
 	defer hub.Close() // closes the store too
 	stats := &statsSource{hub: hub, log: store, demo: c.demo, started: time.Now()}
-	server := newServer(c, hub, stats, log)
+	server := newServer(c, hub, access, stats, log)
+	server.Protocols = c.protocols()
 
 	var running sync.WaitGroup
 	feedCtx, stopFeed := context.WithCancel(ctx)
@@ -49,15 +60,21 @@ func runServe(ctx context.Context, s streams, args []string) error {
 		running.Go(func() { demo.Run(feedCtx, hub, log, feedSources(s, stats)...) })
 	}
 	failed := make(chan error, 1)
-	running.Go(func() { failed <- server.Serve(sparingListener{listener, c.descriptors() * 2 / 3}) })
+	running.Go(func() { failed <- serveOn(server, c.wrap(listener, access.proxies), certs) })
 	announce(s, c, listener.Addr())
+	reloader := newReloader(s, args, c, log, level, access, certs)
 
-	select {
-	case err := <-failed:
-		return fmt.Errorf("the server ended: %w", err)
-	case sig := <-s.signals:
-		fmt.Fprintf(s.err, "spate: %v, draining for up to %v; once more ends at once\n", sig, c.drain)
+	var sig os.Signal
+	for sig == nil {
+		select {
+		case err := <-failed:
+			return fmt.Errorf("the server ended: %w", err)
+		case <-s.hangups:
+			reloader.reload()
+		case sig = <-s.signals:
+		}
 	}
+	fmt.Fprintf(s.err, "spate: %v, draining for up to %v; once more ends at once\n", sig, c.drain)
 	stopFeed()
 	return drain(ctx, c.drain, hub, server, s)
 }
@@ -99,25 +116,6 @@ func (c *serveConfig) keepAlive() time.Duration {
 		return -1
 	}
 	return 0 // package net's default
-}
-
-// listen takes the address, which validate found to be loopback.
-func listen(ctx context.Context, address string, keepAlive time.Duration) (net.Listener, error) {
-	lc := net.ListenConfig{KeepAlive: keepAlive}
-	l, err := lc.Listen(ctx, "tcp", address)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s is in use by another program; end that one, or choose another address with --listen (port 0 takes any free one)", address)
-	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("no permission to listen on %s; choose a port from 1024 up with --listen", address)
-	case err != nil:
-		return nil, fmt.Errorf("cannot listen on %s: %w", address, err)
-	}
-	if tcp, ok := l.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
-		l.Close()
-		return nil, usagef("--listen %s: that name means %v, which is no loopback address", address, l.Addr())
-	}
-	return l, nil
 }
 
 // store is what the hub keeps its events in.
@@ -189,6 +187,9 @@ func feedSources(s streams, stats *statsSource) []demo.Source {
 // announce prints what to open.
 func announce(s streams, c *serveConfig, addr net.Addr) {
 	base := "http://" + addr.String()
+	if c.tls.on() {
+		base = "https://" + addr.String()
+	}
 	kept := "in " + c.data
 	switch {
 	case c.memory:

@@ -22,6 +22,8 @@ const (
 	// demoAge is how long a demo hub keeps its measurements where no retention was asked for: a demo that runs for a
 	// week should not fill a disk.
 	demoAge = 24 * time.Hour
+	// shownTopics is how many topics have figures of their own in /metrics.
+	shownTopics = 100
 )
 
 // serveConfig is what `spate serve` was asked to do.
@@ -38,7 +40,6 @@ type serveConfig struct {
 
 	heartbeat time.Duration
 	retry     time.Duration
-	maxConns  int
 	reserve   int // descriptors
 	later     time.Duration
 	stall     time.Duration
@@ -49,20 +50,39 @@ type serveConfig struct {
 	policy    engine.Policy
 
 	userHeader string
+	access     accessConfig
+	limits     limitConfig
+	tls        tlsConfig
 
 	logLevel  slog.Level
 	logFormat string
+
+	configFile  string
+	printConfig bool
+
+	settings *flagSet // what all this was read from
 }
 
-// parseServe reads flags and environment.
+// parseServe reads flags, environment and file. Its errors tell all that is wrong.
 func parseServe(s streams, args []string) (*serveConfig, error) {
+	c, err := readServe(s, args)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.settings.faults()
+}
+
+// readServe is parseServe, with the faults left in the settings.
+func readServe(s streams, args []string) (*serveConfig, error) {
 	c := &serveConfig{maxEvent: 1 << 20, queue: 1 << 20}
 	var age ageValue
 	var retainBytes sizeValue
 	var topics topicRetention
 	var policy string
 	fs := newFlagSet("serve [flags]")
-	fs.StringVar(&c.listen, "listen", defaultListen, "`address` to listen on; loopback only, as there is no authorization yet")
+	fs.StringVar(&c.listen, "listen", defaultListen, "`address` to listen on; other than loopback only with authorization, or --insecure")
+	fs.StringVar(&c.configFile, configFlag, "", "YAML `file` with settings: the names of these flags without their dashes")
+	fs.BoolVar(&c.printConfig, "print-config", false, "print all settings, and where each comes from, and end")
 	fs.StringVar(&c.data, "data", defaultData, "`folder` of the log")
 	fs.BoolVar(&c.memory, "memory", false, "keep events in memory alone: nothing survives a restart")
 	fs.StringVar(&c.backupDir, "backup-dir", "", "`folder` in which POST /backup and spate log backup --url make backups of the log (default none are made)")
@@ -76,7 +96,6 @@ func parseServe(s streams, args []string) (*serveConfig, error) {
 	c.heartbeat, c.retry, c.stall, c.drain = 15*time.Second, 3*time.Second, time.Minute, 5*time.Second
 	fs.Var((*ageValue)(&c.heartbeat), "heartbeat", "longest silence, as `time`, on a connection before it gets a comment (0: never)")
 	fs.Var((*ageValue)(&c.retry), "retry", "`time` a client shall wait before it reconnects (0: its own choice)")
-	fs.IntVar(&c.maxConns, "max-connections", 0, "answer 503 beyond this `number` of streams (0: no limit but the system's)")
 	fs.StringVar(&c.userHeader, "user-header", "", "take who a user is from this `header`, which a proxy sets, rather than from the query")
 	fs.IntVar(&c.reserve, "descriptor-reserve", 0, "answer 503 to streams while fewer than this `number` of descriptors is left: for the log and for pushes (0: half of the limit, at most 600; with --memory an eighth)")
 	fs.Var((*ageValue)(&c.later), "later", "answer streams that cannot be taken now by an empty one that tells clients to come back after this `time`, instead of 503, for which browsers give up (0: 503)")
@@ -88,76 +107,60 @@ func parseServe(s streams, args []string) (*serveConfig, error) {
 	fs.StringVar(&policy, "policy", "catch-up", "`what` happens to a slow connection: catch-up, retry, drop-oldest or disconnect")
 	fs.Var((*levelValue)(&c.logLevel), "log-level", "`level`: debug, info, warn or error")
 	fs.StringVar(&c.logFormat, "log-format", "text", "`format`: text or json")
+	c.access.addFlags(fs)
+	c.limits.addFlags(fs)
+	c.tls.addFlags(fs)
 	fs.BoolVar(&c.demo, "demo", false, "push measurements of this machine four times a second, and show them on the dashboard")
-	if err := fs.parse(s, args); err != nil {
+	if err := fs.read(s, args); err != nil {
 		return nil, err
 	}
+	c.settings = fs
 	c.retention.MaxAge, c.retention.MaxBytes, c.retention.Topics = time.Duration(age), int64(retainBytes), topics.topics
 	if fs.NArg() > 0 {
-		return nil, usagef("unexpected argument %q", fs.Arg(0))
+		fs.faultf("unexpected argument %q", fs.Arg(0))
 	}
-	if err := c.setPolicy(policy); err != nil {
-		return nil, err
-	}
-	return c, c.validate(fs)
-}
-
-func (c *serveConfig) setPolicy(name string) error {
-	for _, p := range []engine.Policy{engine.PolicyCatchUp, engine.PolicyRetry, engine.PolicyDropOldest, engine.PolicyDisconnect} {
-		if p.String() == name {
-			c.policy = p
-			return nil
-		}
-	}
-	return usagef("--policy %q: give catch-up, retry, drop-oldest or disconnect", name)
-}
-
-// validate refuses what the engine would otherwise correct: on a command line a wrong value is better told than mended.
-func (c *serveConfig) validate(fs *flagSet) error {
-	if err := checkLoopback(c.listen); err != nil {
-		return err
-	}
-	if c.userHeader == "" && fs.set["user-header"] != byDefault { // a variable that is not set: users would be the query's again
-		return usagef("--user-header is empty: give a header's name, such as X-Spate-User, or leave it out")
-	}
-	if err := checkUserHeader(c.userHeader); err != nil {
-		return err
-	}
-	limit := serve.DescriptorStats().Limit
-	switch {
-	case c.data == "" && !c.memory:
-		return usagef("--data must name a folder (or use --memory)")
-	case c.memory && fs.contradicts("data", "memory"):
-		return usagef("--memory and --data %s contradict each other: give one of them", c.data)
-	case c.memory && c.noSync && fs.contradicts("no-sync", "memory"):
-		return usagef("--memory and --no-sync contradict each other: a log in memory is never synced; leave --no-sync out")
-	case c.backupDir != "" && c.memory:
-		return usagef("--backup-dir and --memory contradict each other: only a log on disk can be backed up")
-	case c.logFormat != "text" && c.logFormat != "json":
-		return usagef("--log-format %q: give text or json", c.logFormat)
-	case c.heartbeat > 0 && c.heartbeat < 100*time.Millisecond:
-		return usagef("--heartbeat %v: give 100ms or more, or 0 for none", c.heartbeat)
-	case c.maxConns < 0:
-		return usagef("--max-connections %d: give a positive number, or 0 for no limit", c.maxConns)
-	case c.reserve < 0:
-		return usagef("--descriptor-reserve %d: give a positive number, or 0 for the default", c.reserve)
-	case limit > 0 && c.reserve >= limit:
-		return usagef("--descriptor-reserve %d: the process may have %d descriptors (ulimit -n), which leaves none for streams; give less", c.reserve, limit)
-	case c.drain == 0:
-		return usagef("--drain %v: give a positive duration", c.drain)
-	case c.maxEvent < 1<<10 || c.maxEvent > 1<<30:
-		return usagef("--max-event-size %v: give 1KiB to 1GiB", &c.maxEvent)
-	case c.queue < 1<<10 || c.queue > 1<<30:
-		return usagef("--queue-bytes %v: give 1KiB to 1GiB", &c.queue)
-	case c.buffer < 16 || c.buffer > 1<<20:
-		return usagef("--buffer %d: give 16 to %d", c.buffer, 1<<20)
-	case c.retention.MaxCount < 0:
-		return usagef("--retain-count %d: give a positive number, or 0 for all", c.retention.MaxCount)
-	}
+	c.setPolicy(fs, policy)
+	c.validate(fs)
 	if c.demo && !whole(c.retention) {
 		c.retention.MaxAge = demoAge
 	}
-	return nil
+	return c, nil
+}
+
+func (c *serveConfig) setPolicy(fs *flagSet, name string) {
+	for _, p := range []engine.Policy{engine.PolicyCatchUp, engine.PolicyRetry, engine.PolicyDropOldest, engine.PolicyDisconnect} {
+		if p.String() == name {
+			c.policy = p
+			return
+		}
+	}
+	fs.must(false, "policy", "--policy %q: give catch-up, retry, drop-oldest or disconnect", name)
+}
+
+// validate refuses what the engine would otherwise correct: a wrong value is better told than mended. What is wrong is
+// left in fs.
+func (c *serveConfig) validate(fs *flagSet) {
+	fs.check("listen", c.checkListen())
+	fs.must(c.userHeader != "" || !fs.given("user-header"), "user-header", // a variable that is not set: users would be the query's again
+		"--user-header is empty: give a header's name, such as X-Spate-User, or leave it out")
+	fs.check("user-header", checkUserHeader(c.userHeader))
+	fs.must(c.userHeader == "" || !c.access.on(), "user-header", "--user-header contradicts the settings that ask for credentials, which say who a user is: give one or the other")
+	limit := serve.DescriptorStats().Limit
+	fs.must(c.data != "" || c.memory, "data", "--data must name a folder (or use --memory)")
+	fs.must(!(c.memory && fs.contradicts("data", "memory")), "data", "--memory and --data %s contradict each other: give one of them", c.data)
+	fs.must(!(c.memory && c.noSync && fs.contradicts("no-sync", "memory")), "no-sync", "--memory and --no-sync contradict each other: a log in memory is never synced; leave --no-sync out")
+	fs.must(c.backupDir == "" || !c.memory, "backup-dir", "--backup-dir and --memory contradict each other: only a log on disk can be backed up")
+	fs.must(c.logFormat == "text" || c.logFormat == "json", "log-format", "--log-format %q: give text or json", c.logFormat)
+	fs.must(c.heartbeat == 0 || c.heartbeat >= 100*time.Millisecond, "heartbeat", "--heartbeat %v: give 100ms or more, or 0 for none", c.heartbeat)
+	fs.must(c.reserve >= 0, "descriptor-reserve", "--descriptor-reserve %d: give a positive number, or 0 for the default", c.reserve)
+	fs.must(limit == 0 || c.reserve < limit, "descriptor-reserve", "--descriptor-reserve %d: the process may have %d descriptors (ulimit -n), which leaves none for streams; give less", c.reserve, limit)
+	fs.must(c.drain > 0, "drain", "--drain %v: give a positive duration", c.drain)
+	fs.must(c.maxEvent >= 1<<10 && c.maxEvent <= 1<<30, "max-event-size", "--max-event-size %v: give 1KiB to 1GiB", &c.maxEvent)
+	fs.must(c.queue >= 1<<10 && c.queue <= 1<<30, "queue-bytes", "--queue-bytes %v: give 1KiB to 1GiB", &c.queue)
+	fs.must(c.buffer >= 16 && c.buffer <= 1<<20, "buffer", "--buffer %d: give 16 to %d", c.buffer, 1<<20)
+	c.access.validate(fs)
+	c.limits.validate(fs)
+	c.tls.validate(fs, c.access.clientName)
 }
 
 // descriptors is how many descriptors streams leave to the rest of the hub. A log on disk may want hundreds for its
@@ -173,24 +176,27 @@ func (c *serveConfig) descriptors() int {
 	return min(d.Limit/2, 600)
 }
 
-// checkLoopback refuses addresses that other machines could reach: whoever reaches the hub may push to and read from
-// everybody.
-func checkLoopback(address string) error {
-	host, port, err := net.SplitHostPort(address)
+// checkListen refuses what is no address, and addresses that other machines could reach where anybody may do anything:
+// whoever reaches the hub may then push to and read from everybody.
+func (c *serveConfig) checkListen() error {
+	host, port, err := net.SplitHostPort(c.listen)
 	if err != nil || port == "" {
-		return usagef("--listen %q: give host:port, such as %s", address, defaultListen)
+		return usagef("--listen %q: give host:port, such as %s", c.listen, defaultListen)
 	}
 	if n, err := strconv.ParseUint(port, 10, 32); err == nil && n > math.MaxUint16 {
-		return usagef("--listen %q: a port is a number up to %d (0 takes any free one)", address, math.MaxUint16)
+		return usagef("--listen %q: a port is a number up to %d (0 takes any free one)", c.listen, math.MaxUint16)
 	}
 	if _, err := net.LookupPort("tcp", port); err != nil {
-		return usagef("--listen %q: %q is no port; give a number up to %d (0 takes any free one)", address, port, math.MaxUint16)
+		return usagef("--listen %q: %q is no port; give a number up to %d (0 takes any free one)", c.listen, port, math.MaxUint16)
 	}
-	if isLoopback(host) {
+	if c.public() || isLoopback(host) {
 		return nil
 	}
-	return usagef("--listen %s: only loopback addresses (127.0.0.1, [::1], localhost) are allowed, because the hub has no authorization yet and anyone who reaches it could read and push everything", address)
+	return usagef("--listen %s: without authorization only loopback addresses (127.0.0.1, [::1], localhost) are allowed, because anyone who reaches the hub could read and push everything; give a key of JWTs, --token-file or --tls-client-name, or say --insecure", c.listen)
 }
+
+// public reports whether others may reach the hub: it asks who they are, or was told that it need not.
+func (c *serveConfig) public() bool { return c.access.on() || c.access.insecure }
 
 // isLoopback reports whether host is localhost or a loopback address. Other names are not looked up: what they mean is
 // up to whoever runs the name server.
@@ -214,7 +220,7 @@ func (c *serveConfig) hubOptions(log *slog.Logger, store persist.Store) []engine
 		engine.WithStore(store), engine.WithEnableResendEvents(), engine.WithLogger(log),
 		engine.WithHeartbeat(never(c.heartbeat)), engine.WithStallTimeout(never(c.stall)), engine.WithDrainTimeout(c.drain),
 		engine.WithMaxEventSize(int(c.maxEvent)), engine.WithQueueBytes(int(c.queue)), engine.WithChanBufferSize(c.buffer),
-		engine.WithPolicy(c.policy),
+		engine.WithPolicy(c.policy), engine.WithTopicFigures(shownTopics),
 	}
 	if c.immediate {
 		opts = append(opts, engine.WithImmediateDelivery())
@@ -223,13 +229,4 @@ func (c *serveConfig) hubOptions(log *slog.Logger, store persist.Store) []engine
 		opts = append(opts, engine.WithEncodings(new(compress.Zstd), new(compress.Gzip)))
 	}
 	return opts
-}
-
-// logger writes to stderr.
-func (c *serveConfig) logger(s streams) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: c.logLevel}
-	if c.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(s.err, opts))
-	}
-	return slog.New(slog.NewTextHandler(s.err, opts))
 }

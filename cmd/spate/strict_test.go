@@ -18,7 +18,7 @@ func TestKnownVariablesAreTheFlags(t *testing.T) {
 	var names []string
 	for _, c := range append(commands(), logCommands()...) {
 		help := runToEnd(t, "", append(strings.Fields(c.name), "--help")...).out
-		for _, m := range regexp.MustCompile(`\[(SPATE_[A-Z_]+)\]`).FindAllStringSubmatch(help, -1) {
+		for _, m := range regexp.MustCompile(`\[(SPATE_[A-Z0-9_]+)\]`).FindAllStringSubmatch(help, -1) {
 			names = append(names, m[1])
 		}
 	}

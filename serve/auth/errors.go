@@ -12,6 +12,10 @@ import (
 // knows. [First] asks the next one.
 var errNone = &stream.Error{Status: http.StatusUnauthorized, Message: "needs credentials"}
 
+// errOther says that a request has credentials, and that they are not of the kind
+// that an authorizer knows, or none. [First] asks the next one.
+var errOther = &stream.Error{Status: http.StatusUnauthorized, Message: "the credentials are not valid"}
+
 // errNoGood is the answer to credentials that are none.
 var errNoGood = &stream.Error{Status: http.StatusUnauthorized, Message: "the credentials are not valid"}
 
@@ -31,12 +35,17 @@ func unavailable(message string, after time.Duration) *stream.Error {
 // request is answered 401.
 func First(list ...stream.Authorizer) stream.Authorizer {
 	return func(r *http.Request) (stream.Grant, error) {
+		var answer error = errNone
 		for _, a := range list {
-			if g, err := a(r); !errors.Is(err, errNone) {
+			g, err := a(r)
+			switch {
+			case errors.Is(err, errOther):
+				answer = err
+			case !errors.Is(err, errNone):
 				return g, err
 			}
 		}
-		return stream.Grant{}, errNone
+		return stream.Grant{}, answer
 	}
 }
 

@@ -121,7 +121,7 @@ func (a *jwtAuthorizer) authorize(r *http.Request) (stream.Grant, error) {
 		return stream.Grant{}, err
 	}
 	if strings.Count(text[:min(len(text), a.MaxBytes)], ".") != 2 {
-		return stream.Grant{}, errNone // of another kind
+		return stream.Grant{}, errOther // of another kind
 	}
 	if len(text) > a.MaxBytes {
 		return stream.Grant{}, errNoGood
@@ -194,7 +194,7 @@ func jwtError(err error) error {
 
 // grant is what the claims of a good token allow.
 func (a *jwtAuthorizer) grant(text string, claims *claimSet) (stream.Grant, error) {
-	g := stream.Grant{ID: claims.jti, Read: a.Default.Read, Push: a.Default.Push, Limits: a.Default.Limits}
+	g := stream.Grant{ID: claims.jti, Read: a.Default.Read, Push: a.Default.Push, Admin: a.Default.Admin, Limits: a.Default.Limits}
 	if g.ID == "" {
 		g.ID = tokenID(text)
 	}
@@ -213,7 +213,7 @@ func (a *jwtAuthorizer) grant(text string, claims *claimSet) (stream.Grant, erro
 		}
 	}
 	if raw, has := claims.all[a.RightsClaim]; has {
-		g.Read, g.Push = nil, stream.PushRights{}
+		g.Read, g.Push, g.Admin = nil, stream.PushRights{}, false
 		if err := ParseRights(raw, &g); err != nil {
 			return stream.Grant{}, noLonger("the token's claim " + a.RightsClaim + ": " + err.Error())
 		}

@@ -123,6 +123,14 @@ func (r *Remote) Close() {
 	r.client.CloseIdleConnections()
 }
 
+// Refetch begins a fetch now, beside the use of the keys that are known.
+func (r *Remote) Refetch() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mu.tried = time.Time{}
+	r.fetchLocked(r.opts.now())
+}
+
 func (r *Remote) candidates(ctx context.Context, kid, alg string) ([]any, error) {
 	found, wait, err := r.look(kid, alg)
 	if wait == nil {

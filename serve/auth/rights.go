@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ const (
 //	{
 //	  "read": ["orders.>", "prices"],
 //	  "push": {"topics": ["orders.*"], "users": ["ann"], "any_user": false, "everyone": false},
+//	  "admin": false,
 //	  "limits": {"connections": 5, "topics": 50, "push_events": 10, "push_bytes": 65536}
 //	}
 //
@@ -37,6 +39,8 @@ func ParseRights(text []byte, g *stream.Grant) error {
 			return err
 		case "push":
 			return parsePush(at, v, &g.Push)
+		case "admin":
+			return decode(at, v, &g.Admin, "true or false")
 		case "limits":
 			return parseLimits(at, v, &g.Limits)
 		}
@@ -156,9 +160,9 @@ var errUnknown = errors.New("is not known here")
 // object reads a JSON object, whose members all have to be known by their exact
 // names: encoding/json would take other letters for the same name.
 func object(at string, text []byte, member func(name, at string, v json.RawMessage) error) error {
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(text, &all); err != nil || all == nil {
-		return fmt.Errorf("%s: must be an object", shown(at))
+	all, err := members(at, text)
+	if err != nil {
+		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) { // so that the error is the same each time
 		path := name
@@ -172,6 +176,32 @@ func object(at string, text []byte, member func(name, at string, v json.RawMessa
 		}
 	}
 	return nil
+}
+
+// members returns the members of an object. None may be there twice: it would be
+// anybody's guess which of the two counts.
+func members(at string, text []byte) (map[string]json.RawMessage, error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') || !json.Valid(text) {
+		return nil, fmt.Errorf("%s: must be an object", shown(at))
+	}
+	all := map[string]json.RawMessage{}
+	for d.More() {
+		key, err := d.Token()
+		name, isText := key.(string)
+		var v json.RawMessage
+		if err == nil {
+			err = d.Decode(&v)
+		}
+		if err != nil || !isText {
+			return nil, fmt.Errorf("%s: must be an object", shown(at))
+		}
+		if _, twice := all[name]; twice {
+			return nil, fmt.Errorf("%s: has %.100q twice", shown(at), name)
+		}
+		all[name] = v
+	}
+	return all, nil
 }
 
 // decode reads one value; null is none.

@@ -21,6 +21,11 @@ type Source struct {
 	// of Origins. A browser that says of which it is not is refused.
 	Cookie  string
 	Origins cors.Origins
+
+	// Basic takes the token as the password of "Authorization: Basic" too, whatever
+	// the user there, so that a browser can ask for it. It goes on to send it
+	// whoever's page it shows: what holds for a cookie holds for it.
+	Basic bool
 }
 
 // token returns the request's token. A header or parameter was meant, a cookie is
@@ -41,7 +46,10 @@ func (s *Source) token(r *http.Request) (string, error) {
 			token = inQuery
 		}
 	}
-	if token == "" && s.Cookie != "" {
+	if token == "" && s.Basic {
+		token, err = s.basic(r)
+	}
+	if token == "" && err == nil && s.Cookie != "" {
 		token, err = s.cookie(r)
 	}
 	if token == "" && err == nil {
@@ -100,20 +108,39 @@ func (s *Source) cookie(r *http.Request) (string, error) {
 	case len(cookies) > 1: // another host of the domain may have set one
 		return "", badRequest("Cookie", "has "+s.Cookie+" twice")
 	case !s.fromOurPage(r):
-		return "", &stream.Error{Status: http.StatusForbidden, Field: "Origin", Message: "a cookie counts only from a page of an allowed origin"}
+		return "", errElsewhere
 	}
 	return cookies[0].Value, nil
 }
 
+// errElsewhere is the answer to what a browser sends by itself, for a page that
+// may not use it.
+var errElsewhere = &stream.Error{Status: http.StatusForbidden, Field: "Origin", Message: "a cookie or password that a browser keeps counts only from a page of an allowed origin"}
+
+// basic returns the password of the Authorization header, "" where it has none.
+// Programs that are no browsers say nothing of pages.
+func (s *Source) basic(r *http.Request) (string, error) {
+	_, token, ok := r.BasicAuth()
+	switch {
+	case !ok || token == "":
+		return "", nil
+	case (r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "") && !s.fromOurPage(r):
+		return "", errElsewhere
+	}
+	return token, nil
+}
+
 // fromOurPage reports whether the page that made the request is allowed to. For
-// GET and HEAD of their own origin browsers send no Origin, but Sec-Fetch-Site.
+// GET and HEAD of their own origin browsers send no Origin, but Sec-Fetch-Site,
+// which is "none" where it is the user who asks, by the address bar, and no page.
 func (s *Source) fromOurPage(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin != "" && s.Origins.Allows(origin) && !s.Origins.Any() {
 		return true
 	}
 	if origin == "" {
-		return r.Header.Get("Sec-Fetch-Site") == "same-origin"
+		site := r.Header.Get("Sec-Fetch-Site")
+		return site == "same-origin" || site == "none"
 	}
 	return cors.SameOrigin(r)
 }

@@ -95,12 +95,12 @@ func (f *tokenFile) place(sum [32]byte) (p [32]byte) {
 // grant is what a token allows. One that is not in the file may be of another kind.
 func (f *tokenFile) grant(token string, now time.Time) (stream.Grant, error) {
 	if len(token) > maxStaticBytes {
-		return stream.Grant{}, errNone
+		return stream.Grant{}, errOther
 	}
 	sum := sha256.Sum256([]byte(token))
 	t, found := f.tokens[f.place(sum)]
 	if !found || subtle.ConstantTimeCompare(t.sum[:], sum[:]) != 1 {
-		return stream.Grant{}, errNone
+		return stream.Grant{}, errOther
 	}
 	if t.grant.ExpiredAt(now) {
 		return stream.Grant{}, noLonger("the token has expired")
@@ -157,7 +157,7 @@ func parseToken(at string, raw json.RawMessage) (t staticToken, err error) {
 			return parseUser(at, v, &t.grant.User)
 		case "expires":
 			return decode(at, v, &t.grant.Expires, "a time such as 2027-01-31T00:00:00Z")
-		case "read", "push", "limits":
+		case "read", "push", "admin", "limits":
 			rights[name] = v
 			return nil
 		}

@@ -39,44 +39,66 @@ const defaultMaxAge = 10 * time.Minute
 //
 // The error says that credentials are allowed to everybody.
 func Handler(p Policy, next http.Handler) (http.Handler, error) {
+	c, err := NewChecker(p)
+	if err != nil {
+		return nil, err
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c.Check(w, r) {
+			next.ServeHTTP(w, r)
+		}
+	}), nil
+}
+
+// Checker is what [Handler] does before it calls the next handler, for one of your
+// own. It does not change and may be used by many goroutines at once.
+type Checker struct {
+	p       Policy
+	seconds string
+}
+
+// NewChecker returns the checker of a policy. The error is that of [Handler].
+func NewChecker(p Policy) (*Checker, error) {
 	if p.Credentials && p.Origins.Any() {
 		return nil, errors.New(`credentials can't be allowed to the origin "*": list the origins`)
 	}
 	if p.MaxAge <= 0 {
 		p.MaxAge = defaultMaxAge
 	}
-	seconds := strconv.FormatInt(int64(p.MaxAge/time.Second), 10)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		if !p.open() { // else the answer is the same for every origin
-			h.Add("Vary", "Origin")
+	return &Checker{p, strconv.FormatInt(int64(p.MaxAge/time.Second), 10)}, nil
+}
+
+// Check sets the headers that tell browsers whose pages may read the answer, and
+// reports whether the request goes on; if not, it has been answered.
+func (c *Checker) Check(w http.ResponseWriter, r *http.Request) bool {
+	h := w.Header()
+	if !c.p.open() { // else the answer is the same for every origin
+		h.Add("Vary", "Origin")
+	}
+	h.Set("Cross-Origin-Resource-Policy", "same-origin") // of what is fetched without CORS
+	origins := r.Header["Origin"]
+	if len(origins) == 0 {
+		return true
+	}
+	origin := origins[0]
+	if len(origins) > 1 || !c.p.Origins.Allows(origin) {
+		if len(origins) == 1 && SameOrigin(r) {
+			return true
 		}
-		h.Set("Cross-Origin-Resource-Policy", "same-origin") // of what is fetched without CORS
-		origin := r.Header.Get("Origin")
-		if origin == "" {
-			next.ServeHTTP(w, r)
-			return
-		}
-		if !p.Origins.Allows(origin) {
-			if SameOrigin(r) {
-				next.ServeHTTP(w, r)
-				return
-			}
-			stream.WriteError(w, &stream.Error{Status: http.StatusForbidden, Field: "Origin", Message: "pages of this origin may not use the hub"})
-			return
-		}
-		p.allow(h, origin)
-		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
-			h.Add("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")
-			h.Set("Access-Control-Allow-Methods", allowMethods)
-			h.Set("Access-Control-Allow-Headers", allowHeaders)
-			h.Set("Access-Control-Max-Age", seconds)
-			w.WriteHeader(http.StatusNoContent)
-			return
-		}
-		h.Set("Access-Control-Expose-Headers", exposeHeaders)
-		next.ServeHTTP(w, r)
-	}), nil
+		stream.WriteError(w, &stream.Error{Status: http.StatusForbidden, Field: "Origin", Message: "pages of this origin may not use the hub"})
+		return false
+	}
+	c.p.allow(h, origin)
+	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+		h.Add("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")
+		h.Set("Access-Control-Allow-Methods", allowMethods)
+		h.Set("Access-Control-Allow-Headers", allowHeaders)
+		h.Set("Access-Control-Max-Age", c.seconds)
+		w.WriteHeader(http.StatusNoContent)
+		return false
+	}
+	h.Set("Access-Control-Expose-Headers", exposeHeaders)
+	return true
 }
 
 // open reports whether every origin gets the same answer.

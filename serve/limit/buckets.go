@@ -66,7 +66,8 @@ func NewBuckets[K comparable](maxKeys int) *Buckets[K] {
 
 // Take takes n tokens out of the key's bucket and returns 0, or takes none and
 // returns how long it takes until there are so many. What is more than a full
-// bucket counts as one: a single large request is not refused for ever.
+// bucket needs a full one, and leaves a debt: a single large request is not refused
+// for ever, and what is taken over time is no more than the rate.
 //
 // The rate is the key's from now on; it may be another each time.
 func (b *Buckets[K]) Take(now time.Time, key K, r Rate, n int) (wait time.Duration) {
@@ -82,11 +83,18 @@ func (b *Buckets[K]) Take(now time.Time, key K, r Rate, n int) (wait time.Durati
 	if lim.Burst() != r.burst() {
 		lim.SetBurstAt(now, r.burst())
 	}
-	reservation := lim.ReserveN(now, min(n, r.burst()))
+	burst := r.burst()
+	reservation := lim.ReserveN(now, min(n, burst))
 	if wait = reservation.DelayFrom(now); wait > 0 {
 		reservation.CancelAt(now)
+		return wait
 	}
-	return wait
+	if debt := n - burst; debt > 0 {
+		lim.SetBurstAt(now, debt) // no more may be reserved at a time
+		lim.ReserveN(now, debt)
+		lim.SetBurstAt(now, burst)
+	}
+	return 0
 }
 
 // Len is the number of keys that are known.

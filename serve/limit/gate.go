@@ -10,25 +10,30 @@ import (
 	"github.com/spatehub/spate/serve/stream"
 )
 
-// Config are the bounds of a [Gate]; 0 is no bound, each.
+// Bounds are what may be used; 0 is no bound, each.
+type Bounds struct {
+	Connections int  // streams at one time
+	Connects    Rate // streams that begin
+	PushEvents  Rate // events that are pushed
+	PushBytes   Rate // bytes of the bodies that push them
+}
+
+// Config are the bounds of a [Gate].
 type Config struct {
 	// Proxies say where requests come from; nil: the connection's other end.
 	Proxies *Proxies
 
-	// Connections are the streams at one time in all; UserConnections and
-	// AddrConnections those of one user and of one address. A grant's own limit
-	// takes the place of UserConnections.
-	Connections, UserConnections, AddrConnections int
+	// All, User and Addr are the bounds of all together, of each user and of each
+	// address. Those of a grant take the place of User's: its connections, and the
+	// PerSecond of its rates.
+	All, User, Addr Bounds
 
-	// Requests are those to stream or push of one address, Connects the streams
-	// that one user begins.
-	Requests, Connects Rate
+	// Requests are those of one address, whatever they ask for and whether their
+	// credentials are good.
+	Requests Rate
 
-	// PushEvents and PushBytes are the events, and the bytes of the bodies, that
-	// one user pushes. A grant's own limit takes the place of PerSecond.
-	PushEvents, PushBytes Rate
-
-	// Keys is how many users and addresses are told apart; 0 is [DefaultKeys].
+	// Keys is how many users and addresses are told apart by each rate; 0 is
+	// [DefaultKeys]. It stays what it was when the gate was made.
 	Keys int
 
 	now func() time.Time
@@ -43,7 +48,7 @@ const retryBusy = 5 * time.Second
 // beyond the bound of all is answered by 503, what is beyond one's own by 429, both
 // with Retry-After.
 type Gate struct {
-	c        Config
+	c        atomic.Pointer[Config]
 	streams  atomic.Int64
 	users    Counts[caller]
 	addrs    Counts[netip.Prefix]
@@ -53,85 +58,144 @@ type Gate struct {
 	bytes    *Buckets[caller]
 }
 
-// caller is whom limits are for: a user, or an address where there is none.
+// caller is whom limits are for: a user, an address where there is none, or all.
 type caller struct {
 	user string
 	addr netip.Prefix
+	kind callerKind
 }
+
+type callerKind byte
+
+const (
+	aUser callerKind = iota // or an address in the place of one
+	anAddr
+	everybody
+)
 
 // NewGate returns a gate with these bounds.
 func NewGate(c Config) *Gate {
+	g := &Gate{
+		requests: NewBuckets[netip.Prefix](c.Keys), connects: NewBuckets[caller](c.Keys),
+		events: NewBuckets[caller](c.Keys), bytes: NewBuckets[caller](c.Keys),
+	}
+	g.Configure(c)
+	return g
+}
+
+// Configure gives the gate other bounds. What is held and was used counts on; what
+// is held beyond them stays.
+func (g *Gate) Configure(c Config) {
 	if c.now == nil {
 		c.now = time.Now
 	}
-	return &Gate{
-		c: c, requests: NewBuckets[netip.Prefix](c.Keys), connects: NewBuckets[caller](c.Keys),
-		events: NewBuckets[caller](c.Keys), bytes: NewBuckets[caller](c.Keys),
-	}
+	g.c.Store(&c)
 }
 
 // Streams is how many there are.
 func (g *Gate) Streams() int { return int(g.streams.Load()) }
 
-func (g *Gate) addrOf(r *http.Request) netip.Prefix { return Client(g.c.Proxies.ClientAddr(r)) }
-
-func (g *Gate) callerOf(r *http.Request, grant *stream.Grant) caller {
-	if grant.User != "" {
-		return caller{user: grant.User}
-	}
-	return caller{addr: g.addrOf(r)}
-}
-
 // Knock implements [stream.Gate].
 func (g *Gate) Knock(r *http.Request) error {
-	if g.c.Connections > 0 && r.Method != http.MethodPost && g.Streams() >= g.c.Connections {
+	c := g.c.Load()
+	if c.All.Connections > 0 && r.Method != http.MethodPost && g.Streams() >= c.All.Connections {
 		return full() // of a storm, only this is paid
 	}
-	if g.c.Requests.PerSecond <= 0 {
+	return g.Request(r)
+}
+
+// Request is Knock for requests that neither stream nor push.
+func (g *Gate) Request(r *http.Request) error {
+	c := g.c.Load()
+	if c.Requests.PerSecond <= 0 {
 		return nil
 	}
-	return tooFast("requests of this address", g.requests.Take(g.c.now(), g.addrOf(r), g.c.Requests, 1))
+	return tooFast("requests of this address", g.requests.Take(c.now(), c.addrOf(r), c.Requests, 1))
 }
 
 // Enter implements [stream.Gate].
 func (g *Gate) Enter(r *http.Request, grant *stream.Grant) (leave func(), err error) {
-	who, addr := g.callerOf(r, grant), g.addrOf(r)
-	if err := tooFast("streams of this user", g.connects.Take(g.c.now(), who, g.c.Connects, 1)); err != nil {
+	c := g.c.Load()
+	who, addr := c.callersOf(r, grant)
+	err = spend(g.connects, c.now(), "streams", 1, []charge{
+		{who, c.User.Connects, "this user"}, {addr, c.Addr.Connects, "this address"}, {all, c.All.Connects, ""}})
+	if err != nil {
 		return nil, err
 	}
-	most := g.c.UserConnections
+	most := c.User.Connections
 	if grant.Limits.Connections > 0 {
 		most = grant.Limits.Connections
 	}
 	if !g.users.Acquire(who, most) {
 		return nil, tooMany("user", most)
 	}
-	if !g.addrs.Acquire(addr, g.c.AddrConnections) {
+	if !g.addrs.Acquire(addr.addr, c.Addr.Connections) {
 		g.users.Release(who)
-		return nil, tooMany("address", g.c.AddrConnections)
+		return nil, tooMany("address", c.Addr.Connections)
 	}
-	if n := g.streams.Add(1); g.c.Connections > 0 && n > int64(g.c.Connections) {
-		g.leave(who, addr)
+	leave = func() {
+		g.streams.Add(-1)
+		g.addrs.Release(addr.addr)
+		g.users.Release(who)
+	}
+	if n := g.streams.Add(1); c.All.Connections > 0 && n > int64(c.All.Connections) {
+		leave()
 		return nil, full()
 	}
-	return func() { g.leave(who, addr) }, nil
-}
-
-func (g *Gate) leave(who caller, addr netip.Prefix) {
-	g.streams.Add(-1)
-	g.addrs.Release(addr)
-	g.users.Release(who)
+	return leave, nil
 }
 
 // Push implements [stream.Gate].
 func (g *Gate) Push(r *http.Request, grant *stream.Grant, events, bytes int) error {
-	who, now := g.callerOf(r, grant), g.c.now()
-	rate := overridden(g.c.PushEvents, grant.Limits.PushEvents)
-	if err := tooFast("events pushed", g.events.Take(now, who, rate, events)); err != nil {
+	c := g.c.Load()
+	who, addr := c.callersOf(r, grant)
+	now := c.now()
+	err := spend(g.events, now, "events pushed", events, []charge{
+		{who, overridden(c.User.PushEvents, grant.Limits.PushEvents), "this user"},
+		{addr, c.Addr.PushEvents, "this address"}, {all, c.All.PushEvents, ""}})
+	if err != nil {
 		return err
 	}
-	rate = overridden(g.c.PushBytes, grant.Limits.PushBytes)
-	return tooFast("bytes pushed", g.bytes.Take(now, who, rate, bytes))
+	return spend(g.bytes, now, "bytes pushed", bytes, []charge{
+		{who, overridden(c.User.PushBytes, grant.Limits.PushBytes), "this user"},
+		{addr, c.Addr.PushBytes, "this address"}, {all, c.All.PushBytes, ""}})
+}
+
+func (c *Config) addrOf(r *http.Request) netip.Prefix { return Client(c.Proxies.ClientAddr(r)) }
+
+// callersOf are whom a request counts for, beside all.
+func (c *Config) callersOf(r *http.Request, grant *stream.Grant) (who, addr caller) {
+	addr = caller{addr: c.addrOf(r), kind: anAddr}
+	if grant.User != "" {
+		return caller{user: grant.User}, addr
+	}
+	return caller{addr: addr.addr}, addr
+}
+
+// all is whom the bound of all is for.
+var all = caller{kind: everybody}
+
+// charge is what one caller may use.
+type charge struct {
+	who  caller
+	rate Rate
+	name string // "": all
+}
+
+// spend takes n tokens for each, in this order: who is beyond its own rate takes
+// nothing of what others share.
+func spend(b *Buckets[caller], now time.Time, what string, n int, charges []charge) error {
+	for _, c := range charges {
+		wait := b.Take(now, c.who, c.rate, n)
+		switch {
+		case wait <= 0:
+		case c.name == "":
+			return &stream.Error{Status: http.StatusServiceUnavailable, Message: "too many " + what, RetryAfter: wait}
+		default:
+			return tooFast(what+" of "+c.name, wait)
+		}
+	}
+	return nil
 }
 
 // overridden is a rate, or a grant's own.

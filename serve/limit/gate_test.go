@@ -38,7 +38,7 @@ func post(remote string) *http.Request {
 }
 
 func TestGateConnections(t *testing.T) {
-	g := limit.NewGate(limit.Config{Connections: 5, UserConnections: 2, AddrConnections: 3})
+	g := limit.NewGate(limit.Config{All: limit.Bounds{Connections: 5}, User: limit.Bounds{Connections: 2}, Addr: limit.Bounds{Connections: 3}})
 	a, b, c := from("192.0.2.1:1"), from("192.0.2.2:1"), from("192.0.2.3:1")
 	enter := func(r *http.Request, user string, own int) (func(), error) {
 		return g.Enter(r, &stream.Grant{User: user, Limits: stream.Limits{Connections: own}})
@@ -76,8 +76,9 @@ func TestGateConnections(t *testing.T) {
 func TestGateRates(t *testing.T) {
 	now := begin
 	c := limit.Config{
-		Requests: limit.Rate{PerSecond: 1, Burst: 2}, Connects: limit.Rate{PerSecond: 1, Burst: 1},
-		PushEvents: limit.Rate{PerSecond: 10, Burst: 20}, PushBytes: limit.Rate{PerSecond: 1000},
+		Requests: limit.Rate{PerSecond: 1, Burst: 2},
+		User: limit.Bounds{Connects: limit.Rate{PerSecond: 1, Burst: 1},
+			PushEvents: limit.Rate{PerSecond: 10, Burst: 20}, PushBytes: limit.Rate{PerSecond: 1000}},
 	}
 	c.SetClock(func() time.Time { return now })
 	g := limit.NewGate(c)
@@ -116,10 +117,50 @@ func TestGateRates(t *testing.T) {
 	}
 }
 
+// The bounds of an address and of all hold beside a user's own; who is beyond its own
+// takes nothing of the others' share, and bounds may change while the gate is in use.
+func TestGateOfAllAndAddresses(t *testing.T) {
+	now := begin
+	once := limit.Rate{PerSecond: 1, Burst: 1}
+	c := limit.Config{
+		User: limit.Bounds{Connects: once},
+		Addr: limit.Bounds{Connects: limit.Rate{PerSecond: 1, Burst: 2}, PushEvents: limit.Rate{PerSecond: 10}},
+		All:  limit.Bounds{Connects: limit.Rate{PerSecond: 1, Burst: 3}, PushBytes: limit.Rate{PerSecond: 100, Burst: 1000}},
+	}
+	c.SetClock(func() time.Time { return now })
+	g := limit.NewGate(c)
+	a, b := from("192.0.2.1:1"), from("192.0.2.2:1")
+	enter := func(r *http.Request, user string) error {
+		_, err := g.Enter(r, &stream.Grant{User: user})
+		return err
+	}
+	require.NoError(t, enter(a, "tom"))
+	for range 10 {
+		limited(t, enter(a, "tom"), 429, "of this user", time.Second)
+	}
+	require.NoError(t, enter(a, "ann"), "tom took none of it")
+	limited(t, enter(a, "eve"), 429, "of this address", time.Second)
+	require.NoError(t, enter(b, "bob"))
+	limited(t, enter(b, "joe"), 503, "too many streams", time.Second)
+
+	require.NoError(t, g.Push(a, &stream.Grant{User: "tom"}, 10, 900))
+	limited(t, g.Push(a, &stream.Grant{User: "ann"}, 1, 1), 429, "events pushed of this address", 100*time.Millisecond)
+	limited(t, g.Push(b, &stream.Grant{User: "ann"}, 1, 200), 503, "too many bytes pushed", time.Second)
+
+	c.All.Connects, c.Addr.Connects = limit.Rate{}, limit.Rate{}
+	c.All.Connections = 3
+	g.Configure(c)
+	limited(t, g.Knock(a), 503, "too many connections", 5*time.Second)
+	require.NoError(t, g.Request(a), "what is no stream has no bound by streams")
+	c.All.Connections = 4
+	g.Configure(c)
+	require.NoError(t, enter(a, "new"))
+}
+
 // (Invariant 5.) A storm beyond the limit is answered 503 with Retry-After, costs no hijack and no look at credentials, and the streams that there are go on.
 func TestStormIsRefusedCheaply(t *testing.T) {
 	const open, storm = 10, 2000
-	gate := limit.NewGate(limit.Config{Connections: open})
+	gate := limit.NewGate(limit.Config{All: limit.Bounds{Connections: open}})
 	hub := engine.NewHub(engine.WithLogger(slog.New(slog.DiscardHandler)))
 	var authorized, hijacked, late atomic.Int32
 	h := stream.Authorized(hub, func(*http.Request) (stream.Grant, error) {

@@ -33,8 +33,10 @@ func TestBuckets(t *testing.T) {
 	require.Equal(t, 500*time.Millisecond, b.Take(begin, "a", r, 1), "a refused one takes nothing")
 	require.Zero(t, b.Take(begin, "b", r, 1), "others have their own")
 	require.Zero(t, b.Take(begin.Add(500*time.Millisecond), "a", r, 1))
-	require.Equal(t, 2*time.Second, b.Take(begin.Add(500*time.Millisecond), "a", r, 100), "more than a bucket counts as one")
+	require.Equal(t, 2*time.Second, b.Take(begin.Add(500*time.Millisecond), "a", r, 100), "more than a bucket needs a full one")
 	require.Zero(t, b.Take(begin.Add(time.Minute), "a", r, 100))
+	require.Equal(t, 48500*time.Millisecond, b.Take(begin.Add(time.Minute), "a", r, 1), "and leaves a debt")
+	require.Zero(t, b.Take(begin.Add(time.Minute+50*time.Second), "a", r, 4))
 
 	for range 100 {
 		require.Zero(t, b.Take(begin, "c", limit.Rate{}, 1), "no rate is no bound")

@@ -3,6 +3,8 @@ package stream
 import (
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spatehub/spate/engine"
@@ -31,12 +33,18 @@ type Gate interface {
 	Push(r *http.Request, g *Grant, events, bytes int) error
 }
 
-// WithGate has a gate bound the streams of [Authorized] and [ServeGrant].
+// WithGate has a gate bound the streams.
 func WithGate(g Gate) Option { return func(c *config) { c.gate = g } }
 
-// WithSessions enters the streams of [Authorized] and [ServeGrant] into s, where
-// their grants can be revoked.
+// WithSessions enters the streams into s, where their grants can be revoked.
 func WithSessions(s *Sessions) Option { return func(c *config) { c.sessions = s } }
+
+// WithQuery has [Authorized] refuse parameters other than its own and those that
+// names lists, which its authorizer reads, such as "ticket". Without it they are
+// the embedder's, and passed over.
+func WithQuery(names ...string) Option {
+	return func(c *config) { c.query = append([]string{userQuery}, names...) }
+}
 
 // Authorized is [Handler] for callers with grants: authorize says who the client
 // is and what it may read, and the query says which topics and patterns it wants
@@ -46,23 +54,57 @@ func WithSessions(s *Sessions) Option { return func(c *config) { c.sessions = s 
 // The stream ends, with a disconnect event, when the grant expires or is revoked.
 func Authorized(hub *engine.Hub, authorize Authorizer, opts ...Option) http.Handler {
 	c := newConfig(opts)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if refuseMethod(w, r, "GET, HEAD", http.MethodGet, http.MethodHead) {
-			return
-		}
-		c.authorized(w, r, hub, authorize)
-	})
+	return c.handler(hub, c.asked(authorize))
 }
 
 // ServeGrant is [Authorized] for a router of one's own that has seen to the
 // credentials. It reports whether the request became a stream. What is revoked
 // between the two is not seen here.
 func ServeGrant(w http.ResponseWriter, r *http.Request, hub *engine.Hub, g Grant, opts ...Option) bool {
-	return !refuseMethod(w, r, "GET, HEAD", http.MethodGet, http.MethodHead) &&
-		newConfig(opts).authorized(w, r, hub, func(*http.Request) (Grant, error) { return g, nil })
+	c := newConfig(opts)
+	return c.enter(w, r, hub, c.asked(func(*http.Request) (Grant, error) { return g, nil }))
 }
 
-func (c *config) authorized(w http.ResponseWriter, r *http.Request, hub *engine.Hub, authorize Authorizer) bool {
+// entry says who a request comes from, what it may do, and which topics it is to
+// follow, all of which are allowed.
+type entry func(r *http.Request) (g Grant, topics []string, refusal *Error)
+
+// asked is the entry of those who ask for topics in the query.
+func (c *config) asked(authorize Authorizer) entry {
+	return func(r *http.Request) (Grant, []string, *Error) {
+		g, refusal := grantOf(r, authorize, c.gate)
+		if refusal != nil {
+			return g, nil, refusal
+		}
+		topics, refusal := c.askedOf(r, &g)
+		return g, topics, refusal
+	}
+}
+
+// identified is the entry of those whose topics the server chooses.
+func identified(identify func(*http.Request) (uid string, topics []string, err error)) entry {
+	return func(r *http.Request) (g Grant, topics []string, refusal *Error) {
+		if identify == nil {
+			return FullGrant(""), nil, nil
+		}
+		uid, topics, err := identify(r)
+		if err != nil {
+			refusal = identityError(err)
+		}
+		return FullGrant(uid), topics, refusal
+	}
+}
+
+// handler is the handler of all streams, however they come in.
+func (c *config) handler(hub *engine.Hub, in entry) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.enter(w, r, hub, in) })
+}
+
+// enter answers one request and reports whether it became a stream.
+func (c *config) enter(w http.ResponseWriter, r *http.Request, hub *engine.Hub, in entry) bool {
+	if refuseMethod(w, r, "GET, HEAD", http.MethodGet, http.MethodHead) {
+		return false
+	}
 	if c.gate != nil {
 		if err := c.gate.Knock(r); err != nil {
 			c.refuse(w, r, identityError(err))
@@ -70,15 +112,10 @@ func (c *config) authorized(w http.ResponseWriter, r *http.Request, hub *engine.
 		}
 	}
 	since := c.sessions.now()
-	g, refusal := grantOf(r, authorize, c.gate)
-	if refusal != nil {
-		c.refuse(w, r, refusal)
-		return false
-	}
-	topics, refusal := c.askedOf(r, &g)
+	g, topics, refusal := in(r)
 	var s *session
 	if refusal == nil {
-		s, refusal = c.session(r, &g, since)
+		s, refusal = c.session(r, g, since)
 	}
 	if refusal != nil {
 		c.refuse(w, r, refusal)
@@ -108,7 +145,7 @@ func (c *config) askedOf(r *http.Request, g *Grant) ([]string, *Error) {
 	if r.URL.RawQuery == "" {
 		return nil, nil
 	}
-	query, refusal := parseQuery(r.URL.RawQuery)
+	query, refusal := c.parseAsked(r)
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -118,8 +155,12 @@ func (c *config) askedOf(r *http.Request, g *Grant) ([]string, *Error) {
 		}
 	}
 	topics := query[topicQuery]
-	if n := len(c.topics) + len(topics); n > c.maxTopics || g.Limits.Topics > 0 && n > g.Limits.Topics {
-		return nil, badRequest("topics", fmt.Sprintf("are %d, more than this connection may follow", n))
+	most := c.maxTopics
+	if g.Limits.Topics > 0 {
+		most = min(most, g.Limits.Topics)
+	}
+	if n := len(c.topics) + len(topics); n > most {
+		return nil, badRequest("topics", fmt.Sprintf("are %d, more than the %d that this connection may follow", n, most))
 	}
 	patterns := make([]wire.Pattern, len(topics))
 	for i, topic := range topics {
@@ -134,11 +175,39 @@ func (c *config) askedOf(r *http.Request, g *Grant) ([]string, *Error) {
 	return topics, nil
 }
 
-// session opens the books of a stream. Whoever gets it sees to its end.
-func (c *config) session(r *http.Request, g *Grant, since uint64) (*session, *Error) {
-	s := &session{grant: g}
+// parseAsked parses the query. A name that is meant for one of ours is refused, or
+// the client would follow less than it thinks.
+func (c *config) parseAsked(r *http.Request) (url.Values, *Error) {
+	if c.query != nil {
+		query, err := ParseQuery(r, c.query, []string{topicQuery})
+		if err != nil {
+			return nil, identityError(err)
+		}
+		return query, nil
+	}
+	query, refusal := parseQuery(r.URL.RawQuery)
+	if refusal != nil {
+		return nil, refusal
+	}
+	for _, name := range sortedKeys(query) {
+		for _, ours := range []string{topicQuery, userQuery} {
+			if letters := plainLetters(name); name != ours && strings.TrimSuffix(letters, "s") == ours {
+				return nil, badRequest(shortName(name), "is no parameter of a stream: write "+ours)
+			}
+		}
+	}
+	return query, nil
+}
+
+// session opens the books of a stream, where there is anything to keep them for.
+// Whoever gets it sees to its end.
+func (c *config) session(r *http.Request, g Grant, since uint64) (*session, *Error) {
+	if c.gate == nil && c.sessions == nil && g.Expires.IsZero() {
+		return nil, nil
+	}
+	s := &session{grant: &g}
 	if c.gate != nil {
-		leave, err := c.gate.Enter(r, g)
+		leave, err := c.gate.Enter(r, &g)
 		if err != nil {
 			return nil, identityError(err)
 		}
@@ -151,7 +220,7 @@ func (c *config) session(r *http.Request, g *Grant, since uint64) (*session, *Er
 	return s, nil
 }
 
-// WithPushGate has a gate bound what [AuthorizedPush] takes.
+// WithPushGate has a gate bound what is pushed.
 func WithPushGate(g Gate) PushOption { return func(c *pushConfig) { c.gate = g } }
 
 // AuthorizedPush is [PushHandler] for callers with grants: what a request would
@@ -160,42 +229,32 @@ func WithPushGate(g Gate) PushOption { return func(c *pushConfig) { c.gate = g }
 func AuthorizedPush(hub *engine.Hub, authorize Authorizer, opts ...PushOption) http.Handler {
 	c := newPushConfig(opts)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if refuseMethod(w, r, "POST", http.MethodPost) {
-			return
+		if !refuseMethod(w, r, "POST", http.MethodPost) {
+			c.serve(w, r, hub, authorize)
 		}
-		if c.gate != nil {
-			if err := c.gate.Knock(r); err != nil {
-				writeError(w, identityError(err))
-				return
-			}
-		}
-		g, refusal := grantOf(r, authorize, c.gate)
-		if refusal != nil {
-			writeError(w, refusal)
-			return
-		}
-		c.serve(w, r, hub, &g)
 	})
 }
 
 // PublishGrant is [Publish] within a grant.
 func PublishGrant(w http.ResponseWriter, r *http.Request, hub *engine.Hub, g Grant, opts ...PushOption) ([]uint64, *Error) {
-	if r.Method != http.MethodPost {
-		return nil, &Error{Status: http.StatusMethodNotAllowed, Message: "only POST is allowed here"}
-	}
-	c := newPushConfig(opts)
-	g, refusal := grantOf(r, func(*http.Request) (Grant, error) { return g, nil }, c.gate)
-	if refusal != nil {
-		return nil, refusal
-	}
-	return c.publish(w, r, hub, &g)
+	return publishAs(w, r, hub, func(*http.Request) (Grant, error) { return g, nil }, opts)
 }
 
-// mayPush checks a push that has been read against its grant, nil being all rights.
-func (c *pushConfig) mayPush(r *http.Request, g *Grant, p *push, bytes int) *Error {
-	if g == nil {
-		return nil
+// anybody lets everyone push everything.
+func anybody(*http.Request) (Grant, error) { return FullGrant(""), nil }
+
+// pusher is the grant of who pushes.
+func (c *pushConfig) pusher(r *http.Request, authorize Authorizer) (g Grant, refusal *Error) {
+	if c.gate != nil {
+		if err := c.gate.Knock(r); err != nil {
+			return g, identityError(err)
+		}
 	}
+	return grantOf(r, authorize, c.gate)
+}
+
+// mayPush checks a push that has been read against its grant.
+func (c *pushConfig) mayPush(r *http.Request, g *Grant, p *push, bytes int) *Error {
 	if err := g.CheckPush(p.uids, p.events); err != nil {
 		return identityError(err)
 	}

@@ -35,6 +35,10 @@ type Grant struct {
 	// Push is what may be published.
 	Push PushRights
 
+	// Admin is the right to what concerns the hub and all who use it: figures,
+	// connections, its end. The handlers of this package have no use for it.
+	Admin bool
+
 	// Issued is when it was given; the zero time is not known. Revoking all grants
 	// of a user leaves those that are given afterwards.
 	Issued time.Time
@@ -71,7 +75,7 @@ func (l *Limits) needGate() bool { return l.Connections > 0 || l.PushEvents > 0 
 
 // FullGrant allows user everything, without limit or end.
 func FullGrant(user string) Grant {
-	return Grant{User: user, Read: everyTopic, Push: PushRights{Topics: everyTopic, AnyUser: true, Everyone: true}}
+	return Grant{User: user, Read: everyTopic, Push: PushRights{Topics: everyTopic, AnyUser: true, Everyone: true}, Admin: true}
 }
 
 var everyTopic = []wire.Pattern{mustPattern(">")}

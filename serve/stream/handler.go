@@ -17,34 +17,18 @@ import (
 // time-outs do not cut a stream, and [http.Server.Shutdown] does not end it:
 // register the hub's Close with RegisterOnShutdown, or close the hub first.
 func Handler(hub *engine.Hub, identify func(*http.Request) (uid string, topics []string, err error), opts ...Option) http.Handler {
-	c := newConfig(opts)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if refuseMethod(w, r, "GET, HEAD", http.MethodGet, http.MethodHead) {
-			return
-		}
-		var uid string
-		var topics []string
-		if identify != nil {
-			var err error
-			if uid, topics, err = identify(r); err != nil {
-				writeError(w, identityError(err))
-				return
-			}
-		}
-		c.serve(w, r, hub, uid, topics, nil)
-	})
+	return newConfig(opts).handler(hub, identified(identify))
 }
 
 // Serve is [Handler] for a router of one's own: it answers one request, a GET or
 // HEAD, on behalf of user uid, "" for an anonymous client, and reports whether it
 // became a stream; if not, it has been refused.
 func Serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, uid string, opts ...Option) bool {
-	return !refuseMethod(w, r, "GET, HEAD", http.MethodGet, http.MethodHead) &&
-		newConfig(opts).serve(w, r, hub, uid, nil, nil)
+	return newConfig(opts).enter(w, r, hub, identified(func(*http.Request) (string, []string, error) { return uid, nil, nil }))
 }
 
-// serve answers one request and reports whether it became a stream. It sees to it
-// that the session, which there is for a grant, ends with the stream.
+// serve is enter for who has been let in. It sees to it that the session, where
+// there is one, ends with the stream.
 func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, uid string, topics []string, s *session) bool {
 	limit := c.limitOfGrant(r, s)
 	wishes, refusal := wishesOf(r)

@@ -28,6 +28,7 @@ type config struct {
 	later     time.Duration
 	reserve   int // descriptors; see WithDescriptorReserve
 	context   func(*http.Request) context.Context
+	query     []string // the parameters that are taken beside ours; nil: all
 	gate      Gate
 	sessions  *Sessions
 }

@@ -114,8 +114,7 @@ func newPushConfig(opts []PushOption) *pushConfig {
 //
 // It asks nobody for permission: put authorization in front of it.
 func PushHandler(hub *engine.Hub, opts ...PushOption) http.Handler {
-	c := newPushConfig(opts)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, hub, nil) })
+	return AuthorizedPush(hub, anybody, opts...)
 }
 
 // Publish is [PushHandler] for a handler of one's own: it reads the request and
@@ -123,23 +122,25 @@ func PushHandler(hub *engine.Hub, opts ...PushOption) http.Handler {
 // ephemeral event, or the answer that is due, whose header fields (Retry-After, Allow
 // and the like) are set.
 func Publish(w http.ResponseWriter, r *http.Request, hub *engine.Hub, opts ...PushOption) ([]uint64, *Error) {
+	return publishAs(w, r, hub, anybody, opts)
+}
+
+// publishAs is Publish for who is let in.
+func publishAs(w http.ResponseWriter, r *http.Request, hub *engine.Hub, authorize Authorizer, opts []PushOption) ([]uint64, *Error) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		return nil, &Error{Status: http.StatusMethodNotAllowed, Message: "only POST is allowed here"}
 	}
-	ids, refusal := newPushConfig(opts).publish(w, r, hub, nil)
+	ids, refusal := newPushConfig(opts).publish(w, r, hub, authorize)
 	if refusal != nil {
 		refusal.setHeader(w.Header())
 	}
 	return ids, refusal
 }
 
-// serve answers one request, within a grant unless that is nil.
-func (c *pushConfig) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, g *Grant) {
-	if refuseMethod(w, r, "POST", http.MethodPost) {
-		return
-	}
-	ids, refusal := c.publish(w, r, hub, g)
+// serve answers one request.
+func (c *pushConfig) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, authorize Authorizer) {
+	ids, refusal := c.publish(w, r, hub, authorize)
 	if refusal != nil {
 		writeError(w, refusal)
 		return
@@ -155,10 +156,14 @@ func (c *pushConfig) serve(w http.ResponseWriter, r *http.Request, hub *engine.H
 	writeJSON(w, http.StatusOK, answer)
 }
 
-func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine.Hub, g *Grant) ([]uint64, *Error) {
+func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine.Hub, authorize Authorizer) ([]uint64, *Error) {
 	// Before anything is refused: the server reads on in a body that it answers
 	// early, and nothing else may bound that.
 	lift := limitBody(w, r, c.bodyTimeout)
+	g, refusal := c.pusher(r, authorize)
+	if refusal != nil {
+		return nil, refusal
+	}
 	if refusal := checkContent(r); refusal != nil {
 		return nil, refusal
 	}
@@ -171,7 +176,7 @@ func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine
 	if refusal != nil {
 		return nil, refusal
 	}
-	if refusal := c.mayPush(r, g, push, len(body)); refusal != nil {
+	if refusal := c.mayPush(r, &g, push, len(body)); refusal != nil {
 		return nil, refusal
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), c.timeout)

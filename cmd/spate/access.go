@@ -1,0 +1,294 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/auth"
+	"github.com/spatehub/spate/serve/cors"
+	"github.com/spatehub/spate/serve/limit"
+	"github.com/spatehub/spate/serve/stream"
+)
+
+// access says what a request may do. Every route asks it but those of health, and no route decides for itself.
+type access struct {
+	open      bool             // no authorization: everybody may do everything
+	loopback  bool             // open, so that nobody but this machine may reach it
+	authorize serve.Authorizer // who asks, and what it may do; each request is asked about once, as tickets are good once
+	query     []string         // the parameters that authorize reads, which routes have to let pass
+	sessions  serve.Sessions   // the streams that were allowed
+	revoked   auth.Revocations
+	tickets   *auth.Tickets // nil: none are given
+	gate      *limit.Gate
+	proxies   *limit.Proxies
+	cors      atomic.Pointer[cors.Checker]
+	inForce   atomic.Pointer[authorizers]
+	remote    *auth.Remote // the keys of a URL; nil: none
+	remoteURL string
+	report    func(error) // is told what nobody can be answered
+}
+
+// authorizers are what knows credentials, but for tickets. They may change while the hub runs.
+type authorizers struct {
+	known serve.Authorizer // requires credentials
+	all   serve.Authorizer // takes those without any, where the settings give them rights
+}
+
+// newAccess is the access that the settings describe. With authorization it lets nobody in before it is configured.
+func newAccess(c *serveConfig) *access {
+	a := &access{open: !c.access.on(), loopback: !c.public(), report: func(error) {}}
+	a.proxies, _ = c.limits.proxies() // which validate has found to be good
+	a.gate = limit.NewGate(c.limits.gate(a.proxies))
+	a.cors.Store(must(cors.NewChecker(cors.Policy{})))
+	if a.open {
+		a.authorize = c.identify()
+		return a
+	}
+	nobody := serve.Authorizer(func(*http.Request) (serve.Grant, error) {
+		return serve.Grant{}, &serve.Error{Status: http.StatusServiceUnavailable, Message: "the hub is about to start"}
+	})
+	a.inForce.Store(&authorizers{nobody, nobody})
+	a.authorize = a.revoked.Guard(a.credentials)
+	if c.access.tokenQuery != "" {
+		a.query = append(a.query, c.access.tokenQuery)
+	}
+	if c.access.ticketTTL > 0 {
+		a.tickets = auth.NewTickets(auth.TicketsConfig{TTL: c.access.ticketTTL})
+		a.query = append(a.query, "ticket")
+		a.authorize = a.revoked.Guard(auth.First(a.tickets.Authorize, a.credentials))
+	}
+	return a
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err) // the zero policy is a good one
+	}
+	return v
+}
+
+// credentials asks what is in force at the time.
+func (a *access) credentials(r *http.Request) (serve.Grant, error) {
+	if a.open {
+		return a.authorize(r)
+	}
+	return a.inForce.Load().all(r)
+}
+
+// required is credentials for what nobody may do without any. With authorization off there are none to require.
+func (a *access) required(r *http.Request) (serve.Grant, error) {
+	if a.open {
+		return a.authorize(r)
+	}
+	return a.inForce.Load().known(r)
+}
+
+// configure puts the settings in force that can change while the hub runs: bounds, origins, and what credentials allow.
+// Files that they name are read now. On an error everything stays as it was. report is told, by any goroutine, what
+// goes wrong with keys later on.
+func (a *access) configure(c *serveConfig, report func(error)) error {
+	origins, err := cors.ParseOrigins(c.access.origins.values...)
+	if err != nil {
+		return fmt.Errorf("--cors-origin: %w", err)
+	}
+	checker, err := cors.NewChecker(cors.Policy{Origins: origins, Credentials: c.access.credentials})
+	if err != nil {
+		return fmt.Errorf("--cors-credentials: %w", err)
+	}
+	var found *authorizers
+	remote := a.remote
+	if !a.open {
+		if found, remote, err = a.authorizer(c, origins, report); err != nil {
+			return err
+		}
+	}
+	a.gate.Configure(c.limits.gate(a.proxies))
+	a.cors.Store(checker)
+	if a.open {
+		return nil
+	}
+	a.inForce.Store(found)
+	if a.remote != nil && a.remote != remote {
+		a.remote.Close()
+	}
+	a.remote, a.remoteURL = remote, c.access.jwksURL
+	if remote != nil {
+		remote.Refetch()
+	}
+	return nil
+}
+
+// authorizer makes what knows the credentials that the settings name. What is meant counts before what a client sends to
+// everybody: a certificate comes last. All that is wrong is told.
+func (a *access) authorizer(c *serveConfig, origins cors.Origins, report func(error)) (*authorizers, *auth.Remote, error) {
+	source := auth.Source{Query: c.access.tokenQuery, Cookie: c.access.tokenCookie, Origins: origins, Basic: true}
+	var list []serve.Authorizer
+	var wrong []error
+	add := func(name string, authorizer serve.Authorizer, err error) {
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("--%s: %w", name, err))
+		}
+		list = append(list, authorizer)
+	}
+	if c.access.tokenFile != "" {
+		authorizer, err := auth.StaticTokens(c.access.tokenFile, source, report)
+		add("token-file", authorizer, err)
+	}
+	var remote *auth.Remote
+	if names := c.access.keySources(); len(names) > 0 {
+		keys, r, err := a.keys(&c.access, report)
+		var authorizer serve.Authorizer
+		if remote = r; err == nil {
+			authorizer, err = auth.JWT(auth.JWTConfig{
+				Keys: keys, Source: source, Issuer: c.access.issuer, Audience: c.access.audience.values, AnyAudience: c.access.anyAudience,
+				Skew: c.access.skew, NoExpiry: c.access.noExpiry, UserClaim: c.access.userClaim, RightsClaim: c.access.rightsClaim, Default: c.access.jwtRights.grant,
+			})
+		}
+		add(names[0], authorizer, err)
+	}
+	if c.access.clientName != "" {
+		rights, err := auth.UserRights(c.access.clientRights, report)
+		var authorizer serve.Authorizer
+		if err == nil {
+			authorizer, err = auth.MutualTLS(auth.CertName(c.access.clientName), rights)
+		}
+		add("tls-client-rights", authorizer, err)
+	}
+	if len(wrong) > 0 {
+		if remote != nil && remote != a.remote {
+			remote.Close()
+		}
+		return nil, nil, errors.Join(wrong...)
+	}
+	known := auth.First(list...)
+	if c.access.anonymous.text == "" {
+		return &authorizers{known, known}, remote, nil
+	}
+	return &authorizers{known, auth.OrAnonymous(known, c.access.anonymous.grant)}, remote, nil
+}
+
+// keys returns the keys of JWTs, and what fetches them where they come from a URL.
+func (a *access) keys(c *accessConfig, report func(error)) (auth.Keys, *auth.Remote, error) {
+	switch {
+	case c.jwtSecret != "":
+		keys, err := auth.Secret([]byte(c.jwtSecret))
+		return keys, nil, err
+	case c.jwtSecretFile != "":
+		keys, err := auth.SecretFile(c.jwtSecretFile, report)
+		return keys, nil, err
+	case c.jwtKeyFile != "":
+		keys, err := auth.KeyFile(c.jwtKeyFile, report)
+		return keys, nil, err
+	case a.remote != nil && a.remoteURL == c.jwksURL:
+		return a.remote, a.remote, nil // with the keys that it knows
+	}
+	remote, err := auth.RemoteKeys(c.jwksURL, auth.RemoteOptions{Report: report})
+	if err != nil {
+		return nil, nil, err
+	}
+	return remote, remote, nil
+}
+
+// close ends what is under way.
+func (a *access) close() {
+	if a.remote != nil {
+		a.remote.Close()
+	}
+}
+
+// granted is a handler for whom access has let in; g is what the caller may do.
+type granted func(w http.ResponseWriter, r *http.Request, g serve.Grant)
+
+// caller lets requests with good credentials pass, whatever they allow: h has to look at its grant. Tickets are for
+// streams and count for nothing here: they stand in URLs.
+func (a *access) caller(h granted) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g, ok := a.admit(w, r, a.credentials); ok {
+			h(w, r, g)
+		}
+	})
+}
+
+// admin lets requests pass whose grant has the right to administer the hub. The routes that tell about it or about its
+// users, or change anything but by a push, are behind it.
+func (a *access) admin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g, ok := a.admit(w, r, a.required)
+		switch {
+		case !ok:
+		case !g.Admin:
+			refuse(w, http.StatusForbidden, "", "this takes the right to administer the hub (admin)")
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// page is admin for what a browser shows: it may ask its user for a token, as a password.
+func (a *access) page(next http.Handler) http.Handler {
+	admin := a.admin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Del("WWW-Authenticate")
+		next.ServeHTTP(w, r)
+	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !a.open {
+			w.Header().Set("WWW-Authenticate", `Basic realm="spate", charset="UTF-8"`) // beside a 401 alone
+		}
+		admin.ServeHTTP(w, r)
+	})
+}
+
+// admit returns the grant of a request, or answers it.
+func (a *access) admit(w http.ResponseWriter, r *http.Request, authorize serve.Authorizer) (g serve.Grant, ok bool) {
+	err := a.gate.Request(r)
+	if err == nil {
+		g, err = a.revoked.Guard(authorize)(r)
+	}
+	if err == nil && g.ExpiredAt(time.Now()) {
+		err = &serve.Error{Status: http.StatusUnauthorized, Message: "the credentials have expired"}
+	}
+	if err == nil {
+		return g, true
+	}
+	refusal := stream.AuthorizerError(err)
+	if refusal.Status != http.StatusUnauthorized {
+		w.Header().Del("WWW-Authenticate")
+	}
+	serve.WriteError(w, refusal)
+	return serve.Grant{}, false
+}
+
+// ticketOffice gives tickets to who has real credentials.
+func (a *access) ticketOffice() http.Handler {
+	office := a.tickets.Handler(a.revoked.Guard(a.required))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := a.gate.Request(r); err != nil {
+			serve.WriteError(w, stream.AuthorizerError(err))
+			return
+		}
+		office.ServeHTTP(w, r)
+	})
+}
+
+// revokeUser ends the streams of a user, and refuses what was issued to it until now. It returns how many streams
+// there were.
+func (a *access) revokeUser(user string) int {
+	if !a.open { // else there is nothing that could be refused
+		if !a.revoked.User(user, time.Time{}) {
+			a.report(errors.New("too many users are revoked: the streams of another one are ended, but it may come back"))
+		}
+		if a.tickets != nil {
+			a.tickets.Revoke(func(g *serve.Grant) bool { return g.User == user })
+		}
+	}
+	return a.sessions.RevokeUser(user)
+}
+
+// source is where a request comes from, for shares of the hub's work.
+func (a *access) source(r *http.Request) string {
+	return limit.Client(a.proxies.ClientAddr(r)).String()
+}
