@@ -36,6 +36,7 @@ type entry struct {
 	counted bool // the crowd is counted with this event: see held
 	last    bool // last of its push: a journal batch ends only here
 	failed  bool // the log did not take it; set by the journal before it advances
+	urgent  bool // it does not linger
 
 	// lost is the copy for failure callbacks, where one was needed. A shard that
 	// holds the slot sets it; dead ones are replaced.
@@ -141,5 +142,5 @@ func (e *entry) release(pool *framePool) {
 	}
 	e.one[0], e.topic, e.key = "", "", ""
 	e.id, e.prev, e.mask = 0, 0, 0
-	e.private, e.counted, e.last, e.failed = false, false, false, false
+	e.private, e.counted, e.last, e.failed, e.urgent = false, false, false, false, false
 }

@@ -10,6 +10,7 @@ import (
 // for their sink, or for the clock, are at rest. It wakes the shards that no
 // event concerned, which would wait for the clock.
 func AtRest(h *Hub) bool {
+	h.linger.hurry()
 	h.wakeMask(h.all)
 	runtime.Gosched()
 	if h.life.pushers.Load() != 0 {

@@ -26,6 +26,7 @@ func (p *framePool) reserve(ctx context.Context, h *Hub, n int64) error {
 			return nil
 		}
 		p.held.Add(-n)
+		h.linger.hurry()
 		h.wakeMask(h.all)
 		select {
 		case <-ctx.Done():

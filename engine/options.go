@@ -57,6 +57,8 @@ type config struct {
 	drain      time.Duration
 	policy     Policy
 	encodings  []Encoding
+	linger     time.Duration
+	urgent     func(private bool, topic string) bool
 
 	topicFigures int
 	sweep        int // what a look at many clients may cost in one go; sweepBudget but for tests
@@ -186,6 +188,7 @@ func newConfig(opts []HubOption) *config {
 		c.stall = defaultStall
 	}
 	c.correctEncodings()
+	c.linger = correct(c, "linger", c.linger, 0, maxLinger)
 	if c.policy > PolicyDisconnect {
 		c.logger.Warn("spate: unknown policy corrected", "given", int(c.policy), "used", PolicyDefault)
 		c.policy = PolicyDefault

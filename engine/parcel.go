@@ -14,6 +14,7 @@ type parcel struct {
 	each   []receivers // else the events' own; nil: all are for everyone
 	held   int64       // bytes that the ring will hold
 	logged int         // events that are not ephemeral
+	urgent bool        // one of them must not linger, so that none does
 }
 
 // pack encodes the events into buffers, which it adds to bufs, and resolves
@@ -39,6 +40,7 @@ func (h *Hub) pack(p *parcel, bufs []*bytebufferpool.ByteBuffer, uids []string, 
 			}
 			p.each[i] = h.audienceOf(e.Users)
 		}
+		p.urgent = p.urgent || h.isUrgent(p.audience(i).private, e.Topic)
 		p.held += p.heldBy(b, e, i, len(events))
 	}
 	return bufs, nil
@@ -89,7 +91,7 @@ func (h *Hub) fillSlots(first position, ids *numbering, p *parcel, bufs []*byteb
 		if wait != nil {
 			e.wait.Store(wait)
 		}
-		e.last = i == len(events)-1
+		e.last, e.urgent = i == len(events)-1, p.urgent
 		e.tally.Store(uint64(len(h.shards)))
 		mask |= a.mask
 	}

@@ -87,7 +87,7 @@ func TestResumeUnderFire(t *testing.T) {
 	for _, log := range logs {
 		t.Run(log.name, func(t *testing.T) {
 			n := seed(t)
-			h := newHub(t, append(log.opts(t), withCodings(), engine.WithEnableResendEvents(),
+			h := newHub(t, append(log.opts(t), withCodings(), engine.WithLinger(2*time.Millisecond, func(private bool, _ string) bool { return private }), engine.WithEnableResendEvents(),
 				engine.WithChanBufferSize(256), engine.WithShards(3))...)
 			underFire(t, h, n, 1500, 24)
 		})

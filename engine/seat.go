@@ -112,6 +112,7 @@ func (s *Seat) Take(sink Sink) (Subscriber, error) {
 		return Subscriber{}, ErrClosed
 	}
 	c.sink = sink
+	h.linger.joins(c.shard)
 	h.beginJoin(c)
 	if c.lag != nil && c.lag.resumes {
 		c.lag.resuming.began = h.instant()
