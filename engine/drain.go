@@ -62,6 +62,7 @@ func (h *Hub) finish(ctx context.Context) {
 	h.await(ctx, func() bool { return h.life.pushers.Load() == 0 })
 	h.ring.Close()
 	h.life.drain()
+	h.linger.end()
 	h.wakeMask(h.all)
 	h.await(ctx, h.atRest)
 	cut := !h.atRest()
