@@ -258,3 +258,9 @@ func (s *shard) auditLag(c *client) error {
 	}
 	return nil
 }
+
+// Leaving returns how many connections are told that they end and have not taken it.
+func Leaving(h *Hub) (n int) {
+	inside(h, func(s *shard) { n += s.troubled.leaving })
+	return n
+}

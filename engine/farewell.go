@@ -113,6 +113,23 @@ func (s *shard) end(c *client, reason error) {
 	s.proceed(c)
 }
 
+// endEarly is end for a client that waits for the shard. It has got nothing but the
+// response head, so its socket takes a few bytes, and who wants no history is told where
+// it stands.
+func (s *shard) endEarly(c *client, reason error) {
+	if c.state != stateNew {
+		return // closed already, and not forgotten yet
+	}
+	id := eventID(0)
+	if c.lag == nil || !c.lag.resumes {
+		id = s.hub.told(c.id)
+	}
+	if last := s.farewell(endingOf(reason), id)[c.form]; last != nil {
+		_, _ = c.sink.Write(last) // it is closed anyway
+	}
+	s.close(c, reason)
+}
+
 // dismiss gives up what waits for a client, but for the frame that was sent in
 // part, and has it leave. proceed does what is left to do.
 //

@@ -56,14 +56,15 @@ type Hub struct {
 	// shard sees the event, or the publisher the bit.
 	occupied atomic.Uint64
 
-	lifeMark uint64        // of the connections' IDs
-	ageTicks uint32        // 0: connections may grow as old as they like
-	shut     atomic.Bool   // no new connections are taken
-	presence *presence     // nil: nobody is told who comes and goes
-	turns    chan struct{} // of those who read pages of history
-	born     time.Time     // of which instants count
-	commits  commits
-	measured measured // what belongs to no shard
+	dismissal atomic.Pointer[dismissal] // the last one; nil: none
+	lifeMark  uint64                    // of the connections' IDs
+	ageTicks  uint32                    // 0: connections may grow as old as they like
+	shut      atomic.Bool               // no new connections are taken
+	presence  *presence                 // nil: nobody is told who comes and goes
+	turns     chan struct{}             // of those who read pages of history
+	born      time.Time                 // of which instants count
+	commits   commits
+	measured  measured // what belongs to no shard
 
 	topicFigures *topicFigures // nil: not asked for
 	joining      joining
@@ -110,7 +111,7 @@ func buildHub(cfg *config, log persist.Log, before eventID) *Hub {
 	}
 	h.began = lastID(log)
 	if cfg.assign != nil {
-		h.follow = newFollower(cfg.assign, h.origin)
+		h.follow = newFollower(cfg, h.origin)
 	}
 	h.pace.first = before + 1
 	h.pace.due.Store(uint64(before))
@@ -146,6 +147,13 @@ func (h *Hub) start() {
 			}
 		}
 		h.journal.start()
+	}
+	if src := h.cfg.source; src != nil {
+		h.work.Add(1)
+		go func() {
+			defer h.work.Done()
+			src.Feed(h.ctx, h)
+		}()
 	}
 	if h.presence != nil {
 		h.work.Add(1)
@@ -273,6 +281,15 @@ func (h *Hub) Healthy() error {
 		}
 	}
 	return nil
+}
+
+// Ready returns nil, or why the hub is not to be sent new connections and pushes: it
+// is not Healthy, or, where it follows a Source, behind it.
+func (h *Hub) Ready() error {
+	if err := h.Healthy(); err != nil || h.cfg.source == nil {
+		return err
+	}
+	return h.cfg.source.Ready()
 }
 
 // Closed says whether Close or Shutdown has begun.

@@ -42,6 +42,7 @@ type config struct {
 	resend     bool
 	immediate  bool
 	assign     AssignFunc
+	source     Source
 	failed     func(uid string, e *wire.Event)
 	buffer     int   // slots of the ring, a power of two
 	window     int   // slots of it kept as history and as the clients' queues

@@ -28,7 +28,8 @@ type Seat struct {
 // goes out. ctx bounds a look into the log, which few Last-Event-IDs need.
 //
 // Errors: ErrClosed, ErrDraining, ErrBusy; a *wire.FieldError for a user, a topic or a start that
-// cannot be; ErrHistory, or ctx's error, where the log could not be asked.
+// cannot be; ErrHistory, or ctx's error, where the log could not be asked; ErrUnready
+// where the hub follows others and does not know enough of them now.
 func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
 	switch {
 	case h.life.refuses():
@@ -41,7 +42,15 @@ func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
 	if err := sub.validate(); err != nil {
 		return nil, err
 	}
+	if src := h.cfg.source; src != nil {
+		if err := src.Admit(); err != nil {
+			return nil, err
+		}
+	}
 	c := h.newClient(&sub)
+	if d := h.dismissal.Load(); d != nil {
+		c.epoch = d.epoch // before looking where the stream is
+	}
 	b, err := h.begin(ctx, &sub, c.shard)
 	if err != nil {
 		return nil, err
@@ -178,6 +187,12 @@ func (h *Hub) begin(ctx context.Context, sub *Subscription, s *shard) (b beginni
 	}
 	n, err := wire.ParseID(sub.LastEventID)
 	id := eventID(n)
+	if err == nil && id > now.id && h.cfg.source != nil {
+		if now, err = h.awaitID(ctx, id); err != nil {
+			return b, err
+		}
+		b.at, b.now = now, now.pos
+	}
 	switch {
 	case err != nil || id > now.id:
 		// Never issued here: a garbled ID, or one of another hub.
@@ -193,6 +208,12 @@ func (h *Hub) begin(ctx context.Context, sub *Subscription, s *shard) (b beginni
 	if h.log == nil {
 		b.short = s.shortOf(id)
 		return b, nil
+	}
+	if f := h.follow; f != nil && id < eventID(f.lost.Load()) {
+		// The ring may have what came before and after, and nothing between.
+		b.gap = gap{told: true, from: id, to: eventID(f.lost.Load())}
+		b.at.id = b.gap.to
+		id = b.at.id
 	}
 	if floor := eventID(h.log.Floor(slices.Clone(sub.Topics))); id < floor {
 		if s.shortOf(id) != 0 { // the ring may reach back further than the log

@@ -36,6 +36,7 @@ type shard struct {
 	books    books
 	early    earlyClients
 	troubled troubled
+	epoch    uint32         // of the last dismissal that is done
 	doomed   []doomedClient // to be ended once the sweep under way is over
 
 	budget
@@ -107,6 +108,9 @@ func (s *shard) pass() (more bool) {
 func (s *shard) runRing() (more bool) {
 	for end := s.until(liveBudget); ; {
 		from, to, ok := s.next(maxBatch)
+		if !s.endDismissed() {
+			return true
+		}
 		if !ok {
 			return false
 		}

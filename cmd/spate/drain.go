@@ -113,7 +113,7 @@ func (d *drainer) begin() {
 
 // serveReady answers 200 while load balancers may send streams here.
 func (d *drainer) serveReady(w http.ResponseWriter, _ *http.Request) {
-	err := d.hub.Healthy()
+	err := d.hub.Ready()
 	if d.unready.Load() && err == nil {
 		err = errors.New("the hub drains")
 	}
@@ -121,7 +121,7 @@ func (d *drainer) serveReady(w http.ResponseWriter, _ *http.Request) {
 		unwell(w, err, d.quiet)
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
 // shutdown ends the hub and its server in good order, after the streams have been

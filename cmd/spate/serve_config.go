@@ -52,6 +52,7 @@ type serveConfig struct {
 	access     accessConfig
 	limits     limitConfig
 	tls        tlsConfig
+	cluster    clusterConfig
 
 	logLevel  slog.Level
 	logFormat string
@@ -109,6 +110,7 @@ func readServe(s streams, args []string) (*serveConfig, error) {
 	c.access.addFlags(fs)
 	c.limits.addFlags(fs)
 	c.tls.addFlags(fs)
+	c.cluster.addFlags(fs)
 	fs.BoolVar(&c.demo, "demo", false, "push measurements of this machine four times a second, and show them on the dashboard")
 	if err := fs.read(s, args); err != nil {
 		return nil, err
@@ -161,6 +163,7 @@ func (c *serveConfig) validate(fs *flagSet) {
 	c.access.validate(fs)
 	c.limits.validate(fs)
 	c.tls.validate(fs, c.access.clientName)
+	c.cluster.validate(fs, c.immediate)
 }
 
 // descriptors is how many descriptors streams leave to the rest of the hub. A log on disk may want hundreds for its

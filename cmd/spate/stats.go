@@ -26,6 +26,8 @@ type statsReply struct {
 	Hub      hubStats     `json:"hub"`
 	Log      *logStats    `json:"log,omitempty"`
 	Process  processStats `json:"process"`
+
+	Cluster *clusterStats `json:"cluster,omitempty"`
 }
 
 // hubStats is engine.Stats with the names of JSON. The conversion in reply fails to compile when the two differ.
@@ -97,6 +99,7 @@ type processStats struct {
 type statsSource struct {
 	hub     *engine.Hub
 	log     persist.Stats
+	cluster *joined
 	demo    bool
 	started time.Time
 	quiet   bool // GET /healthz tells no reasons: strangers may ask
@@ -114,6 +117,7 @@ func (src *statsSource) reply() statsReply {
 	if err := src.hub.Healthy(); err != nil {
 		r.Healthy, r.Error = false, err.Error()
 	}
+	r.Cluster = src.cluster.stats()
 	fs := procfs.FS(procfs.Root)
 	r.Process.Resident, _ = fs.Resident()
 	r.Process.OpenFiles, _ = fs.OpenFiles()

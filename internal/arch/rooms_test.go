@@ -28,10 +28,13 @@ var rooms = map[string][]string{
 	"serve/cors":        {"serve/stream"},
 	"serve/tlsfile":     {"serve/internal/fresh"},
 	"client":            {"wire"},
+	"cluster":           {"wire", "engine", "persist"},
+	"cluster/jetstream": {"wire", "engine", "cluster"},
 	"sse":               {"wire", "persist", "engine", "serve", "serve/stream", "client"},
 	"loadtest":          {"wire"},
 	"bench":             {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client", "loadtest"},
 	"cmd": {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client",
+		"cluster", "cluster/jetstream",
 		"serve/api", "serve/auth", "serve/limit", "serve/cors", "serve/tlsfile"},
 	"examples": {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client",
 		"serve/auth", "serve/limit", "serve/cors", "serve/tlsfile"},
@@ -83,7 +86,7 @@ func TestLightEmbedding(t *testing.T) {
 	modules = slices.DeleteFunc(modules, func(m string) bool { return strings.TrimSpace(m) == "" || m == modulePath+"\n" })
 	require.LessOrEqual(t, len(modules), maxModules, "links %q", modules)
 	for _, m := range modules {
-		for _, heavy := range []string{"cockroachdb", "gin-gonic", "prometheus", "quic-go", "mongodb"} {
+		for _, heavy := range []string{"cockroachdb", "gin-gonic", "prometheus", "quic-go", "mongodb", "nats-io"} {
 			require.NotContains(t, m, heavy)
 		}
 	}
