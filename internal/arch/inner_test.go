@@ -69,7 +69,6 @@ var inner = map[string][]string{
 	"persist/internal/streams":   {},
 
 	"serve/internal/fresh":          {},
-	"internal/testcert":             {},
 	"serve/stream/internal/rawsock": {},
 	"serve/stream/internal/rawtls":  {"serve/stream/internal/rawsock"},
 }
