@@ -107,15 +107,17 @@ func (p *presence) run() {
 	}
 }
 
-// push pushes a batch. What the log does not take is tried again: nobody has got any
-// of it. It reports false where the hub closes.
+// push pushes a batch. What the log does not take, or a hub that follows can't pass
+// on, is tried again: nobody has got any of it. It reports false where the hub closes.
 func (p *presence) push(batch []*wire.Event) bool {
 	for {
 		err := p.hub.publishOwn(p.hub.ctx, batch)
 		switch {
 		case err == nil:
 			return true
-		case !errors.Is(err, ErrLog):
+		case errors.Is(err, context.DeadlineExceeded):
+			return true // of a hub that follows: published or not, and not twice
+		case !errors.Is(err, ErrLog) && !errors.Is(err, ErrUnready):
 			return false
 		}
 		select {
