@@ -83,7 +83,7 @@ test: ## All tests of all modules under -race; ringbuf and engine again with -ta
 
 # For every save. What it leaves out takes long: models, crashes, time-outs, and the packages that start programs.
 SLOW       := Model|UnderFire|PowerCut|EachCallFails|Repair|TablesHold|FullDisk|Expires|SlowReader|Timeouts|Stalled|HoldsNo|Kill|Demo
-SLOWPKGS   := $(ALONE) github.com/spatehub/spate/examples github.com/spatehub/spate/loadtest/internal/cli
+SLOWPKGS   := $(ALONE) $(addprefix github.com/spatehub/spate/,examples loadtest/internal/cli internal/snippets)
 .PHONY: quick
 quick: ## The main module's tests without the race detector and without those that take long: less than a minute
 	$(GO) test -timeout 2m -skip '$(SLOW)' $$($(GO) list ./... | grep -vxF $(foreach p,$(SLOWPKGS),-e $(p)))

@@ -62,10 +62,12 @@ type client struct {
 	flags atomic.Uint32
 
 	index    int32  // in books.clients
+	born     uint32 // tick at which it was enrolled
 	stallFor uint32 // ticks without a byte taken after which it is closed; 0: never
 	form     Form
 	node     ringbuf.Node[*client]
 	shard    *shard
+	serial   uint64 // among those that its shard has enrolled; 0: not yet
 	uid      string
 	source   uint64     // whom it shares its turns at the log with: a hash of Subscription.Source
 	next     *client    // further connection of the same user in this shard

@@ -45,6 +45,8 @@ func (st *Stats) counted() [numCounts]*uint64 {
 		nEnds + count(endClosed):   &st.Ends.Closed,
 		nEnds + count(endExpired):  &st.Ends.Expired,
 		nEnds + count(endRevoked):  &st.Ends.Revoked,
+
+		nEnds + count(endReconnect): &st.Ends.Reconnect,
 	}
 }
 

@@ -12,6 +12,7 @@ type Ends struct {
 	Closed     uint64 `json:"closed"`      // ErrClosed: the hub closed
 	Expired    uint64 `json:"expired"`     // ErrExpired: its time was over
 	Revoked    uint64 `json:"revoked"`     // ErrRevoked: its rights were taken back
+	Reconnect  uint64 `json:"reconnect"`   // ErrReconnect: it was asked to come back
 }
 
 // ending is what a connection's end is counted as.
@@ -26,6 +27,7 @@ const (
 	endClosed
 	endExpired
 	endRevoked
+	endReconnect
 	endings // their number
 )
 
@@ -47,6 +49,8 @@ func endingOf(reason error) ending {
 		return endExpired
 	case errors.Is(reason, ErrRevoked):
 		return endRevoked
+	case errors.Is(reason, ErrReconnect):
+		return endReconnect
 	}
 	return endWrite
 }

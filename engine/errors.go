@@ -10,6 +10,13 @@ var (
 	// ErrClosed is returned once Close or Shutdown has begun.
 	ErrClosed = errors.New("spate: hub is closed")
 
+	// ErrDraining is returned by Seat once Drain has begun. It is an ErrClosed.
+	ErrDraining = fmt.Errorf("%w for new connections: it drains", ErrClosed)
+
+	// ErrBusy is returned by Seat while so many users come and go that their joins
+	// and leaves wait to be pushed.
+	ErrBusy = errors.New("spate: hub is too busy for new connections")
+
 	// ErrNoUsers is returned for an empty, non-nil list of users: it reaches
 	// nobody, and taking it for "everyone" would leak a private event.
 	ErrNoUsers = errors.New("spate: list of users is empty (nil means everyone)")
@@ -32,7 +39,7 @@ var (
 )
 
 // Reasons for which a connection ends, as handed to Sink.Close. The client is
-// told of ErrOverflow, ErrHistory, ErrClosed, ErrExpired and ErrRevoked by a
+// told of ErrOverflow, ErrHistory, ErrClosed, ErrExpired, ErrRevoked and ErrReconnect by a
 // disconnect event.
 var (
 	// ErrHangup means that the peer closed the connection.
@@ -40,6 +47,10 @@ var (
 
 	// ErrExpired: the time that the connection was given is over.
 	ErrExpired = errors.New("spate: connection's time is over")
+
+	// ErrReconnect asks the client to come back, here or elsewhere: for its age, or
+	// because somebody said so.
+	ErrReconnect = errors.New("spate: connection is to come back")
 
 	// ErrRevoked: what the connection was allowed has been taken back.
 	ErrRevoked = errors.New("spate: connection's rights were revoked")

@@ -56,6 +56,12 @@ func Pushers(h *Hub) int64 { return h.life.pushers.Load() }
 // HeldBytes returns the bytes that the ring holds, frames and names.
 func HeldBytes(h *Hub) int64 { return h.frames.held.Load() }
 
+// Hold counts bytes as if the ring held them, and takes them back when they are negative.
+func Hold(h *Hub, n int64) { h.frames.held.Add(n) }
+
+// Hungry returns how many pushes have waited for room for long.
+func Hungry(h *Hub) int { return int(h.frames.hungry.Load()) }
+
 // NoticeBytes returns the bytes that wait for failure callbacks.
 func NoticeBytes(h *Hub) int64 { return h.notices.bytes.Load() }
 

@@ -18,7 +18,8 @@ const DisconnectEvent = wire.DisconnectType
 
 // Disconnect is the data of a disconnect event. Reason is "overflow" for
 // ErrOverflow, "history" for ErrHistory, "closed" for ErrClosed, "expired" for
-// ErrExpired, "revoked" for ErrRevoked.
+// ErrExpired, "revoked" for ErrRevoked,
+// "reconnect" for ErrReconnect.
 type Disconnect struct {
 	Reason string `json:"reason"`
 }
@@ -36,6 +37,8 @@ var farewells = [endings]word{
 	endClosed:   farewell(endClosed, 0),
 	endExpired:  farewell(endExpired, 0),
 	endRevoked:  farewell(endRevoked, 0),
+
+	endReconnect: farewell(endReconnect, 0),
 }
 
 // reasonTold is the reason as the client reads it.
@@ -49,14 +52,19 @@ func reasonTold(as ending) string {
 		return "closed"
 	case endRevoked:
 		return "revoked"
+	case endReconnect:
+		return "reconnect"
 	default:
 		return "expired"
 	}
 }
 
 // farewell makes a disconnect event, with an ID unless it is 0.
-func farewell(as ending, id eventID) word {
-	e := wire.Event{Event: DisconnectEvent, Data: Disconnect{Reason: reasonTold(as)}}
+func farewell(as ending, id eventID) word { return lastWord(farewellFrame(as, id, 0)) }
+
+// farewellFrame is a disconnect event, with a reconnection time unless that is 0.
+func farewellFrame(as ending, id eventID, retry time.Duration) []byte {
+	e := wire.Event{Event: DisconnectEvent, Data: Disconnect{Reason: reasonTold(as)}, Retry: retry}
 	if id != 0 {
 		e.ID = wire.FormatID(uint64(id))
 	}
@@ -64,7 +72,7 @@ func farewell(as ending, id eventID) word {
 	if err != nil {
 		panic("engine: disconnect event: " + err.Error()) // a constant, but for the number
 	}
-	return lastWord(frame)
+	return frame
 }
 
 // farewellWord is the disconnect event with an ID that was told last: when a hub
@@ -88,9 +96,10 @@ func (s *shard) farewell(as ending, id eventID) *word {
 // leaving is the state of a client that is told why it ends.
 type leaving struct {
 	reason error
-	until  uint32  // tick at which it is closed, whatever it has taken
-	told   bool    // the disconnect event is in rest, or sent
-	id     eventID // to be told, up to which the client has got everything; 0: none
+	until  uint32        // tick at which it is closed, whatever it has taken
+	told   bool          // the disconnect event is in rest, or sent
+	id     eventID       // to be told, up to which the client has got everything; 0: none
+	retry  time.Duration // to be told; 0: none
 }
 
 // end ends a connection, with a word to the client where it can act on the
@@ -153,6 +162,11 @@ func (s *shard) takeLeave(c *client) {
 		return
 	}
 	l.told = true
+	if l.retry > 0 {
+		w := lastWord(farewellFrame(endingOf(l.reason), l.id, l.retry))
+		s.keepRest(c, s.word(&w, c.form))
+		return
+	}
 	s.keepRest(c, s.word(s.farewell(endingOf(l.reason), l.id), c.form))
 }
 

@@ -19,6 +19,10 @@ type framePool struct {
 	// their audiences, are large.
 	held atomic.Int64
 
+	// hungry is the number of pushes that have waited for room for long. While there
+	// are some, others make do with less.
+	hungry atomic.Int32
+
 	// lent counts buffers out of the pool, in checked builds only.
 	lent atomic.Int64
 }

@@ -57,7 +57,12 @@ type Hub struct {
 	// shard sees the event, or the publisher the bit.
 	occupied atomic.Uint64
 
-	born     time.Time // of which instants count
+	lifeMark uint64        // of the connections' IDs
+	ageTicks uint32        // 0: connections may grow as old as they like
+	shut     atomic.Bool   // no new connections are taken
+	presence *presence     // nil: nobody is told who comes and goes
+	turns    chan struct{} // of those who read pages of history
+	born     time.Time     // of which instants count
 	commits  commits
 	measured measured // what belongs to no shard
 
@@ -96,6 +101,13 @@ func buildHub(cfg *config, log persist.Log, before eventID) *Hub {
 	h.tryTicks = h.ticksOf(cfg.timeout / time.Duration(cfg.tries))
 	if cfg.heartbeat > 0 {
 		h.beatTicks = h.ticksOf(cfg.heartbeat)
+	}
+	if cfg.age > 0 {
+		h.ageTicks = h.ticksOf(cfg.age)
+	}
+	h.lifeMark, h.turns = newLifeMark(), make(chan struct{}, processors())
+	if cfg.presence != "" {
+		h.presence = newPresence(h, cfg.presence)
 	}
 	h.began = lastID(log)
 	if cfg.assign != nil {
@@ -136,6 +148,10 @@ func (h *Hub) start() {
 			}
 		}
 		h.journal.start()
+	}
+	if h.presence != nil {
+		h.work.Add(1)
+		go h.presence.run()
 	}
 	if done := h.cfg.ctx.Done(); done != nil {
 		h.work.Add(1)

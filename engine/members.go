@@ -5,8 +5,12 @@ package engine
 // enrol enters the client into the books.
 func (s *shard) enrol(c *client) {
 	s.endJoin(c, true)
-	c.wroteTick = s.tick
+	s.serial++
+	c.wroteTick, c.born, c.serial = s.tick, s.tick, s.serial
 	s.books.enter(c)
+	if p := s.hub.presence; p != nil && c.uid != "" && c.next == nil {
+		p.note(c.uid, true)
+	}
 	s.spend(writeCost + topicCost*len(c.topics))
 }
 
@@ -14,6 +18,9 @@ func (s *shard) enrol(c *client) {
 func (s *shard) strike(c *client) {
 	s.books.strike(c)
 	s.spend(topicCost * len(c.topics))
+	if p := s.hub.presence; p != nil && c.uid != "" && s.books.users[c.uid] == nil {
+		p.note(c.uid, false)
+	}
 }
 
 // doom marks the client for its end after the sweep under way.

@@ -1,11 +1,13 @@
 package engine_test
 
 import (
+	"context"
 	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/spatehub/spate/engine"
 	"github.com/stretchr/testify/require"
@@ -61,6 +63,33 @@ func TestFrameLargerThanTheRingsBound(t *testing.T) {
 		s.awaitText("\ndata: after\n")
 		require.Equal(t, []string{data, "after"}, s.data(t))
 	}
+}
+
+// Invariant 5 among publishers: a large push that waits for room is not kept out by small
+// ones, for which there is some all the time. Once it has waited for long, those that
+// come leave it the room.
+func TestLargePushIsNotKeptOut(t *testing.T) {
+	const bound = 64 << 10
+	const full = engine.MemoryFactor*bound - 1000 // room for small ones alone
+	h := newHub(t, engine.WithRingBytes(bound), engine.WithShards(1))
+	engine.Hold(h, full)
+	small := func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		defer cancel()
+		_, err := h.Publish(ctx, nil, message("small"))
+		return err
+	}
+	require.NoError(t, small())
+	done := make(chan error, 1)
+	go func() { done <- h.Push(nil, message(strings.Repeat("x", 2*bound))) }()
+	require.Eventually(t, func() bool { return engine.Hungry(h) == 1 }, time.Minute, time.Millisecond)
+	require.ErrorIs(t, small(), context.DeadlineExceeded)
+	engine.Hold(h, -full+1000)
+	require.NoError(t, <-done)
+	engine.Hold(h, -1000)
+	require.Zero(t, engine.Hungry(h))
+	settled(h)
+	require.NoError(t, h.Push(nil, message("small")))
 }
 
 // What is held is what is counted: audiences shorten the history as frames do.

@@ -60,6 +60,11 @@ type config struct {
 	linger     time.Duration
 	urgent     func(private bool, topic string) bool
 
+	presence  string // topic; "": none
+	age       time.Duration
+	ageJitter float64
+	ageRetry  [2]time.Duration
+
 	topicFigures int
 	sweep        int // what a look at many clients may cost in one go; sweepBudget but for tests
 }
@@ -174,6 +179,8 @@ func newConfig(opts []HubOption) *config {
 	c.tries = correct(c, "push tries", c.tries, 1, 100)
 	c.timeout = correct(c, "push time-out", c.timeout, time.Millisecond, time.Hour)
 	c.drain = correct(c, "drain time-out", c.drain, time.Millisecond, time.Hour)
+	correctAge(c)
+	correctPresence(c)
 	if c.assign != nil && c.immediate {
 		c.logger.Warn("spate: a hub that follows delivers what its log has; immediate delivery is left out")
 		c.immediate = false

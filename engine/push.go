@@ -118,6 +118,9 @@ func (h *Hub) push(ctx context.Context, uids []string, events []*wire.Event, mod
 	if err := h.checkPush(uids, events); err != nil {
 		return p, err
 	}
+	if err := h.checkOwnTopic(events); err != nil {
+		return p, err
+	}
 	if h.follow != nil {
 		p.ids, err = h.forward(ctx, uids, events)
 		return p, err

@@ -27,11 +27,16 @@ type Seat struct {
 // Seat decides where a connection begins, to be called before its response head
 // goes out. ctx bounds a look into the log, which few Last-Event-IDs need.
 //
-// Errors: ErrClosed; a *wire.FieldError for a user, a topic or a start that
+// Errors: ErrClosed, ErrDraining, ErrBusy; a *wire.FieldError for a user, a topic or a start that
 // cannot be; ErrHistory, or ctx's error, where the log could not be asked.
 func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
-	if h.life.refuses() {
+	switch {
+	case h.life.refuses():
 		return nil, ErrClosed
+	case h.shut.Load():
+		return nil, ErrDraining
+	case sub.UID != "" && h.presence.crowded():
+		return nil, ErrBusy
 	}
 	if err := sub.validate(); err != nil {
 		return nil, err

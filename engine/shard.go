@@ -48,6 +48,9 @@ type shard struct {
 	gathered gathered
 	words    words
 
+	errands errands
+	serial  uint64 // of the connection that was enrolled last
+
 	n counters // of this pass
 	c sharedCounters
 
@@ -90,12 +93,13 @@ func (s *shard) pass() (more bool) {
 	more = s.runRing() || more
 	more = s.admitEarly() || more
 	s.closeDoomed()
+	more = s.runErrands() || more
 	if s.hub.life.drains() {
 		more = s.drainStep() || more
 	}
 	s.publishCounters()
 	s.endPass()
-	return more || s.troubled.trims.active() || !s.mail.Empty()
+	return more || s.troubled.trims.active() || !s.mail.Empty() || !s.errands.inbox.Empty()
 }
 
 // runRing delivers what waits in the ring, within its budget. It returns whether

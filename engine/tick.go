@@ -53,6 +53,7 @@ func (s *shard) onTick(now uint32) {
 		s.closeDoomed() // before anything else is written to them
 	}
 	s.tick = now
+	s.endAged()
 	s.measureRing()
 	s.troubled.startSweep()
 }

@@ -3,6 +3,7 @@ package interop
 import (
 	"crypto/sha256"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 )
 
 // TestSystemdUnit: systemd takes the unit, and finds it well shut in.
@@ -127,4 +129,47 @@ func output(t *testing.T, dir, program string, args ...string) string {
 	out, err := cmd.Output()
 	require.NoError(t, err, "%s %q: %s%s", program, args, out, &errs)
 	return string(out)
+}
+
+// TestCompose: the hub of the compose file starts with its settings, is healthy, and asks who a caller is.
+func TestCompose(t *testing.T) {
+	text, err := os.ReadFile("../packaging/compose.yml")
+	require.NoError(t, err)
+	var file struct {
+		Services struct {
+			Hub struct {
+				Command     []string
+				Environment map[string]string
+			}
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(text, &file))
+	tokens := filepath.Join(t.TempDir(), "tokens.json")
+	require.NoError(t, os.WriteFile(tokens, []byte(`{"tokens": []}`), 0o600))
+	bin, err := spate()
+	require.NoError(t, err)
+	address := freeAddress(t)
+	args := append([]string(nil), file.Services.Hub.Command...)
+	for i := range args {
+		args[i] = strings.NewReplacer("0.0.0.0:8080", address, "/run/secrets/tokens", tokens).Replace(args[i])
+	}
+	var out safeBuffer
+	cmd := exec.Command(bin, args...)
+	cmd.Stderr = &out
+	cmd.Env = append(os.Environ(), "SPATE_DATA="+filepath.Join(t.TempDir(), "log"))
+	for name, value := range file.Services.Hub.Environment {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	require.Eventually(t, func() bool {
+		return exec.Command(bin, "health", "--url", "http://"+address).Run() == nil
+	}, patience, 100*time.Millisecond, "%s", &out)
+	resp, err := http.Get("http://" + address + "/events")
+	require.NoError(t, err)
+	resp.Body.Close()
+	require.Equal(t, http.StatusUnauthorized, resp.StatusCode)
 }

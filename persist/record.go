@@ -19,6 +19,13 @@ type Record struct {
 	Frame []byte   // the complete SSE frame, ID line included
 }
 
+// NoteUser is the audience of records that are a hub's own and for nobody. It is no
+// UTF-8, which the names of users are, so that no connection can be its.
+const NoteUser = "\xffnote"
+
+// Note reports whether r is a hub's own, for NoteUser.
+func (r *Record) Note() bool { return len(r.Users) == 1 && r.Users[0] == NoteUser }
+
 // For reports whether a connection of user uid, subscribed to the topics for
 // which topic returns true, may receive r. It is the one filter of live delivery
 // and of resend. A nil topic is a connection without topics.

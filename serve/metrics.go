@@ -109,6 +109,7 @@ var metrics = []metric{
 	newEnd("closed", func(e *engine.Ends) uint64 { return e.Closed }),
 	newEnd("expired", func(e *engine.Ends) uint64 { return e.Expired }),
 	newEnd("revoked", func(e *engine.Ends) uint64 { return e.Revoked }),
+	newEnd("reconnect", func(e *engine.Ends) uint64 { return e.Reconnect }),
 	newMetric("spate_streams_refused_descriptors_total", "Streams refused, by the whole process, to leave descriptors to the log and to pushes.", prometheus.CounterValue,
 		func(*engine.Stats) float64 { return float64(stream.DescriptorStats().Refused) }),
 	newMetric("spate_descriptors_limit", "Descriptors that the process may have open; 0: not known.", prometheus.GaugeValue,

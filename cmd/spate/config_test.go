@@ -52,7 +52,7 @@ jwt-rights:
 	require.Len(t, c.retention.Topics, 1)
 	require.Len(t, c.access.jwtRights.grant.Read, 1)
 	for name, want := range map[string]string{
-		"listen": path + ":3", "retain-count": "flag", "max-connections": "SPATE_MAX_CONNECTIONS", "buffer": "default", "jwt-rights": path + ":12"} {
+		"listen": path + ":3", "retain-count": "flag", "max-connections": "SPATE_MAX_CONNECTIONS", "buffer": "default", "jwt-rights": path + ":13"} {
 		require.Equal(t, want, c.settings.set[name].String(), name)
 	}
 }

@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/cmd/spate/internal/dashboard"
+	"github.com/spatehub/spate/cmd/spate/internal/openapi"
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist/pebblelog"
 	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 )
 
 // readTimeout is how long a request may take to arrive, of whatever route: a body that never ends would hold its
@@ -18,9 +20,9 @@ const readTimeout = 30 * time.Second
 
 // newServer returns the hub's HTTP server. ReadTimeout is for bodies: serve lifts it for streams. It sets no
 // WriteTimeout: streams have none, and the answers of the other routes are small.
-func newServer(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, log *slog.Logger) *http.Server {
+func newServer(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p parts, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           guard(a, routes(c, hub, a, stats)),
+		Handler:           guard(a, routes(c, hub, a, stats, p)),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       2 * time.Minute,
@@ -33,20 +35,29 @@ func newServer(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, l
 // Beyond it net/http itself answers, 431 in plain text.
 const maxHeader = 320 << 10
 
-func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource) http.Handler {
+// parts is what the routes act upon, beside the hub.
+type parts struct {
+	drain *drainer
+	once  *stream.Once // nil: no keys are taken
+}
+
+func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p parts) http.Handler {
 	page := a.page(dashboard.Handler())
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", page)
 	mux.Handle("GET /ui/", page)
 	mux.Handle("GET /events", serve.Authorized(hub, a.authorize, serve.WithGate(a.gate), serve.WithSessions(&a.sessions), serve.WithSource(a.source),
 		serve.WithQuery(a.query...), serve.WithMaxTopics(c.limits.topics), serve.WithRetry(c.retry), serve.WithDescriptorReserve(c.descriptors()), serve.WithLater(c.later)))
-	mux.Handle("POST /push", withoutQuery(serve.AuthorizedPush(hub, a.authorize, serve.WithPushGate(a.gate), serve.WithPushBodyLimit(bodyLimit(c.maxEvent)))))
+	mux.Handle("POST /push", withoutQuery(serve.AuthorizedPush(hub, a.authorize, serve.WithPushGate(a.gate), serve.WithPushBodyLimit(bodyLimit(c.maxEvent)), stream.WithPushOnce(p.once))))
 	if a.tickets != nil {
 		mux.Handle("POST /tickets", a.ticketOffice())
 	}
 	mux.Handle("GET /stats", a.admin(http.HandlerFunc(stats.serveStats)))
 	mux.Handle("GET /metrics", a.admin(serve.MetricsHandler(hub)))
 	mux.HandleFunc("GET /healthz", stats.serveHealth)
+	mux.HandleFunc("GET /readyz", p.drain.serveReady)
+	mux.Handle("GET /openapi.json", a.caller(func(w http.ResponseWriter, r *http.Request, _ serve.Grant) { openapi.Handler().ServeHTTP(w, r) }))
+	p.api(c, hub, a).Register(mux)
 	if l, onDisk := stats.log.(*pebblelog.Log); onDisk && c.backupDir != "" {
 		mux.Handle("POST /backup", a.admin(http.HandlerFunc((&backups{dir: c.backupDir, log: l}).serveBackup)))
 	}

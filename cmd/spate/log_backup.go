@@ -79,6 +79,8 @@ func runLogBackup(ctx context.Context, s streams, args []string) error {
 	flags := newFlagSet("log backup [--url URL [NAME] | --data DIR TARGET]")
 	hub := flags.String("url", "", "`address` of a running hub that was started with --backup-dir, in which the backup is made")
 	data := flags.String("data", "", "`folder` of a log that no hub has open; the target is a new folder")
+	var auth credentials
+	auth.addFlags(flags)
 	if err := flags.parse(s, args); err != nil {
 		return err
 	}
@@ -98,7 +100,7 @@ func runLogBackup(ctx context.Context, s streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	return askForBackup(ctx, s.out, base, flags.Arg(0))
+	return askForBackup(ctx, s.out, &auth, base, flags.Arg(0))
 }
 
 func backupFolder(ctx context.Context, out io.Writer, dir, target string) error {
@@ -109,7 +111,14 @@ func backupFolder(ctx context.Context, out io.Writer, dir, target string) error 
 	return nil
 }
 
-func askForBackup(ctx context.Context, out io.Writer, base, name string) error {
+func askForBackup(ctx context.Context, out io.Writer, auth *credentials, base, name string) error {
+	if err := auth.validate(); err != nil {
+		return err
+	}
+	client, err := auth.client()
+	if err != nil {
+		return err
+	}
 	address := base + "/backup"
 	if name != "" {
 		address += "?name=" + url.QueryEscape(name)
@@ -118,7 +127,8 @@ func askForBackup(ctx context.Context, out io.Writer, base, name string) error {
 	if err != nil {
 		return err
 	}
-	res, err := http.DefaultClient.Do(req)
+	auth.set(req)
+	res, err := client.Do(req)
 	if err != nil {
 		return explainConnect(base, err)
 	}

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -48,8 +47,15 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	}
 	hub := engine.NewHub(c.hubOptions(log, store)...)
 	defer hub.Close() // closes the store too
+	once, err := c.once(ctx, hub)
+	if err != nil {
+		return err
+	}
 	stats := &statsSource{hub: hub, log: store, demo: c.demo, started: time.Now()}
-	server := newServer(c, hub, access, stats, log)
+	drainCtx, cutDrain := context.WithCancel(ctx)
+	defer cutDrain()
+	drain := newDrainer(drainCtx, c.drain, hub, s.err)
+	server := newServer(c, hub, access, stats, parts{drain, once}, log)
 	server.Protocols = c.protocols()
 
 	var running sync.WaitGroup
@@ -74,38 +80,10 @@ func runServe(ctx context.Context, s streams, args []string) error {
 		case sig = <-s.signals:
 		}
 	}
-	fmt.Fprintf(s.err, "spate: %v, draining for up to %v; once more ends at once\n", sig, c.drain)
+	fmt.Fprintf(s.err, "spate: %v, draining for up to %v; once more ends at once\n", sig, c.drain.longest())
 	stopFeed()
-	return drain(ctx, c.drain, hub, server, s)
-}
-
-// drain ends the hub in good order: no new connection is taken, what waits for clients is sent, and their streams are
-// closed, so that they resume elsewhere or later. A second signal gives up on that.
-func drain(ctx context.Context, limit time.Duration, hub *engine.Hub, server *http.Server, s streams) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() {
-		var streams sync.WaitGroup
-		var hubErr error
-		// Streams are requests to the server: it waits for them, and they end when the hub does.
-		streams.Go(func() { hubErr = hub.Shutdown(ctx) })
-		err := server.Shutdown(ctx)
-		streams.Wait()
-		done <- errors.Join(hubErr, err)
-	}()
-	select {
-	case err := <-done:
-		if errors.Is(err, context.DeadlineExceeded) {
-			fmt.Fprintln(s.err, "spate: some connections did not take what waited for them in time; they resume when they reconnect")
-			_ = server.Close()
-			return nil
-		}
-		return err
-	case sig := <-s.signals:
-		_ = server.Close()
-		return fmt.Errorf("ended by a second signal (%v) while draining", sig)
-	}
+	drain.begin()
+	return drain.shutdown(server, s)
 }
 
 // keepAlive is how often idle connections are probed, as net.ListenConfig has it. Where heartbeats are sent none are:

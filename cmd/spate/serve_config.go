@@ -43,7 +43,8 @@ type serveConfig struct {
 	reserve   int // descriptors
 	later     time.Duration
 	stall     time.Duration
-	drain     time.Duration
+	drain     drainConfig
+	api       apiConfig
 	maxEvent  sizeValue
 	queue     sizeValue
 	buffer    int
@@ -93,14 +94,15 @@ func readServe(s streams, args []string) (*serveConfig, error) {
 	fs.Var((*countValue)(&c.retention.MaxCount), "retain-count", "keep about this `number` of events (0: all)")
 	fs.Var(&retainBytes, "retain-bytes", "keep about this `size` of events, such as 10GiB (0: all)")
 	fs.Var(&topics, "retain-topic", "`bounds` of one topic's events, such as prices=count:1000,age:1h,bytes:10MB; * as the topic: each topic without bounds of its own; may be given several times, in the environment as a;b")
-	c.heartbeat, c.retry, c.stall, c.drain = 15*time.Second, 3*time.Second, time.Minute, 5*time.Second
+	c.heartbeat, c.retry, c.stall = 15*time.Second, 3*time.Second, time.Minute
 	fs.Var((*ageValue)(&c.heartbeat), "heartbeat", "longest silence, as `time`, on a connection before it gets a comment (0: never)")
 	fs.Var((*ageValue)(&c.retry), "retry", "`time` a client shall wait before it reconnects (0: its own choice)")
 	fs.StringVar(&c.userHeader, "user-header", "", "take who a user is from this `header`, which a proxy sets, rather than from the query")
 	fs.IntVar(&c.reserve, "descriptor-reserve", 0, "answer 503 to streams while fewer than this `number` of descriptors is left: for the log and for pushes (0: half of the limit, at most 600; with --memory an eighth)")
 	fs.Var((*ageValue)(&c.later), "later", "answer streams that cannot be taken now by an empty one that tells clients to come back after this `time`, instead of 503, for which browsers give up (0: 503)")
 	fs.Var((*ageValue)(&c.stall), "stall-timeout", "close a connection that takes no byte for this `time` (0: never)")
-	fs.Var((*ageValue)(&c.drain), "drain", "`time` given to connections to take what waits for them when the hub ends")
+	c.drain.addFlags(fs)
+	c.api.addFlags(fs)
 	fs.Var(&c.maxEvent, "max-event-size", "largest event's `size`")
 	fs.Var(&c.queue, "queue-bytes", "`size` of what may wait for one connection before it reads on from the log")
 	fs.IntVar(&c.buffer, "buffer", 4096, "`number` of events in the ring; half of it is recent history")
@@ -154,7 +156,8 @@ func (c *serveConfig) validate(fs *flagSet) {
 	fs.must(c.heartbeat == 0 || c.heartbeat >= 100*time.Millisecond, "heartbeat", "--heartbeat %v: give 100ms or more, or 0 for none", c.heartbeat)
 	fs.must(c.reserve >= 0, "descriptor-reserve", "--descriptor-reserve %d: give a positive number, or 0 for the default", c.reserve)
 	fs.must(limit == 0 || c.reserve < limit, "descriptor-reserve", "--descriptor-reserve %d: the process may have %d descriptors (ulimit -n), which leaves none for streams; give less", c.reserve, limit)
-	fs.must(c.drain > 0, "drain", "--drain %v: give a positive duration", c.drain)
+	c.drain.validate(fs)
+	c.api.validate(fs)
 	fs.must(c.maxEvent >= 1<<10 && c.maxEvent <= 1<<30, "max-event-size", "--max-event-size %v: give 1KiB to 1GiB", &c.maxEvent)
 	fs.must(c.queue >= 1<<10 && c.queue <= 1<<30, "queue-bytes", "--queue-bytes %v: give 1KiB to 1GiB", &c.queue)
 	fs.must(c.buffer >= 16 && c.buffer <= 1<<20, "buffer", "--buffer %d: give 16 to %d", c.buffer, 1<<20)
@@ -218,9 +221,10 @@ func (c *serveConfig) hubOptions(log *slog.Logger, store persist.Store) []engine
 	}
 	opts := []engine.HubOption{
 		engine.WithStore(store), engine.WithEnableResendEvents(), engine.WithLogger(log),
-		engine.WithHeartbeat(never(c.heartbeat)), engine.WithStallTimeout(never(c.stall)), engine.WithDrainTimeout(c.drain),
+		engine.WithHeartbeat(never(c.heartbeat)), engine.WithStallTimeout(never(c.stall)), engine.WithDrainTimeout(c.drain.flush),
 		engine.WithMaxEventSize(int(c.maxEvent)), engine.WithQueueBytes(int(c.queue)), engine.WithChanBufferSize(c.buffer),
-		engine.WithPolicy(c.policy), engine.WithTopicFigures(shownTopics),
+		engine.WithPolicy(c.policy), engine.WithTopicFigures(shownTopics), engine.WithPresence(c.api.presence),
+		engine.WithMaxConnectionAge(c.drain.maxAge, c.drain.ageJitter, c.drain.retry.min, c.drain.retry.max),
 	}
 	if c.immediate {
 		opts = append(opts, engine.WithImmediateDelivery())

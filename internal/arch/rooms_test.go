@@ -23,6 +23,7 @@ var rooms = map[string][]string{
 	"engine":            {"wire", "ringbuf", "persist", "internal/audience"},
 	"serve":             {"engine", "wire", "serve/stream"},
 	"serve/stream":      {"engine", "wire", "ringbuf", "internal/jsontext"},
+	"serve/api":         {"engine", "wire", "serve/stream"},
 	"serve/auth":        {"wire", "serve/stream", "serve/cors", "serve/internal/fresh"},
 	"serve/limit":       {"serve/stream"},
 	"serve/cors":        {"serve/stream"},
@@ -32,15 +33,15 @@ var rooms = map[string][]string{
 	"loadtest":          {"wire"},
 	"bench":             {"wire", "compress", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client", "loadtest"},
 	"cmd": {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client",
-		"serve/auth", "serve/limit", "serve/cors", "serve/tlsfile", "compress"},
+		"serve/api", "serve/auth", "serve/limit", "serve/cors", "serve/tlsfile", "compress"},
 	"examples": {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client",
 		"serve/auth", "serve/limit", "serve/cors", "serve/tlsfile", "compress"},
 	"internal":          {},
 	"internal/audience": {},
 	"internal/jsontext": {},
 
-	"serve/internal/fresh":    {},
-	"serve/internal/testcert": {},
+	"serve/internal/fresh": {},
+	"internal/testcert":    {},
 }
 
 // TestImportsFollowTheRooms: nothing imports upwards. Test files may import what they need: a test of engine may well

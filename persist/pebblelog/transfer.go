@@ -55,6 +55,9 @@ func export(ctx context.Context, read func(context.Context, uint64, persist.Limi
 		}
 		after = page.UpTo
 		for i := range page.Records {
+			if page.Records[i].Note() {
+				continue // a hub's own, and its name has no form in JSON
+			}
 			one, err := lineOf(&page.Records[i])
 			if err != nil {
 				return n, err

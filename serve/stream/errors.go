@@ -115,6 +115,8 @@ func publishError(err error) *Error {
 		return tooMany("events", "has more events, or events × users, than the hub takes at once")
 	case errors.Is(err, engine.ErrClosed):
 		return unavailable("the hub is closed")
+	case errors.Is(err, engine.ErrNoNotes):
+		return &Error{Status: http.StatusNotImplemented, Field: onceHeader, Message: "is not taken by a hub that follows others"}
 	case errors.Is(err, engine.ErrLog):
 		return unavailable("the log did not take the events")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

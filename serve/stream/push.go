@@ -26,6 +26,7 @@ type pushConfig struct {
 	timeout     time.Duration
 	bodyTimeout time.Duration
 	gate        Gate
+	once        *Once
 }
 
 const (
@@ -112,6 +113,10 @@ func newPushConfig(opts []PushOption) *pushConfig {
 // is answered by a 4xx as [Error] says, with the field's path such as
 // "events[1].data".
 //
+// With [WithPushOnce], a request may have an Idempotency-Key. One that is known gets
+// the answer that was given, and Idempotency-Replayed: true; with another body it is
+// answered by 422.
+//
 // It asks nobody for permission: put authorization in front of it.
 func PushHandler(hub *engine.Hub, opts ...PushOption) http.Handler {
 	return AuthorizedPush(hub, anybody, opts...)
@@ -167,6 +172,10 @@ func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine
 	if refusal := checkContent(r); refusal != nil {
 		return nil, refusal
 	}
+	key, refusal := c.keyOf(r)
+	if refusal != nil {
+		return nil, refusal
+	}
 	body, refusal := c.read(w, r)
 	if refusal != nil {
 		return nil, refusal
@@ -181,6 +190,9 @@ func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), c.timeout)
 	defer cancel()
+	if key != "" {
+		return c.publishOnce(ctx, w, &g, key, body, push)
+	}
 	ids, err := hub.Publish(ctx, push.uids, push.events...)
 	if err != nil {
 		return nil, publishError(err)

@@ -28,17 +28,29 @@ var ourParams = []string{resumeQuery, sinceQuery, gapQuery, conflateQuery}
 // given once, and any number of times. What can't be parsed, is not known, or is
 // repeated is an [*Error] that names the parameter and says what is taken.
 func ParseQuery(r *http.Request, single, multiple []string) (url.Values, error) {
+	return strictQuery(r, single, multiple, ourParams)
+}
+
+// ParseRouteQuery is ParseQuery for a route that is no stream's: nothing is taken but
+// what is named.
+func ParseRouteQuery(r *http.Request, single, multiple []string) (url.Values, error) {
+	return strictQuery(r, single, multiple, nil)
+}
+
+// strictQuery is ParseQuery; the names in others are left to somebody else.
+func strictQuery(r *http.Request, single, multiple, others []string) (url.Values, error) {
 	query, bad := parseQuery(r.URL.RawQuery)
 	if bad != nil {
 		return nil, bad
 	}
-	known := slices.Concat(single, multiple)
+	known := slices.Concat(single, multiple, others)
 	for _, name := range sortedKeys(query) {
 		switch {
-		case slices.Contains(multiple, name), slices.Contains(ourParams, name):
+		case slices.Contains(multiple, name), slices.Contains(others, name):
+		case !slices.Contains(single, name) && len(known) == 0:
+			return nil, badRequest(shortName(name), "is no parameter here: none are taken")
 		case !slices.Contains(single, name):
-			return nil, badRequest(shortName(name), "is no parameter of this stream: it takes "+
-				strings.Join(slices.Concat(known, ourParams), ", "))
+			return nil, badRequest(shortName(name), "is no parameter of this route: it takes "+strings.Join(known, ", "))
 		case len(query[name]) > 1:
 			return nil, repeated(name, len(query[name]))
 		}
@@ -105,8 +117,10 @@ func nearMiss(name string) string {
 }
 
 func plainLetters(name string) string {
-	return strings.ToLower(strings.NewReplacer("-", "", "_", "", ".", "").Replace(name))
+	return strings.ToLower(separators.Replace(name))
 }
+
+var separators = strings.NewReplacer("-", "", "_", "", ".", "")
 
 // oneEdit reports whether one letter more, less or other makes a of b.
 func oneEdit(a, b string) bool {

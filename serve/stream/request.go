@@ -140,6 +140,10 @@ func (c *config) admit(r *http.Request, hub *engine.Hub, w wishes, sub engine.Su
 	switch {
 	case errors.As(err, &wrong):
 		return nil, badRequest(wrong.Field, wrong.Reason)
+	case errors.Is(err, engine.ErrDraining):
+		return nil, unavailable("the hub drains: connect again, here or elsewhere")
+	case errors.Is(err, engine.ErrBusy):
+		return nil, unavailable("too many users come and go")
 	case errors.Is(err, engine.ErrClosed):
 		return nil, unavailable("the hub is closed")
 	case err != nil:

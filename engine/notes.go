@@ -1,0 +1,115 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/wire"
+)
+
+// A note is a record that a push leaves in the log with its events, for the publisher
+// to find again: either all of them are there after a crash, or none. It is an event
+// to nobody: its audience is persist.NoteUser, who cannot connect.
+
+// ErrNoNotes is returned by PublishNoted of a hub that follows: its IDs, and what is
+// kept, are somebody else's to decide.
+var ErrNoNotes = errors.New("spate: a hub that follows keeps no notes")
+
+const noteEvent = "note"
+
+// PublishNoted is Publish that leaves a note, which is written as JSON, in the same
+// batch of the log. The note has an ID of its own, the one before the first of the
+// events', and counts as an event in Stats.Events and for retention. Without a log
+// nothing is left.
+func (h *Hub) PublishNoted(ctx context.Context, note any, uids []string, events ...*wire.Event) ([]uint64, error) {
+	if h.follow != nil {
+		return nil, ErrNoNotes
+	}
+	if !h.life.enter() {
+		return nil, ErrClosed
+	}
+	defer h.life.leave()
+	if err := h.checkPush(uids, events); err != nil {
+		return nil, err
+	}
+	if err := h.checkOwnTopic(events); err != nil {
+		return nil, err
+	}
+	noted := make([]*wire.Event, 0, len(events)+1)
+	noted = append(append(noted, &wire.Event{Event: noteEvent, Data: note}), events...)
+	var load parcel
+	bufs, err := h.pack(&load, nil, uids, noted)
+	if err != nil {
+		var at *EventError
+		switch {
+		case !errors.As(err, &at):
+			return nil, err
+		case len(events) == 1:
+			return nil, at.Err
+		}
+		return nil, &EventError{Index: at.Index - 1, Err: at.Err}
+	}
+	load.held -= load.heldBy(bufs[0], noted[0], 0, len(noted))
+	if load.each == nil {
+		load.each = make([]receivers, len(noted))
+	}
+	load.each[0] = receivers{private: true, one: persist.NoteUser} // no shard has it
+	load.held += load.heldBy(bufs[0], noted[0], 0, len(noted))
+	p, err := h.publish(ctx, &load, bufs, noted, nil, waitCommit)
+	if err != nil {
+		return nil, err
+	}
+	return appendIDs(make([]uint64, 0, len(events)), p.first+1, events), nil
+}
+
+// Note is what PublishNoted left.
+type Note struct {
+	ID   uint64 // the events' IDs follow it
+	Time time.Time
+	Data json.RawMessage
+}
+
+// Notes calls fn for the notes that the log has since a time, in their order, until it
+// returns an error. Of a log that is not persist.Dated, those of all times. ctx bounds it.
+func (h *Hub) Notes(ctx context.Context, since time.Time, fn func(Note) error) error {
+	if h.log == nil {
+		return nil
+	}
+	after := uint64(0)
+	if dated, ok := h.log.(persist.Dated); ok {
+		var err error
+		if after, err = dated.After(ctx, since); err != nil {
+			return err
+		}
+	}
+	only := persist.Query{User: persist.NoteUser}
+	for {
+		var page persist.Page
+		var err error
+		if q, ok := h.log.(persist.Querier); ok {
+			page, err = q.Query(ctx, only, after, persist.Limit{})
+		} else {
+			page, err = h.log.Read(ctx, after, persist.Limit{})
+		}
+		if err != nil {
+			return err
+		}
+		for i := range page.Records {
+			r := &page.Records[i]
+			if !only.Selects(r) {
+				continue
+			}
+			text, _ := decodeFrame(r.Frame).Data.(string)
+			if err := fn(Note{ID: r.ID, Time: time.UnixMilli(r.Time), Data: json.RawMessage(text)}); err != nil {
+				return err
+			}
+		}
+		if page.UpTo == after {
+			return nil
+		}
+		after = page.UpTo
+	}
+}

@@ -1,0 +1,170 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/spatehub/spate/ringbuf"
+	"github.com/spatehub/spate/wire"
+)
+
+// Types of the events of WithPresence.
+const (
+	JoinEvent  = "join"  // a user who had no connection has one
+	LeaveEvent = "leave" // a user has no connection any more
+
+	// ResetEvent is pushed when a hub starts: who was there before has gone.
+	ResetEvent = "reset"
+)
+
+// Presence is the data of a join or leave event.
+type Presence struct {
+	UID string `json:"uid"`
+}
+
+// WithPresence tells of users who come and go by events on a topic: one JoinEvent
+// when the first connection of a user is there, one LeaveEvent when the last has
+// ended, in this order, and kept in the log as others are. Nobody else can push to
+// the topic. A hub that closes tells no leaves; a ResetEvent at its next start says
+// so. An invalid topic turns it off, and is said in the log.
+func WithPresence(topic string) HubOption { return func(c *config) { c.presence = topic } }
+
+const (
+	// maxPresence is how many joins and leaves may wait to be pushed before no more
+	// connections of users are taken. Each leave follows a join, so this and the
+	// number of connections bound them.
+	maxPresence = 1 << 16
+	// presenceBatch is how many make one push.
+	presenceBatch = 128
+	presencePause = 100 * time.Millisecond
+)
+
+// presence passes what shards see of users on to a goroutine that pushes it: a shard
+// must not wait for room in the ring.
+type presence struct {
+	hub     *Hub
+	topic   string
+	inbox   ringbuf.Mailbox[change]
+	waiting atomic.Int64
+	told    chan struct{} // of capacity 1: something is in inbox
+}
+
+// change is a user who has come or gone.
+type change struct {
+	uid    string
+	joined bool
+}
+
+func newPresence(h *Hub, topic string) *presence {
+	return &presence{hub: h, topic: topic, told: make(chan struct{}, 1)}
+}
+
+// note is called by a shard. Changes of one user come from one shard, so that their
+// order is kept.
+func (p *presence) note(uid string, joined bool) {
+	p.waiting.Add(1)
+	p.inbox.Put(&ringbuf.Node[change]{Value: change{uid, joined}})
+	select {
+	case p.told <- struct{}{}:
+	default:
+	}
+}
+
+// crowded says whether so much waits that no user is let in.
+func (p *presence) crowded() bool { return p != nil && p.waiting.Load() > maxPresence }
+
+// run pushes what comes until the hub ends.
+func (p *presence) run() {
+	defer p.hub.work.Done()
+	batch := []*wire.Event{{Event: ResetEvent, Topic: p.topic, Data: struct{}{}}}
+	for {
+		if len(batch) > 0 && !p.push(batch) {
+			return
+		}
+		batch = batch[:0]
+		for len(batch) < presenceBatch {
+			n := p.inbox.Take()
+			if n == nil {
+				break
+			}
+			p.waiting.Add(-1)
+			e := &wire.Event{Event: LeaveEvent, Topic: p.topic, Data: Presence{UID: n.Value.uid}}
+			if n.Value.joined {
+				e.Event = JoinEvent
+			}
+			batch = append(batch, e)
+		}
+		if len(batch) > 0 {
+			continue
+		}
+		select {
+		case <-p.told:
+		case <-p.hub.life.stop:
+			return
+		}
+	}
+}
+
+// push pushes a batch. What the log does not take is tried again: nobody has got any
+// of it. It reports false where the hub closes.
+func (p *presence) push(batch []*wire.Event) bool {
+	for {
+		err := p.hub.publishOwn(p.hub.ctx, batch)
+		switch {
+		case err == nil:
+			return true
+		case !errors.Is(err, ErrLog):
+			return false
+		}
+		select {
+		case <-time.After(presencePause):
+		case <-p.hub.life.stop:
+			return false
+		}
+	}
+}
+
+// publishOwn is Publish for events of the hub's own, which are right.
+func (h *Hub) publishOwn(ctx context.Context, events []*wire.Event) error {
+	if !h.life.enter() {
+		return ErrClosed
+	}
+	defer h.life.leave()
+	if h.follow != nil {
+		_, err := h.forward(ctx, nil, events)
+		return err
+	}
+	var load parcel
+	bufs, err := h.pack(&load, nil, nil, events)
+	if err != nil {
+		return err
+	}
+	_, err = h.publish(ctx, &load, bufs, events, nil, waitCommit)
+	return err
+}
+
+var errPresenceTopic = &wire.FieldError{Field: "topic", Reason: "is the hub's own: it tells of users who come and go there"}
+
+// checkOwnTopic refuses events of others that would pass for the hub's word.
+func (h *Hub) checkOwnTopic(events []*wire.Event) error {
+	if h.presence == nil {
+		return nil
+	}
+	for i, e := range events {
+		if e != nil && e.Topic == h.presence.topic {
+			return eventError(errPresenceTopic, i, len(events))
+		}
+	}
+	return nil
+}
+
+// correctPresence turns presence off where its topic is none.
+func correctPresence(c *config) {
+	probe := wire.Event{Topic: c.presence, Data: ""}
+	if err := probe.Validate(); err != nil {
+		c.logger.Error("spate: no presence: its topic is invalid", "topic", c.presence, "err", err)
+		c.presence = ""
+	}
+}

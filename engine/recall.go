@@ -1,0 +1,121 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/wire"
+)
+
+// This file reads the log for whoever asks in pages instead of a stream.
+
+// ErrNoLog is returned where history is asked for of a hub that has no log.
+var ErrNoLog = errors.New("spate: hub has no log")
+
+// Recalled is an event of the past. Its Users are left out: who else got it is
+// nobody's business.
+type Recalled struct {
+	Event *wire.Event // with its ID, and Data as a string
+	Time  time.Time   // when it was pushed, to a millisecond
+}
+
+// HistoryPage is a part of what a stream would have got.
+type HistoryPage struct {
+	Events []Recalled
+
+	// Next is the ID after which to read on.
+	Next uint64
+
+	// More says that there may be more now. A page can be empty although there is:
+	// what is looked at for one page is bounded.
+	More bool
+
+	// Gap is what is missing before Events; Lost says that there is any.
+	Gap  Gap
+	Lost bool
+}
+
+// historyRounds bounds how often the log is asked for one page.
+const historyRounds = 8
+
+// History reads a page of what the connection would be sent from the log: the seat
+// has decided where it begins and what it may get. The seat is not taken, and may be
+// asked once. A page has at most limit events (1 to 1000) and about a MiB of frames.
+// Few are read at a time; ctx ends the wait for a turn.
+//
+// Errors: ErrNoLog, ErrClosed, ErrHistory, ctx's.
+func (s *Seat) History(ctx context.Context, limit int) (p HistoryPage, err error) {
+	h, c := s.hub, s.c
+	if h.log == nil {
+		return p, ErrNoLog
+	}
+	select {
+	case h.turns <- struct{}{}:
+		defer func() { <-h.turns }()
+	case <-ctx.Done():
+		return p, ctx.Err()
+	case <-h.life.stop:
+		return p, ErrClosed
+	}
+	p.Gap, p.Lost, p.Next = s.gap, s.lost, uint64(c.id)
+	if c.lag == nil || !c.lag.resumes {
+		return p, nil // there is nothing yet after an ID that was never issued
+	}
+	topics := c.topicNames()
+	lim := persist.Limit{Records: min(max(limit, 1), 1000), Bytes: pageBytes}
+	for range historyRounds {
+		page, err := h.readFor(ctx, c, topics, p.Next, lim)
+		if err != nil {
+			return HistoryPage{}, historyError(ctx, err)
+		}
+		if floor := h.log.Floor(topics); floor > p.Next { // it may have gone meanwhile, or before
+			if !p.Lost || uint64(mustID(p.Gap.To)) < floor {
+				from := wire.FormatID(p.Next)
+				if p.Lost {
+					from = p.Gap.From
+				}
+				p.Gap, p.Lost = Gap{From: from, To: wire.FormatID(floor)}, true
+			}
+			page.UpTo = max(page.UpTo, floor)
+		}
+		wish := c.wish()
+		for i := range page.Records {
+			r := &page.Records[i]
+			if !wish.Admits(whomOf(r)) {
+				continue
+			}
+			e := decodeFrame(r.Frame)
+			e.Topic, e.Key = r.Topic, r.Key
+			p.Events = append(p.Events, Recalled{Event: e, Time: time.UnixMilli(r.Time)})
+			lim.Records--
+			lim.Bytes -= len(r.Frame)
+		}
+		p.More = page.UpTo > p.Next
+		p.Next = max(p.Next, page.UpTo)
+		if !p.More || lim.Records <= 0 || lim.Bytes <= 0 {
+			break
+		}
+	}
+	return p, nil
+}
+
+// readFor reads what is for a client, and perhaps other records.
+func (h *Hub) readFor(ctx context.Context, c *client, topics []string, after uint64, lim persist.Limit) (persist.Page, error) {
+	q, ok := h.log.(persist.Querier)
+	if !ok {
+		return h.log.Read(ctx, after, lim)
+	}
+	query := persist.Query{Public: !c.only, Topics: topics, User: c.uid}
+	return q.Query(ctx, query, after, lim)
+}
+
+// mustID is an ID that the hub has written.
+func mustID(text string) uint64 {
+	id, err := wire.ParseID(text)
+	if err != nil {
+		return 0
+	}
+	return id
+}

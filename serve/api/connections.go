@@ -1,0 +1,184 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/serve/stream"
+	"github.com/spatehub/spate/wire"
+)
+
+type connectionsReply struct {
+	Connections []connection `json:"connections"`
+	Next        string       `json:"next,omitempty"` // to be asked for as cursor
+}
+
+type connection struct {
+	ID            string    `json:"id"`
+	UID           string    `json:"uid,omitempty"`
+	Since         time.Time `json:"since"`
+	State         string    `json:"state"`
+	Topics        int       `json:"topics"`
+	LastID        string    `json:"last_id"`
+	WaitingEvents int       `json:"waiting_events"`
+	WaitingBytes  int       `json:"waiting_bytes"`
+}
+
+type usersReply struct {
+	Users []user `json:"users"`
+	Next  string `json:"next,omitempty"`
+}
+
+type user struct {
+	UID         string     `json:"uid"`
+	Online      bool       `json:"online"`
+	Connections int        `json:"connections"`
+	Since       *time.Time `json:"since,omitempty"`
+}
+
+func userOf(u engine.User) user {
+	r := user{UID: u.UID, Online: u.Connections > 0, Connections: u.Connections}
+	if r.Online {
+		since := rounded(u.Since)
+		r.Since = &since
+	}
+	return r
+}
+
+// rounded is a time as exact as it is known.
+func rounded(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
+func (a *API) connections(c call) (answer, error) {
+	if err := c.admin(); err != nil {
+		return answer{}, err
+	}
+	q, err := c.params([]string{"uid", "cursor", "limit"}, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	limit, err := number("limit", q.Get("limit"), defaultPage, engine.MaxListed)
+	if err != nil {
+		return answer{}, err
+	}
+	list, next, err := a.Hub.Connections(c.Context(), q.Get("uid"), q.Get("cursor"), limit)
+	if err != nil {
+		return answer{}, err
+	}
+	reply := connectionsReply{Connections: make([]connection, len(list)), Next: next}
+	for i, one := range list {
+		reply.Connections[i] = connection{
+			ID: one.ID.String(), UID: one.UID, Since: rounded(one.Since), State: one.State, Topics: one.Topics,
+			LastID: wire.FormatID(one.LastID), WaitingEvents: one.WaitingEvents, WaitingBytes: one.WaitingBytes,
+		}
+	}
+	return ok(reply), nil
+}
+
+func (a *API) users(c call) (answer, error) {
+	if err := c.admin(); err != nil {
+		return answer{}, err
+	}
+	q, err := c.params([]string{"cursor", "limit"}, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	limit, err := number("limit", q.Get("limit"), defaultPage, engine.MaxListed)
+	if err != nil {
+		return answer{}, err
+	}
+	list, next, err := a.Hub.Users(c.Context(), q.Get("cursor"), limit)
+	if err != nil {
+		return answer{}, err
+	}
+	reply := usersReply{Users: make([]user, len(list)), Next: next}
+	for i, u := range list {
+		reply.Users[i] = userOf(u)
+	}
+	return ok(reply), nil
+}
+
+func (a *API) user(c call) (answer, error) {
+	uid, err := c.named()
+	if err != nil {
+		return answer{}, err
+	}
+	if !c.grant.Admin && uid != c.grant.User {
+		return answer{}, c.admin()
+	}
+	u, _, err := a.Hub.User(c.Context(), uid)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(userOf(u)), nil
+}
+
+// named returns the user that the path names; the query must be empty.
+func (c *call) named() (string, error) {
+	if _, err := c.params(nil, nil); err != nil {
+		return "", err
+	}
+	uid := c.PathValue("uid")
+	probe := wire.Event{Data: "", Users: []string{uid}}
+	var field *wire.FieldError
+	if err := probe.Validate(); errors.As(err, &field) {
+		return "", &stream.Error{Status: http.StatusBadRequest, Field: "uid", Message: field.Reason}
+	}
+	return uid, nil
+}
+
+// ended is the answer to what has ended connections.
+type ended struct {
+	Disconnected int `json:"disconnected"`
+}
+
+func (a *API) endUser(c call) (answer, error) {
+	if err := c.admin(); err != nil {
+		return answer{}, err
+	}
+	uid, err := c.named()
+	if err != nil {
+		return answer{}, err
+	}
+	revoked := 0
+	if a.RevokeUser != nil {
+		revoked = a.RevokeUser(uid)
+	}
+	n, err := a.Hub.Disconnect(c.Context(), engine.Disconnection{UID: uid, RetryMin: a.RetryMin, RetryMax: a.RetryMax})
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(ended{revoked + n}), nil
+}
+
+func (a *API) endConnection(c call) (answer, error) {
+	if err := c.admin(); err != nil {
+		return answer{}, err
+	}
+	if _, err := c.params(nil, nil); err != nil {
+		return answer{}, err
+	}
+	id, err := engine.ParseConnectionID(c.PathValue("id"))
+	if err != nil {
+		return answer{}, err
+	}
+	n, err := a.Hub.Disconnect(c.Context(), engine.Disconnection{ID: id, RetryMin: a.RetryMin, RetryMax: a.RetryMax})
+	switch {
+	case err != nil:
+		return answer{}, err
+	case n == 0:
+		return answer{}, &stream.Error{Status: http.StatusNotFound, Field: "id", Message: "there is no such connection, or not any more"}
+	}
+	return ok(ended{n}), nil
+}
+
+func topicError(i int, err error) error {
+	var field *wire.FieldError
+	reason := err.Error()
+	if errors.As(err, &field) {
+		reason = field.Reason
+	}
+	return &stream.Error{Status: http.StatusBadRequest, Field: fmt.Sprintf("topics[%d]", i), Message: reason}
+}

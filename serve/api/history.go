@@ -1,0 +1,97 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/serve/stream"
+	"github.com/spatehub/spate/wire"
+)
+
+// historyReply is a page of what a stream would have sent.
+type historyReply struct {
+	Events []historyEvent `json:"events"`
+	Next   string         `json:"next"` // to be asked for as after
+	More   bool           `json:"more"`
+	Gap    *engine.Gap    `json:"gap,omitempty"` // before the events
+}
+
+type historyEvent struct {
+	ID    string    `json:"id"`
+	Time  time.Time `json:"time"`
+	Event string    `json:"event,omitempty"`
+	Topic string    `json:"topic,omitempty"`
+	Key   string    `json:"key,omitempty"`
+	Data  any       `json:"data"`
+}
+
+const (
+	defaultPage = 100
+	maxPage     = 1000
+	maxTopics   = 1000 // as a stream may follow
+)
+
+// history answers with what a stream of the same user and topics would get from the
+// log after an ID.
+func (a *API) history(c call) (answer, error) {
+	q, err := c.params([]string{"uid", "after", "limit"}, []string{"topic"})
+	if err != nil {
+		return answer{}, err
+	}
+	sub := engine.Subscription{UID: c.grant.User, Topics: q["topic"], LastEventID: q.Get("after")}
+	if uid := q.Get("uid"); uid != "" && uid != sub.UID {
+		if !c.grant.Admin {
+			return answer{}, &stream.Error{Status: http.StatusForbidden, Field: "uid", Message: "is not who the credentials are for"}
+		}
+		sub.UID = uid
+	}
+	limit, err := number("limit", q.Get("limit"), defaultPage, maxPage)
+	if err != nil {
+		return answer{}, err
+	}
+	if sub.LastEventID == "" {
+		sub.LastEventID = engine.Earliest
+	} else if _, err := wire.ParseID(sub.LastEventID); err != nil && sub.LastEventID != engine.Earliest {
+		return answer{}, &stream.Error{Status: http.StatusBadRequest, Field: "after", Message: "is no event ID"}
+	}
+	if err := mayRead(&c, sub.Topics); err != nil {
+		return answer{}, err
+	}
+	seat, err := a.Hub.Seat(c.Context(), sub)
+	if err != nil {
+		return answer{}, err
+	}
+	page, err := seat.History(c.Context(), limit)
+	if err != nil {
+		return answer{}, err
+	}
+	reply := historyReply{Events: make([]historyEvent, len(page.Events)), Next: wire.FormatID(page.Next), More: page.More}
+	for i, e := range page.Events {
+		reply.Events[i] = historyEvent{ID: e.Event.ID, Time: e.Time.UTC(), Event: e.Event.Event, Topic: e.Event.Topic, Key: e.Event.Key, Data: e.Event.Data}
+	}
+	if page.Lost {
+		reply.Gap = &page.Gap
+	}
+	return ok(reply), nil
+}
+
+// mayRead checks the topics and patterns that are asked for.
+func mayRead(c *call, topics []string) error {
+	most := maxTopics
+	if n := c.grant.Limits.Topics; n > 0 {
+		most = min(most, n)
+	}
+	if len(topics) > most {
+		return &stream.Error{Status: http.StatusBadRequest, Field: "topics", Message: fmt.Sprintf("are %d, more than the %d that may be asked for", len(topics), most)}
+	}
+	patterns := make([]wire.Pattern, len(topics))
+	for i, topic := range topics {
+		var err error
+		if patterns[i], err = wire.ParsePattern(topic); err != nil {
+			return topicError(i, err)
+		}
+	}
+	return c.grant.CheckRead(patterns)
+}
