@@ -30,7 +30,7 @@ type clusterConfig struct {
 
 func (c *clusterConfig) addFlags(fs *flagSet) {
 	c.maxAge, c.silence = jetstream.DefaultMaxAge, 5*time.Second
-	fs.Var(&c.urls, "cluster", "be one of several hubs over NATS JetStream at this `URL`, such as nats://10.0.0.1:4222; may be given several times, in the environment with commas")
+	fs.Var(&c.urls, "cluster", "be one of several hubs over NATS JetStream at this `URL`, such as nats://10.0.0.1:4222, or several with commas between them")
 	fs.StringVar(&c.stream, "cluster-stream", jetstream.DefaultStream, "`name` of the stream, the same at all hubs; it is made if it is not there")
 	fs.IntVar(&c.replicas, "cluster-replicas", jetstream.DefaultReplicas, "`number` of servers that keep the stream: 3 and 5 survive the loss of one and two")
 	fs.Var((*ageValue)(&c.maxAge), "cluster-max-age", "`time` for which a stream that is made here keeps events: longer than any outage of a hub")
@@ -45,8 +45,21 @@ func (c *clusterConfig) addFlags(fs *flagSet) {
 // on reports whether the hub is one of several.
 func (c *clusterConfig) on() bool { return len(c.urls.values) > 0 }
 
+// servers are the servers' URLs. One value may list several, and leave the scheme out after the first.
+func (c *clusterConfig) servers() (urls []string) {
+	for _, value := range c.urls.values {
+		for text := range strings.SplitSeq(value, ",") {
+			if text = strings.TrimSpace(text); !strings.Contains(text, "://") {
+				text = "nats://" + text
+			}
+			urls = append(urls, text)
+		}
+	}
+	return urls
+}
+
 func (c *clusterConfig) validate(fs *flagSet, immediate bool) {
-	for _, text := range c.urls.values {
+	for _, text := range c.servers() {
 		u, err := url.Parse(text)
 		fs.must(err == nil && (u.Scheme == "nats" || u.Scheme == "tls") && u.Host != "" && strings.Trim(u.Path, "/") == "", "cluster", "--cluster %q: give a URL such as nats://10.0.0.1:4222 or tls://nats.example.com", redacted(text))
 	}
@@ -97,7 +110,7 @@ func (c *clusterConfig) join(ctx context.Context, log *slog.Logger) (*joined, er
 	if c.cert != "" {
 		opts = append(opts, nats.ClientCert(c.cert, c.key))
 	}
-	nc, err := nats.Connect(strings.Join(c.urls.values, ","), opts...)
+	nc, err := nats.Connect(strings.Join(c.servers(), ","), opts...)
 	if err != nil {
 		return nil, fmt.Errorf("--cluster: %w", err)
 	}
@@ -135,8 +148,8 @@ func (c *clusterConfig) open(ctx context.Context, nc *nats.Conn, log *slog.Logge
 		select {
 		case <-time.After(300 * time.Millisecond):
 		case <-ctx.Done():
-			servers := make([]string, len(c.urls.values))
-			for i, text := range c.urls.values {
+			servers := c.servers()
+			for i, text := range servers {
 				servers[i] = redacted(text)
 			}
 			return nil, fmt.Errorf("the cluster at %s is not to be used: %w", strings.Join(servers, ", "), why)
