@@ -131,6 +131,7 @@ func TestSettingsThatContradictThemselves(t *testing.T) {
 		"--jwt-jwks-url http://id.example/keys":             "https",
 		"--jwt-jwks-url https://u:p@id.example/keys":        "no user and password",
 		"--anonymous {\"read\":[\">\"]}":                    "nothing asks for any",
+		"--token-file x --anonymous {\"admin\":true}":       "nobody without credentials",
 		"--ticket-ttl 1m":                                   "tickets are for",
 		"--token-file x --ticket-ttl 1h":                    "1s to 10m",
 		"--token-file x --token-query topic":                "--token-query",
