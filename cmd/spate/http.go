@@ -19,7 +19,8 @@ import (
 const readTimeout = 30 * time.Second
 
 // newServer returns the hub's HTTP server. ReadTimeout is for bodies: serve lifts it for streams. It sets no
-// WriteTimeout: streams have none, and the answers of the other routes are small.
+// WriteTimeout: streams have none, the API bounds its own answers, and those of the other routes are small or an
+// administrator's.
 func newServer(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p parts, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           guard(a, routes(c, hub, a, stats, p)),
