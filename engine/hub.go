@@ -36,6 +36,7 @@ type Hub struct {
 	log      persist.Log // nil: no log
 	journal  *journal    // nil: no log
 	catchup  *catchup
+	linger   *linger   // nil: events do not wait for others
 	waits    sync.Pool // of *commitWait, reused between pushes that saw their verdict
 	sched    *scheduler
 	kernel   *ants.Pool // runs shards and catch-up readers
@@ -130,6 +131,7 @@ func buildHub(cfg *config, log persist.Log, before eventID) *Hub {
 	h.makeShards()
 	h.sched = newScheduler(len(h.shards))
 	h.catchup = newCatchup(h)
+	h.linger = newLinger(h)
 	return h
 }
 
@@ -231,10 +233,22 @@ func (h *Hub) shardOf(uid string) int {
 	return int(maphash.String(h.seed, uid) % uint64(len(h.shards)))
 }
 
-// wakeFor wakes the shards that the events from..to concern; mask is h.all where
-// one is for everybody. Now and then it wakes all, so that a shard without
-// receivers does not hold up the ring; it tells of them no later than the clock.
-func (h *Hub) wakeFor(from, to position, mask uint64) {
+// wakeFor has the shards that the events from..to concern deliver them, now or once
+// they have lingered; mask is h.all where one is for everybody.
+func (h *Hub) wakeFor(from, to position, mask uint64, urgent bool) {
+	if h.linger != nil {
+		var now bool
+		if mask, now = h.linger.pass(from, to, mask, urgent); !now {
+			return
+		}
+	}
+	h.wakeNow(from, to, mask)
+}
+
+// wakeNow wakes the shards that the events from..to concern. Now and then it wakes all,
+// so that a shard without receivers does not hold up the ring; it tells of them no later
+// than the clock.
+func (h *Hub) wakeNow(from, to position, mask uint64) {
 	if mask == h.all {
 		mask = h.occupied.Load()
 	}

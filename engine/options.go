@@ -57,6 +57,9 @@ type config struct {
 	stall      time.Duration
 	drain      time.Duration
 	policy     Policy
+	encodings  []Encoding
+	linger     time.Duration
+	urgent     func(private bool, topic string) bool
 
 	presence  string // topic; "": none
 	age       time.Duration
@@ -192,6 +195,8 @@ func newConfig(opts []HubOption) *config {
 	if c.stall == 0 {
 		c.stall = defaultStall
 	}
+	c.correctEncodings()
+	c.linger = correct(c, "linger", c.linger, 0, maxLinger)
 	if c.policy > PolicyDisconnect {
 		c.logger.Warn("spate: unknown policy corrected", "given", int(c.policy), "used", PolicyDefault)
 		c.policy = PolicyDefault

@@ -17,6 +17,7 @@ type parcel struct {
 	held   int64       // bytes that the ring will hold
 	logged int         // events that are not ephemeral
 	any    bool        // events of any size: whoever published them has looked at it
+	urgent bool        // one of them must not linger, so that none does
 }
 
 // pack encodes the events into buffers, which it adds to bufs, and resolves
@@ -46,6 +47,7 @@ func (h *Hub) pack(p *parcel, bufs []*bytebufferpool.ByteBuffer, uids []string, 
 			}
 			p.each[i] = h.audienceOf(e.Users)
 		}
+		p.urgent = p.urgent || h.isUrgent(p.audience(i).private, e.Topic)
 		p.held += p.heldBy(b, e, i, len(events))
 	}
 	return bufs, nil
@@ -96,7 +98,7 @@ func (h *Hub) fillSlots(first position, ids *numbering, p *parcel, bufs []*byteb
 		if wait != nil {
 			e.wait.Store(wait)
 		}
-		e.last = i == len(events)-1
+		e.last, e.urgent = i == len(events)-1, p.urgent
 		e.failed = ids.mark != 0
 		e.tally.Store(uint64(len(h.shards)))
 		mask |= a.mask

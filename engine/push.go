@@ -185,7 +185,7 @@ func (h *Hub) publish(ctx context.Context, load *parcel, bufs []*bytebufferpool.
 		if h.ring.Claimed() != uint64(last) {
 			mask = h.all // later pushes, of whatever audience, may have been held back by this one
 		}
-		h.wakeFor(first, last, mask)
+		h.wakeFor(first, last, mask, load.urgent)
 	}
 	if wait == nil {
 		h.committedIn(began)

@@ -42,6 +42,9 @@ func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
 	if err := sub.validate(); err != nil {
 		return nil, err
 	}
+	if _, ok := h.formIn(sub.Form, sub.Encoding); !ok {
+		return nil, &wire.FieldError{Field: "encoding", Reason: "is none of the hub's"}
+	}
 	if src := h.cfg.source; src != nil {
 		if err := src.Admit(); err != nil {
 			return nil, err
@@ -97,9 +100,18 @@ func (s *Seat) Gap() (g Gap, ok bool) { return s.gap, s.lost }
 // is known only with the response head. It comes before Take; a form that does not
 // exist changes nothing.
 func (s *Seat) UseForm(f Form) {
-	if f < forms {
-		s.c.form = f
+	if f < framings {
+		s.c.form = f.withEncoding(s.c.form.encoding())
 	}
+}
+
+// UseEncoding says how the bytes are coded, instead of Subscription.Encoding, by the
+// name of one of the hub's encodings; "" is not at all. It comes before Take, and
+// returns false where the hub does not have the encoding.
+func (s *Seat) UseEncoding(name string) bool {
+	f, ok := s.hub.formIn(s.c.form, name)
+	s.c.form = f
+	return ok
 }
 
 // Take adds the connection. The hub's shard owns sink from here on and closes it
@@ -114,6 +126,7 @@ func (s *Seat) Take(sink Sink) (Subscriber, error) {
 		return Subscriber{}, ErrClosed
 	}
 	c.sink = sink
+	h.linger.joins(c.shard)
 	h.beginJoin(c)
 	if c.lag != nil && c.lag.resumes {
 		c.lag.resuming.began = h.instant()
@@ -137,9 +150,10 @@ func (h *Hub) newClient(sub *Subscription) *client {
 	if c.policy > PolicyDisconnect {
 		c.policy = PolicyDefault
 	}
-	if sub.Form < forms {
+	if sub.Form < framings {
 		c.form = sub.Form
 	}
+	c.form, _ = h.formIn(c.form, sub.Encoding)
 	c.node.Value = c
 	if sub.UID != "" {
 		c.shard = h.shards[h.shardOf(sub.UID)]

@@ -70,7 +70,8 @@ func (c *serveConfig) checkFiles() {
 	}
 }
 
-// print shows all settings with their origins, in the form of a file with settings. Secrets are left out.
+// print shows all settings with their origins, in the form of a file with settings. Secrets, and what is not set, are
+// comments in it.
 func (fs *flagSet) print(w io.Writer) error {
 	var failed error
 	fs.VisitAll(func(f *flag.Flag) {
@@ -78,6 +79,9 @@ func (fs *flagSet) print(w io.Writer) error {
 			return
 		}
 		value, err := shownValue(f)
+		if !fs.given(f.Name) && err == nil && value[0] != '#' {
+			value = "# " + value
+		}
 		if err == nil {
 			_, err = fmt.Fprintf(w, "%s # %s\n", value, fs.set[f.Name])
 		}

@@ -52,7 +52,7 @@ jwt-rights:
 	require.Len(t, c.retention.Topics, 1)
 	require.Len(t, c.access.jwtRights.grant.Read, 1)
 	for name, want := range map[string]string{
-		"listen": path + ":3", "retain-count": "flag", "max-connections": "SPATE_MAX_CONNECTIONS", "buffer": "default", "jwt-rights": path + ":12"} {
+		"listen": path + ":3", "retain-count": "flag", "max-connections": "SPATE_MAX_CONNECTIONS", "buffer": "default", "jwt-rights": path + ":13"} {
 		require.Equal(t, want, c.settings.set[name].String(), name)
 	}
 }
@@ -131,6 +131,7 @@ func TestSettingsThatContradictThemselves(t *testing.T) {
 		"--jwt-jwks-url http://id.example/keys":             "https",
 		"--jwt-jwks-url https://u:p@id.example/keys":        "no user and password",
 		"--anonymous {\"read\":[\">\"]}":                    "nothing asks for any",
+		"--token-file x --anonymous {\"admin\":true}":       "anybody would have it",
 		"--ticket-ttl 1m":                                   "tickets are for",
 		"--token-file x --ticket-ttl 1h":                    "1s to 10m",
 		"--token-file x --token-query topic":                "--token-query",

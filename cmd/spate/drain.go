@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/engine"
-	"github.com/spatehub/spate/serve"
 )
 
 // drainConfig is how connections are ended.
@@ -76,6 +75,7 @@ func (v *windowValue) Set(text string) error {
 
 // drainer drains the hub, once, for whoever asks first.
 type drainer struct {
+	quiet   bool // GET /readyz tells no reasons: strangers may ask
 	c       drainConfig
 	hub     *engine.Hub
 	told    io.Writer
@@ -118,10 +118,10 @@ func (d *drainer) serveReady(w http.ResponseWriter, _ *http.Request) {
 		err = errors.New("the hub drains")
 	}
 	if err != nil {
-		serve.WriteError(w, &serve.Error{Status: http.StatusServiceUnavailable, Message: err.Error()})
+		unwell(w, err, d.quiet)
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
 // shutdown ends the hub and its server in good order, after the streams have been

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/persist/pebblelog"
+	"github.com/spatehub/spate/serve"
 )
 
 // backupName is what a backup may be called: a plain name, so that whoever may ask for
@@ -62,16 +63,11 @@ func (b *backups) serveBackup(w http.ResponseWriter, r *http.Request) {
 	}
 	defer b.one.Unlock()
 	folder := filepath.Join(b.dir, name)
-	switch err := b.log.Backup(r.Context(), folder); {
-	case errors.Is(err, fs.ErrExist):
-		refuse(w, http.StatusConflict, "name", "there is a backup of this name already")
-	case errors.Is(err, syscall.ENOSPC):
-		refuse(w, http.StatusInsufficientStorage, "name", "no space left in the folder of the backups")
-	case err != nil:
-		refuse(w, http.StatusInternalServerError, "name", err.Error())
-	default:
-		writeJSON(w, http.StatusOK, backupReply{name, folder})
+	if err := b.log.Backup(r.Context(), folder); err != nil {
+		serve.WriteError(w, backupRefusal(err))
+		return
 	}
+	writeJSON(w, http.StatusOK, backupReply{name, folder})
 }
 
 // runLogBackup asks a running hub for a backup, or copies a folder that no hub has open.
@@ -79,6 +75,8 @@ func runLogBackup(ctx context.Context, s streams, args []string) error {
 	flags := newFlagSet("log backup [--url URL [NAME] | --data DIR TARGET]")
 	hub := flags.String("url", "", "`address` of a running hub that was started with --backup-dir, in which the backup is made")
 	data := flags.String("data", "", "`folder` of a log that no hub has open; the target is a new folder")
+	var auth credentials
+	auth.addFlags(flags)
 	if err := flags.parse(s, args); err != nil {
 		return err
 	}
@@ -98,7 +96,7 @@ func runLogBackup(ctx context.Context, s streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	return askForBackup(ctx, s.out, base, flags.Arg(0))
+	return askForBackup(ctx, s.out, &auth, base, flags.Arg(0))
 }
 
 func backupFolder(ctx context.Context, out io.Writer, dir, target string) error {
@@ -109,7 +107,14 @@ func backupFolder(ctx context.Context, out io.Writer, dir, target string) error 
 	return nil
 }
 
-func askForBackup(ctx context.Context, out io.Writer, base, name string) error {
+func askForBackup(ctx context.Context, out io.Writer, auth *credentials, base, name string) error {
+	if err := auth.validate(); err != nil {
+		return err
+	}
+	client, err := auth.client()
+	if err != nil {
+		return err
+	}
 	address := base + "/backup"
 	if name != "" {
 		address += "?name=" + url.QueryEscape(name)
@@ -118,7 +123,8 @@ func askForBackup(ctx context.Context, out io.Writer, base, name string) error {
 	if err != nil {
 		return err
 	}
-	res, err := http.DefaultClient.Do(req)
+	auth.set(req)
+	res, err := client.Do(req)
 	if err != nil {
 		return explainConnect(base, err)
 	}
@@ -139,4 +145,15 @@ func askForBackup(ctx context.Context, out io.Writer, base, name string) error {
 	}
 	fmt.Fprintln(out, reply.Folder)
 	return nil
+}
+
+// backupRefusal is the answer to an error of a backup.
+func backupRefusal(err error) *serve.Error {
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return &serve.Error{Status: http.StatusConflict, Field: "name", Message: "there is a backup of this name already"}
+	case errors.Is(err, syscall.ENOSPC):
+		return &serve.Error{Status: http.StatusInsufficientStorage, Field: "name", Message: "no space left in the folder of the backups"}
+	}
+	return &serve.Error{Status: http.StatusInternalServerError, Field: "name", Message: err.Error()}
 }

@@ -24,6 +24,8 @@ const (
 
 // pushConfig is what `spate push` was asked to do.
 type pushConfig struct {
+	auth   credentials
+	client *http.Client
 	url    string
 	uids   listValue
 	event  pushEvent
@@ -47,6 +49,7 @@ func parsePush(s streams, args []string) (*pushConfig, error) {
 	fs.StringVar(&c.event.Event, "event", "", "`type` of the event (default message)")
 	fs.StringVar(&c.event.Topic, "topic", "", "only to those who follow this `topic`")
 	fs.StringVar(&c.event.Key, "key", "", "conflation `key`")
+	c.auth.addFlags(fs)
 	fs.BoolVar(&c.lines, "lines", false, "push each line of the standard input as an event of its own")
 	if err := fs.parse(s, args); err != nil {
 		return nil, err
@@ -65,6 +68,9 @@ func parsePush(s streams, args []string) (*pushConfig, error) {
 	default:
 		c.event.Data = fs.Arg(0)
 	}
+	if err := c.auth.validate(); err != nil {
+		return nil, err
+	}
 	base, err := hubURL(c.url)
 	c.url = base
 	return c, err
@@ -74,6 +80,9 @@ func parsePush(s streams, args []string) (*pushConfig, error) {
 func runPush(ctx context.Context, s streams, args []string) error {
 	c, err := parsePush(s, args)
 	if err != nil {
+		return err
+	}
+	if c.client, err = c.auth.client(); err != nil {
 		return err
 	}
 	ctx, cancel := untilSignal(ctx, s.signals)
@@ -131,7 +140,8 @@ func (c *pushConfig) push(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(req)
+	c.auth.set(req)
+	res, err := c.client.Do(req)
 	if err != nil {
 		return explainConnect(c.url, err)
 	}

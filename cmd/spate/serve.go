@@ -56,10 +56,11 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	stats := &statsSource{hub: hub, log: store, cluster: others, demo: c.demo, started: time.Now()}
+	stats := &statsSource{hub: hub, log: store, cluster: others, demo: c.demo, started: time.Now(), quiet: !access.open}
 	drainCtx, cutDrain := context.WithCancel(ctx)
 	defer cutDrain()
 	drain := newDrainer(drainCtx, c.drain, hub, s.err)
+	drain.quiet = !access.open
 	server := newServer(c, hub, access, stats, parts{drain, once}, log)
 	server.Protocols = c.protocols()
 

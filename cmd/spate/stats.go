@@ -102,6 +102,7 @@ type statsSource struct {
 	cluster *joined
 	demo    bool
 	started time.Time
+	quiet   bool // GET /healthz tells no reasons: strangers may ask
 }
 
 func (src *statsSource) reply() statsReply {
@@ -145,8 +146,17 @@ func (src *statsSource) serveStats(w http.ResponseWriter, _ *http.Request) {
 // serveHealth answers 200, or 503 as a problem: the hub cannot take or deliver events now, or is about to end.
 func (src *statsSource) serveHealth(w http.ResponseWriter, _ *http.Request) {
 	if err := src.hub.Healthy(); err != nil {
-		serve.WriteError(w, &serve.Error{Status: http.StatusServiceUnavailable, Message: err.Error()})
+		unwell(w, err, src.quiet)
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// unwell answers that the hub is not well. Strangers, who may ask, are not told why.
+func unwell(w http.ResponseWriter, why error, quiet bool) {
+	text := why.Error()
+	if quiet {
+		text = "not now"
+	}
+	serve.WriteError(w, &serve.Error{Status: http.StatusServiceUnavailable, Message: text})
 }

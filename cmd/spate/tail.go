@@ -21,6 +21,7 @@ import (
 
 // tailConfig is what `spate tail` was asked to do.
 type tailConfig struct {
+	auth   credentials
 	url    string // of the hub
 	uid    string
 	topics listValue
@@ -37,6 +38,7 @@ func parseTail(s streams, args []string) (*tailConfig, error) {
 	c := &tailConfig{idle: client.DefaultIdleTimeout, most: client.DefaultMaxEventSize}
 	fs := newFlagSet("tail [flags]")
 	fs.StringVar(&c.url, "url", defaultURL, "`address` of the hub")
+	c.auth.addFlags(fs)
 	fs.StringVar(&c.uid, "uid", "", "be this `user`, and get what is pushed to it")
 	fs.Var(&c.topics, "topic", "follow this `topic`; may be given several times")
 	fs.Var(&c.types, "event", "print only events of this `type`; may be given several times (default all)")
@@ -68,6 +70,9 @@ func parseTail(s streams, args []string) (*tailConfig, error) {
 	if err := c.setStart(*beginning); err != nil {
 		return nil, err
 	}
+	if err := c.auth.validate(); err != nil {
+		return nil, err
+	}
 	base, err := hubURL(c.url)
 	c.url = base
 	return c, err
@@ -81,7 +86,12 @@ func runTail(ctx context.Context, s streams, args []string) error {
 	}
 	ctx, cancel := untilSignal(ctx, s.signals)
 	defer cancel()
-	stream := client.NewClient(c.streamURL(), client.WithLastEventID(c.lastID), client.WithIdleTimeout(c.idle), client.WithMaxEventSize(int(c.most)))
+	transport, err := c.auth.client()
+	if err != nil {
+		return err
+	}
+	stream := client.NewClient(c.streamURL(), client.WithLastEventID(c.lastID), client.WithIdleTimeout(c.idle), client.WithMaxEventSize(int(c.most)),
+		client.WithHeaders(c.auth.header()), client.WithHTTPClient(transport))
 	// Whether the command goes on after an error is not known before it waits: what ends it is told once, by its last line.
 	stream.OnReconnect(func(_ int, wait time.Duration, err error) {
 		fmt.Fprintf(s.err, "spate tail: not connected (%v), trying again in %v\n", err, wait.Round(100*time.Millisecond))

@@ -26,6 +26,7 @@ var inner = map[string][]string{
 
 	"cmd/spate/internal/dashboard": {"serve/stream"},
 	"cmd/spate/internal/demo":      {"cmd/spate/internal/procfs", "engine", "wire"},
+	"cmd/spate/internal/openapi":   {},
 	"cmd/spate/internal/procfs":    {},
 
 	"engine/internal/topics": {"wire"},
@@ -68,8 +69,8 @@ var inner = map[string][]string{
 	"persist/internal/streams":   {},
 
 	"serve/internal/fresh":          {},
-	"serve/internal/testcert":       {},
 	"serve/stream/internal/rawsock": {},
+	"serve/stream/internal/rawtls":  {"serve/stream/internal/rawsock"},
 }
 
 // TestInnerRooms: each folder within a room is in the table above and in docs/architecture.md, and imports what the table

@@ -21,8 +21,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/internal/testcert"
 	"github.com/spatehub/spate/serve/auth"
-	"github.com/spatehub/spate/serve/internal/testcert"
 )
 
 // jwkOf writes a public key.

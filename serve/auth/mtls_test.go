@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/internal/testcert"
 	"github.com/spatehub/spate/serve/auth"
-	"github.com/spatehub/spate/serve/internal/testcert"
 	"github.com/spatehub/spate/serve/stream"
 )
 

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/spatehub/spate/serve/internal/testcert"
+	"github.com/spatehub/spate/internal/testcert"
 	"github.com/spatehub/spate/serve/tlsfile"
 )
 

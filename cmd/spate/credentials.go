@@ -1,0 +1,61 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+	"os"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// credentials are how a command makes itself known to a hub, and knows the hub.
+type credentials struct {
+	token secretValue
+	ca    string
+}
+
+func (c *credentials) addFlags(fs *flagSet) {
+	fs.Var(&c.token, "token", "`token` or JWT that the hub asks for; in the environment alone")
+	fs.StringVar(&c.ca, "ca", "", "PEM `file` with the certificates that issue the hub's, in the place of the system's")
+}
+
+func (c *credentials) validate() error {
+	if !httpguts.ValidHeaderFieldValue(string(c.token)) {
+		return usagef("SPATE_TOKEN is no token: it has a character that no header may have")
+	}
+	return nil
+}
+
+// header is what requests have beside their own.
+func (c *credentials) header() map[string]string {
+	if c.token == "" {
+		return nil
+	}
+	return map[string]string{"Authorization": "Bearer " + string(c.token)}
+}
+
+// set puts the credentials on a request.
+func (c *credentials) set(r *http.Request) {
+	for name, value := range c.header() {
+		r.Header.Set(name, value)
+	}
+}
+
+// client is what requests are made with.
+func (c *credentials) client() (*http.Client, error) {
+	if c.ca == "" {
+		return http.DefaultClient, nil
+	}
+	text, err := os.ReadFile(c.ca)
+	if err != nil {
+		return nil, usagef("--ca: %v", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, usagef("--ca %s: has no certificate in PEM form", c.ca)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{RootCAs: pool}
+	return &http.Client{Transport: transport}, nil
+}
