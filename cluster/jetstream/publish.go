@@ -65,10 +65,20 @@ func (s *Stream) commit(ctx context.Context, token string, msgs []*nats.Msg) (er
 		for i, m := range msgs {
 			m.Header[jetstream.MsgIDHeader] = []string{token + tokenPart + strconv.Itoa(i)}
 		}
+		select {
+		case s.batches <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 		_, err = jetstreamext.PublishMsgBatch(ctx, s.js, msgs)
+		<-s.batches
 	}
 	return verdict(err)
 }
+
+// batchesAtOnce bounds the batches that a hub has under way: a server takes 50 of a
+// stream, and refuses more.
+const batchesAtOnce = 16
 
 // tokenPart separates a token from the place in its batch.
 const tokenPart = "/"

@@ -42,6 +42,8 @@ type Stream struct {
 	nc  *nats.Conn
 	js  jetstream.JetStream
 
+	batches chan struct{} // room for those under way
+
 	base atomic.Uint64 // of the stream there is, when somebody last looked
 }
 
@@ -65,7 +67,7 @@ func Open(ctx context.Context, nc *nats.Conn, opts ...Option) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stream{cfg: c, nc: nc, js: js}
+	s := &Stream{cfg: c, nc: nc, js: js, batches: make(chan struct{}, batchesAtOnce)}
 	info, err := s.info(ctx)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		info, err = s.make(ctx)

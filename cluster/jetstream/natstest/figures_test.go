@@ -81,6 +81,10 @@ func figuresPush(t *testing.T, servers *natstest.Cluster) {
 	js, err := natsjs.New(nc)
 	require.NoError(t, err)
 	ctx := context.Background()
+	room := make(chan struct{}, 16)
+	for range cap(room) {
+		room <- struct{}{}
+	}
 	for _, batch := range []int{1, 10} {
 		var ratios, bares []float64
 		for round := range 5 {
@@ -94,7 +98,9 @@ func figuresPush(t *testing.T, servers *natstest.Cluster) {
 				for k := range batch {
 					msgs = append(msgs, &nats.Msg{Subject: "pushes.h", Data: []byte(data200), Header: nats.Header{natsjs.MsgIDHeader: {fmt.Sprint("b", round, ".", i, ".", k)}}})
 				}
+				<-room // a server takes 50 batches at once
 				_, err := jetstreamext.PublishMsgBatch(ctx, js, msgs)
+				room <- struct{}{}
 				require.NoError(t, err)
 			})
 			events := make([]*wire.Event, batch)
@@ -187,7 +193,7 @@ func figuresFollow(t *testing.T, servers *natstest.Cluster) {
 	js, err := natsjs.New(connect(t, servers.URL()), natsjs.WithPublishAsyncMaxPending(2000))
 	require.NoError(t, err)
 	for range n {
-		_, err := js.PublishMsgAsync(&nats.Msg{Subject: "follow.b", Header: nats.Header{"Spate": {"1"}}, Data: []byte(data200)})
+		_, err := js.PublishMsgAsync(&nats.Msg{Subject: "follow.b", Header: nats.Header{"Spate": {"1"}}, Data: []byte(data200)}, natsjs.WithStallWait(20*time.Second))
 		require.NoError(t, err)
 	}
 	<-js.PublishAsyncComplete()
