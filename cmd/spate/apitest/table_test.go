@@ -1,0 +1,141 @@
+package apitest
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// sent is what the hub was seen to send, by the rows of the protocol's table.
+type sent map[string]bool
+
+// note enters an answer's status and header.
+func (s sent) note(res *http.Response) {
+	s[fmt.Sprintf("status %d", res.StatusCode)] = true
+	for name := range res.Header {
+		s["header "+name] = true
+	}
+	if len(res.TransferEncoding) > 0 {
+		s["header Transfer-Encoding"] = true
+	}
+	if res.Close {
+		s["header Connection"] = true
+	}
+}
+
+// stream is an open stream whose events are noted.
+type stream struct {
+	p      *prover
+	cancel func()
+	lines  chan string
+}
+
+// open opens a stream.
+func (p *prover) open(target, header string) *stream {
+	p.t.Helper()
+	res, err := http.DefaultClient.Do(p.request(exchange{method: "GET", target: target, header: header}))
+	require.NoError(p.t, err)
+	require.Equal(p.t, 200, res.StatusCode, target)
+	s := &stream{p, func() { res.Body.Close() }, make(chan string, 1000)}
+	go func() {
+		defer close(s.lines)
+		for text := bufio.NewScanner(res.Body); text.Scan(); {
+			s.lines <- text.Text()
+		}
+	}()
+	p.t.Cleanup(s.cancel)
+	return s
+}
+
+var reason = regexp.MustCompile(`^data: \{"reason":"(\w+)"\}$`)
+
+// await reads until a row of the table has been seen on this stream.
+func (s *stream) await(row string) {
+	s.p.t.Helper()
+	last := ""
+	for late := time.After(30 * time.Second); ; {
+		select {
+		case line, ok := <-s.lines:
+			require.True(s.p.t, ok, "the stream ended before %s", row)
+			if name, ok := strings.CutPrefix(line, "event: "); ok {
+				last = name
+			}
+			seen := "event " + last
+			if m := reason.FindStringSubmatch(line); m != nil && last == "disconnect" {
+				seen += " " + m[1]
+			} else if !strings.HasPrefix(line, "data: ") || last == "disconnect" {
+				continue
+			}
+			s.p.sent[seen] = true
+			if seen == row {
+				return
+			}
+			last = ""
+		case <-late:
+			require.FailNow(s.p.t, "nothing comes", row)
+		}
+	}
+}
+
+var row = regexp.MustCompile("^\\| (status|header|event) \\| ([^|]+) \\| [^|]+ \\| (?:`([^`]+)`)? ?\\|$")
+
+// table holds what was sent to the protocol's table, and the table to what was sent.
+func (p *prover) table() {
+	text, err := os.ReadFile("../../../docs/protocol.md")
+	require.NoError(p.t, err)
+	_, part, found := bytes.Cut(text, []byte("## All that the hub can send"))
+	require.True(p.t, found)
+	rows := map[string]string{}
+	for line := range strings.Lines(string(part)) {
+		if m := row.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
+			rows[m[1]+" "+m[2]] = m[3]
+		}
+	}
+	require.Greater(p.t, len(rows), 40)
+	for what := range p.sent {
+		if strings.HasPrefix(what, "event ") && !strings.Contains(rowKinds, " "+strings.Fields(what)[1]+" ") {
+			continue // an application's
+		}
+		require.Contains(p.t, rows, what, "the hub has sent it, and the table has no row for it")
+	}
+	shown := 0
+	for name, test := range rows {
+		switch {
+		case p.sent[name]:
+			shown++
+		case test == "":
+			require.Fail(p.t, "no exchange proves the row", name)
+		default:
+			p.exists(test)
+		}
+	}
+	p.t.Logf("%d rows, %d of them shown here", len(rows), shown)
+}
+
+// rowKinds are the types of the hub's own events.
+const rowKinds = " gap disconnect join leave reset "
+
+// exists requires that a test, as package.TestName, is there.
+func (p *prover) exists(name string) {
+	p.t.Helper()
+	folder, test, ok := strings.Cut(name, ".")
+	require.True(p.t, ok, name)
+	files, err := filepath.Glob(filepath.Join("../../..", folder, "*_test.go"))
+	require.NoError(p.t, err)
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		require.NoError(p.t, err)
+		if strings.Contains(string(text), "\nfunc "+test+"(t *testing.T)") {
+			return
+		}
+	}
+	require.Fail(p.t, "the table names a test that is not there", name)
+}
