@@ -92,7 +92,7 @@ func startDrain(b *testing.B, addr string, n int, accept string) *drained {
 
 // bytes returns what was read, once nothing more comes.
 func (d *drained) bytes() (n int64) {
-	for before := int64(-1); before != n; time.Sleep(200 * time.Millisecond) {
+	for before := int64(-1); before != n; <-time.After(200 * time.Millisecond) {
 		before = n
 		fmt.Fprintln(d.in)
 		d.out.Scan()
@@ -206,13 +206,13 @@ func steady(b *testing.B, c coder, streams, count, rate, run int, texts [][]byte
 	go func() { _ = server.Serve(l) }()
 	d := startDrain(b, l.Addr().String(), streams, c.accept)
 	for asked.Load() < int64(streams) {
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 	}
 	begun := d.bytes()
 	before := proc.CPU()
 	for i, begin := 0, time.Now(); i < count; i++ {
 		if i%run == 0 {
-			time.Sleep(time.Until(begin.Add(time.Duration(i) * time.Second / time.Duration(rate))))
+			<-time.After(time.Until(begin.Add(time.Duration(i) * time.Second / time.Duration(rate))))
 		}
 		push(texts[i%len(texts)])
 	}

@@ -46,7 +46,7 @@ func TestKeysSurviveKill(t *testing.T) {
 				for times := 1 + rand.IntN(3); times > 0; {
 					id, err := pushOnce(t.Context(), base, key)
 					if err != nil {
-						time.Sleep(time.Millisecond) // the hub is gone for a while
+						<-time.After(time.Millisecond) // the hub is gone for a while
 						continue
 					}
 					times--
