@@ -127,6 +127,9 @@ func (c *client) attend(flag uint32) bool {
 // event after Revoke has returned pushes it after this is true.
 func (c *client) barred() bool { return c.revoked || c.flags.Load()&attendRevoke != 0 }
 
+// enrolled says whether the client is in its shard's books.
+func (c *client) enrolled() bool { return c.state > stateNew && c.state < stateLeaving }
+
 // fairUser tells the users of a source apart.
 func (c *client) fairUser() uint64 { return maphash.String(c.shard.hub.seed, c.uid) }
 

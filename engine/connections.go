@@ -84,32 +84,34 @@ const MaxListed = 1000
 //
 // Errors: ErrClosed, ctx's, a *wire.FieldError for the cursor.
 func (h *Hub) Connections(ctx context.Context, uid, cursor string, limit int) (list []Connection, next string, err error) {
+	var found []Connection // not the result: where ctx ends, a shard may still be at it
 	next, err = h.list(ctx, uid, cursor, limit, func(s *shard, c *client) bool {
-		list = append(list, s.describe(c))
+		found = append(found, s.describe(c))
 		return true
 	})
 	if err != nil {
 		return nil, "", err
 	}
-	return list, next, nil
+	return found, next, nil
 }
 
 // Users lists who is online, as Connections does. A user with several connections may
 // be on more than one page.
 func (h *Hub) Users(ctx context.Context, cursor string, limit int) (list []User, next string, err error) {
+	var found []User // as in Connections
 	seen := map[string]struct{}{}
 	next, err = h.list(ctx, "", cursor, limit, func(s *shard, c *client) bool {
 		if _, twice := seen[c.uid]; c.uid == "" || twice {
 			return false
 		}
 		seen[c.uid] = struct{}{}
-		list = append(list, s.user(c.uid))
+		found = append(found, s.user(c.uid))
 		return true
 	})
 	if err != nil {
 		return nil, "", err
 	}
-	return list, next, nil
+	return found, next, nil
 }
 
 // User returns what is known of one user; ok is false where it is not online.

@@ -116,19 +116,17 @@ func (h *Hub) disconnectOne(ctx context.Context, s *shard, step func(s *shard, e
 // ofUser ends a user's connections, those that wait for their place among them.
 func (d *Disconnection) ofUser() func(s *shard, end int, told *int) progress {
 	begun, upTo := false, uint64(0)
+	var passed *client // it and those before it came later, and are not meant
 	return func(s *shard, end int, told *int) progress {
 		if !begun {
 			begun, upTo = true, s.serial
-			for _, c := range s.early.list {
-				s.spend(lookCost)
-				if c.uid == d.UID && c.state == stateNew {
-					s.doom(c, d.Reason)
-				}
-			}
-			*told += len(s.doomed)
-			s.closeDoomed()
+			*told += s.closeEarly(d.UID, d.Reason)
 		}
-		for c := s.books.users[d.UID]; c != nil; {
+		c := s.books.users[d.UID]
+		if passed != nil && passed.enrolled() {
+			c = passed.next
+		}
+		for c != nil {
 			if s.cost >= end {
 				return errandMore
 			}
@@ -137,6 +135,8 @@ func (d *Disconnection) ofUser() func(s *shard, end int, told *int) progress {
 			if c.serial <= upTo {
 				s.dismissWith(c, d.Reason, d.retry())
 				*told++
+			} else {
+				passed = c
 			}
 			c = next
 		}

@@ -33,6 +33,28 @@ func (e *earlyClients) pop() *client {
 	return c
 }
 
+// closeEarly ends those of a user, and returns how many. They have got nothing, and are
+// told nothing.
+func (s *shard) closeEarly(uid string, reason error) (closed int) {
+	waiting := s.early.list
+	s.early.list = nil // close looks into it
+	kept := waiting[:0]
+	for _, c := range waiting {
+		s.spend(lookCost)
+		switch {
+		case c.state != stateNew:
+		case c.uid == uid:
+			s.close(c, reason)
+			closed++
+		default:
+			kept = append(kept, c)
+		}
+	}
+	clear(waiting[len(kept):])
+	s.early.list = kept
+	return closed
+}
+
 // admit takes a new client in, at once or when the shard has reached the
 // position that the client starts from. It does so also while the hub closes:
 // what was pushed since Subscribe is the client's, and the drain sees to it.

@@ -15,6 +15,7 @@ import (
 type errands struct {
 	inbox ringbuf.Mailbox[*errand]
 	open  []*errand // the runner's
+	mails int       // that the shard has taken; the runner's
 }
 
 // errand is one piece of work for one shard.
@@ -22,6 +23,11 @@ type errand struct {
 	node ringbuf.Node[*errand]
 	ctx  context.Context
 	done chan struct{} // closed by the shard: what step has written may be read
+
+	// Whoever joined before the errand came is in the mail before it. So it begins when
+	// the mail was found empty, or this many were taken: each connection is in there once.
+	mails int
+	begun bool
 
 	// step does a part of the work and stops once s.cost has reached end.
 	step func(s *shard, end int) progress
@@ -57,6 +63,7 @@ func (h *Hub) errand(ctx context.Context, s *shard, step func(s *shard, end int)
 func (s *shard) runErrands() (more bool) {
 	w := &s.errands
 	for n := w.inbox.Take(); n != nil; n = w.inbox.Take() {
+		n.Value.mails = w.mails + int(s.hub.life.online.Load())
 		w.open = append(w.open, n.Value)
 	}
 	budget := s.hub.cfg.sweep
@@ -65,7 +72,11 @@ func (s *shard) runErrands() (more bool) {
 		w.open[0] = nil
 		w.open = w.open[1:]
 		state := errandDone
-		if e.ctx.Err() == nil {
+		switch {
+		case e.ctx.Err() != nil:
+		case !s.mayBegin(e):
+			state = errandMore
+		default:
 			share := max(budget/left, lookCost)
 			before := s.cost
 			state = e.step(s, before+share)
@@ -82,4 +93,10 @@ func (s *shard) runErrands() (more bool) {
 		w.open = nil
 	}
 	return more
+}
+
+// mayBegin says whether an errand has begun, or begins now.
+func (s *shard) mayBegin(e *errand) bool {
+	e.begun = e.begun || s.mail.Empty() || s.errands.mails-e.mails >= 0
+	return e.begun
 }

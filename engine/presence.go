@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -36,7 +37,7 @@ const (
 	// connections of users are taken. Each leave follows a join, so this and the
 	// number of connections bound them.
 	maxPresence = 1 << 16
-	// presenceBatch is how many make one push.
+	// presenceBatch is how many make one push, where it may have so many.
 	presenceBatch = 128
 	presencePause = 100 * time.Millisecond
 )
@@ -79,12 +80,13 @@ func (p *presence) crowded() bool { return p != nil && p.waiting.Load() > maxPre
 func (p *presence) run() {
 	defer p.hub.work.Done()
 	batch := []*wire.Event{{Event: ResetEvent, Topic: p.topic, Data: struct{}{}}}
+	most := min(presenceBatch, p.hub.cfg.queue())
 	for {
 		if len(batch) > 0 && !p.push(batch) {
 			return
 		}
 		batch = batch[:0]
-		for len(batch) < presenceBatch {
+		for len(batch) < most {
 			n := p.inbox.Take()
 			if n == nil {
 				break
@@ -108,17 +110,24 @@ func (p *presence) run() {
 }
 
 // push pushes a batch. What the log does not take, or a hub that follows can't pass
-// on, is tried again: nobody has got any of it. It reports false where the hub closes.
+// on, is tried again: nobody has got any of it. An event that cannot be is left out.
+// It reports false where the hub closes.
 func (p *presence) push(batch []*wire.Event) bool {
-	for {
+	for len(batch) > 0 {
 		err := p.hub.publishOwn(p.hub.ctx, batch)
 		switch {
 		case err == nil:
 			return true
+		case p.hub.life.refuses():
+			return false
 		case errors.Is(err, context.DeadlineExceeded):
 			return true // of a hub that follows: published or not, and not twice
-		case !errors.Is(err, ErrLog) && !errors.Is(err, ErrUnready):
-			return false
+		case errors.Is(err, ErrTooLarge):
+			at := &EventError{} // of a batch of one
+			errors.As(err, &at)
+			p.hub.cfg.logger.Error("spate: presence of a user cannot be told", "event", batch[at.Index].Event, "err", err)
+			batch = slices.Delete(batch, at.Index, at.Index+1)
+			continue
 		}
 		select {
 		case <-time.After(presencePause):
@@ -126,6 +135,7 @@ func (p *presence) push(batch []*wire.Event) bool {
 			return false
 		}
 	}
+	return true
 }
 
 // publishOwn is Publish for events of the hub's own, which are right.

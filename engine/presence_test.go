@@ -27,6 +27,7 @@ func TestPresenceTellsEachTransitionOnce(t *testing.T) {
 		conns := map[string][]*memSink{}
 		want := map[string][]string{}
 		for range 3000 {
+			time.Sleep(time.Millisecond) // of the bubble: the IDs of what was told are due, and who has joined is in
 			uid := fmt.Sprintf("u%d", rng.IntN(10))
 			if mine := conns[uid]; len(mine) > 0 && rng.IntN(2) == 0 {
 				i := rng.IntN(len(mine))

@@ -70,7 +70,13 @@ func (s *Seat) History(ctx context.Context, limit int) (p HistoryPage, err error
 		if err != nil {
 			return HistoryPage{}, historyError(ctx, err)
 		}
-		if floor := h.log.Floor(topics); floor > p.Next { // it may have gone meanwhile, or before
+		// Retention may have been at work meanwhile, or before.
+		floor := h.log.Floor(topics)
+		if floor > p.Next {
+			if len(p.Events) > 0 {
+				p.More = true // what is missing comes before the next page
+				break
+			}
 			if !p.Lost || uint64(mustID(p.Gap.To)) < floor {
 				from := wire.FormatID(p.Next)
 				if p.Lost {
@@ -83,8 +89,8 @@ func (s *Seat) History(ctx context.Context, limit int) (p HistoryPage, err error
 		wish := c.wish()
 		for i := range page.Records {
 			r := &page.Records[i]
-			if !wish.Admits(whomOf(r)) {
-				continue
+			if r.ID <= floor || !wish.Admits(whomOf(r)) {
+				continue // the gap says that it is missing
 			}
 			e := decodeFrame(r.Frame)
 			e.Topic, e.Key = r.Topic, r.Key

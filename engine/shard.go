@@ -144,6 +144,7 @@ func (s *shard) runMail() {
 		if n == nil {
 			return
 		}
+		s.errands.mails++
 		c := n.Value
 		s.handle(c, c.flags.Swap(0)) // from here the node may be queued anew
 	}

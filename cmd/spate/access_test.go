@@ -133,7 +133,7 @@ func TestAStrangerLearnsNothing(t *testing.T) {
 					if path == "/healthz" || path == "/readyz" {
 						if method == "GET" {
 							require.Equal(t, 200, status, path)
-							require.JSONEq(t, map[string]string{"/healthz": `{"status":"ok"}`, "/readyz": `{"status":"ready"}`}[path], text)
+							require.JSONEq(t, `{"status":"ok"}`, text)
 						}
 						continue
 					}

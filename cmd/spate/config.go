@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -105,6 +106,7 @@ func shownValue(f *flag.Flag) (string, error) {
 	case isSwitch(f.Value):
 		value = f.Value.String() == "true"
 	}
+	value = withoutPasswords(value)
 	node := yaml.Node{}
 	if err := node.Encode(value); err != nil {
 		return "", err
@@ -115,6 +117,23 @@ func shownValue(f *flag.Flag) (string, error) {
 		return "", err
 	}
 	return string(text[:len(text)-1]), nil
+}
+
+var passwordInURL = regexp.MustCompile(`://[^/@\s]*@`)
+
+// withoutPasswords leaves out what URLs have of users and passwords.
+func withoutPasswords(value any) any {
+	switch v := value.(type) {
+	case string:
+		return passwordInURL.ReplaceAllString(v, "://"+hidden+"@")
+	case []string:
+		shown := make([]string, len(v))
+		for i, text := range v {
+			shown[i] = passwordInURL.ReplaceAllString(text, "://"+hidden+"@")
+		}
+		return shown
+	}
+	return value
 }
 
 // runToken is `spate token`.

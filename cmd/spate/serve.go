@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -170,10 +171,14 @@ func feedSources(s streams, stats *statsSource) []demo.Source {
 
 // announce prints what to open.
 func announce(s streams, c *serveConfig, addr net.Addr) {
-	base := "http://" + addr.String()
+	scheme, host := "http://", addr.String()
 	if c.tls.on() {
-		base = "https://" + addr.String()
+		scheme = "https://"
 	}
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() { // any of the machine's, this one too
+		host = net.JoinHostPort("localhost", strconv.Itoa(tcp.Port))
+	}
+	base := scheme + host
 	kept := "in " + c.data
 	switch {
 	case c.memory:
