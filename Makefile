@@ -28,7 +28,7 @@ MODELDEPTH ?= 7
 # Every module of the repository but the tools: the main one first, then the nested ones. Those of OTHERS need programs of
 # others (browsers, proxies, servers, npm) and have a target of their own.
 MODULES    := . $(patsubst %/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path './tools/*' -not -path '*/node_modules/*' | sort))
-OTHERS     := ./cmd/spate/browsertest ./interop ./loadtest/realtest
+OTHERS     := ./cmd/spate/browsertest ./interop ./loadtest/realtest ./cluster/jetstream/natstest
 ALONE      := github.com/spatehub/spate/loadtest/internal/run
 TOOLS       = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 
@@ -46,6 +46,10 @@ run: ## Start the hub with the demo feed (ARGS='--listen 127.0.0.1:9000' passes 
 	@# At a terminal the hub gets a job of its own, so that Ctrl-C ends the hub alone, and what its end is worth is the
 	@# hub's to say: make would call every Ctrl-C a failure.
 	@if [ -t 0 ]; then set -m; fi; bin/spate serve --demo $(ARGS); exit
+
+.PHONY: cluster
+cluster: ## Three NATS servers and three hubs on loopback, the demo feed, and clients that move (ARGS='-chaos' kills and stops some all the time)
+	cd cluster/jetstream/natstest && $(GO) run ./run $(ARGS)
 
 .PHONY: build
 build: ## Build the hub into bin/spate
@@ -150,6 +154,15 @@ bench-clients: ## The Go client beside other Go SSE clients, speed and behaviour
 torture: ## Long crash tests: ROUNDS (50) times kill -9 under load, power cuts, failing disks, resume under fire
 	SPATE_KILL_ROUNDS=$(ROUNDS) $(GO) test -race -count=1 -timeout 0 -v -run '^TestKill$$' ./cmd/spate
 	$(GO) test -race -count=$(REPEAT) -timeout 0 -run 'PowerCut|DiskFails|EachCallFails|UnderFire' ./persist/... ./engine/...
+
+# Pushes of each publisher in torture-cluster; TORTURETIME seconds of the part with processes.
+PUSHES     ?= 3000
+TORTURETIME ?= 300
+.PHONY: torture-cluster
+torture-cluster: ## Exactly-once in a cluster, long: over an orderer that fails, NATS servers that are killed and cut off, and hubs that are killed with -9
+	SPATE_CLUSTER_PUSHES=$(PUSHES) $(GO) test -count=1 -timeout 0 -v -run '^TestExactlyOnce$$' ./cluster
+	cd cluster/jetstream/natstest && SPATE_CLUSTER_PUSHES=$(PUSHES) $(GO) test -count=1 -timeout 0 -v -run '^TestExactlyOnce$$' .
+	cd cluster/jetstream/natstest && $(GO) run ./run -chaos -demo=false -clients 200 -for $(TORTURETIME)s
 
 .PHONY: model
 model: ## Model checks: rings, log and hand-over against obviously right twins

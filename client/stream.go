@@ -50,10 +50,11 @@ func (s *stream) why(err error) error {
 	switch cause := context.Cause(s.ctx); {
 	case cause != nil:
 		return cause
+	case s.told != "" && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)):
+		// The latter of a stream of gzip, which a hub leaves without a trailer.
+		return &EndError{Reason: s.told}
 	case !errors.Is(err, io.EOF):
 		return err
-	case s.told != "":
-		return &EndError{Reason: s.told}
 	case s.dec.Partial():
 		return ErrCut
 	}

@@ -218,7 +218,7 @@ func (c *catchup) segment(h *history) *segment {
 	var err error
 	if c.querier == nil {
 		seg.mixed = true
-		seg.public, err = c.shared(h.c.form, "", after, func() (persist.Page, error) {
+		seg.public, err = c.shared(h.c.form.framing(), "", after, func() (persist.Page, error) {
 			return log.Read(c.hub.ctx, uint64(after), limit)
 		})
 	} else {
@@ -264,7 +264,7 @@ func (c *catchup) query(h *history, topics []string, after eventID, limit persis
 			return c.querier.Query(c.hub.ctx, q, uint64(after), limit)
 		})
 	} else {
-		public = newPage(after, persist.Page{UpTo: math.MaxUint64}, h.c.form) // the user's own are all
+		public = newPage(after, persist.Page{UpTo: math.MaxUint64}, h.c.form.framing(), nil) // the user's own are all
 	}
 	if err != nil || h.c.uid == "" {
 		return public, nil, err
@@ -274,7 +274,8 @@ func (c *catchup) query(h *history, topics []string, after eventID, limit persis
 		if err != nil {
 			return nil, nil, err
 		}
-		h.private = newPage(after, slim(p, h.c.uid), h.c.form)
+		whom := c.hub.audiences(p.Records)
+		h.private = newPage(after, slim(p, h.c.uid), h.c.form.framing(), whom)
 	}
 	return public, h.private, nil
 }
@@ -283,8 +284,7 @@ func (c *catchup) query(h *history, topics []string, after eventID, limit persis
 // reading.
 func (c *catchup) shared(f Form, kind string, after eventID, read func() (persist.Page, error)) (*page, error) {
 	if p := c.cache.find(kind, after); p != nil {
-		if p.in(f) == nil {
-			p.make(f)
+		if c.makeIn(p, f) {
 			c.cache.grown(p)
 		}
 		return p, nil
@@ -293,9 +293,22 @@ func (c *catchup) shared(f Form, kind string, after eventID, read func() (persis
 	if err != nil {
 		return nil, err
 	}
-	pg := newPage(after, p, f)
+	pg := newPage(after, p, f.framing(), c.hub.audiences(p.Records))
+	c.makeIn(pg, f)
 	c.cache.add(kind, pg)
 	return pg, nil
+}
+
+// makeIn makes a page in the form. It returns whether it was not made already.
+func (c *catchup) makeIn(p *page, f Form) bool {
+	if f.coded() {
+		return p.code(c.hub, f.encoding())
+	}
+	if p.in(f) != nil {
+		return false
+	}
+	p.make(f)
+	return true
 }
 
 // topicNames returns the client's topics, sorted. They are fixed at Subscribe.

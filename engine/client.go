@@ -73,6 +73,7 @@ type client struct {
 	next     *client    // further connection of the same user in this shard
 	topics   []topicRef // sorted: exact topics, then wild patterns
 	wild     int32      // of topics: patterns with wildcards
+	epoch    uint32     // of the last dismissal when it was decided where it begins
 	lag      *lag
 
 	// rest is what must be sent before anything else: the remainder of a frame

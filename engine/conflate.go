@@ -1,10 +1,6 @@
 package engine
 
-import (
-	"slices"
-
-	"github.com/spatehub/spate/persist"
-)
+import "slices"
 
 // conflationKey identifies the value that a keyed event replaces. An ephemeral
 // event does not replace one that the log has: the connection may turn to the
@@ -79,13 +75,14 @@ type keptEvents struct {
 type keptEvent struct {
 	id    eventID
 	key   conflationKey
-	frame []byte // nil once a newer event replaced it
+	whom  uint64 // as a page has it
+	frame []byte // as a gatherer takes it; nil once a newer event replaced it
 }
 
-// keep adds a record, with its frame in the client's form, and leaves out the one
-// that it replaces.
-func (s *shard) keep(c *client, r *persist.Record, frame []byte) {
+// keep adds record n of a page and leaves out the one that it replaces.
+func (s *shard) keep(c *client, p *page, n int) {
 	k := &c.lag.history.kept
+	r := &p.records[n]
 	e := keptEvent{id: eventID(r.ID), key: conflationKey{topic: r.Topic, key: r.Key}}
 	if r.Key != "" {
 		if k.newest == nil {
@@ -96,7 +93,10 @@ func (s *shard) keep(c *client, r *persist.Record, frame []byte) {
 		}
 		k.newest[e.key] = len(k.events)
 	}
-	e.frame = slices.Clone(frame) // the page is shared and large
+	if p.whom != nil {
+		e.whom = p.whom[n]
+	}
+	e.frame = slices.Clone(p.frame(n, c.form)) // the page is shared and large
 	k.events = append(k.events, e)
 	k.bytes += len(e.frame)
 	k.compact()
@@ -141,16 +141,17 @@ func (s *shard) sendKept(c *client) bool {
 			}
 		}
 	}
-	j := &s.gathered.run
+	g := &s.gathered.run
 	for len(k.events) > 0 {
-		j.reset()
-		i := 0
-		for ; i < len(k.events) && len(j.bytes()) < sendBytes; i++ {
+		g.begin(c.form)
+		i, whom := 0, uint64(0)
+		for ; i < len(k.events) && !g.full(); i++ {
 			if e := &k.events[i]; e.frame != nil {
-				j.add(point{id: e.id}, e.frame)
+				g.put(point{id: e.id}, e.frame, e.whom == whom)
+				whom = e.whom
 			}
 		}
-		id := c.id
+		j, id := s.gatheredRun(), c.id
 		all := j.len() == 0 || s.send(c, j)
 		if c.state == stateClosed {
 			return false

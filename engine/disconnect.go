@@ -49,7 +49,7 @@ func (d *Disconnection) validate() error {
 		return &wire.FieldError{Field: "disconnection", Reason: "names exactly one of all, a user, and a connection"}
 	case d.RetryMin < 0 || d.RetryMax < d.RetryMin:
 		return &wire.FieldError{Field: "retry", Reason: "is no window: it ends before it begins"}
-	case d.Reason != nil && farewells[endingOf(d.Reason)][FormPlain] == nil:
+	case d.Reason != nil && farewells[endingOf(d.Reason)].silent():
 		return &wire.FieldError{Field: "reason", Reason: "is none that a connection is told"}
 	case d.Over < 0 || d.Patience < 0:
 		return &wire.FieldError{Field: "over", Reason: "is negative"}

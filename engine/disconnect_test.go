@@ -2,146 +2,254 @@ package engine_test
 
 import (
 	"context"
-	"sync"
+	"fmt"
+	"math/rand/v2"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/spatehub/spate/engine"
 	"github.com/stretchr/testify/require"
 )
 
-func disconnect(t *testing.T, h *engine.Hub, d engine.Disconnection) int {
-	t.Helper()
-	told, err := h.Disconnect(context.Background(), d)
-	require.NoError(t, err)
-	return told
-}
-
-// A user is disconnected whose connections wait for their shard to come to their place;
-// nobody else is.
-func TestDisconnectOfThoseThatWaitForTheirPlace(t *testing.T) {
-	f := newFakeLog()
-	h := newHub(t, engine.WithLog(f), engine.WithShards(1))
-	other := join(t, h, engine.Subscription{UID: "other"}, -1)
-	settled(h)
-	release := f.hold()
-	pushed, err := h.PushAsync(nil, message("x"))
-	require.NoError(t, err)
-	var early []*memSink
-	for _, sub := range []engine.Subscription{{UID: "u"}, {UID: "u", LastEventID: "1"}, {UID: "u"}} {
-		early = append(early, join(t, h, sub, -1))
+// ended returns how many of the sinks are closed.
+func ended(sinks []*memSink) (n int) {
+	for _, s := range sinks {
+		s.mu.Lock()
+		n += s.closed
+		s.mu.Unlock()
 	}
-	stays := join(t, h, engine.Subscription{UID: "stays"}, -1)
-
-	require.Equal(t, 3, disconnect(t, h, engine.Disconnection{UID: "u"}))
-	for _, s := range early {
-		require.ErrorIs(t, s.awaitClosed(), engine.ErrReconnect)
-	}
-	release()
-	_, err = pushed.Wait(context.Background())
-	require.NoError(t, err)
-	require.NoError(t, h.Push(nil, message("y")))
-	stays.awaitText("data: y\n")
-	other.awaitText("data: y\n")
-	require.Equal(t, []string{"x", "y"}, other.data(t))
-	require.NoError(t, engine.Audit(h))
+	return n
 }
 
-// askedContext calls fn when somebody waits for its end: an errand has been sent.
-type askedContext struct {
-	context.Context
-	fn func()
-}
-
-func (c askedContext) Done() <-chan struct{} {
-	c.fn()
-	return c.Context.Done()
-}
-
-// Whoever was there when a user is disconnected is ended, also where its shard has not
-// come to know it: more connections join than it takes in at a time.
-func TestDisconnectOfThoseThatHaveJustJoined(t *testing.T) {
-	const joined = 600
-	h := newHub(t, engine.WithShards(1))
-	busy, sent := make(chan struct{}), make(chan struct{})
-	s := newSink(-1)
-	s.onSend = func([]byte) {
-		close(busy)
-		<-sent
-		s.onSend = nil
-	}
-	s.mu.Lock()
-	var err error
-	s.sub, err = h.Subscribe(engine.Subscription{}, s)
-	require.NoError(t, err)
-	s.mu.Unlock()
-	settled(h)
-	require.NoError(t, h.Push(nil, message("x")))
-	<-busy
-	for range joined {
-		_, err := h.Subscribe(engine.Subscription{UID: "u"}, newSink(-1))
-		require.NoError(t, err)
-	}
-	ctx := askedContext{context.Background(), sync.OnceFunc(func() { close(sent) })}
-	told, err := h.Disconnect(ctx, engine.Disconnection{UID: "u"})
-	require.NoError(t, err)
-	require.Equal(t, joined, told)
-}
-
-// Those of a user who are disconnected and come back at once do not keep the others from
-// their turn, however little a pass may do.
-func TestDisconnectBesideThoseThatComeBack(t *testing.T) {
-	const there, back = 30, 10
-	h := newHub(t, engine.WithShards(1), engine.WithSweepBudget(64))
-	come := sync.OnceFunc(func() {
-		for range back {
-			_, err := h.Subscribe(engine.Subscription{UID: "u"}, newSink(-1))
-			require.NoError(t, err)
+// A drain tells its connections evenly over its time: after each tenth of it, a tenth
+// of them more, to one tick of each shard. Each is told a reconnection time of the
+// window, and nobody is let in meanwhile. The clock is the test's.
+func TestDrainTellsEvenly(t *testing.T) {
+	const conns, over = 4000, 20 * time.Second
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, engine.WithShards(4))
+		sinks := make([]*memSink, conns)
+		for i := range sinks {
+			sinks[i] = join(t, h, engine.Subscription{}, -1)
 		}
+		settled(h)
+		var told int
+		done := make(chan error, 1)
+		go func() {
+			var err error
+			told, err = h.Drain(t.Context(), engine.Drain{Over: over, RetryMin: time.Second, RetryMax: 5 * time.Second})
+			done <- err
+		}()
+		synctest.Wait()
+		_, err := h.Seat(t.Context(), engine.Subscription{})
+		require.ErrorIs(t, err, engine.ErrDraining)
+		require.ErrorIs(t, err, engine.ErrClosed)
+		require.NoError(t, h.Push(nil, message("still taken")))
+		for tenth := 1; tenth < 10; tenth++ {
+			time.Sleep(over / 10)
+			synctest.Wait()
+			require.InDelta(t, conns*tenth/10, ended(sinks), conns/50, "after %d tenths of the time", tenth)
+		}
+		require.NoError(t, <-done)
+		require.Equal(t, conns, told)
+		require.Equal(t, conns, ended(sinks))
+		seen := map[string]bool{}
+		for _, s := range sinks {
+			_, after, ok := strings.Cut(string(s.buf), "\nretry: ")
+			require.True(t, ok, "%q", s.buf)
+			retry, _, _ := strings.Cut(after, "\n")
+			ms := 0
+			_, err := fmt.Sscan(retry, &ms)
+			require.NoError(t, err)
+			require.GreaterOrEqual(t, ms, 1000)
+			require.LessOrEqual(t, ms, 5001)
+			seen[retry] = true
+			require.Contains(t, string(s.buf), `"reason":"closed"`)
+		}
+		require.Greater(t, len(seen), conns/4, "they come back one by one")
+		require.EqualValues(t, conns, h.Stats().Ends.Closed)
 	})
-	for range there {
-		s := newSink(-1)
-		s.onSend = func([]byte) { come() }
-		_, err := h.Subscribe(engine.Subscription{UID: "u"}, s)
+}
+
+// A connection that has something waiting is told once it has taken it, and at the end
+// of the patience whatever it has taken.
+func TestDrainLetsQueuesFlush(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, engine.WithShards(1))
+		slow := join(t, h, engine.Subscription{}, 10)
+		stuck := join(t, h, engine.Subscription{}, 10)
+		settled(h)
+		require.NoError(t, h.Push(nil, message("waits")))
+		settled(h)
+		done := make(chan error, 1)
+		go func() {
+			_, err := h.Drain(t.Context(), engine.Drain{Over: time.Second, Patience: 10 * time.Second})
+			done <- err
+		}()
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		require.Zero(t, ended([]*memSink{slow, stuck}))
+		slow.allow(-1)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Equal(t, 1, slow.closed)
+		require.Equal(t, []string{"waits"}, slow.data(t))
+		require.Equal(t, "closed", reasonTold(t, slow))
+		require.NoError(t, <-done)
+		require.ErrorIs(t, stuck.awaitClosed(), engine.ErrClosed)
+	})
+}
+
+// Disconnect ends those who are meant, once, and nobody else.
+func TestDisconnectEndsWhoIsMeant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t)
+		ann, ann2, tom := join(t, h, engine.Subscription{UID: "ann"}, -1), join(t, h, engine.Subscription{UID: "ann"}, -1), join(t, h, engine.Subscription{UID: "tom"}, -1)
+		settled(h)
+		n, err := h.Disconnect(t.Context(), engine.Disconnection{UID: "ann"})
 		require.NoError(t, err)
-	}
-	settled(h)
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	told, err := h.Disconnect(ctx, engine.Disconnection{UID: "u"})
-	require.NoError(t, err)
-	require.Equal(t, there, told)
-	require.Equal(t, back, settled(h).Clients)
+		require.Equal(t, 2, n)
+		require.ErrorIs(t, ann.awaitClosed(), engine.ErrReconnect)
+		require.ErrorIs(t, ann2.awaitClosed(), engine.ErrReconnect)
+		require.Equal(t, "reconnect", reasonTold(t, ann))
+		list, _, err := h.Connections(t.Context(), "", "", 10)
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		again := join(t, h, engine.Subscription{UID: "tom"}, -1)
+		settled(h)
+		n, err = h.Disconnect(t.Context(), engine.Disconnection{ID: list[0].ID, Reason: engine.ErrRevoked})
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		require.Equal(t, "revoked", reasonTold(t, tom))
+		n, err = h.Disconnect(t.Context(), engine.Disconnection{ID: list[0].ID})
+		require.NoError(t, err)
+		require.Zero(t, n, "it is gone")
+		n, err = h.Disconnect(t.Context(), engine.Disconnection{ID: list[0].ID ^ 1<<50})
+		require.NoError(t, err)
+		require.Zero(t, n, "of another life of the hub")
+		require.Zero(t, ended([]*memSink{again}))
+		for _, wrong := range []engine.Disconnection{{}, {All: true, UID: "x"}, {All: true, RetryMin: 2, RetryMax: 1}, {All: true, Reason: engine.ErrStalled}} {
+			_, err := h.Disconnect(t.Context(), wrong)
+			require.Error(t, err, "%+v", wrong)
+		}
+		requireSums(t, h)
+	})
 }
 
-// racingContext ends when a shard looks whether it has, which then goes on.
-type racingContext struct {
-	context.Context
-	once sync.Once
-	end  context.CancelFunc
+// Connections end at their age, less a jitter of their own, and not before.
+func TestAgedConnectionsComeBack(t *testing.T) {
+	const conns, age = 200, 100 * time.Second
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, engine.WithMaxConnectionAge(age, 0.5, time.Second, 2*time.Second))
+		sinks := make([]*memSink, conns)
+		for i := range sinks {
+			sinks[i] = join(t, h, engine.Subscription{}, -1)
+		}
+		settled(h)
+		time.Sleep(age/2 - 2*time.Second)
+		synctest.Wait()
+		require.Zero(t, ended(sinks))
+		time.Sleep(age/4 + age/16 + 2*time.Second)
+		synctest.Wait()
+		require.InDelta(t, conns/2+conns/8, ended(sinks), conns/4, "spread by the jitter")
+		time.Sleep(age/4 + age/16 + 2*time.Second)
+		synctest.Wait()
+		require.Equal(t, conns, ended(sinks))
+		require.Equal(t, "reconnect", told(sinks[0]))
+		require.EqualValues(t, conns, h.Stats().Ends.Reconnect)
+	})
 }
 
-func (c *racingContext) Err() (err error) {
-	first := false
-	c.once.Do(func() { first = true })
-	if first {
-		c.end()
-		return nil
-	}
-	return c.Context.Err()
+// told is the reason of a disconnect event that may have a reconnection time.
+func told(s *memSink) string {
+	_, after, _ := strings.Cut(string(s.buf), `"reason":"`)
+	reason, _, _ := strings.Cut(after, `"`)
+	return reason
 }
 
-// A list that is given up is not touched any more by whoever asked: a shard may still be
-// at it. The race detector sees it.
-func TestConnectionsGivenUp(t *testing.T) {
-	h := newHub(t, engine.WithShards(1))
-	for range 10 {
-		join(t, h, engine.Subscription{UID: "u"}, -1)
+// Pages of connections, and of users, have everybody who is there from the first page
+// to the last, whoever comes and goes between any two pages. Random; the seed is told.
+func TestPagesUnderChurn(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 1))
+	for round := range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHub(t, engine.WithShards(1+rng.IntN(4)))
+			stay := map[string]bool{}
+			var others []*memSink
+			for i := range 20 + rng.IntN(200) {
+				if uid := fmt.Sprintf("u%d", i); rng.IntN(3) > 0 {
+					stay[uid] = true
+					join(t, h, engine.Subscription{UID: uid}, -1)
+				} else {
+					others = append(others, join(t, h, engine.Subscription{UID: "o" + uid}, -1))
+				}
+			}
+			settled(h)
+			churn := func() {
+				for range rng.IntN(20) {
+					if i := rng.IntN(len(others) + 1); i < len(others) && rng.IntN(2) == 0 {
+						others[i].sub.Hangup(nil)
+						others = append(others[:i], others[i+1:]...)
+					} else {
+						others = append(others, join(t, h, engine.Subscription{UID: fmt.Sprintf("n%d", rng.IntN(50))}, -1))
+					}
+				}
+				settled(h)
+			}
+			byConnection, byUser := map[string]bool{}, map[string]bool{}
+			limit := 1 + rng.IntN(20)
+			for cursor, pages := "", 0; ; pages++ {
+				list, next, err := h.Connections(t.Context(), "", cursor, limit)
+				require.NoError(t, err)
+				require.LessOrEqual(t, len(list), limit)
+				for _, c := range list {
+					byConnection[c.UID] = true
+				}
+				if cursor = next; next == "" {
+					break
+				}
+				churn()
+			}
+			for cursor := ""; ; {
+				list, next, err := h.Users(t.Context(), cursor, limit)
+				require.NoError(t, err)
+				for _, u := range list {
+					require.Positive(t, u.Connections)
+					byUser[u.UID] = true
+				}
+				if cursor = next; next == "" {
+					break
+				}
+				churn()
+			}
+			for uid := range stay {
+				require.True(t, byConnection[uid], "round %d: %s is on no page of connections", round, uid)
+				require.True(t, byUser[uid], "round %d: %s is on no page of users", round, uid)
+			}
+		})
 	}
-	for range 50 {
-		ctx := &racingContext{}
-		ctx.Context, ctx.end = context.WithCancel(context.Background())
-		list, _, err := h.Connections(ctx, "", "", 10)
-		require.Equal(t, err != nil, list == nil)
-	}
+}
+
+// What is asked of a shard is done in parts, and ends with its context.
+func TestErrandsEndWithTheirContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, engine.WithShards(1))
+		join(t, h, engine.Subscription{}, 0)
+		settled(h)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := h.Disconnect(ctx, engine.Disconnection{All: true, Over: time.Hour})
+		if err == nil { // it was due at once, being the first
+			return
+		}
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+	h := newHub(t)
+	h.Close()
+	_, _, err := h.Connections(t.Context(), "", "", 1)
+	require.ErrorIs(t, err, engine.ErrClosed)
 }

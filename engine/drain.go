@@ -62,6 +62,7 @@ func (h *Hub) finish(ctx context.Context) {
 	h.await(ctx, func() bool { return h.life.pushers.Load() == 0 })
 	h.ring.Close()
 	h.life.drain()
+	h.linger.end()
 	h.wakeMask(h.all)
 	h.await(ctx, h.atRest)
 	cut := !h.atRest()
@@ -148,7 +149,7 @@ func (s *shard) drainStep() (more bool) {
 		if s.reached(end) {
 			return true
 		}
-		s.close(s.early.pop(), ErrClosed)
+		s.endEarly(s.early.pop(), ErrClosed)
 	}
 	for i := len(s.books.clients) - 1; i >= 0; i-- {
 		if c := s.books.clients[i]; expired || c.state != stateLagging {

@@ -59,6 +59,10 @@ func (s *shard) closeEarly(uid string, reason error) (closed int) {
 // position that the client starts from. It does so also while the hub closes:
 // what was pushed since Subscribe is the client's, and the drain sees to it.
 func (s *shard) admit(c *client) {
+	if d := s.hub.dismissal.Load(); d != nil && c.epoch != d.epoch {
+		s.close(c, d.reason) // it began before, and was on its way
+		return
+	}
 	if !s.holdsAny() {
 		s.skipTo(c)
 	}

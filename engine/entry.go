@@ -36,6 +36,7 @@ type entry struct {
 	counted bool // the crowd is counted with this event: see held
 	last    bool // last of its push: a journal batch ends only here
 	failed  bool // the log did not take it; set by the journal before it advances
+	urgent  bool // it does not linger
 
 	// lost is the copy for failure callbacks, where one was needed. A shard that
 	// holds the slot sets it; dead ones are replaced.
@@ -59,13 +60,21 @@ func (e *entry) upTo() eventID { return max(e.id, e.prev) }
 // frame returns the event's plain frame, valid while the slot is held.
 func (e *entry) frame() []byte { return e.buf.B[e.off : len(e.buf.B)-len(wire.ChunkEnd)] }
 
-// in returns the event as a connection of the form gets it, valid while the
-// slot is held.
+// in returns the event as a connection of the form gets it, but for its coding,
+// valid while the slot is held.
 func (e *entry) in(f Form) []byte {
 	if f == FormChunked {
 		return e.buf.B[e.chunk:]
 	}
 	return e.frame()
+}
+
+// weight is what the event counts as where it waits for a connection of the form.
+func (e *entry) weight(f Form) int {
+	if f.coded() {
+		return len(e.frame())
+	}
+	return len(e.in(f))
 }
 
 // seal puts the event's ID, unless it has none, and the size of its chunk into
@@ -133,5 +142,5 @@ func (e *entry) release(pool *framePool) {
 	}
 	e.one[0], e.topic, e.key = "", "", ""
 	e.id, e.prev, e.mask = 0, 0, 0
-	e.private, e.counted, e.last, e.failed = false, false, false, false
+	e.private, e.counted, e.last, e.failed, e.urgent = false, false, false, false, false
 }

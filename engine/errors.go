@@ -32,6 +32,10 @@ var (
 	// ring holds, or for more than 100,000 users, summed over the push's events.
 	ErrTooMany = errors.New("spate: too many events in one push")
 
+	// ErrUnready wraps why a hub that follows others can't be used at present: it is
+	// behind them, or hears nothing. Nothing was published.
+	ErrUnready = errors.New("spate: hub is not ready")
+
 	// ErrLog wraps the log's error where it could not take an event. Nobody
 	// receives any event of that push, but for what a plain Store, which can't
 	// take a push as a whole, has kept of it.

@@ -10,6 +10,7 @@ import (
 // for their sink, or for the clock, are at rest. It wakes the shards that no
 // event concerned, which would wait for the clock.
 func AtRest(h *Hub) bool {
+	h.linger.hurry()
 	h.wakeMask(h.all)
 	runtime.Gosched()
 	if h.life.pushers.Load() != 0 {
@@ -213,13 +214,10 @@ func (s *shard) auditLeaving() (leaving, pending int, err error) {
 		}
 		leaving++
 		pending += c.lag.queue.events
-		want := 0
-		if c.lag.pending() {
-			want = 1
-		}
+		want := c.lag.pending()
 		switch l := c.lag; {
 		case l.queue.events != want:
-			return 0, 0, fmt.Errorf("%d events wait for a client that leaves with rest of %v", l.queue.events, l.partial.at)
+			return 0, 0, fmt.Errorf("%d events wait for a client that leaves with rest of %v", l.queue.events, l.partial)
 		case l.gap.told:
 			return 0, 0, fmt.Errorf("a client that leaves keeps %+v", l)
 		case !c.full():
@@ -237,7 +235,7 @@ func (s *shard) auditLag(c *client) error {
 	case l.queue.events < 0:
 		return fmt.Errorf("%d events wait", l.queue.events)
 	case l.partial.set && c.rest == nil:
-		return fmt.Errorf("rest of %v is gone", l.partial.at)
+		return fmt.Errorf("rest of %v is gone", l.partial)
 	case s.cursor().before(c.pos):
 		return fmt.Errorf("position %d is ahead of %d", c.pos, s.cursor())
 	case c.state == stateBehind:
@@ -249,12 +247,16 @@ func (s *shard) auditLag(c *client) error {
 	}
 	waiting := 0
 	s.eachWaiting(c, c.pos+1, s.high.pos, func(*entry) { waiting++ })
-	if l.pending() {
-		waiting++
-	}
+	waiting += l.pending()
 	if waiting != l.queue.events {
 		return fmt.Errorf("%d events wait, %d are counted (pos %d, base %v, high %v, rest %v, retry %d..%d)",
-			waiting, l.queue.events, c.pos, l.base, s.high, l.partial.at, l.retry.from, l.retry.to)
+			waiting, l.queue.events, c.pos, l.base, s.high, l.partial, l.retry.from, l.retry.to)
 	}
 	return nil
+}
+
+// Leaving returns how many connections are told that they end and have not taken it.
+func Leaving(h *Hub) (n int) {
+	inside(h, func(s *shard) { n += s.troubled.leaving })
+	return n
 }

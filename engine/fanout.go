@@ -59,7 +59,7 @@ func (s *shard) fanOutAll(from, to position) {
 	if !s.books.takesPublic() {
 		return
 	}
-	s.fan.begin()
+	s.fan.begin(s.hub.formsUsed())
 	for _, c := range s.books.clients {
 		if c.only {
 			continue
@@ -74,6 +74,10 @@ func (s *shard) fanOutAll(from, to position) {
 
 // joinAll joins the run's events in the form.
 func (s *shard) joinAll(j *joined, f Form, from, to position) {
+	if f.coded() {
+		s.joinCoded(j, f, from, to, 0, true)
+		return
+	}
 	for seq := from; ; seq++ {
 		if e := s.hub.slot(seq); !e.failed && e.mask&s.bit != 0 {
 			j.addEntry(seq, e, f)
@@ -89,6 +93,7 @@ func (s *shard) joinAll(j *joined, f Form, from, to position) {
 func (s *shard) fanOutMasked(from, to position) {
 	everybody := s.mark(from, to)
 	s.fan.variant.reset()
+	s.fan.coded.reset()
 	if everybody != 0 {
 		for _, c := range s.books.clients {
 			marked := c.bits
@@ -96,13 +101,13 @@ func (s *shard) fanOutMasked(from, to position) {
 				marked |= everybody
 			}
 			if marked != 0 {
-				s.offer(c, s.variantFor(from, variant{marked, c.form}))
+				s.offer(c, s.variantFor(from, to, variant{marked, c.form}))
 				c.bits = 0
 			}
 		}
 	} else {
 		for _, c := range s.fan.touched {
-			s.offer(c, s.variantFor(from, variant{c.bits, c.form}))
+			s.offer(c, s.variantFor(from, to, variant{c.bits, c.form}))
 			c.bits = 0
 		}
 	}
@@ -177,9 +182,13 @@ func (s *shard) markUser(e *entry, uid string, bit uint64) (found bool) {
 }
 
 // variantFor returns the run of the marked events, joining it if need be.
-func (s *shard) variantFor(from position, v variant) *joined {
+func (s *shard) variantFor(from, to position, v variant) *joined {
 	j, ok := s.fan.variant.find(v)
 	if ok {
+		return j
+	}
+	if v.form.coded() {
+		s.joinCoded(j, v.form, from, to, v.bits, false)
 		return j
 	}
 	for m := v.bits; m != 0; m &= m - 1 {

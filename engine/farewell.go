@@ -83,14 +83,14 @@ type farewellWord struct {
 	word word
 }
 
-func (s *shard) farewell(as ending, id eventID) word {
+func (s *shard) farewell(as ending, id eventID) *word {
 	if id == 0 {
-		return farewells[as]
+		return &farewells[as]
 	}
 	if w := &s.words.farewell; w.id != id || w.as != as {
 		*w = farewellWord{as, id, farewell(as, id)}
 	}
-	return s.words.farewell.word
+	return &s.words.farewell.word
 }
 
 // leaving is the state of a client that is told why it ends.
@@ -105,12 +105,29 @@ type leaving struct {
 // end ends a connection, with a word to the client where it can act on the
 // reason. Not to be called within a sweep; see doom.
 func (s *shard) end(c *client, reason error) {
-	if farewells[endingOf(reason)][c.form] == nil {
+	if w := &farewells[endingOf(reason)]; w.silent() {
 		s.close(c, reason)
 		return
 	}
 	s.dismiss(c, reason)
 	s.proceed(c)
+}
+
+// endEarly is end for a client that waits for the shard. It has got nothing but the
+// response head, so its socket takes a few bytes, and who wants no history is told where
+// it stands.
+func (s *shard) endEarly(c *client, reason error) {
+	if c.state != stateNew {
+		return // closed already, and not forgotten yet
+	}
+	id := eventID(0)
+	if c.lag == nil || !c.lag.resumes {
+		id = s.hub.told(c.id)
+	}
+	if w := s.farewell(endingOf(reason), id); !w.silent() {
+		_, _ = c.sink.Write(s.word(w, c.form)) // it is closed anyway
+	}
+	s.close(c, reason)
 }
 
 // dismiss gives up what waits for a client, but for the frame that was sent in
@@ -130,9 +147,12 @@ func (s *shard) dismiss(c *client, reason error) {
 		s.startLag(c, stateLagging)
 	}
 	l, onItsWay := c.lag, 0
-	if l.pending() {
-		onItsWay = 1
-		if c.state == stateBehind && !l.history.seen.covers(l.partial.at) {
+	for at := range l.partial.all() {
+		if l.base.covers(at) {
+			continue
+		}
+		onItsWay++
+		if c.state == stateBehind && !l.history.seen.covers(at) {
 			s.n[nPushed]++
 			l.queue.add(1, 0)
 		}
@@ -159,11 +179,12 @@ func (s *shard) takeLeave(c *client) {
 		return
 	}
 	l.told = true
+	w := s.farewell(endingOf(l.reason), l.id)
 	if l.retry > 0 {
-		s.keepRest(c, lastWord(farewellFrame(endingOf(l.reason), l.id, l.retry))[c.form])
-		return
+		own := lastWord(farewellFrame(endingOf(l.reason), l.id, l.retry))
+		w = &own
 	}
-	s.keepRest(c, s.farewell(endingOf(l.reason), l.id)[c.form])
+	s.keepRest(c, s.word(w, c.form))
 }
 
 // outcome returns what a leaving client that is closed for reason is counted

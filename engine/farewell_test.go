@@ -31,7 +31,7 @@ func reasonTold(t testing.TB, s *memSink) string {
 	var d engine.Disconnect
 	require.NoError(t, json.Unmarshal([]byte(e.Data.(string)), &d))
 	frame := "event: disconnect\ndata: {\"reason\":\"" + d.Reason + "\"}\n\n"
-	text := "\n\n" + string(s.buf)
+	text := "\n\n" + string(s.body(t, s.buf))
 	bare := strings.HasSuffix(text, "\n\n"+frame)
 	placed := strings.HasSuffix(text, "\n"+frame) && strings.Count(text, "\nid: ") == 1
 	require.True(t, bare || placed, "%q", s.buf)

@@ -17,7 +17,7 @@ func (s *shard) stop(c *client, j *joined, n int, err error) {
 
 	c.placed = c.placed || took > 0
 	l := s.startLag(c, stateLagging)
-	l.queue.add(j.len()-took, len(j.bytes())-n)
+	l.queue.add(j.len()-took, j.weight(n))
 	if n > 0 {
 		c.wroteTick = s.tick
 	}
@@ -30,14 +30,18 @@ func (s *shard) stop(c *client, j *joined, n int, err error) {
 }
 
 // block notes how far a sink that is now full got in the run: a frame sent in
-// part is completed before anything else.
+// part, or a coded stretch, is completed before anything else.
 func (s *shard) block(c *client, j *joined, n, took int) {
 	c.filled()
 	c.reach(j.before(took))
 	if rest := j.rest(n, took); rest != nil {
 		s.keepRest(c, rest)
-		c.lag.partial = partial{at: j.at(took), set: true}
-		c.reach(c.lag.partial.at)
+		last := took + j.unit(took)
+		for i := took; i < last; i++ {
+			c.lag.partial.add(j.at(i))
+		}
+		c.lag.partial.weight = j.weight(len(j.bytes()) - len(rest))
+		c.reach(j.at(last - 1))
 	}
 	if c.state == stateLagging {
 		s.troubled.lags(c.pos)
@@ -79,7 +83,7 @@ func (s *shard) recover(c *client) {
 func (s *shard) enqueue(c *client, j *joined) {
 	l := c.lag
 	s.n[nPushed] += uint64(j.len())
-	l.queue.add(j.len(), len(j.bytes()))
+	l.queue.add(j.len(), j.weight(0))
 	if l.queue.events > s.hub.cfg.queue() || l.queue.bytes > s.hub.cfg.queueBytes {
 		s.overflow(c, j.at(0).pos)
 	}
@@ -126,7 +130,7 @@ func (s *shard) proceed(c *client) {
 func (s *shard) flushRest(c *client) bool {
 	n, err := s.write(c, c.rest.B)
 	if n > 0 {
-		s.progress(c, n)
+		s.progress(c, c.lag.partial.lighten(n, len(c.rest.B)))
 	}
 	if err != nil {
 		s.close(c, err)
@@ -137,8 +141,8 @@ func (s *shard) flushRest(c *client) bool {
 		c.filled()
 		return false
 	}
-	if l := c.lag; l.partial.set {
-		s.sent(c, l.partial.at)
+	for at := range c.lag.partial.all() {
+		s.sent(c, at)
 	}
 	c.dropRest(s)
 	return true
@@ -155,7 +159,7 @@ func (s *shard) flushWindow(c *client) bool {
 		return true
 	}
 	to := s.gatherWindow(c)
-	if s.gathered.run.len() > 0 && !s.send(c, &s.gathered.run) {
+	if j := s.gatheredRun(); j.len() > 0 && !s.send(c, j) {
 		s.leaveOut(c)
 		return false
 	}
@@ -176,14 +180,15 @@ func (s *shard) flushWindow(c *client) bool {
 // bound of bytes or of looks, and returns the position that is reached when they
 // are sent.
 func (s *shard) gatherWindow(c *client) (reached position) {
-	s.gathered.begin()
-	j := &s.gathered.run
+	s.gathered.begin(c.form)
+	g := &s.gathered.run
 	last := c.lag.retry.beforeHole(s.cursor())
 	newest := s.newestKeys(c, c.pos, last)
 	reached = c.pos
 	// Under conflation, which has looked at all of it already, only bytes count:
 	// every part would begin with that look again.
-	for end := s.until(sendBytes); reached.before(last) && len(j.bytes()) < sendBytes && (newest != nil || !s.reached(end)); {
+	var before *entry // that was gathered last
+	for end := s.until(sendBytes); reached.before(last) && !g.full() && (newest != nil || !s.reached(end)); {
 		reached++
 		e := s.hub.slot(reached)
 		s.spend(e.lookCost())
@@ -194,7 +199,8 @@ func (s *shard) gatherWindow(c *client) (reached position) {
 			s.gathered.skipped = append(s.gathered.skipped, reached)
 			continue
 		}
-		j.add(point{pos: reached}, e.in(c.form))
+		g.put(point{pos: reached}, e.in(c.form), before != nil && sameAudience(before, e))
+		before = e
 	}
 	return reached
 }
@@ -214,7 +220,7 @@ func (s *shard) send(c *client, j *joined) bool {
 		s.sent(c, j.at(i))
 	}
 	if n > 0 {
-		s.progress(c, n)
+		s.progress(c, j.weight(0)-j.weight(n))
 	}
 	if err == nil && n == len(j.bytes()) {
 		return true
@@ -228,12 +234,12 @@ func (s *shard) send(c *client, j *joined) bool {
 	return false
 }
 
-// progress notes that the sink took n bytes.
-func (s *shard) progress(c *client, n int) {
+// progress notes that the sink took bytes, which counted as weight where they waited.
+func (s *shard) progress(c *client, weight int) {
 	c.wroteTick = s.tick
 	if l := c.lag; l != nil {
 		l.stall.took(s.tick)
-		l.queue.take(0, n)
+		l.queue.take(0, weight)
 		l.retry.took()
 	}
 }
@@ -269,8 +275,8 @@ func (c *client) dropRest(s *shard) {
 		s.hub.frames.put(c.rest)
 		c.rest = nil
 	}
-	if l := c.lag; l != nil {
-		l.partial = partial{}
+	if c.lag != nil {
+		c.lag.partial.clear()
 	}
 }
 
@@ -280,14 +286,16 @@ func (s *shard) failQueued(c *client) {
 	if c.lag == nil || c.lag.queue.events == 0 {
 		return
 	}
-	if l := c.lag; l.partial.set && s.hub.cfg.failed != nil {
-		// By itself: what was given up may lie between it and pos.
-		p := l.partial.at.pos
-		if id := l.partial.at.id; p == 0 && id > s.oldestID() && id <= s.high.id {
-			p = s.find(id) // a record that the window has too
-		}
-		if p != 0 {
-			s.eachWaiting(c, p, p, func(e *entry) { s.hub.tellFailed(c.uid, e) })
+	if s.hub.cfg.failed != nil {
+		for at := range c.lag.partial.all() {
+			// By itself: what was given up may lie between it and pos.
+			p := at.pos
+			if id := at.id; p == 0 && id > s.oldestID() && id <= s.high.id {
+				p = s.find(id) // a record that the window has too
+			}
+			if p != 0 {
+				s.eachWaiting(c, p, p, func(e *entry) { s.hub.tellFailed(c.uid, e) })
+			}
 		}
 	}
 	s.failWaiting(c)

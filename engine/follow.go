@@ -3,10 +3,13 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"sync/atomic"
+	"time"
 
+	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/wire"
 	"github.com/valyala/bytebufferpool"
 )
@@ -19,13 +22,41 @@ import (
 
 // AssignFunc gives events their IDs, 0 to ephemeral ones, and returns when they
 // are kept as far as its promise goes. They need not have been applied by then. It
-// is called by any number of goroutines, does not keep uids or events, and ends
-// with ctx.
+// is called by any number of goroutines. The events are its own; their data is a
+// string, []byte or json.RawMessage. It ends with ctx.
 type AssignFunc func(ctx context.Context, uids []string, events []*wire.Event) (ids []uint64, err error)
 
 // WithAssigner makes the hub a follower: Push goes to assign, and [Hub.Apply]
 // brings events in. It excludes WithImmediateDelivery.
 func WithAssigner(assign AssignFunc) HubOption { return func(c *config) { c.assign = assign } }
+
+// Source is whom a hub follows, where others give IDs too. Its methods but Feed are
+// called by any number of goroutines.
+type Source interface {
+	// Assign is an AssignFunc.
+	Assign(ctx context.Context, uids []string, events []*wire.Event) (ids []uint64, err error)
+
+	// Head returns an ID that is not lower than any that was given by whomever
+	// before the call.
+	Head(ctx context.Context) (uint64, error)
+
+	// Admit returns nil, or why no connection may begin at present; the error wraps
+	// ErrUnready.
+	Admit() error
+
+	// Ready returns nil, or why the hub should get no new connections and pushes.
+	Ready() error
+
+	// Feed is run by the hub for the whole of its life. It calls Apply, Skip and
+	// Lose of h, and ends with ctx, which ends once no push waits any more.
+	Feed(ctx context.Context, h *Hub)
+}
+
+// WithSource makes the hub follow src. It needs a log that is a persist.Replica,
+// else Lose fails, and it excludes WithImmediateDelivery.
+func WithSource(src Source) HubOption {
+	return func(c *config) { c.source, c.assign = src, src.Assign }
+}
 
 // Assigned is an event with the ID that it has; 0 for one that is ephemeral. Its
 // audience is Event.Users.
@@ -41,21 +72,28 @@ var ErrNotFollowing = errors.New("spate: hub follows nobody, or is applying alre
 // follower is the state of a hub that follows.
 type follower struct {
 	assign AssignFunc
-	busy   atomic.Bool // an Apply is under way; it owns last
+	async  chan struct{} // room for the pushes of PushAsync that are under way
+	busy   atomic.Bool   // an Apply is under way; it owns last
 
 	last eventID // applied
 
-	// from is the ID before the first one applied in this life: what follows it is
-	// known to be whole. All bits are set until then.
+	// from is the ID after which what this life of the hub has is known to be whole.
+	// All bits are set until something was applied.
 	from atomic.Uint64
+
+	lost atomic.Uint64 // the ID given to Lose last
 
 	// The last point applied and kept. It is told before any shard delivers what
 	// lies up to it, by one goroutine at a time; version is odd meanwhile.
 	version, pos, id atomic.Uint64
+
+	// bell is closed, and taken away, when the hub has come further. Whoever waits
+	// hangs it up.
+	bell atomic.Pointer[chan struct{}]
 }
 
-func newFollower(assign AssignFunc, origin point) *follower {
-	f := &follower{assign: assign, last: origin.id}
+func newFollower(cfg *config, origin point) *follower {
+	f := &follower{assign: cfg.assign, last: origin.id, async: make(chan struct{}, cfg.queue())}
 	f.from.Store(math.MaxUint64)
 	f.reach(origin)
 	return f
@@ -67,6 +105,11 @@ func (f *follower) reach(p point) {
 	f.pos.Store(uint64(p.pos))
 	f.id.Store(uint64(p.id))
 	f.version.Add(1)
+	if f.bell.Load() != nil {
+		if bell := f.bell.Swap(nil); bell != nil {
+			close(*bell)
+		}
+	}
 }
 
 // latest is how far the hub has come.
@@ -80,32 +123,101 @@ func (f *follower) latest() point {
 	}
 }
 
+// reachTime bounds how long a connection waits for its hub to reach the ID that it
+// has from another one. For reachSoon the source is not asked whether there is one.
+const (
+	reachTime = 3 * time.Second
+	reachSoon = 100 * time.Millisecond
+)
+
+// awaitID waits until the hub has reached an ID that others may have given, and
+// returns where it is then. That may be before the ID: nobody gave it.
+func (h *Hub) awaitID(ctx context.Context, id eventID) (point, error) {
+	ctx, cancel := context.WithTimeout(ctx, reachTime)
+	defer cancel()
+	defer context.AfterFunc(h.ctx, cancel)()
+	if at, reached := h.awaitReached(ctx, id, reachSoon); reached {
+		return at, nil
+	}
+	head, err := h.cfg.source.Head(ctx)
+	if err != nil {
+		return point{}, fmt.Errorf("%w: whether others gave ID %d is not to be found out: %w", ErrUnready, id, err)
+	}
+	at, reached := h.awaitReached(ctx, min(id, eventID(head)), reachTime)
+	if !reached {
+		return point{}, fmt.Errorf("%w: it has not reached ID %d yet", ErrUnready, id)
+	}
+	return at, nil
+}
+
+// awaitReached waits until the hub has reached an ID, until ctx or the time is over.
+func (h *Hub) awaitReached(ctx context.Context, id eventID, most time.Duration) (at point, reached bool) {
+	over := time.NewTimer(most)
+	defer over.Stop()
+	for {
+		bell := h.follow.bell.Load()
+		if bell == nil {
+			c := make(chan struct{})
+			if !h.follow.bell.CompareAndSwap(nil, &c) {
+				continue
+			}
+			bell = &c
+		}
+		if at = h.latest(); at.id >= id {
+			return at, true
+		}
+		select {
+		case <-*bell:
+		case <-over.C:
+			return at, false
+		case <-ctx.Done():
+			return at, false
+		}
+	}
+}
+
 // forward hands a push to the assigner.
 func (h *Hub) forward(ctx context.Context, uids []string, events []*wire.Event) ([]uint64, error) {
+	own := make([]*wire.Event, len(events)) // so that a push's arguments do not escape
 	for i, e := range events {
-		b, err := h.encode(e) // refuses what cannot be sent
+		c := *e
+		switch data := e.Data.(type) {
+		case string:
+		case []byte:
+			c.Data = slices.Clone(data)
+		default:
+			b, err := wire.AppendData(nil, data)
+			if err != nil {
+				return nil, eventError(err, i, len(events))
+			}
+			c.Data = b
+		}
+		c.Users = slices.Clone(c.Users)
+		b, err := h.encode(&c, h.cfg.maxEvent) // refuses what cannot be sent
 		if err != nil {
 			return nil, eventError(err, i, len(events))
 		}
 		h.frames.put(b)
+		own[i] = &c
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(h.ctx, cancel)()
-	copies := make([]*wire.Event, len(events)) // so that a push's arguments do not escape
-	for i, e := range events {
-		c := *e
-		copies[i] = &c
-	}
-	ids, err := h.follow.assign(ctx, slices.Clone(uids), copies)
+	ids, err := h.follow.assign(ctx, slices.Clone(uids), own)
 	if err != nil && h.ctx.Err() != nil {
 		return nil, ErrClosed
 	}
 	return ids, err
 }
 
-// forwardAsync is forward for a caller that waits later.
+// forwardAsync is forward for a caller that waits later. It waits while very many are
+// under way. Of two that are under way, either may come first.
 func (h *Hub) forwardAsync(uids []string, events []*wire.Event) (*Result, error) {
+	select {
+	case h.follow.async <- struct{}{}:
+	case <-h.ctx.Done():
+		return nil, ErrClosed
+	}
 	r := &Result{hub: h, wait: newCommitWait()}
 	events = slices.Clone(events)
 	for i, e := range events {
@@ -117,10 +229,24 @@ func (h *Hub) forwardAsync(uids []string, events []*wire.Event) (*Result, error)
 	wait := r.wait
 	go func() {
 		p, err := h.push(context.Background(), uids, events, waitCommit)
+		<-h.follow.async
 		r.ids = p.ids
 		wait.decide(err)
 	}()
 	return r, nil
+}
+
+// begin takes the role of the one who applies. It is let in while the hub drains, as
+// pushes wait for what is applied.
+func (f *follower) begin(h *Hub) error {
+	if f == nil || !f.busy.CompareAndSwap(false, true) {
+		return ErrNotFollowing
+	}
+	if h.life.drains() {
+		f.busy.Store(false)
+		return ErrClosed
+	}
+	return nil
 }
 
 // Apply brings in events that have IDs, in their order. Those up to the last one
@@ -131,16 +257,12 @@ func (h *Hub) forwardAsync(uids []string, events []*wire.Event) (*Result, error)
 // wait for room. One goroutine applies.
 //
 // Errors: ErrNotFollowing, ErrClosed, ErrLog, and those of Push for an event that
-// cannot be.
+// cannot be, but for ErrTooLarge: whoever took it has judged that.
 func (h *Hub) Apply(ctx context.Context, events ...Assigned) error {
-	if h.follow == nil || !h.follow.busy.CompareAndSwap(false, true) {
-		return ErrNotFollowing
+	if err := h.follow.begin(h); err != nil {
+		return err
 	}
 	defer h.follow.busy.Store(false)
-	if !h.life.enter() {
-		return ErrClosed
-	}
-	defer h.life.leave()
 	for len(events) > 0 {
 		n := h.atOnce(events)
 		if err := h.applySome(ctx, events[:n]); err != nil {
@@ -173,7 +295,10 @@ func (h *Hub) applySome(ctx context.Context, some []Assigned) error {
 	var events []*wire.Event
 	last := f.last
 	for _, a := range some {
-		if a.ID != 0 && eventID(a.ID) <= last || a.Event == nil {
+		if a.Event == nil {
+			return ErrNoEvents
+		}
+		if a.ID != 0 && eventID(a.ID) <= last {
 			continue // already there
 		}
 		last = max(last, eventID(a.ID))
@@ -190,13 +315,13 @@ func (h *Hub) applySome(ctx context.Context, some []Assigned) error {
 	if first := ids.firstID(); f.last == 0 && first != 0 {
 		ids.prev = first - 1 // what came before it is not known here
 	}
-	var load parcel
+	load := parcel{any: true}
 	bufs, err := h.pack(&load, make([]*bytebufferpool.ByteBuffer, 0, len(events)), nil, events)
 	if err != nil {
 		return err
 	}
-	if first := ids.firstID(); first != 0 && f.from.Load() == math.MaxUint64 {
-		f.from.Store(uint64(first) - 1)
+	if ids.firstID() != 0 && f.from.Load() == math.MaxUint64 {
+		f.from.Store(uint64(ids.prev))
 	}
 	p, err := h.publish(ctx, &load, bufs, events, &ids, waitCommit)
 	if p.last == 0 {
@@ -205,6 +330,74 @@ func (h *Hub) applySome(ctx context.Context, some []Assigned) error {
 	f.last = last
 	if err != nil {
 		f.last = h.committed()
+	}
+	return err
+}
+
+// Skip tells that nothing was published between the last event applied and the ID:
+// who names that ID, or one between, has missed nothing. One goroutine applies and
+// skips. Errors: those of Apply.
+func (h *Hub) Skip(ctx context.Context, to uint64) error {
+	if err := h.follow.begin(h); err != nil {
+		return err
+	}
+	defer h.follow.busy.Store(false)
+	f := h.follow
+	if eventID(to) <= f.last {
+		return nil
+	}
+	if f.from.Load() == math.MaxUint64 {
+		f.from.Store(uint64(f.last))
+		if f.last == 0 {
+			f.from.Store(to) // of what was before it nothing is known
+		}
+	}
+	return h.moveTo(ctx, eventID(to))
+}
+
+// Lose tells that what lies between the last event applied and the ID is not to be
+// had any more. The log starts over behind it, all connections end with ErrHistory,
+// and who comes back is told of the gap. One goroutine applies and loses. Where it
+// fails, it is to be called again.
+//
+// Errors: those of Apply; persist.ErrNoReplica, where the log can't start over.
+func (h *Hub) Lose(ctx context.Context, to uint64) error {
+	if err := h.follow.begin(h); err != nil {
+		return err
+	}
+	defer h.follow.busy.Store(false)
+	f := h.follow
+	if eventID(to) <= f.last {
+		return nil
+	}
+	replica, ok := h.log.(persist.Replica)
+	if !ok {
+		return fmt.Errorf("%w: %w", ErrLog, persist.ErrNoReplica)
+	}
+	if h.log.Last() < to {
+		if err := replica.StartOver(to); err != nil {
+			return fmt.Errorf("%w: %w", ErrLog, err)
+		}
+	}
+	f.from.Store(to)
+	f.lost.Store(to)
+	h.Dismiss(ErrHistory)
+	return h.moveTo(ctx, eventID(to))
+}
+
+// moveTo brings the hub to an ID at which there is no event. It puts two entries into
+// the ring that nobody gets: what is before the first has the old ID and not the new
+// one, and what is after the first has the new one.
+func (h *Hub) moveTo(ctx context.Context, to eventID) error {
+	events := []*wire.Event{{Data: "", Ephemeral: true}, {Data: "", Ephemeral: true}}
+	var load parcel
+	bufs, err := h.pack(&load, make([]*bytebufferpool.ByteBuffer, 0, len(events)), nil, events)
+	if err != nil {
+		return err
+	}
+	p, err := h.publish(ctx, &load, bufs, events, &numbering{prev: h.follow.last, mark: to}, waitCommit)
+	if p.last != 0 {
+		h.follow.last = to
 	}
 	return err
 }
@@ -227,12 +420,16 @@ func (h *Hub) unnumber(run *journalRun) {
 type numbering struct {
 	prev  eventID   // the one before them
 	given []eventID // one for each event; nil: they count on from prev
+	mark  eventID   // not 0: the events are none, and bring the hub to this ID
 }
 
 // next returns the ID of event i.
 func (n *numbering) next(i int, ephemeral bool) (id, prev eventID) {
 	prev = n.prev
 	switch {
+	case n.mark != 0:
+		n.prev = n.mark
+		return 0, prev
 	case ephemeral:
 		return 0, prev
 	case n.given != nil:

@@ -81,7 +81,7 @@ func TestChunkSentInPartIsCompleted(t *testing.T) {
 			}
 			require.Equal(t, []string{"0", "1", "2"}, s.data(t))
 			require.Len(t, s.ids(t), 3)
-			_, ended := unchunk(t, s.buf)
+			_, ended := unchunk(t, s.buf, false)
 			require.False(t, ended)
 			require.Equal(t, "live", engine.StateOf(h, s.sub))
 		})
@@ -106,11 +106,11 @@ func TestChunkedStreamEndsWithTheLastChunk(t *testing.T) {
 		}
 		h.Close()
 		for _, s := range []*memSink{live, stuck} {
-			body, ended := unchunk(t, s.buf)
+			body, ended := unchunk(t, s.buf, false)
 			require.True(t, ended, "%q", s.buf)
 			require.True(t, bytes.HasSuffix(body, []byte("event: disconnect\ndata: {\"reason\":\"closed\"}\n\n")), "%q", body)
 		}
-		_, ended := unchunk(t, gone.buf)
+		_, ended := unchunk(t, gone.buf, false)
 		require.False(t, ended)
 	})
 }

@@ -26,7 +26,7 @@ type gapWord struct {
 
 // of makes w the gap event of g, unless it is.
 func (w *gapWord) of(g Gap) *word {
-	if w.gap != g || w.word[FormPlain] == nil {
+	if w.gap != g || w.word.silent() {
 		*w = gapWord{gap: g, word: newWord(appendGap(nil, g))}
 	}
 	return &w.word

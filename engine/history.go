@@ -1,9 +1,5 @@
 package engine
 
-import (
-	"github.com/spatehub/spate/persist"
-)
-
 // history is a client's reading of the log. The shard asks the catch-up
 // readers for one segment at a time and drops it as soon as the sink is full:
 // a slow client costs no page, only another look at the shared ones.
@@ -105,7 +101,7 @@ func (s *shard) readOn(c *client) bool {
 		}
 	}
 	if c.conflate {
-		s.eachRecord(c, seg, func(r *persist.Record, frame []byte) { s.keep(c, r, frame) })
+		s.eachRecord(c, seg, func(p *page, i int) { s.keep(c, p, i) })
 		h.kept.flushing = h.kept.bytes > maxKeptBytes
 	} else if j := s.segmentRun(c, seg); j.len() > 0 && !s.send(c, j) {
 		return false
@@ -146,32 +142,66 @@ func (s *shard) readFailed(c *client, err error) bool {
 // segmentRun returns the segment's events for the client as one run. Where
 // they are all in the shared page, it is sent as it lies there.
 func (s *shard) segmentRun(c *client, seg *segment) *joined {
-	j := &s.gathered.run
-	j.reset()
-	if own := seg.own(c.id); !seg.mixed && own.from == own.to {
-		public, t := seg.public.within(c.id, seg.upTo), seg.public.in(c.form)
-		j.share(t.data, t.parts, public.from, public.to)
-		return j
+	g := &s.gathered.run
+	g.begin(c.form)
+	if c.form.coded() {
+		s.codedSegment(c, seg)
+		return s.gatheredRun()
 	}
-	s.eachRecord(c, seg, func(r *persist.Record, frame []byte) { j.add(point{id: eventID(r.ID)}, frame) })
+	if own := seg.own(c.id); !seg.mixed && own.empty() {
+		public, t := seg.public.within(c.id, seg.upTo), seg.public.in(c.form)
+		g.share(t.data, t.parts, public.from, public.to)
+		return &g.joined
+	}
+	s.eachRecord(c, seg, func(p *page, i int) { g.put(point{id: eventID(p.records[i].ID)}, p.frame(i, c.form), false) })
+	return s.gatheredRun()
+}
+
+// gatheredRun is the run that was gathered, whose coding is counted.
+func (s *shard) gatheredRun() *joined {
+	j := s.gathered.run.finish()
+	s.spend(s.gathered.run.cost)
 	return j
 }
 
-// eachRecord calls fn for the segment's events for the client, in ID order, with
-// their frames in its form.
-func (s *shard) eachRecord(c *client, seg *segment, fn func(r *persist.Record, frame []byte)) {
+// eachRecord calls fn for the segment's events for the client, in ID order: record i
+// of the page.
+func (s *shard) eachRecord(c *client, seg *segment, fn func(p *page, i int)) {
 	wish := c.wish()
-	public, own := seg.public.within(c.id, seg.upTo), seg.own(c.id)
-	for public.from < public.to || own.from < own.to {
-		from, next := seg.public, &public
-		if public.from == public.to || own.from < own.to && seg.private.records[own.from].ID <= from.records[public.from].ID {
-			from, next = seg.private, &own
+	for rest := seg.unread(c.id); !rest.empty(); {
+		if p, i := rest.next(); wish.Admits(whomOf(&p.records[i])) {
+			fn(p, i)
 		}
-		if r := &from.records[next.from]; wish.Admits(whomOf(r)) {
-			fn(r, from.in(c.form).frame(next.from))
-		}
-		next.from++
 	}
+}
+
+// unread is what of a segment is still to be looked at, in ID order.
+type unread struct {
+	seg         *segment
+	public, own span
+}
+
+func (seg *segment) unread(after eventID) unread {
+	return unread{seg, seg.public.within(after, seg.upTo), seg.own(after)}
+}
+
+func (u *unread) empty() bool { return u.public.empty() && u.own.empty() }
+
+// ownAfter says whether the user's own records come after record i of the shared
+// page.
+func (u *unread) ownAfter(i int) bool {
+	return u.own.empty() || u.seg.private.records[u.own.from].ID > u.seg.public.records[i].ID
+}
+
+// next returns the next record: that of index i in p.
+func (u *unread) next() (p *page, i int) {
+	p, from := u.seg.public, &u.public
+	if from.empty() || !u.ownAfter(from.from) {
+		p, from = u.seg.private, &u.own
+	}
+	i = from.from
+	from.from++
+	return p, i
 }
 
 // own returns the user's own records after an ID.

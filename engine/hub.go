@@ -36,6 +36,7 @@ type Hub struct {
 	log      persist.Log // nil: no log
 	journal  *journal    // nil: no log
 	catchup  *catchup
+	linger   *linger   // nil: events do not wait for others
 	waits    sync.Pool // of *commitWait, reused between pushes that saw their verdict
 	sched    *scheduler
 	kernel   *ants.Pool // runs shards and catch-up readers
@@ -56,14 +57,15 @@ type Hub struct {
 	// shard sees the event, or the publisher the bit.
 	occupied atomic.Uint64
 
-	lifeMark uint64        // of the connections' IDs
-	ageTicks uint32        // 0: connections may grow as old as they like
-	shut     atomic.Bool   // no new connections are taken
-	presence *presence     // nil: nobody is told who comes and goes
-	turns    chan struct{} // of those who read pages of history
-	born     time.Time     // of which instants count
-	commits  commits
-	measured measured // what belongs to no shard
+	dismissal atomic.Pointer[dismissal] // the last one; nil: none
+	lifeMark  uint64                    // of the connections' IDs
+	ageTicks  uint32                    // 0: connections may grow as old as they like
+	shut      atomic.Bool               // no new connections are taken
+	presence  *presence                 // nil: nobody is told who comes and goes
+	turns     chan struct{}             // of those who read pages of history
+	born      time.Time                 // of which instants count
+	commits   commits
+	measured  measured // what belongs to no shard
 
 	topicFigures *topicFigures // nil: not asked for
 	joining      joining
@@ -110,7 +112,7 @@ func buildHub(cfg *config, log persist.Log, before eventID) *Hub {
 	}
 	h.began = lastID(log)
 	if cfg.assign != nil {
-		h.follow = newFollower(cfg.assign, h.origin)
+		h.follow = newFollower(cfg, h.origin)
 	}
 	h.pace.first = before + 1
 	h.pace.due.Store(uint64(before))
@@ -129,6 +131,7 @@ func buildHub(cfg *config, log persist.Log, before eventID) *Hub {
 	h.makeShards()
 	h.sched = newScheduler(len(h.shards))
 	h.catchup = newCatchup(h)
+	h.linger = newLinger(h)
 	return h
 }
 
@@ -146,6 +149,13 @@ func (h *Hub) start() {
 			}
 		}
 		h.journal.start()
+	}
+	if src := h.cfg.source; src != nil {
+		h.work.Add(1)
+		go func() {
+			defer h.work.Done()
+			src.Feed(h.ctx, h)
+		}()
 	}
 	if h.presence != nil {
 		h.work.Add(1)
@@ -223,10 +233,22 @@ func (h *Hub) shardOf(uid string) int {
 	return int(maphash.String(h.seed, uid) % uint64(len(h.shards)))
 }
 
-// wakeFor wakes the shards that the events from..to concern; mask is h.all where
-// one is for everybody. Now and then it wakes all, so that a shard without
-// receivers does not hold up the ring; it tells of them no later than the clock.
-func (h *Hub) wakeFor(from, to position, mask uint64) {
+// wakeFor has the shards that the events from..to concern deliver them, now or once
+// they have lingered; mask is h.all where one is for everybody.
+func (h *Hub) wakeFor(from, to position, mask uint64, urgent bool) {
+	if h.linger != nil {
+		var now bool
+		if mask, now = h.linger.pass(from, to, mask, urgent); !now {
+			return
+		}
+	}
+	h.wakeNow(from, to, mask)
+}
+
+// wakeNow wakes the shards that the events from..to concern. Now and then it wakes all,
+// so that a shard without receivers does not hold up the ring; it tells of them no later
+// than the clock.
+func (h *Hub) wakeNow(from, to position, mask uint64) {
 	if mask == h.all {
 		mask = h.occupied.Load()
 	}
@@ -273,6 +295,15 @@ func (h *Hub) Healthy() error {
 		}
 	}
 	return nil
+}
+
+// Ready returns nil, or why the hub is not to be sent new connections and pushes: it
+// is not Healthy, or, where it follows a Source, behind it.
+func (h *Hub) Ready() error {
+	if err := h.Healthy(); err != nil || h.cfg.source == nil {
+		return err
+	}
+	return h.cfg.source.Ready()
 }
 
 // Closed says whether Close or Shutdown has begun.

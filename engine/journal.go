@@ -127,7 +127,7 @@ func (j *journal) begin(run *journalRun, from, to position) {
 	if len(run.recs) > 0 {
 		first := j.hub.origin.id + 1
 		if j.hub.follow != nil {
-			first = eventID(run.recs[0].ID)
+			first = eventID(j.hub.follow.from.Load()) + 1
 		}
 		if run.err = j.beginRun(first); run.err == nil && j.pipe != nil {
 			run.wait, run.err = j.pipe.Begin(run.recs)

@@ -21,10 +21,12 @@ func (j *journal) settle(run *journalRun, err error) {
 	}
 	h := j.hub
 	var mask uint64
+	urgent := false
 	waits := j.waits[:0]
 	for seq := run.from; ; seq++ {
 		e := h.slot(seq)
 		mask |= e.mask
+		urgent = urgent || e.urgent
 		if w := e.wait.Load(); w != nil && e.last {
 			waits = append(waits, w)
 		}
@@ -43,7 +45,7 @@ func (j *journal) settle(run *journalRun, err error) {
 	j.done.Advance(uint64(run.to))
 	// At this point the slots may be gone; the waits are ours.
 	if !h.cfg.immediate {
-		h.wakeFor(run.from, run.to, mask)
+		h.wakeFor(run.from, run.to, mask, urgent)
 	}
 	for _, w := range waits {
 		w.decide(w.err)

@@ -37,6 +37,7 @@ func (p *framePool) reserve(ctx context.Context, h *Hub, n int64) error {
 			hungry = true
 			p.hungry.Add(1)
 		}
+		h.linger.hurry()
 		h.wakeMask(h.all)
 		select {
 		case <-ctx.Done():

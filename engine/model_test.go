@@ -224,7 +224,7 @@ func (w *modelWorld) state() string {
 		fmt.Fprint(&b, " rest ", len(c.rest.B))
 	}
 	if l := c.lag; l != nil {
-		fmt.Fprint(&b, " lag ", l.base, l.fleeting, l.queue.events, l.gap, l.resumes, l.partial.at, l.partial.set)
+		fmt.Fprint(&b, " lag ", l.base, l.fleeting, l.queue.events, l.gap, l.resumes, l.partial)
 		if r := l.retry; r.from != 0 {
 			fmt.Fprint(&b, " retry ", r.from, r.to, r.marks, r.nextTick-s.tick)
 		}

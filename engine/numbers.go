@@ -45,6 +45,10 @@ func (s *shard) oldest() position { return position(s.reader.Held()) }
 
 // next is the reader's TryNext.
 func (s *shard) next(limit int) (from, to position, ok bool) {
+	limit = s.hub.linger.room(s.cursor(), limit)
+	if limit == 0 {
+		return 0, 0, false
+	}
 	f, t, ok := s.reader.TryNext(limit)
 	return position(f), position(t), ok
 }

@@ -42,6 +42,7 @@ type config struct {
 	resend     bool
 	immediate  bool
 	assign     AssignFunc
+	source     Source
 	failed     func(uid string, e *wire.Event)
 	buffer     int   // slots of the ring, a power of two
 	window     int   // slots of it kept as history and as the clients' queues
@@ -56,6 +57,9 @@ type config struct {
 	stall      time.Duration
 	drain      time.Duration
 	policy     Policy
+	encodings  []Encoding
+	linger     time.Duration
+	urgent     func(private bool, topic string) bool
 
 	presence  string // topic; "": none
 	age       time.Duration
@@ -191,6 +195,8 @@ func newConfig(opts []HubOption) *config {
 	if c.stall == 0 {
 		c.stall = defaultStall
 	}
+	c.correctEncodings()
+	c.linger = correct(c, "linger", c.linger, 0, maxLinger)
 	if c.policy > PolicyDisconnect {
 		c.logger.Warn("spate: unknown policy corrected", "given", int(c.policy), "used", PolicyDefault)
 		c.policy = PolicyDefault

@@ -51,10 +51,10 @@ func (s *shard) dropOldest(c *client) {
 	if l.queue.bytes > s.hub.cfg.queueBytes {
 		keep = min(keep, l.queue.events*(s.hub.cfg.queueBytes/2)/l.queue.bytes)
 	}
-	drop := l.queue.events - keep
-	if l.partial.set {
-		drop-- // it is on its way and cannot be taken back
-	}
+	// What was sent in part is on its way and cannot be taken back. Where it is the
+	// most of the queue, half of what is left goes.
+	left := l.queue.events - l.partial.len()
+	drop := max(left-keep, left/2)
 	to := c.pos
 	for drop > 0 && to != s.high.pos {
 		to++
@@ -85,7 +85,7 @@ func (s *shard) loseQueued(c *client, from, to position) (lost uint64) {
 	bytes := 0
 	s.eachWaiting(c, from, to, func(e *entry) {
 		lost++
-		bytes += len(e.in(c.form))
+		bytes += e.weight(c.form)
 		s.hub.tellFailed(c.uid, e)
 	})
 	c.lag.queue.take(int(lost), bytes)

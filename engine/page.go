@@ -27,20 +27,24 @@ type page struct {
 	records     []persist.Record
 	names       int // bytes of the records' names, with the heads of their lists
 
-	// made are the frames, one after the other, by form. A reader of the log
-	// publishes one; from then on it never changes. Shards see pages that have
-	// their client's form.
-	made [forms]atomic.Pointer[stretch]
+	// whom tells the records' audiences apart, where the hub has encodings.
+	whom []uint64
+
+	// made are the frames, one after the other, by framing, and coded the page in
+	// the encodings. A reader of the log publishes one; from then on it never changes.
+	// Shards see pages that have their client's form.
+	made  [framings]atomic.Pointer[pageFrames]
+	coded [maxEncodings]atomic.Pointer[codedPage]
 }
 
-// stretch is a page's bytes in one form.
-type stretch struct {
+// pageFrames is a page's bytes in one framing.
+type pageFrames struct {
 	data  []byte
 	parts []part
 }
 
 // frame returns record i.
-func (t *stretch) frame(i int) []byte {
+func (t *pageFrames) frame(i int) []byte {
 	start := 0
 	if i > 0 {
 		start = t.parts[i-1].end
@@ -48,10 +52,10 @@ func (t *stretch) frame(i int) []byte {
 	return t.data[start:t.parts[i].end]
 }
 
-// newPage makes a page of what was read, in one form. The records' plain frames
+// newPage makes a page of what was read, in one framing. The records' plain frames
 // then are parts of it.
-func newPage(after eventID, p persist.Page, f Form) *page {
-	pg := &page{after: after, upTo: eventID(p.UpTo), records: p.Records}
+func newPage(after eventID, p persist.Page, f Form, whom []uint64) *page {
+	pg := &page{after: after, upTo: eventID(p.UpTo), records: p.Records, whom: whom}
 	t := pg.make(f)
 	for i := range pg.records {
 		r, frame := &pg.records[i], t.frame(i)
@@ -80,8 +84,8 @@ func slim(p persist.Page, uid string) persist.Page {
 	return p
 }
 
-// make returns the page's bytes in the form and makes them, if nobody has.
-func (p *page) make(f Form) *stretch {
+// make returns the page's bytes in the framing and makes them, if nobody has.
+func (p *page) make(f Form) *pageFrames {
 	if t := p.made[f].Load(); t != nil {
 		return t
 	}
@@ -92,7 +96,7 @@ func (p *page) make(f Form) *stretch {
 	if f == FormChunked {
 		size += len(p.records) * (chunkRoom + len(wire.ChunkEnd))
 	}
-	t := &stretch{data: make([]byte, 0, size), parts: make([]part, len(p.records))}
+	t := &pageFrames{data: make([]byte, 0, size), parts: make([]part, len(p.records))}
 	for i := range p.records {
 		t.data = f.append(t.data, p.records[i].Frame)
 		t.parts[i] = part{end: len(t.data), at: point{id: eventID(p.records[i].ID)}}
@@ -103,11 +107,21 @@ func (p *page) make(f Form) *stretch {
 	return t
 }
 
-// in returns the page's bytes in a form that it has.
-func (p *page) in(f Form) *stretch { return p.made[f].Load() }
+// in returns the page's bytes in a framing that it has.
+func (p *page) in(f Form) *pageFrames { return p.made[f].Load() }
+
+// frame returns record i as a gatherer takes it for the form.
+func (p *page) frame(i int, f Form) []byte {
+	if f.coded() {
+		return p.records[i].Frame
+	}
+	return p.in(f).frame(i)
+}
 
 // span is a range of a page's records.
 type span struct{ from, to int }
+
+func (s span) empty() bool { return s.from >= s.to }
 
 // within returns the records with after < ID ≤ upTo.
 func (p *page) within(after, upTo eventID) span {
@@ -208,11 +222,16 @@ const maxCachedPages = 512
 // form, what the log read them into (of which the names are still in use),
 // records and parts.
 func (p *page) cost(kind string) int {
-	n, largest := 104*len(p.records)+p.names+len(kind)+256, 0
+	n, largest := 104*len(p.records)+8*len(p.whom)+p.names+len(kind)+256, 0
 	for f := range p.made {
 		if t := p.made[f].Load(); t != nil {
 			n += cap(t.data) + 24*len(t.parts)
 			largest = max(largest, cap(t.data))
+		}
+	}
+	for e := range p.coded {
+		if t := p.coded[e].Load(); t != nil {
+			n += cap(t.data) + 40*len(t.stretches)
 		}
 	}
 	return n + largest

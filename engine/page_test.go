@@ -20,9 +20,9 @@ func TestPagesCountNames(t *testing.T) {
 			{ID: 7, Users: users, Topic: strings.Repeat("t", 100), Key: strings.Repeat("k", 100), Frame: []byte("data: x\n\n")},
 		}}
 	}
-	mixed := newPage(0, read(), FormPlain)
+	mixed := newPage(0, read(), FormPlain, nil)
 	require.Greater(t, mixed.cost("kind"), 1000*(100+16)+200)
-	own := newPage(0, slim(read(), users[500]), FormPlain)
+	own := newPage(0, slim(read(), users[500]), FormPlain, nil)
 	require.Less(t, own.cost("kind"), 2000)
 	all := func(string) bool { return true }
 	require.True(t, own.records[0].For(users[500], all))

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"math"
+
 	"github.com/spatehub/spate/wire"
 	"github.com/valyala/bytebufferpool"
 )
@@ -14,6 +16,8 @@ type parcel struct {
 	each   []receivers // else the events' own; nil: all are for everyone
 	held   int64       // bytes that the ring will hold
 	logged int         // events that are not ephemeral
+	any    bool        // events of any size: whoever published them has looked at it
+	urgent bool        // one of them must not linger, so that none does
 }
 
 // pack encodes the events into buffers, which it adds to bufs, and resolves
@@ -24,7 +28,11 @@ func (h *Hub) pack(p *parcel, bufs []*bytebufferpool.ByteBuffer, uids []string, 
 		p.whom = h.audienceOf(uids)
 	}
 	for i, e := range events {
-		b, err := h.encode(e)
+		most := h.cfg.maxEvent
+		if p.any {
+			most = math.MaxInt
+		}
+		b, err := h.encode(e, most)
 		if err != nil {
 			h.putBack(bufs)
 			return nil, eventError(err, i, len(events))
@@ -39,6 +47,7 @@ func (h *Hub) pack(p *parcel, bufs []*bytebufferpool.ByteBuffer, uids []string, 
 			}
 			p.each[i] = h.audienceOf(e.Users)
 		}
+		p.urgent = p.urgent || h.isUrgent(p.audience(i).private, e.Topic)
 		p.held += p.heldBy(b, e, i, len(events))
 	}
 	return bufs, nil
@@ -89,7 +98,8 @@ func (h *Hub) fillSlots(first position, ids *numbering, p *parcel, bufs []*byteb
 		if wait != nil {
 			e.wait.Store(wait)
 		}
-		e.last = i == len(events)-1
+		e.last, e.urgent = i == len(events)-1, p.urgent
+		e.failed = ids.mark != 0
 		e.tally.Store(uint64(len(h.shards)))
 		mask |= a.mask
 	}

@@ -90,7 +90,7 @@ func (s *shard) lose(c *client, from, to eventID) {
 // tellGap puts the gap event in front of what follows. It has no ID, so it
 // does not move the client's own position.
 func (s *shard) tellGap(c *client) {
-	s.keepRest(c, s.words.gap.of(c.lag.gap.data())[c.form])
+	s.keepRest(c, s.word(s.words.gap.of(c.lag.gap.data()), c.form))
 	c.lag.gap = gap{}
 	s.n[nGaps]++
 }

@@ -109,8 +109,9 @@ func (p *presence) run() {
 	}
 }
 
-// push pushes a batch. What the log does not take is tried again: nobody has got any
-// of it. An event that cannot be is left out. It reports false where the hub closes.
+// push pushes a batch. What the log does not take, or a hub that follows can't pass
+// on, is tried again: nobody has got any of it. An event that cannot be is left out. It
+// reports false where the hub closes.
 func (p *presence) push(batch []*wire.Event) bool {
 	for len(batch) > 0 {
 		err := p.hub.publishOwn(p.hub.ctx, batch)
@@ -119,6 +120,8 @@ func (p *presence) push(batch []*wire.Event) bool {
 			return true
 		case p.hub.life.refuses():
 			return false
+		case errors.Is(err, context.DeadlineExceeded):
+			return true // of a hub that follows: published or not, and not twice
 		case errors.Is(err, ErrTooLarge):
 			at := &EventError{} // of a batch of one
 			errors.As(err, &at)

@@ -185,7 +185,7 @@ func (h *Hub) publish(ctx context.Context, load *parcel, bufs []*bytebufferpool.
 		if h.ring.Claimed() != uint64(last) {
 			mask = h.all // later pushes, of whatever audience, may have been held back by this one
 		}
-		h.wakeFor(first, last, mask)
+		h.wakeFor(first, last, mask, load.urgent)
 	}
 	if wait == nil {
 		h.committedIn(began)
@@ -260,15 +260,15 @@ func (h *Hub) checkPush(uids []string, events []*wire.Event) error {
 }
 
 // encode writes the event's frame, with room in front for its ID and the size of
-// its chunk, and the chunk's end behind.
-func (h *Hub) encode(e *wire.Event) (*bytebufferpool.ByteBuffer, error) {
+// its chunk, and the chunk's end behind. Data is of most bytes at most.
+func (h *Hub) encode(e *wire.Event, most int) (*bytebufferpool.ByteBuffer, error) {
 	b := h.frames.get()
 	if cap(b.B) < frameRoom {
 		var room [frameRoom]byte
 		b.B = append(b.B[:0], room[:]...) // not more than that: what a buffer could hold counts
 	}
 	b.B = b.B[:frameRoom] // what is in it does not matter
-	body, err := wire.AppendBodyMax(b.B, e, h.cfg.maxEvent)
+	body, err := wire.AppendBodyMax(b.B, e, most)
 	if errors.Is(err, wire.ErrDataTooLarge) {
 		err = fmt.Errorf("%w: %w", ErrTooLarge, err)
 	}

@@ -87,7 +87,7 @@ func TestResumeUnderFire(t *testing.T) {
 	for _, log := range logs {
 		t.Run(log.name, func(t *testing.T) {
 			n := seed(t)
-			h := newHub(t, append(log.opts(t), engine.WithEnableResendEvents(),
+			h := newHub(t, append(log.opts(t), withCodings(), engine.WithLinger(2*time.Millisecond, func(private bool, _ string) bool { return private }), engine.WithEnableResendEvents(),
 				engine.WithChanBufferSize(256), engine.WithShards(3))...)
 			underFire(t, h, n, 1500, 24)
 		})
@@ -165,7 +165,11 @@ func restless(ctx context.Context, t *testing.T, h *engine.Hub, rng *rand.Rand, 
 		if !final {
 			room = rng.IntN(20000)
 		}
-		s := join(t, h, engine.Subscription{UID: uid, Topics: topics, LastEventID: wire.FormatID(last)}, room)
+		sub := engine.Subscription{UID: uid, Topics: topics, LastEventID: wire.FormatID(last)}
+		if len(h.Encodings()) > 0 {
+			anyForm(&sub, rng.IntN(6))
+		}
+		s := join(t, h, sub, room)
 		if final {
 			marker := fmt.Sprint("end of ", rng.Uint64())
 			if err := h.Push([]string{uid}, &wire.Event{Event: "end", Data: marker}); err != nil {

@@ -49,3 +49,9 @@ func (c *client) publicQuery(topics []string) (q persist.Query, ok bool) {
 	q = persist.Query{Public: !c.only, Topics: topics}
 	return q, q.Public || len(topics) > 0
 }
+
+// sameAudience says whether two events are for the same receivers. Of several users it
+// believes only one list, that of one push.
+func sameAudience(a, b *entry) bool {
+	return a.topic == b.topic && a.private == b.private && a.one[0] == b.one[0] && a.crowd == b.crowd
+}

@@ -6,16 +6,18 @@ package engine
 // fan is what a fan-out works in.
 type fan struct {
 	join    [forms]joined // the batch for everybody, in the forms asked for so far
+	coded   codedBatch    // the same, or what of it is for some, in stretches
 	variant variants      // the batch by audience and form
 	touched []*client     // those with bits
 	offline []uint32      // of the audience being marked, by index
 }
 
-// begin makes it empty, for a batch that is all for everybody.
-func (f *fan) begin() {
-	for i := range f.join {
+// begin makes it empty, for a batch that is all for everybody, in so many forms.
+func (f *fan) begin(forms int) {
+	for i := range forms {
 		f.join[i].reset()
 	}
+	f.coded.reset()
 }
 
 // touch marks a client for an event of the batch.
@@ -42,14 +44,14 @@ func (f *fan) forgetOffline() {
 
 // gathered is what is put together for one client that is not live.
 type gathered struct {
-	run     joined
+	run     gatherer
 	newest  map[conflationKey]position // under conflation, of what waits
 	skipped []position                 // left out of run, because newer events replace them
 }
 
-// begin makes it empty.
-func (g *gathered) begin() {
-	g.run.reset()
+// begin makes it empty, for a client of the form.
+func (g *gathered) begin(f Form) {
+	g.run.begin(f)
 	g.skipped = g.skipped[:0]
 }
 
@@ -66,4 +68,5 @@ func (g *gathered) forgetNewest() map[conflationKey]position {
 type words struct {
 	gap      gapWord
 	farewell farewellWord
+	spoken   []byte // the last one that was coded
 }

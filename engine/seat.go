@@ -28,7 +28,8 @@ type Seat struct {
 // goes out. ctx bounds a look into the log, which few Last-Event-IDs need.
 //
 // Errors: ErrClosed, ErrDraining, ErrBusy; a *wire.FieldError for a user, a topic or a start that
-// cannot be; ErrHistory, or ctx's error, where the log could not be asked.
+// cannot be; ErrHistory, or ctx's error, where the log could not be asked; ErrUnready
+// where the hub follows others and does not know enough of them now.
 func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
 	switch {
 	case h.life.refuses():
@@ -41,7 +42,18 @@ func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
 	if err := sub.validate(); err != nil {
 		return nil, err
 	}
+	if _, ok := h.formIn(sub.Form, sub.Encoding); !ok {
+		return nil, &wire.FieldError{Field: "encoding", Reason: "is none of the hub's"}
+	}
+	if src := h.cfg.source; src != nil {
+		if err := src.Admit(); err != nil {
+			return nil, err
+		}
+	}
 	c := h.newClient(&sub)
+	if d := h.dismissal.Load(); d != nil {
+		c.epoch = d.epoch // before looking where the stream is
+	}
 	b, err := h.begin(ctx, &sub, c.shard)
 	if err != nil {
 		return nil, err
@@ -88,9 +100,18 @@ func (s *Seat) Gap() (g Gap, ok bool) { return s.gap, s.lost }
 // is known only with the response head. It comes before Take; a form that does not
 // exist changes nothing.
 func (s *Seat) UseForm(f Form) {
-	if f < forms {
-		s.c.form = f
+	if f < framings {
+		s.c.form = f.withEncoding(s.c.form.encoding())
 	}
+}
+
+// UseEncoding says how the bytes are coded, instead of Subscription.Encoding, by the
+// name of one of the hub's encodings; "" is not at all. It comes before Take, and
+// returns false where the hub does not have the encoding.
+func (s *Seat) UseEncoding(name string) bool {
+	f, ok := s.hub.formIn(s.c.form, name)
+	s.c.form = f
+	return ok
 }
 
 // Take adds the connection. The hub's shard owns sink from here on and closes it
@@ -105,6 +126,7 @@ func (s *Seat) Take(sink Sink) (Subscriber, error) {
 		return Subscriber{}, ErrClosed
 	}
 	c.sink = sink
+	h.linger.joins(c.shard)
 	h.beginJoin(c)
 	if c.lag != nil && c.lag.resumes {
 		c.lag.resuming.began = h.instant()
@@ -128,9 +150,10 @@ func (h *Hub) newClient(sub *Subscription) *client {
 	if c.policy > PolicyDisconnect {
 		c.policy = PolicyDefault
 	}
-	if sub.Form < forms {
+	if sub.Form < framings {
 		c.form = sub.Form
 	}
+	c.form, _ = h.formIn(c.form, sub.Encoding)
 	c.node.Value = c
 	if sub.UID != "" {
 		c.shard = h.shards[h.shardOf(sub.UID)]
@@ -178,6 +201,12 @@ func (h *Hub) begin(ctx context.Context, sub *Subscription, s *shard) (b beginni
 	}
 	n, err := wire.ParseID(sub.LastEventID)
 	id := eventID(n)
+	if err == nil && id > now.id && h.cfg.source != nil {
+		if now, err = h.awaitID(ctx, id); err != nil {
+			return b, err
+		}
+		b.at, b.now = now, now.pos
+	}
 	switch {
 	case err != nil || id > now.id:
 		// Never issued here: a garbled ID, or one of another hub.
@@ -193,6 +222,12 @@ func (h *Hub) begin(ctx context.Context, sub *Subscription, s *shard) (b beginni
 	if h.log == nil {
 		b.short = s.shortOf(id)
 		return b, nil
+	}
+	if f := h.follow; f != nil && id < eventID(f.lost.Load()) {
+		// The ring may have what came before and after, and nothing between.
+		b.gap = gap{told: true, from: id, to: eventID(f.lost.Load())}
+		b.at.id = b.gap.to
+		id = b.at.id
 	}
 	if floor := eventID(h.log.Floor(slices.Clone(sub.Topics))); id < floor {
 		if s.shortOf(id) != 0 { // the ring may reach back further than the log

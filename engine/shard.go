@@ -36,6 +36,7 @@ type shard struct {
 	books    books
 	early    earlyClients
 	troubled troubled
+	epoch    uint32         // of the last dismissal that is done
 	doomed   []doomedClient // to be ended once the sweep under way is over
 
 	budget
@@ -68,7 +69,7 @@ func newShard(h *Hub, id int, reader *ringbuf.Reader[entry]) *shard {
 	s := &shard{
 		hub: h, id: id, bit: 1 << id, reader: reader,
 		books: books{users: map[string]*client{}},
-		high:  h.origin, window: windowing{size: h.cfg.window},
+		high:  h.origin, window: windowing{size: h.cfg.window}, gathered: gathered{run: gatherer{hub: h}},
 	}
 	s.c.reached.Store(uint64(h.origin.id))
 	s.c.oldest.Store(uint64(h.origin.id))
@@ -107,6 +108,9 @@ func (s *shard) pass() (more bool) {
 func (s *shard) runRing() (more bool) {
 	for end := s.until(liveBudget); ; {
 		from, to, ok := s.next(maxBatch)
+		if !s.endDismissed() {
+			return true
+		}
 		if !ok {
 			return false
 		}

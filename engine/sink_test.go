@@ -19,7 +19,9 @@ type memSink struct {
 	mu     sync.Mutex
 	cond   *sync.Cond
 	sub    engine.Subscriber
+	t      testing.TB
 	form   engine.Form
+	coding string // the subscription's encoding
 	buf    []byte
 	room   int
 	fail   error
@@ -108,6 +110,9 @@ func (s *memSink) awaitClosed() error {
 func (s *memSink) awaitText(text string) {
 	seen := 0 // searched already
 	s.await(func() bool {
+		if s.coding != "" {
+			return bytes.Contains(s.body(s.t, bytes.Clone(s.buf)), []byte(text))
+		}
 		if bytes.Contains(s.buf[seen:], []byte(text)) {
 			return true
 		}
@@ -121,15 +126,21 @@ func (s *memSink) events(t testing.TB) []wire.Event {
 	s.mu.Lock()
 	b := bytes.Clone(s.buf)
 	s.mu.Unlock()
+	return parse(t, s.body(t, b))
+}
+
+// body returns the frames in what a stream has got so far.
+func (s *memSink) body(t testing.TB, b []byte) []byte {
 	if s.form == engine.FormChunked {
-		b, _ = unchunk(t, b)
+		b, _ = unchunk(t, b, s.coding != "")
 	}
-	return parse(t, b)
+	return decoded(t, s.coding, b)
 }
 
 // unchunk takes the framing out of what came of a chunked stream so far: each
-// chunk must be one frame, or a comment. ended says that the last chunk came.
-func unchunk(t testing.TB, b []byte) (data []byte, ended bool) {
+// chunk must be one frame, or a comment, unless it is coded. ended says that the last
+// chunk came.
+func unchunk(t testing.TB, b []byte, coded bool) (data []byte, ended bool) {
 	for {
 		size, rest, ok := bytes.Cut(b, []byte("\r\n"))
 		if !ok {
@@ -145,7 +156,7 @@ func unchunk(t testing.TB, b []byte) (data []byte, ended bool) {
 			return data, false
 		}
 		frame := rest[:n]
-		if i := bytes.Index(frame, []byte("\n\n")); i >= 0 {
+		if i := bytes.Index(frame, []byte("\n\n")); i >= 0 && !coded {
 			require.Equal(t, len(frame)-2, i, "one frame, and nothing else: %q", frame)
 		}
 		require.Equal(t, "\r\n", string(rest[n:n+2]))
@@ -214,7 +225,7 @@ func join(t testing.TB, h *engine.Hub, sub engine.Subscription, room int) *memSi
 	s.mu.Lock() // the first write waits until sub is set
 	defer s.mu.Unlock()
 	var err error
-	s.form = sub.Form
+	s.t, s.form, s.coding = t, sub.Form, sub.Encoding
 	s.sub, err = h.Subscribe(sub, s)
 	require.NoError(t, err)
 	return s

@@ -51,6 +51,10 @@ type Subscription struct {
 	// Form says how the bytes are framed.
 	Form Form
 
+	// Encoding is the name of the encoding that the bytes have, one of the hub's; ""
+	// is none. The stream's start comes before what the Sink gets: see Encoding.
+	Encoding string
+
 	// Policy says what happens when the connection falls behind by more than
 	// its queue. 0 takes the hub's.
 	Policy Policy

@@ -106,7 +106,7 @@ func (s *shard) heartbeats(interval uint32) {
 		if c.state != stateLive || s.tick-c.wroteTick+half <= interval {
 			continue
 		}
-		beat := heartbeat[c.form]
+		beat := s.word(&heartbeat, c.form)
 		n, err := s.write(c, beat)
 		s.n[nHeartbeats]++
 		switch {

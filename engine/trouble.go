@@ -60,16 +60,6 @@ func (w *stalling) expired(now, most uint32) bool {
 	return w.full && most > 0 && !before32(now, w.tick+most)
 }
 
-// partial is the event of which the client's rest is the remainder, if it is one:
-// it counts when that is sent.
-type partial struct {
-	at  point
-	set bool
-}
-
-// pending says whether the event is still to be counted as delivered.
-func (l *lag) pending() bool { return l.partial.set && !l.base.covers(l.partial.at) }
-
 // full says whether the client's sink is, so that the shard waits for it.
 func (c *client) full() bool { return c.lag != nil && c.lag.stall.full }
 
@@ -108,7 +98,7 @@ func (t *troubled) remove(c *client) {
 		t.list[n] = nil
 		t.list = t.list[:n]
 	}
-	*c.lag = lag{}
+	*c.lag = lag{partial: partial{more: c.lag.partial.more[:0]}}
 	t.spare, c.lag = c.lag, nil
 }
 

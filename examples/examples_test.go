@@ -34,7 +34,7 @@ func build(t *testing.T) string {
 	dir := t.TempDir()
 	out, err := exec.Command("go", "build", "-race", "-o", dir, "./...").CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	for _, name := range []string{"server", "client", "nethttp", "mapstore", "answers", "board", "progress"} {
+	for _, name := range []string{"server", "client", "nethttp", "mapstore", "answers", "board", "progress", "chat"} {
 		require.FileExists(t, filepath.Join(dir, name))
 	}
 	return dir
@@ -154,6 +154,25 @@ func TestExamples(t *testing.T) {
 		require.NoError(t, err)
 		res.Body.Close()
 		require.Equal(t, http.StatusNotFound, res.StatusCode)
+	})
+
+	t.Run("chat", func(t *testing.T) {
+		base := start(t, filepath.Join(dir, "chat"))
+		data, last := read(t, base+"/room?name=ann", "earliest", 2) // ann comes: the hub's reset, and her join
+		require.JSONEq(t, `{"uid":"ann"}`, data[1])
+		data, last = read(t, base+"/room?name=bob", last, 2) // ann has gone, and bob comes
+		require.ElementsMatch(t, []string{`{"uid":"ann"}`, `{"uid":"bob"}`}, data)
+		post(t, base+"/say?name=bob&text=hello", "", "")
+		for said := ""; said != `{"name":"bob","text":"hello"}`; {
+			data, last = read(t, base+"/room?name=bob", last, 1)
+			said = data[0]
+		}
+		res, err := http.Get(base + "/who")
+		require.NoError(t, err)
+		defer res.Body.Close()
+		var names []string
+		require.NoError(t, json.NewDecoder(res.Body).Decode(&names))
+		require.NotContains(t, names, "ann")
 	})
 
 	t.Run("client", func(t *testing.T) {

@@ -111,7 +111,7 @@ func TestImage(t *testing.T) {
 func staticSpate(t *testing.T) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "spate")
-	cmd := exec.Command("go", "build", "-o", bin, "./cmd/spate")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -buildid=", "-o", bin, "./cmd/spate")
 	cmd.Dir, cmd.Env = "..", append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)

@@ -26,7 +26,9 @@ build "$stage/host"
 version=$("$stage/host" version | cut -d' ' -f2)
 case $version in devel*) echo "release: no version can be told here; run it in a git clone (not in a worktree), with git" >&2; exit 1 ;; esac
 
-mkdir "$stage/common"
+# Made beside the clone: files in it that git does not know would make a build one of a changed tree.
+made=$stage/made
+mkdir "$stage/common" "$made"
 cp LICENSE README.md CHANGELOG.md "$stage/common"
 "$stage/host" man >"$stage/common/spate.1"
 "$stage/host" completion bash >"$stage/common/spate.bash"
@@ -44,11 +46,12 @@ for target; do
 	[ "$GOOS" != linux ] || cp packaging/spate.service "$stage/$name"
 	chmod -R u=rwX,go=rX "$stage/$name"
 	tar --create --directory "$stage" --format=ustar --sort=name --mtime="@$epoch" --owner=0 --group=0 --numeric-owner "$name" |
-		gzip -n9 >"$out/$name.tar.gz"
+		gzip -n9 >"$made/$name.tar.gz"
 	# For an image; see packaging/Dockerfile.
 	if [ "$GOOS" = linux ]; then
-		mkdir -p "$out/image/data"
-		cp "$stage/$name/spate" "$out/image/spate-$GOARCH"
+		mkdir -p "$made/image/data"
+		cp "$stage/$name/spate" "$made/image/spate-$GOARCH"
 	fi
 done
-(cd "$out" && sha256sum -- *.tar.gz >SHA256SUMS)
+(cd "$made" && sha256sum -- *.tar.gz >SHA256SUMS)
+cp -r "$made/." "$out"

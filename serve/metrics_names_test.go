@@ -1,11 +1,14 @@
 package serve_test
 
 import (
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -15,6 +18,7 @@ import (
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/wire"
 )
 
 // families are all that a hub with a log shows.
@@ -37,6 +41,48 @@ func TestMetricNamesPassPromlint(t *testing.T) {
 	problems, err = promlint.NewWithMetricFamilies([]*dto.MetricFamily{{Name: &wrong, Type: dto.MetricType_COUNTER.Enum()}}).Lint()
 	require.NoError(t, err)
 	require.NotEmpty(t, problems, "the lint itself works")
+}
+
+// Ten thousand topics make no more figures than the hub was given room for, and what Prometheus reads stays small.
+func TestMetricsAreBounded(t *testing.T) {
+	const topics, room = 10_000, 100
+	hub := newHub(t, engine.WithTopicFigures(room))
+	for i := range topics {
+		require.NoError(t, hub.Push(nil, &wire.Event{Topic: "orders." + strings.Repeat("x", 200) + strconv.Itoa(i), Data: "x"}))
+	}
+	rec := httptest.NewRecorder()
+	serve.MetricsHandler(hub).ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	text := rec.Body.String()
+	require.Equal(t, room+1, strings.Count(text, "\nspate_topic_events_total{"))
+	require.Contains(t, text, `spate_topic_events_total{topic=""} `+strconv.Itoa(topics-room))
+	require.Less(t, len(text), 1<<20)
+}
+
+// A histogram's buckets add up, and end with all values.
+func TestHistogramsAddUp(t *testing.T) {
+	hub := newHub(t)
+	_, err := hub.Subscribe(engine.Subscription{}, greedy{})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		registry := prometheus.NewPedanticRegistry()
+		require.NoError(t, registry.Register(serve.Collector(hub)))
+		got, err := registry.Gather()
+		require.NoError(t, err)
+		for _, f := range got {
+			if f.GetName() != "spate_connect_seconds" || f.Metric[0].Histogram.GetSampleCount() == 0 {
+				continue
+			}
+			var last uint64
+			for _, b := range f.Metric[0].Histogram.Bucket {
+				require.GreaterOrEqual(t, b.GetCumulativeCount(), last)
+				last = b.GetCumulativeCount()
+			}
+			require.EqualValues(t, 1, last)
+			require.Positive(t, f.Metric[0].Histogram.GetSampleSum())
+			return true
+		}
+		return false
+	}, patience, time.Millisecond)
 }
 
 // The table of docs/operations.md has each metric, and no other.

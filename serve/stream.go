@@ -86,6 +86,9 @@ func WithRefuseGap() ServeOption { return stream.WithRefuseGap() }
 // WithPortable is [stream.WithPortable].
 func WithPortable() ServeOption { return stream.WithPortable() }
 
+// WithoutEncoding is [stream.WithoutEncoding].
+func WithoutEncoding() ServeOption { return stream.WithoutEncoding() }
+
 // WithMaxConns is [stream.WithMaxConns].
 func WithMaxConns(n int) ServeOption { return stream.WithMaxConns(n) }
 

@@ -76,22 +76,10 @@ func appendBody(dst []byte, e *Event, most int) ([]byte, error) {
 
 	// The payload goes in whole first and is looked at where it then lies: one
 	// code path for every type, over bytes that are in the cache.
-	switch data := e.Data.(type) {
-	case nil:
-		return dst[:head], errNilData()
-	case string:
-		dst = append(dst, data...)
-	case []byte:
-		dst = append(dst, data...)
-	case json.RawMessage:
-		dst = append(dst, data...)
-	default:
-		var err error
-		if dst, err = appendJSON(dst, data); err != nil {
-			return dst[:head], &FieldError{Field: "data", Reason: "has no JSON form: " + err.Error(), Err: err}
-		}
+	dst, err := AppendData(dst, e.Data)
+	if err != nil {
+		return dst[:head], err
 	}
-
 	payload := dst[start:]
 	if len(payload) > most {
 		return dst[:head], errDataSize(len(payload), most)
@@ -103,6 +91,28 @@ func appendBody(dst []byte, e *Event, most int) ([]byte, error) {
 		dst = splitLines(dst, start)
 	}
 	return append(dst, "\n\n"...), nil
+}
+
+// AppendData appends an event's data as it goes out, before it is split into lines.
+// Data that has no such form is refused with a [*FieldError], and dst comes back with
+// the length it had. Whether it is UTF-8 is not looked at.
+func AppendData(dst []byte, data any) ([]byte, error) {
+	switch data := data.(type) {
+	case nil:
+		return dst, errNilData()
+	case string:
+		return append(dst, data...), nil
+	case []byte:
+		return append(dst, data...), nil
+	case json.RawMessage:
+		return append(dst, data...), nil
+	}
+	head := len(dst)
+	dst, err := appendJSON(dst, data)
+	if err != nil {
+		return dst[:head], &FieldError{Field: "data", Reason: "has no JSON form: " + err.Error(), Err: err}
+	}
+	return dst, nil
 }
 
 // splitLines rewrites dst[start:], which follows a data prefix, so that each

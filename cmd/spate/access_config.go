@@ -104,6 +104,7 @@ func (a *accessConfig) validate(fs *flagSet) {
 	}
 	fs.must(a.on() || !fs.given("ticket-ttl"), "ticket-ttl", "--ticket-ttl: tickets are for hubs that ask for credentials")
 	fs.must(a.on() || !fs.given("anonymous"), "anonymous", "--anonymous says what those without credentials may do, and nothing asks for any: give a key of JWTs, --token-file or --tls-client-name")
+	fs.must(!a.anonymous.grant.Admin, "anonymous", "--anonymous must not give the right to administer the hub (admin): anybody would have it")
 	fs.must(!(a.insecure && a.on()), "insecure", "--insecure contradicts the settings that ask for credentials: give one or the other")
 	fs.must(!(a.anyAudience && len(a.audience.values) > 0), "jwt-any-audience", "--jwt-any-audience and --jwt-audience contradict each other: give one of them")
 	fs.must(a.skew <= 5*time.Minute, "jwt-skew", "--jwt-skew %v: give 5m or less", (*ageValue)(&a.skew))

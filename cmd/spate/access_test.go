@@ -7,7 +7,9 @@ import (
 	"go/token"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,6 +21,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/serve/auth"
 )
 
@@ -254,4 +257,22 @@ func TestTicketsOpenOneStream(t *testing.T) {
 	require.Contains(t, text, "was used")
 	status, _ = startServe(t, "--memory", "--jwt-secret-file", secretFile(t), "--ticket-ttl", "0").do("POST", "/tickets", "", as(signed(t, `{}`))...)
 	require.Equal(t, 404, status)
+}
+
+// Where credentials are asked for, strangers are not told why the hub is not well.
+func TestHealthTellsStrangersNoReasons(t *testing.T) {
+	hub := engine.NewHub(engine.WithLogger(slog.New(slog.DiscardHandler)))
+	hub.Close()
+	why := hub.Healthy()
+	require.Error(t, why)
+	for _, quiet := range []bool{false, true} {
+		drain := newDrainer(t.Context(), drainConfig{}, hub, io.Discard)
+		drain.quiet = quiet
+		for name, h := range map[string]http.HandlerFunc{"healthz": (&statsSource{hub: hub, quiet: quiet}).serveHealth, "readyz": drain.serveReady} {
+			rec := httptest.NewRecorder()
+			h(rec, httptest.NewRequest("GET", "/"+name, nil))
+			require.Equal(t, 503, rec.Code)
+			require.Equal(t, !quiet, strings.Contains(rec.Body.String(), why.Error()), rec.Body)
+		}
+	}
 }

@@ -131,6 +131,7 @@ func TestSettingsThatContradictThemselves(t *testing.T) {
 		"--jwt-jwks-url http://id.example/keys":             "https",
 		"--jwt-jwks-url https://u:p@id.example/keys":        "no user and password",
 		"--anonymous {\"read\":[\">\"]}":                    "nothing asks for any",
+		"--token-file x --anonymous {\"admin\":true}":       "anybody would have it",
 		"--ticket-ttl 1m":                                   "tickets are for",
 		"--token-file x --ticket-ttl 1h":                    "1s to 10m",
 		"--token-file x --token-query topic":                "--token-query",
@@ -315,8 +316,7 @@ func FuzzConfigFile(f *testing.F) {
 // answers to any name.
 func TestPublicAddresses(t *testing.T) {
 	s := startServe(t, "--memory", "--insecure", "--listen", "0.0.0.0:0")
-	s.base = strings.Replace(s.base, "0.0.0.0", "127.0.0.1", 1)
-	s.base = strings.Replace(s.base, "[::]", "127.0.0.1", 1)
+	s.base = strings.Replace(s.base, "localhost", "127.0.0.1", 1)
 	status, _ := s.get("/stats", "Host", "hub.example.com")
 	require.Equal(t, 200, status)
 	status, _ = s.do("POST", "/push", `{"events":[{"data":"x"}]}`, "Content-Type", asJSON, "Origin", "https://evil.example", "Host", "hub.example.com")

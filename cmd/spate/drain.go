@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/engine"
-	"github.com/spatehub/spate/serve"
 )
 
 // drainConfig is how connections are ended.
@@ -76,6 +75,7 @@ func (v *windowValue) Set(text string) error {
 
 // drainer drains the hub, once, for whoever asks first.
 type drainer struct {
+	quiet   bool // GET /readyz tells no reasons: strangers may ask
 	c       drainConfig
 	hub     *engine.Hub
 	told    io.Writer
@@ -113,15 +113,15 @@ func (d *drainer) begin() {
 
 // serveReady answers 200 while load balancers may send streams here.
 func (d *drainer) serveReady(w http.ResponseWriter, _ *http.Request) {
-	err := d.hub.Healthy()
+	err := d.hub.Ready()
 	if d.unready.Load() && err == nil {
 		err = errors.New("the hub drains")
 	}
 	if err != nil {
-		serve.WriteError(w, &serve.Error{Status: http.StatusServiceUnavailable, Message: err.Error()})
+		unwell(w, err, d.quiet)
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
 // shutdown ends the hub and its server in good order, after the streams have been

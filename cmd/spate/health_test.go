@@ -15,6 +15,8 @@ func TestHealth(t *testing.T) {
 	hub := startServe(t, "--memory")
 	require.Equal(t, result{exitOK, "ok\n", ""}, runToEnd(t, "", "health", "--url", hub.base))
 
+	require.Equal(t, result{exitOK, "ok\n", ""}, runToEnd(t, "", "health", "--ready", "--url", hub.base))
+
 	sick := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/healthz":

@@ -19,7 +19,8 @@ import (
 const readTimeout = 30 * time.Second
 
 // newServer returns the hub's HTTP server. ReadTimeout is for bodies: serve lifts it for streams. It sets no
-// WriteTimeout: streams have none, and the answers of the other routes are small.
+// WriteTimeout: streams have none, the API bounds its own answers, and those of the other routes are small or an
+// administrator's.
 func newServer(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p parts, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           guard(a, routes(c, hub, a, stats, p)),
@@ -46,8 +47,14 @@ func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p pa
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", page)
 	mux.Handle("GET /ui/", page)
-	mux.Handle("GET /events", serve.Authorized(hub, a.authorize, serve.WithGate(a.gate), serve.WithSessions(&a.sessions), serve.WithSource(a.source),
-		serve.WithQuery(a.query...), serve.WithMaxTopics(c.limits.topics), serve.WithRetry(c.retry), serve.WithDescriptorReserve(c.descriptors()), serve.WithLater(c.later)))
+	options := []serve.ServeOption{
+		serve.WithGate(a.gate), serve.WithSource(a.source), serve.WithQuery(a.query...), serve.WithMaxTopics(c.limits.topics),
+		serve.WithRetry(c.retry), serve.WithDescriptorReserve(c.descriptors()), serve.WithLater(c.later),
+	}
+	if !a.open { // else no grant can be revoked
+		options = append(options, serve.WithSessions(&a.sessions))
+	}
+	mux.Handle("GET /events", serve.Authorized(hub, a.authorize, options...))
 	mux.Handle("POST /push", withoutQuery(serve.AuthorizedPush(hub, a.authorize, serve.WithPushGate(a.gate), serve.WithPushBodyLimit(bodyLimit(c.maxEvent)), stream.WithPushOnce(p.once))))
 	if a.tickets != nil {
 		mux.Handle("POST /tickets", a.ticketOffice())

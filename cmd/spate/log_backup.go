@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/persist/pebblelog"
+	"github.com/spatehub/spate/serve"
 )
 
 // backupName is what a backup may be called: a plain name, so that whoever may ask for
@@ -62,16 +63,11 @@ func (b *backups) serveBackup(w http.ResponseWriter, r *http.Request) {
 	}
 	defer b.one.Unlock()
 	folder := filepath.Join(b.dir, name)
-	switch err := b.log.Backup(r.Context(), folder); {
-	case errors.Is(err, fs.ErrExist):
-		refuse(w, http.StatusConflict, "name", "there is a backup of this name already")
-	case errors.Is(err, syscall.ENOSPC):
-		refuse(w, http.StatusInsufficientStorage, "name", "no space left in the folder of the backups")
-	case err != nil:
-		refuse(w, http.StatusInternalServerError, "name", err.Error())
-	default:
-		writeJSON(w, http.StatusOK, backupReply{name, folder})
+	if err := b.log.Backup(r.Context(), folder); err != nil {
+		serve.WriteError(w, backupRefusal(err))
+		return
 	}
+	writeJSON(w, http.StatusOK, backupReply{name, folder})
 }
 
 // runLogBackup asks a running hub for a backup, or copies a folder that no hub has open.
@@ -149,4 +145,15 @@ func askForBackup(ctx context.Context, out io.Writer, auth *credentials, base, n
 	}
 	fmt.Fprintln(out, reply.Folder)
 	return nil
+}
+
+// backupRefusal is the answer to an error of a backup.
+func backupRefusal(err error) *serve.Error {
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return &serve.Error{Status: http.StatusConflict, Field: "name", Message: "there is a backup of this name already"}
+	case errors.Is(err, syscall.ENOSPC):
+		return &serve.Error{Status: http.StatusInsufficientStorage, Field: "name", Message: "no space left in the folder of the backups"}
+	}
+	return &serve.Error{Status: http.StatusInternalServerError, Field: "name", Message: err.Error()}
 }

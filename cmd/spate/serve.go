@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -45,16 +46,22 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	hub := engine.NewHub(c.hubOptions(log, store)...)
+	others, err := c.cluster.join(ctx, log)
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	defer others.close()
+	hub := engine.NewHub(append(c.hubOptions(log, store), others.options()...)...)
 	defer hub.Close() // closes the store too
 	once, err := c.once(ctx, hub)
 	if err != nil {
 		return err
 	}
-	stats := &statsSource{hub: hub, log: store, demo: c.demo, started: time.Now()}
+	stats := &statsSource{hub: hub, log: store, cluster: others, demo: c.demo, started: time.Now(), quiet: !access.open}
 	drainCtx, cutDrain := context.WithCancel(ctx)
 	defer cutDrain()
 	drain := newDrainer(drainCtx, c.drain, hub, s.err)
+	drain.quiet = !access.open
 	server := newServer(c, hub, access, stats, parts{drain, once}, log)
 	server.Protocols = c.protocols()
 
@@ -107,7 +114,7 @@ func openStore(c *serveConfig, log *slog.Logger) (store, error) {
 	if c.memory {
 		return persist.NewMemory(persist.WithRetention(c.logRetention()), persist.WithLogger(log)), nil
 	}
-	p, err := pebblelog.Open(c.data, pebblelog.WithRetention(c.logRetention()), pebblelog.WithSync(!c.noSync), pebblelog.WithLogger(log))
+	p, err := pebblelog.Open(c.data, pebblelog.WithRetention(c.logRetention()), pebblelog.WithSync(!c.noSync && !c.cluster.on()), pebblelog.WithLogger(log))
 	if err != nil {
 		return nil, explainOpen(c.data, err)
 	}
@@ -164,14 +171,20 @@ func feedSources(s streams, stats *statsSource) []demo.Source {
 
 // announce prints what to open.
 func announce(s streams, c *serveConfig, addr net.Addr) {
-	base := "http://" + addr.String()
+	scheme, host := "http://", addr.String()
 	if c.tls.on() {
-		base = "https://" + addr.String()
+		scheme = "https://"
 	}
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() { // any of the machine's, this one too
+		host = net.JoinHostPort("localhost", strconv.Itoa(tcp.Port))
+	}
+	base := scheme + host
 	kept := "in " + c.data
 	switch {
 	case c.memory:
 		kept = "in memory alone"
+	case c.cluster.on():
+		kept += ", as a replica of the stream " + c.cluster.stream
 	case c.noSync:
 		kept += ", not synced"
 	}

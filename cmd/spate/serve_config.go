@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spatehub/spate/compress"
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/serve"
@@ -33,6 +34,7 @@ type serveConfig struct {
 	backupDir string
 	noSync    bool
 	immediate bool
+	compress  bool
 	demo      bool
 	retention persist.Retention
 
@@ -52,6 +54,7 @@ type serveConfig struct {
 	access     accessConfig
 	limits     limitConfig
 	tls        tlsConfig
+	cluster    clusterConfig
 
 	logLevel  slog.Level
 	logFormat string
@@ -87,6 +90,7 @@ func readServe(s streams, args []string) (*serveConfig, error) {
 	fs.StringVar(&c.backupDir, "backup-dir", "", "`folder` in which POST /backup and spate log backup --url make backups of the log (default none are made)")
 	fs.BoolVar(&c.noSync, "no-sync", false, "acknowledge before the disk has it, which follows within a tenth of a second: faster, and a crash may take the last events")
 	fs.BoolVar(&c.immediate, "immediate", false, "deliver before the log has it: lower latency, and a crash may take back what was delivered")
+	fs.BoolVar(&c.compress, "compress", false, "send streams in zstd or gzip to clients that accept it: fewer bytes, more time where few clients share an event")
 	fs.Var(&age, "retain-age", "drop events older than this `duration`, such as 12h or 7d (0: keep)")
 	fs.Var((*countValue)(&c.retention.MaxCount), "retain-count", "keep about this `number` of events (0: all)")
 	fs.Var(&retainBytes, "retain-bytes", "keep about this `size` of events, such as 10GiB (0: all)")
@@ -109,6 +113,7 @@ func readServe(s streams, args []string) (*serveConfig, error) {
 	c.access.addFlags(fs)
 	c.limits.addFlags(fs)
 	c.tls.addFlags(fs)
+	c.cluster.addFlags(fs)
 	fs.BoolVar(&c.demo, "demo", false, "push measurements of this machine four times a second, and show them on the dashboard")
 	if err := fs.read(s, args); err != nil {
 		return nil, err
@@ -161,6 +166,7 @@ func (c *serveConfig) validate(fs *flagSet) {
 	c.access.validate(fs)
 	c.limits.validate(fs)
 	c.tls.validate(fs, c.access.clientName)
+	c.cluster.validate(fs, c.immediate)
 }
 
 // descriptors is how many descriptors streams leave to the rest of the hub. A log on disk may want hundreds for its
@@ -225,6 +231,9 @@ func (c *serveConfig) hubOptions(log *slog.Logger, store persist.Store) []engine
 	}
 	if c.immediate {
 		opts = append(opts, engine.WithImmediateDelivery())
+	}
+	if c.compress {
+		opts = append(opts, engine.WithEncodings(new(compress.Zstd), new(compress.Gzip)))
 	}
 	return opts
 }

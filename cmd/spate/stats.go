@@ -26,6 +26,8 @@ type statsReply struct {
 	Hub      hubStats     `json:"hub"`
 	Log      *logStats    `json:"log,omitempty"`
 	Process  processStats `json:"process"`
+
+	Cluster *clusterStats `json:"cluster,omitempty"`
 }
 
 // hubStats is engine.Stats with the names of JSON. The conversion in reply fails to compile when the two differ.
@@ -97,8 +99,10 @@ type processStats struct {
 type statsSource struct {
 	hub     *engine.Hub
 	log     persist.Stats
+	cluster *joined
 	demo    bool
 	started time.Time
+	quiet   bool // GET /healthz tells no reasons: strangers may ask
 }
 
 func (src *statsSource) reply() statsReply {
@@ -113,6 +117,7 @@ func (src *statsSource) reply() statsReply {
 	if err := src.hub.Healthy(); err != nil {
 		r.Healthy, r.Error = false, err.Error()
 	}
+	r.Cluster = src.cluster.stats()
 	fs := procfs.FS(procfs.Root)
 	r.Process.Resident, _ = fs.Resident()
 	r.Process.OpenFiles, _ = fs.OpenFiles()
@@ -141,8 +146,17 @@ func (src *statsSource) serveStats(w http.ResponseWriter, _ *http.Request) {
 // serveHealth answers 200, or 503 as a problem: the hub cannot take or deliver events now, or is about to end.
 func (src *statsSource) serveHealth(w http.ResponseWriter, _ *http.Request) {
 	if err := src.hub.Healthy(); err != nil {
-		serve.WriteError(w, &serve.Error{Status: http.StatusServiceUnavailable, Message: err.Error()})
+		unwell(w, err, src.quiet)
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// unwell answers that the hub is not well. Strangers, who may ask, are not told why.
+func unwell(w http.ResponseWriter, why error, quiet bool) {
+	text := why.Error()
+	if quiet {
+		text = "not now"
+	}
+	serve.WriteError(w, &serve.Error{Status: http.StatusServiceUnavailable, Message: text})
 }

@@ -16,6 +16,7 @@ import (
 // arrow is a change of design and is written down there first.
 var rooms = map[string][]string{
 	"wire":              {},
+	"compress":          {},
 	"ringbuf":           {},
 	"persist":           {"wire", "internal/audience"},
 	"persist/pebblelog": {"wire", "persist", "internal/jsontext"},
@@ -28,13 +29,16 @@ var rooms = map[string][]string{
 	"serve/cors":        {"serve/stream"},
 	"serve/tlsfile":     {"serve/internal/fresh"},
 	"client":            {"wire"},
+	"cluster":           {"wire", "engine", "persist"},
+	"cluster/jetstream": {"wire", "engine", "cluster"},
 	"sse":               {"wire", "persist", "engine", "serve", "serve/stream", "client"},
 	"loadtest":          {"wire"},
-	"bench":             {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client", "loadtest"},
+	"bench":             {"wire", "compress", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client", "loadtest"},
 	"cmd": {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client",
-		"serve/api", "serve/auth", "serve/limit", "serve/cors", "serve/tlsfile"},
+		"cluster", "cluster/jetstream",
+		"serve/api", "serve/auth", "serve/limit", "serve/cors", "serve/tlsfile", "compress"},
 	"examples": {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client",
-		"serve/auth", "serve/limit", "serve/cors", "serve/tlsfile"},
+		"serve/auth", "serve/limit", "serve/cors", "serve/tlsfile", "compress"},
 	"internal":          {},
 	"internal/audience": {},
 	"internal/jsontext": {},
@@ -83,7 +87,7 @@ func TestLightEmbedding(t *testing.T) {
 	modules = slices.DeleteFunc(modules, func(m string) bool { return strings.TrimSpace(m) == "" || m == modulePath+"\n" })
 	require.LessOrEqual(t, len(modules), maxModules, "links %q", modules)
 	for _, m := range modules {
-		for _, heavy := range []string{"cockroachdb", "gin-gonic", "prometheus", "quic-go", "mongodb"} {
+		for _, heavy := range []string{"cockroachdb", "gin-gonic", "prometheus", "quic-go", "mongodb", "nats-io", "klauspost"} {
 			require.NotContains(t, m, heavy)
 		}
 	}

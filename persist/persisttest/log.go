@@ -52,6 +52,7 @@ var logCases = []logCase{
 	{"query", "Query returns just the records of Read that the query selects, and UpTo tells how far.", checkQuery},
 	{"private", "A query for what is public never returns a record with an audience, nor one user's record to another.", checkPrivate},
 	{"runs", "An ID counts as issued if it lies between the first of a run and the last that was appended in it.", checkRuns},
+	{"replica", "StartOver removes all records, and Last and Floor are what it is given.", checkReplica},
 	{"pipeline", "What Begin has taken is readable when wait returns nil, in order, with several under way.", checkPipeline},
 }
 

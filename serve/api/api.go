@@ -103,7 +103,7 @@ func (a *API) serve(fn func(call) (answer, error)) http.HandlerFunc {
 			stream.WriteError(w, refusal(err))
 			return
 		}
-		writeJSON(w, reply)
+		writeJSON(w, r, reply)
 	}
 }
 
@@ -128,11 +128,24 @@ func refusal(err error) *stream.Error {
 	return &stream.Error{Status: http.StatusInternalServerError, Message: "it could not be done"}
 }
 
-func writeJSON(w http.ResponseWriter, a answer) {
+// answerTime bounds how long a peer may take for an answer: a page can be some MiB, and
+// is held until it has gone. Tests set it.
+var answerTime = 30 * time.Second
+
+func writeJSON(w http.ResponseWriter, r *http.Request, a answer) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	srv, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if srv == nil || srv.WriteTimeout <= 0 { // else it has a deadline already
+		rc := http.NewResponseController(w)
+		_ = rc.SetWriteDeadline(time.Now().Add(answerTime)) // writers without deadlines have none to set
+		defer func() {
+			_ = rc.Flush()                       // what is left goes within the deadline
+			_ = rc.SetWriteDeadline(time.Time{}) // the connection's next request has a time of its own
+		}()
+	}
 	w.WriteHeader(a.status)
 	_ = json.NewEncoder(w).Encode(a.body) // the peer may be gone
 }

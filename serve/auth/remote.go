@@ -107,7 +107,7 @@ func checkRedirect(r *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects {
 		return errors.New("too many redirects")
 	}
-	if r.URL.Scheme != "https" && via[0].URL.Scheme == "https" {
+	if r.URL.Scheme != "https" && (via[0].URL.Scheme == "https" || !isLocal(r.URL.Hostname())) {
 		return errors.New("redirected away from https")
 	}
 	return nil

@@ -28,7 +28,7 @@ type Policy struct {
 const (
 	allowMethods  = "GET, HEAD, POST, DELETE"
 	allowHeaders  = "Authorization, Cache-Control, Content-Type, Idempotency-Key, Last-Event-ID"
-	exposeHeaders = "Retry-After, WWW-Authenticate"
+	exposeHeaders = "Idempotency-Replayed, Retry-After, WWW-Authenticate"
 )
 
 const defaultMaxAge = 10 * time.Minute

@@ -79,7 +79,7 @@ func TestHandler(t *testing.T) {
 		"no page": {cors.Policy{Origins: origins(t, app)}, request("GET"), 299,
 			map[string]string{"Vary": "Origin", "Access-Control-Allow-Origin": "", "Cross-Origin-Resource-Policy": "same-origin"}},
 		"page": {cors.Policy{Origins: origins(t, app)}, request("GET", "Origin", app), 299,
-			map[string]string{"Vary": "Origin", "Access-Control-Allow-Origin": app, "Access-Control-Allow-Credentials": "", "Access-Control-Expose-Headers": "Retry-After, WWW-Authenticate"}},
+			map[string]string{"Vary": "Origin", "Access-Control-Allow-Origin": app, "Access-Control-Allow-Credentials": "", "Access-Control-Expose-Headers": "Idempotency-Replayed, Retry-After, WWW-Authenticate"}},
 		"page with credentials": {cors.Policy{Origins: origins(t, app), Credentials: true}, request("GET", "Origin", app), 299,
 			map[string]string{"Access-Control-Allow-Origin": app, "Access-Control-Allow-Credentials": "true"}},
 		"other page": {cors.Policy{Origins: origins(t, app), Credentials: true}, request("GET", "Origin", other, "Sec-Fetch-Site", "cross-site"), 403,

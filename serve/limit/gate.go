@@ -53,9 +53,20 @@ type Gate struct {
 	users    Counts[caller]
 	addrs    Counts[netip.Prefix]
 	requests *Buckets[netip.Prefix]
-	connects *Buckets[caller]
-	events   *Buckets[caller]
-	bytes    *Buckets[caller]
+	connects tables
+	events   tables
+	bytes    tables
+}
+
+// tables are one for each kind of caller: strangers of very many addresses can't
+// crowd out users, nor either of them what is for all.
+type tables [kinds]*Buckets[caller]
+
+func newTables(keys int) (t tables) {
+	for i := range t {
+		t[i] = NewBuckets[caller](keys)
+	}
+	return t
 }
 
 // caller is whom limits are for: a user, an address where there is none, or all.
@@ -68,16 +79,18 @@ type caller struct {
 type callerKind byte
 
 const (
-	aUser callerKind = iota // or an address in the place of one
+	aUser     callerKind = iota
+	aStranger            // an address in the place of a user
 	anAddr
 	everybody
+	kinds
 )
 
 // NewGate returns a gate with these bounds.
 func NewGate(c Config) *Gate {
 	g := &Gate{
-		requests: NewBuckets[netip.Prefix](c.Keys), connects: NewBuckets[caller](c.Keys),
-		events: NewBuckets[caller](c.Keys), bytes: NewBuckets[caller](c.Keys),
+		requests: NewBuckets[netip.Prefix](c.Keys),
+		connects: newTables(c.Keys), events: newTables(c.Keys), bytes: newTables(c.Keys),
 	}
 	g.Configure(c)
 	return g
@@ -169,7 +182,7 @@ func (c *Config) callersOf(r *http.Request, grant *stream.Grant) (who, addr call
 	if grant.User != "" {
 		return caller{user: grant.User}, addr
 	}
-	return caller{addr: addr.addr}, addr
+	return caller{addr: addr.addr, kind: aStranger}, addr
 }
 
 // all is whom the bound of all is for.
@@ -184,9 +197,9 @@ type charge struct {
 
 // spend takes n tokens for each, in this order: who is beyond its own rate takes
 // nothing of what others share.
-func spend(b *Buckets[caller], now time.Time, what string, n int, charges []charge) error {
+func spend(t tables, now time.Time, what string, n int, charges []charge) error {
 	for _, c := range charges {
-		wait := b.Take(now, c.who, c.rate, n)
+		wait := t[c.who.kind].Take(now, c.who, c.rate, n)
 		switch {
 		case wait <= 0:
 		case c.name == "":

@@ -2,6 +2,7 @@ package limit_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -155,6 +156,31 @@ func TestGateOfAllAndAddresses(t *testing.T) {
 	c.All.Connections = 4
 	g.Configure(c)
 	require.NoError(t, enter(a, "new"))
+}
+
+// (Invariant 5.) Strangers of more addresses than are told apart take nothing from users who are not known yet, and the
+// bound of all stays one.
+func TestStrangersCrowdOutNoUsers(t *testing.T) {
+	once := limit.Rate{PerSecond: 0.001, Burst: 1}
+	c := limit.Config{User: limit.Bounds{Connects: once}, Addr: limit.Bounds{Connects: limit.Rate{PerSecond: 0.001, Burst: 2}},
+		All: limit.Bounds{Connects: limit.Rate{PerSecond: 0.001, Burst: 40}}, Keys: 8}
+	c.SetClock(func() time.Time { return begin })
+	g := limit.NewGate(c)
+	let := 0
+	for i := range 100 {
+		if _, err := g.Enter(from(fmt.Sprintf("192.0.2.%d:1", i+1)), &stream.Grant{}); err == nil {
+			let++
+		}
+	}
+	require.LessOrEqual(t, let, 9, "those who are not told apart share one bucket")
+	for i := range 8 {
+		_, err := g.Enter(from("192.0.2.1:1"), &stream.Grant{User: fmt.Sprint(i)})
+		if i == 0 {
+			require.NoError(t, err)
+			continue
+		}
+		limited(t, err, 429, "of this address", 1000*time.Second)
+	}
 }
 
 // (Invariant 5.) A storm beyond the limit is answered 503 with Retry-After, costs no hijack and no look at credentials, and the streams that there are go on.

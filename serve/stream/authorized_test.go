@@ -232,7 +232,7 @@ func TestRevocationReachesAStalledConnection(t *testing.T) {
 		g.desk.set("t", stream.Grant{ID: "g", User: "tom"})
 		st := g.as("t", "")
 		g.online(1)
-		pad := strings.Repeat("x", 16<<10)
+		pad := noise(16 << 10)
 		n := 0
 		for begin := time.Now(); g.hub.Stats().Stalled == 0; n++ {
 			require.NoError(t, g.hub.Push(nil, &wire.Event{Data: pad}))

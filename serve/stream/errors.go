@@ -90,6 +90,9 @@ func identityError(err error) *Error {
 	return e
 }
 
+// unreadyMessage is told where a hub can't be sure of the others that it follows.
+const unreadyMessage = "this hub is behind its cluster, or hears nothing of it; another one, or a later try, may do"
+
 // publishError is the answer to an error of Hub.Publish.
 func publishError(err error) *Error {
 	var field *wire.FieldError
@@ -115,6 +118,8 @@ func publishError(err error) *Error {
 		return tooMany("events", "has more events, or events × users, than the hub takes at once")
 	case errors.Is(err, engine.ErrClosed):
 		return unavailable("the hub is closed")
+	case errors.Is(err, engine.ErrUnready):
+		return unavailable(unreadyMessage)
 	case errors.Is(err, engine.ErrNoNotes):
 		return &Error{Status: http.StatusNotImplemented, Field: onceHeader, Message: "is not taken by a hub that follows others"}
 	case errors.Is(err, engine.ErrLog):

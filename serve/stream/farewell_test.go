@@ -37,7 +37,7 @@ func TestOverflowIsToldThroughTheSocket(t *testing.T) {
 	each(t, with, func(t *testing.T, s *site) {
 		st := s.open("")
 		s.online(1)
-		pad := strings.Repeat("x", 16<<10)
+		pad := noise(16 << 10)
 		ids := s.overflow(pad)
 		read := 0
 		for {

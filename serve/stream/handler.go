@@ -40,6 +40,11 @@ func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 		sub, refusal = c.subscription(wishes, uid, topics)
 		sub.Source = c.source(r)
 	}
+	var k coding
+	if refusal == nil {
+		k, refusal = c.codingFor(w.Header(), r, hub)
+		sub.Encoding = k.name()
+	}
 	var seat *engine.Seat
 	if refusal == nil {
 		seat, refusal = c.admit(r, hub, wishes, sub)
@@ -51,7 +56,7 @@ func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 	}
 	if r.Method == http.MethodHead {
 		limit.release()
-		c.setHead(w.Header())
+		c.setHead(w.Header(), k)
 		w.WriteHeader(http.StatusOK)
 		return true
 	}
@@ -60,7 +65,7 @@ func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 		writeError(w, &Error{Status: http.StatusInternalServerError, Message: "the response can't be streamed: its writer does not flush"})
 		return false
 	}
-	c.begin(w, r, hub, seat, limit)
+	c.begin(w, r, hub, seat, limit, k)
 	return true
 }
 
@@ -71,7 +76,7 @@ func (c *config) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 		writeError(w, e)
 		return
 	}
-	c.setHead(w.Header())
+	c.setHead(w.Header(), coding{})
 	if e.hangUp {
 		w.Header().Set("Connection", "close")
 	}
@@ -83,19 +88,21 @@ func (c *config) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 }
 
 // begin sends the head and streams, over the socket itself where it can.
-func (c *config) begin(w http.ResponseWriter, r *http.Request, hub *engine.Hub, seat *engine.Seat, limit limit) {
+func (c *config) begin(w http.ResponseWriter, r *http.Request, hub *engine.Hub, seat *engine.Seat, limit limit, k coding) {
 	rc := http.NewResponseController(w)
-	if c.sendHead(w, rc, r) != nil {
+	if c.sendHead(w, rc, r, k) != nil {
 		limit.release()
 		return // the peer is gone
 	}
-	if c.takesOver(w, r) {
+	k = k.sent(w.Header())
+	seat.UseEncoding(k.name())
+	if c.takesOver(w, r, k) {
 		if conn, _, err := rc.Hijack(); err == nil {
-			c.serveConn(conn, r, hub, seat, limit)
+			c.serveConn(conn, r, hub, seat, limit, k)
 			return
 		}
 	}
-	c.serveResponse(w, rc, r, hub, seat, limit)
+	c.serveResponse(w, rc, r, hub, seat, limit, k)
 }
 
 // innermost follows Unwrap to the server's own ResponseWriter. Wrappers tend to

@@ -70,7 +70,7 @@ func cleanValue(v string) string {
 // with its stream: to some clients, Node's fetch among them, it says that the end
 // of the connection is the end of the body, and a killed hub would look like an
 // orderly end to them, whatever chunk is missing.
-func (c *config) setHead(h http.Header) {
+func (c *config) setHead(h http.Header, k coding) {
 	for name := range h {
 		if fixed(name) && name != "Content-Encoding" {
 			delete(h, name)
@@ -82,6 +82,7 @@ func (c *config) setHead(h http.Header) {
 	for _, o := range c.extra {
 		h.Set(o.name, o.value)
 	}
+	k.announce(h)
 }
 
 // headTimeout bounds the write of what a stream begins with. The buffer of a new
@@ -92,14 +93,14 @@ const headTimeout = 10 * time.Second
 // sendHead sends the response head, by way of all that is wrapped around the
 // ResponseWriter: what middleware does at WriteHeader and Flush happens in every
 // mode. It fails where the peer is gone.
-func (c *config) sendHead(w http.ResponseWriter, rc *http.ResponseController, r *http.Request) error {
+func (c *config) sendHead(w http.ResponseWriter, rc *http.ResponseController, r *http.Request, k coding) error {
 	// The server's time-outs are for requests that end. Writers without deadlines
 	// have none to lift. Over HTTP/2 the head waits for nobody.
 	_ = rc.SetReadDeadline(time.Time{})
 	if r.ProtoMajor == 1 {
 		_ = rc.SetWriteDeadline(time.Now().Add(headTimeout))
 	}
-	c.setHead(w.Header())
+	c.setHead(w.Header(), k)
 	w.WriteHeader(http.StatusOK)
 	err := rc.Flush()
 	_ = rc.SetWriteDeadline(time.Time{})
@@ -118,10 +119,14 @@ func coded(h http.Header) bool {
 }
 
 // appendGreeting appends what the body begins with.
-func (c *config) appendGreeting(dst []byte) []byte {
+func (c *config) appendGreeting(dst []byte, k coding) []byte {
+	n := len(dst)
 	dst = wire.AppendComment(dst, greeting)
 	if c.retry > 0 {
 		dst = wire.AppendRetry(dst, c.retry)
 	}
-	return dst
+	if k.by == nil {
+		return dst
+	}
+	return append(dst[:n], k.by.AppendRun(k.by.AppendStart(nil), dst[n:])...)
 }

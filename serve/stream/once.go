@@ -22,6 +22,13 @@ const replayedHeader = "Idempotency-Replayed"
 // maxOnceKey bounds a key in bytes.
 const maxOnceKey = 256
 
+// Bounds of the pushes that are under way. Nothing but the hub ends these, so that
+// while a log hangs they would be as many as anybody likes to send.
+const (
+	maxFlights     = 1024
+	maxFlightBytes = 64 << 20 // of bodies; a single one may be larger
+)
+
 // Once has pushes with an Idempotency-Key published once: a request with a key of the
 // same user that is known gets the IDs that the first one got, for a window of time.
 //
@@ -32,7 +39,8 @@ const maxOnceKey = 256
 // hub's process lives, and where retention has removed a key's record, until its end.
 //
 // It may be used by many goroutines at once, for one hub. Memory: some 150 bytes for
-// each key.
+// each key, and what is under way: 1024 pushes and 64 MiB of bodies at most, beyond
+// which further ones are answered by 503.
 type Once struct {
 	hub    *engine.Hub
 	window time.Duration
@@ -44,6 +52,7 @@ type Once struct {
 		known  map[onceID]onceAnswer
 		order  []onceTurn // of known, oldest first
 		flying map[onceID]*onceFlight
+		bytes  int // of the bodies of flying
 	}
 }
 
@@ -72,6 +81,7 @@ type onceTurn struct {
 // onceFlight is a push that is under way.
 type onceFlight struct {
 	body onceBody
+	size int           // of the body, in bytes
 	done chan struct{} // closed once ids and err are set
 	ids  []uint64
 	err  error
@@ -90,7 +100,9 @@ type onceNote struct {
 // with further ones are answered by 503; those of an earlier start count, and are all
 // kept.
 func NewOnce(ctx context.Context, hub *engine.Hub, window time.Duration, most int) (*Once, error) {
-	o := &Once{hub: hub, window: max(window, time.Second), most: max(most, 1), now: time.Now}
+	begun := time.Now()
+	o := &Once{hub: hub, window: max(window, time.Second), most: max(most, 1)}
+	o.now = func() time.Time { return begun.Add(time.Since(begun)) } // a clock that is set moves no window
 	o.mu.known = map[onceID]onceAnswer{}
 	o.mu.flying = map[onceID]*onceFlight{}
 	err := hub.Notes(ctx, o.now().Add(-o.window), func(n engine.Note) error {
@@ -102,7 +114,8 @@ func NewOnce(ctx context.Context, hub *engine.Hub, window time.Duration, most in
 		if !unhex(id[:], note.Key) || !unhex(body[:], note.Body) {
 			return nil
 		}
-		o.remember(id, onceAnswer{body: body, at: n.Time.UnixMilli(), first: n.ID + 1, events: note.Events, ephemeral: note.Ephemeral})
+		at := min(n.Time.UnixMilli(), begun.UnixMilli()) // a clock that was ahead keeps no key, and those behind it, for longer
+		o.remember(id, onceAnswer{body: body, at: at, first: n.ID + 1, events: note.Events, ephemeral: note.Ephemeral})
 		return nil
 	})
 	if err != nil {
@@ -148,7 +161,7 @@ func onceKey(r *http.Request) (string, *Error) {
 // those of an earlier request.
 func (o *Once) publish(ctx context.Context, user, key string, body []byte, p *push) (ids []uint64, replayed bool, refusal *Error) {
 	id, sum := onceID(half(user+"\x00"+key)), onceBody(half(string(body)))
-	f, ids, refusal := o.begin(id, sum, p)
+	f, ids, refusal := o.begin(id, sum, len(body), p)
 	if refusal != nil || f == nil {
 		return ids, refusal == nil, refusal
 	}
@@ -174,7 +187,7 @@ var errOtherBody = &Error{Status: http.StatusUnprocessableEntity, Field: onceHea
 
 // begin returns what is known of the push, or else its flight, which begins unless it
 // is under way.
-func (o *Once) begin(id onceID, body onceBody, p *push) (f *onceFlight, ids []uint64, refusal *Error) {
+func (o *Once) begin(id onceID, body onceBody, size int, p *push) (f *onceFlight, ids []uint64, refusal *Error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := o.now()
@@ -199,8 +212,12 @@ func (o *Once) begin(id onceID, body onceBody, p *push) (f *onceFlight, ids []ui
 		}
 		return nil, nil, full
 	}
-	f = &onceFlight{body: body, done: make(chan struct{})}
+	if n := len(o.mu.flying); n >= maxFlights || n > 0 && o.mu.bytes+size > maxFlightBytes {
+		return nil, nil, unavailable("as many pushes with keys are under way as there is room for")
+	}
+	f = &onceFlight{body: body, size: size, done: make(chan struct{})}
 	o.mu.flying[id] = f
+	o.mu.bytes += size
 	go o.fly(id, f, p)
 	return f, nil, nil
 }
@@ -217,6 +234,7 @@ func (o *Once) fly(id onceID, f *onceFlight, p *push) {
 	f.ids, f.err = o.hub.PublishNoted(context.Background(), note, p.uids, p.events...)
 	o.mu.Lock()
 	delete(o.mu.flying, id)
+	o.mu.bytes -= f.size
 	if f.err == nil {
 		a := onceAnswer{body: f.body, at: o.now().UnixMilli(), events: len(f.ids), ephemeral: note.Ephemeral}
 		for _, id := range f.ids {

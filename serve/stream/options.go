@@ -21,6 +21,7 @@ type config struct {
 	conflate  bool
 	refuseGap bool
 	portable  bool
+	uncoded   bool
 	source    func(*http.Request) string
 	maxConns  int
 	maxTopics int

@@ -258,8 +258,8 @@ func (g *writeGuard) end() {
 
 // serveResponse streams through the ResponseWriter, which has sent the head. It
 // returns when the stream has ended.
-func (c *config) serveResponse(w http.ResponseWriter, rc *http.ResponseController, r *http.Request, hub *engine.Hub, seat *engine.Seat, limit limit) {
-	c.pump(r, responseOutput{w: w, rc: rc}, c.appendGreeting(nil), hub, seat, limit)
+func (c *config) serveResponse(w http.ResponseWriter, rc *http.ResponseController, r *http.Request, hub *engine.Hub, seat *engine.Seat, limit limit, k coding) {
+	c.pump(r, responseOutput{w: w, rc: rc}, c.appendGreeting(nil, k), hub, seat, limit)
 }
 
 // canFlush reports whether what is written can be pushed out at once.

@@ -51,8 +51,8 @@ func (s *leashedSink) Close(reason error) {
 // takesOver reports whether to hijack the connection, whose head is sent. Over TLS
 // that needs a connection of [NewTLSListener], over HTTP/2 the connection is shared,
 // and a body that middleware codes, or holds back, has to go through it.
-func (c *config) takesOver(w http.ResponseWriter, r *http.Request) bool {
-	if c.portable || !rawsock.Supported() || r.ProtoMajor != 1 || coded(w.Header()) {
+func (c *config) takesOver(w http.ResponseWriter, r *http.Request, k coding) bool {
+	if c.portable || !rawsock.Supported() || r.ProtoMajor != 1 || !k.alone(w.Header()) {
 		return false
 	}
 	if r.TLS != nil && !rawtls.Under(r.Context().Value(http.LocalAddrContextKey)) {
@@ -76,12 +76,12 @@ var greetings bytebufferpool.Pool
 
 // serveConn streams over a connection that was taken out of the server's hands
 // after the head.
-func (c *config) serveConn(conn net.Conn, r *http.Request, hub *engine.Hub, seat *engine.Seat, limit limit) {
+func (c *config) serveConn(conn net.Conn, r *http.Request, hub *engine.Hub, seat *engine.Seat, limit limit, k coding) {
 	form := formOf(r)
 	seat.UseForm(form)
 	first := greetings.Get()
 	defer greetings.Put(first)
-	first.B = c.appendGreeting(first.B[:0])
+	first.B = c.appendGreeting(first.B[:0], k)
 	if form == engine.FormChunked {
 		n := len(first.B)
 		first.B = wire.AppendChunk(first.B, first.B)[n:]

@@ -146,6 +146,8 @@ func (c *config) admit(r *http.Request, hub *engine.Hub, w wishes, sub engine.Su
 		return nil, unavailable("too many users come and go")
 	case errors.Is(err, engine.ErrClosed):
 		return nil, unavailable("the hub is closed")
+	case errors.Is(err, engine.ErrUnready):
+		return nil, unavailable(unreadyMessage)
 	case err != nil:
 		return nil, unavailable("history could not be read")
 	}

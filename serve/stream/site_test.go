@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/compress"
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/serve/stream/internal/rawtls"
@@ -30,7 +31,8 @@ type mode struct {
 	portable bool // WithPortable
 	wrapped  bool // the listener's connections are wrapped
 	unix     bool
-	ours     bool // the listener is one of NewTLSListener
+	coding   string // that the client asks for
+	ours     bool   // the listener is one of NewTLSListener
 }
 
 var modes = []mode{
@@ -42,6 +44,11 @@ var modes = []mode{
 	{name: "raw-tls", tls: true, ours: true},
 	{name: "raw-tls-unix", tls: true, ours: true, unix: true},
 	{name: "h2", tls: true, h2: true},
+	{name: "raw-gzip", coding: "gzip"},
+	{name: "raw-zstd", coding: "zstd"},
+	{name: "portable-gzip", portable: true, coding: "gzip"},
+	{name: "raw-tls-gzip", tls: true, ours: true, coding: "gzip"},
+	{name: "h2-zstd", tls: true, h2: true, coding: "zstd"},
 }
 
 // site is a hub behind a server, and a client for it.
@@ -77,7 +84,11 @@ var silent = slog.New(slog.DiscardHandler)
 func newSite(t *testing.T, m mode, with setup) *site {
 	t.Helper()
 	s := &site{t: t, mode: m}
-	s.hub = engine.NewHub(append([]engine.HubOption{engine.WithLogger(silent), engine.WithEnableResendEvents()}, with.hub...)...)
+	hubOptions := []engine.HubOption{engine.WithLogger(silent), engine.WithEnableResendEvents()}
+	if m.coding != "" {
+		hubOptions = append(hubOptions, engine.WithEncodings(new(compress.Zstd), new(compress.Gzip)))
+	}
+	s.hub = engine.NewHub(append(hubOptions, with.hub...)...)
 	options := with.options
 	if m.portable {
 		options = append(options, stream.WithPortable())
@@ -193,11 +204,18 @@ func (s *site) openBy(client *http.Client, query string, header ...string) *foll
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/events?"+query, nil)
 	require.NoError(s.t, err)
+	if s.mode.coding != "" {
+		req.Header.Set("Accept-Encoding", s.mode.coding)
+	}
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
 	resp, err := client.Do(req)
 	require.NoError(s.t, err)
+	if s.mode.coding != "" && resp.StatusCode == http.StatusOK && resp.Header.Get("Content-Encoding") != "" {
+		require.Equal(s.t, s.mode.coding, resp.Header.Get("Content-Encoding"))
+		resp.Body = decoding(s.t, s.mode.coding, resp.Body)
+	}
 	st := &follower{t: s.t, resp: resp, events: wire.NewDecoder(resp.Body), cancel: cancel}
 	s.t.Cleanup(st.close)
 	return st

@@ -183,7 +183,7 @@ func TestStalledPeerIsClosed(t *testing.T) {
 		s.openBy(s.newClient(), "uid=stalled") // never read
 		healthy := s.openBy(s.newClient(), "uid=healthy")
 		s.online(2)
-		data := strings.Repeat("x", 16<<10)
+		data := noise(16 << 10)
 		for i := range 300 {
 			s.push("stalled", data)
 			s.push("healthy", fmt.Sprint(i))
@@ -210,7 +210,7 @@ func TestSlowReaderCatchesUp(t *testing.T) {
 		st := s.open("")
 		s.online(1)
 		const events = 500
-		pad := strings.Repeat("x", 8<<10)
+		pad := noise(8 << 10)
 		for i := range events {
 			s.push("", fmt.Sprintf("%d %s", i, pad))
 		}

@@ -1,0 +1,285 @@
+// Package clustertest has an orderer in memory whose network fails in every way, for
+// tests of what stands on cluster.Orderer, and a test of orderers.
+package clustertest
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/spatehub/spate/cluster"
+	"github.com/spatehub/spate/wire"
+)
+
+// Fake is a stream in memory. A node reaches it through a Port. Its methods may be
+// called by any number of goroutines.
+type Fake struct {
+	mu      sync.Mutex
+	cond    *sync.Cond
+	rng     *rand.Rand
+	origin  uint64
+	last    uint64
+	floor   uint64 // up to here everything is purged
+	kept    []cluster.Entry
+	tokens  map[string]bool
+	all     []cluster.Entry // ever committed
+	origins []uint64        // of the streams after the first one
+	ports   []*Port
+}
+
+// NewFake returns an empty stream with IDs after origin.
+func NewFake(seed, origin uint64) *Fake {
+	f := &Fake{rng: rand.New(rand.NewPCG(seed, 1)), origin: origin, last: origin, floor: origin, tokens: map[string]bool{}}
+	f.cond = sync.NewCond(&f.mu)
+	return f
+}
+
+// Committed returns every entry that was ever committed, in order, also those that are
+// purged.
+func (f *Fake) Committed() []cluster.Entry {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.all[:len(f.all):len(f.all)]
+}
+
+// Stream returns which of the streams that took each other's place gave an ID, from 0.
+func (f *Fake) Stream(id uint64) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for _, origin := range f.origins {
+		if id > origin {
+			n++
+		}
+	}
+	return n
+}
+
+// Purge removes the oldest events, but for the newest keep.
+func (f *Fake) Purge(keep int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n := len(f.kept) - keep; n > 0 {
+		f.floor = f.kept[n-1].ID
+		f.kept = f.kept[n:]
+	}
+}
+
+// Recreate puts an empty stream in the place of this one, with an origin so far above.
+func (f *Fake) Recreate(above uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.origin = f.last + above
+	f.origins = append(f.origins, f.origin)
+	f.last, f.floor, f.kept, f.tokens = f.origin, f.origin, nil, map[string]bool{}
+	f.breakAllLocked()
+}
+
+func (f *Fake) breakAllLocked() {
+	for _, p := range f.ports {
+		p.broken++
+	}
+	f.cond.Broadcast()
+}
+
+// Failures is how often, in 1000 calls, a port fails in which way.
+type Failures struct {
+	LostRequest int           // a publish does not arrive
+	LostAnswer  int           // it does, and the answer is lost
+	Late        int           // it does, after the caller has given up
+	Repeat      int           // a page begins before what was asked for
+	Break       int           // the following ends
+	Slow        time.Duration // answers take up to so long, and overtake each other
+}
+
+// Port is the way of one node to the stream.
+type Port struct {
+	f        *Fake
+	failures Failures
+	cut      bool
+	broken   int // rises when what is under way ends
+	late     sync.WaitGroup
+}
+
+var _ cluster.Orderer = (*Port)(nil)
+
+// Port returns a new way to the stream.
+func (f *Fake) Port(failures Failures) *Port {
+	p := &Port{f: f, failures: failures}
+	f.mu.Lock()
+	f.ports = append(f.ports, p)
+	f.mu.Unlock()
+	return p
+}
+
+// Cut cuts the node off, or connects it again.
+func (p *Port) Cut(cut bool) {
+	p.f.mu.Lock()
+	p.cut = cut
+	p.broken++
+	p.f.cond.Broadcast()
+	p.f.mu.Unlock()
+}
+
+// SetFailures changes how it fails from now on.
+func (p *Port) SetFailures(failures Failures) {
+	p.f.mu.Lock()
+	p.failures = failures
+	p.f.mu.Unlock()
+}
+
+// Wait waits until no publish is under way that nobody waits for.
+func (p *Port) Wait() { p.late.Wait() }
+
+var (
+	errLost  = errors.New("clustertest: no answer")
+	errBreak = errors.New("clustertest: the following broke off")
+)
+
+// chance is true so often in 1000 times.
+func (f *Fake) chance(n int) bool { return n > 0 && f.rng.IntN(1000) < n }
+
+// reach waits as long as the network takes; it fails where the node is cut off.
+func (p *Port) reach(ctx context.Context) error {
+	p.f.mu.Lock()
+	cut, slow := p.cut, time.Duration(0)
+	if p.failures.Slow > 0 {
+		slow = time.Duration(p.f.rng.Int64N(int64(p.failures.Slow)))
+	}
+	p.f.mu.Unlock()
+	if cut {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if slow > 0 {
+		select {
+		case <-time.After(slow):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// Origin implements cluster.Orderer.
+func (p *Port) Origin(ctx context.Context) (uint64, error) {
+	if err := p.reach(ctx); err != nil {
+		return 0, err
+	}
+	p.f.mu.Lock()
+	defer p.f.mu.Unlock()
+	return p.f.origin, nil
+}
+
+// Head implements cluster.Orderer.
+func (p *Port) Head(ctx context.Context) (uint64, error) {
+	if err := p.reach(ctx); err != nil {
+		return 0, err
+	}
+	p.f.mu.Lock()
+	defer p.f.mu.Unlock()
+	if p.f.chance(p.failures.LostRequest) {
+		return 0, errLost
+	}
+	return p.f.last, nil
+}
+
+// Publish implements cluster.Orderer.
+func (p *Port) Publish(ctx context.Context, token string, events []*wire.Event) error {
+	if err := p.reach(ctx); err != nil {
+		return err
+	}
+	f := p.f
+	f.mu.Lock()
+	switch {
+	case f.chance(p.failures.LostRequest):
+		f.mu.Unlock()
+		return errLost
+	case f.chance(p.failures.Late):
+		wait := time.Duration(f.rng.IntN(30)) * time.Millisecond
+		f.mu.Unlock()
+		p.late.Go(func() {
+			time.Sleep(wait)
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.commitLocked(token, events)
+		})
+		return errLost
+	}
+	f.commitLocked(token, events)
+	lost := f.chance(p.failures.LostAnswer)
+	f.mu.Unlock()
+	if lost {
+		return errLost
+	}
+	return p.reach(ctx)
+}
+
+func (f *Fake) commitLocked(token string, events []*wire.Event) {
+	if f.tokens[token] {
+		return
+	}
+	if token != "" {
+		f.tokens[token] = true
+	}
+	for _, e := range events {
+		if e.Ephemeral {
+			continue // nobody promises that they arrive
+		}
+		f.last += 1 + uint64(f.rng.IntN(10)/9*f.rng.IntN(5)) // with holes
+		entry := cluster.Entry{ID: f.last, Token: token, Event: e}
+		f.kept = append(f.kept, entry)
+		f.all = append(f.all, entry)
+	}
+	f.cond.Broadcast()
+}
+
+// Follow implements cluster.Orderer.
+func (p *Port) Follow(ctx context.Context, after uint64, fn func(cluster.Page) error) error {
+	f := p.f
+	defer context.AfterFunc(ctx, func() {
+		f.mu.Lock()
+		f.cond.Broadcast()
+		f.mu.Unlock()
+	})()
+	f.mu.Lock()
+	broken := p.broken
+	f.mu.Unlock()
+	for {
+		f.mu.Lock()
+		for ctx.Err() == nil && broken == p.broken && !p.cut && after >= f.last {
+			f.cond.Wait()
+		}
+		if ctx.Err() != nil || broken != p.broken || p.cut || f.chance(p.failures.Break) {
+			f.mu.Unlock()
+			return errBreak
+		}
+		page := f.pageLocked(after, f.chance(p.failures.Repeat))
+		f.mu.Unlock()
+		if err := fn(page); err != nil {
+			return err
+		}
+		after = page.UpTo
+	}
+}
+
+// pageLocked returns some of what follows, from before it where it repeats.
+func (f *Fake) pageLocked(after uint64, repeat bool) cluster.Page {
+	i := 0
+	for i < len(f.kept) && f.kept[i].ID <= after {
+		i++
+	}
+	page := cluster.Page{After: max(after, f.floor)}
+	if repeat && i > 0 && after >= f.floor {
+		i -= 1 + f.rng.IntN(min(i, 5))
+		page.After = f.kept[i].ID - 1
+	}
+	n := min(len(f.kept)-i, 1+f.rng.IntN(50))
+	page.Entries = f.kept[i : i+n : i+n]
+	if page.UpTo = f.last; i+n < len(f.kept) {
+		page.UpTo = f.kept[i+n-1].ID
+	}
+	return page
+}

@@ -1,0 +1,151 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spatehub/spate/engine"
+)
+
+// Feed implements [engine.Source]: it follows the orderer and applies what comes.
+func (n *Node) Feed(ctx context.Context, hub *engine.Hub) {
+	n.pos.Store(hub.LastID())
+	n.heads.begin(ctx)
+	defer n.heads.end()
+	var restart atomic.Pointer[context.CancelFunc]
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		n.watch(ctx, hub, func() {
+			if cancel := restart.Load(); cancel != nil {
+				n.cfg.logger.Warn("cluster: others are further, and nothing comes; following anew", "position", n.pos.Load())
+				(*cancel)()
+			}
+		})
+	})
+	defer watching.Wait()
+	for ctx.Err() == nil {
+		try, cancel := context.WithCancel(ctx)
+		restart.Store(&cancel)
+		err := n.follow(try, hub)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		n.cfg.logger.Debug("cluster: following ended", "position", n.pos.Load(), "err", err)
+		select {
+		case <-time.After(jitter(200 * time.Millisecond)):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// follow follows until something is wrong.
+func (n *Node) follow(ctx context.Context, hub *engine.Hub) error {
+	try, cancel := context.WithTimeout(ctx, n.cfg.attempt)
+	origin, err := n.orderer.Origin(try)
+	cancel()
+	if err != nil {
+		return err
+	}
+	if n.pos.Load() < origin {
+		move := hub.Lose // the stream is another one
+		if n.pos.Load() == 0 {
+			move = hub.Skip
+		}
+		if err := n.persist(ctx, func() error { return move(ctx, origin) }); err != nil {
+			return err
+		}
+		n.pos.Store(origin)
+	}
+	head, err := n.heads.get(ctx)
+	if err != nil {
+		return err
+	}
+	if head < n.pos.Load() {
+		n.fail(errStreamBehind)
+		return errStreamBehind
+	}
+	n.mu.Lock()
+	behind := errors.Is(n.health.failed, errStreamBehind)
+	n.mu.Unlock()
+	if behind {
+		n.fail(nil)
+	}
+	n.hear(head)
+	return n.orderer.Follow(ctx, n.pos.Load(), func(p Page) error { return n.apply(ctx, hub, &p) })
+}
+
+// apply applies a page, and does not return before it has, but for an error of the
+// page or ctx.
+func (n *Node) apply(ctx context.Context, hub *engine.Hub, p *Page) error {
+	pos := n.pos.Load()
+	if p.After > pos {
+		n.cfg.logger.Error("cluster: events are lost to this hub", "after", pos, "to", p.After)
+		if err := n.persist(ctx, func() error { return hub.Lose(ctx, p.After) }); err != nil {
+			return err
+		}
+		pos = p.After
+	}
+	some := make([]engine.Assigned, 0, len(p.Entries))
+	fresh := make([]Entry, 0, len(p.Entries))
+	last := pos
+	for i := range p.Entries {
+		e := &p.Entries[i]
+		switch {
+		case e.ID == 0:
+		case e.ID <= pos:
+			continue // it came again
+		case e.ID <= last || e.ID > p.UpTo:
+			return fmt.Errorf("cluster: page after %d up to %d has ID %d after %d", p.After, p.UpTo, e.ID, last)
+		default:
+			last = e.ID
+		}
+		some, fresh = append(some, engine.Assigned{ID: e.ID, Event: e.Event}), append(fresh, *e)
+	}
+	if err := n.persist(ctx, func() error { return hub.Apply(ctx, some...) }); err != nil {
+		return err
+	}
+	if p.UpTo > last {
+		if err := n.persist(ctx, func() error { return hub.Skip(ctx, p.UpTo) }); err != nil {
+			return err
+		}
+	}
+	n.pos.Store(max(pos, p.UpTo))
+	n.answer(fresh)
+	n.hear(0)
+	return nil
+}
+
+// persist repeats what the hub's log does not take: nothing is ever left out.
+func (n *Node) persist(ctx context.Context, do func() error) error {
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		err := do()
+		switch {
+		case err == nil:
+			n.recovered()
+			return nil
+		case errors.Is(err, engine.ErrClosed), ctx.Err() != nil:
+			return err
+		}
+		n.fail(err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// recovered notes that the log takes events.
+func (n *Node) recovered() {
+	n.mu.Lock()
+	failed := n.health.failed != nil
+	n.mu.Unlock()
+	if failed {
+		n.fail(nil)
+	}
+}

@@ -1,0 +1,89 @@
+package natstest
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// Hub is a hub as a process of its own.
+type Hub struct {
+	URL  string
+	args []string
+	log  *os.File
+	cmd  *exec.Cmd
+}
+
+// Hubs are the hubs of a cluster.
+type Hubs struct {
+	t      TB
+	binary string
+	Hubs   []*Hub
+}
+
+// StartHubs starts n hubs over the servers, with the program spate, which end with the
+// test. The hubs get flags too.
+func (c *Cluster) StartHubs(binary string, n int, flags ...string) *Hubs {
+	hs := &Hubs{t: c.t, binary: binary}
+	dir := c.t.TempDir()
+	for i := range n {
+		address := fmt.Sprintf("127.0.0.1:%d", freePort(c.t))
+		h := &Hub{URL: "http://" + address, args: append([]string{"serve", "--listen", address, "--data", filepath.Join(dir, fmt.Sprint("hub", i))}, flags...)}
+		for _, s := range c.Servers {
+			h.args = append(h.args, "--cluster", s.URL())
+		}
+		var err error
+		if h.log, err = os.Create(filepath.Join(dir, fmt.Sprintf("hub%d.log", i))); err != nil {
+			c.t.Fatal(err)
+		}
+		hs.Hubs = append(hs.Hubs, h)
+		c.t.Cleanup(func() { _ = h.log.Close() })
+		c.t.Cleanup(func() { hs.Kill(i) })
+		hs.Start(i)
+	}
+	hs.AwaitReady()
+	return hs
+}
+
+// Start starts a hub that was killed.
+func (hs *Hubs) Start(i int) {
+	h := hs.Hubs[i]
+	h.cmd = exec.Command(hs.binary, h.args...)
+	h.cmd.Stdout, h.cmd.Stderr = h.log, h.log
+	if err := h.cmd.Start(); err != nil {
+		hs.t.Error(err)
+		h.cmd = nil
+	}
+}
+
+// Kill ends a hub as kill -9 does.
+func (hs *Hubs) Kill(i int) {
+	if h := hs.Hubs[i]; h.cmd != nil {
+		_ = h.cmd.Process.Kill()
+		_ = h.cmd.Wait()
+		h.cmd = nil
+	}
+}
+
+// AwaitReady waits until all hubs take streams.
+func (hs *Hubs) AwaitReady() {
+	for i, h := range hs.Hubs {
+		for end := time.Now().Add(time.Minute); ; {
+			resp, err := http.Get(h.URL + "/events?uid=ready")
+			if err == nil {
+				resp.Body.Close()
+				if resp.StatusCode == http.StatusOK {
+					break
+				}
+			}
+			if time.Now().After(end) {
+				text, _ := os.ReadFile(h.log.Name())
+				hs.t.Fatalf("hub %d is not ready: %v: %s", i, err, text)
+			}
+			<-time.After(50 * time.Millisecond)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"github.com/spatehub/spate/cluster"
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/wire"
+)
+
+// maxBatch is what a server takes as one batch.
+const maxBatch = 1000
+
+// headSubject is what the subject would be of an ephemeral event, all of which have one.
+const headSubject = "Spate-Subject"
+
+// Publish implements [cluster.Orderer].
+func (s *Stream) Publish(ctx context.Context, token string, events []*wire.Event) error {
+	var logged, fleeting []*nats.Msg
+	for _, e := range events {
+		m, err := s.cfg.encode(e)
+		if err != nil {
+			return fmt.Errorf("%w: %w", cluster.ErrRefused, err)
+		}
+		if m.Size() > int(s.nc.MaxPayload()) && s.nc.MaxPayload() > 0 {
+			return fmt.Errorf("%w: %w: a message of %d bytes, and NATS takes %d", cluster.ErrRefused, engine.ErrTooLarge, m.Size(), s.nc.MaxPayload())
+		}
+		if e.Ephemeral {
+			m.Header[headSubject] = []string{m.Subject}
+			m.Subject = s.cfg.name + ".e"
+			fleeting = append(fleeting, m)
+		} else {
+			logged = append(logged, m)
+		}
+	}
+	if err := s.commit(ctx, token, logged); err != nil {
+		return err
+	}
+	for _, m := range fleeting {
+		if err := s.nc.PublishMsg(m); err != nil && len(logged) == 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+// commit adds messages to the stream.
+func (s *Stream) commit(ctx context.Context, token string, msgs []*nats.Msg) (err error) {
+	switch {
+	case len(msgs) == 0:
+		return nil
+	case len(msgs) > maxBatch:
+		return fmt.Errorf("%w: %w: %d events, and a batch has at most %d", cluster.ErrRefused, engine.ErrTooMany, len(msgs), maxBatch)
+	case len(msgs) == 1:
+		_, err = s.js.PublishMsg(ctx, msgs[0], jetstream.WithMsgID(token), jetstream.WithExpectStream(s.cfg.name), jetstream.WithRetryAttempts(0))
+	default:
+		for i, m := range msgs {
+			m.Header[jetstream.MsgIDHeader] = []string{token + tokenPart + strconv.Itoa(i)}
+		}
+		_, err = jetstreamext.PublishMsgBatch(ctx, s.js, msgs)
+	}
+	return verdict(err)
+}
+
+// tokenPart separates a token from the place in its batch.
+const tokenPart = "/"
+
+// tokenOf returns the token of a message.
+func tokenOf(h nats.Header) string {
+	token, _, _ := strings.Cut(h.Get(jetstream.MsgIDHeader), tokenPart)
+	return token
+}
+
+// Codes of errors of the server.
+const (
+	codeDuplicateBatch jetstream.ErrorCode = 10201 // its token is there: an earlier try came through
+	codeTooLarge       jetstream.ErrorCode = 10054
+)
+
+// verdict says what an error means for what was published.
+func verdict(err error) error {
+	if err == nil {
+		return nil
+	}
+	var api *jetstream.APIError
+	var js jetstream.JetStreamError
+	if !errors.As(err, &api) && errors.As(err, &js) {
+		api = js.APIError()
+	}
+	switch {
+	case api != nil && api.ErrorCode == codeDuplicateBatch:
+		return nil
+	case api != nil && api.ErrorCode == codeTooLarge, errors.Is(err, nats.ErrMaxPayload):
+		return fmt.Errorf("%w: %w: %w", cluster.ErrRefused, engine.ErrTooLarge, err)
+	case api != nil && api.Code == 400:
+		return fmt.Errorf("%w: %w", cluster.ErrRefused, err)
+	}
+	return err
+}
