@@ -263,12 +263,30 @@ func (h *Hub) Apply(ctx context.Context, events ...Assigned) error {
 		return err
 	}
 	defer h.follow.busy.Store(false)
-	for chunk := range slices.Chunk(events, h.cfg.queue()) {
-		if err := h.applySome(ctx, chunk); err != nil {
+	for len(events) > 0 {
+		n := h.atOnce(events)
+		if err := h.applySome(ctx, events[:n]); err != nil {
 			return err
 		}
+		events = events[n:]
 	}
 	return nil
+}
+
+// atOnce returns how many of the events, which are some, make one push: those of several
+// pushes together may be for more users than one push.
+func (h *Hub) atOnce(events []Assigned) int {
+	n, receivers := 0, 0
+	for n < min(len(events), h.cfg.queue()) {
+		if ev := events[n].Event; ev != nil {
+			receivers += len(ev.Users)
+		}
+		if receivers > maxReceivers {
+			break
+		}
+		n++
+	}
+	return max(n, 1)
 }
 
 func (h *Hub) applySome(ctx context.Context, some []Assigned) error {

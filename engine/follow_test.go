@@ -242,3 +242,23 @@ func TestPushGoesToTheAssigner(t *testing.T) {
 	require.ErrorIs(t, <-done, engine.ErrClosed, "a wait ends with the hub")
 	require.ErrorIs(t, never.Apply(context.Background(), engine.Assigned{ID: 1, Event: message("x")}), engine.ErrClosed)
 }
+
+// Events of several pushes are applied together though they are for more users than one
+// push may be for: whoever follows would try them again for ever.
+func TestApplyOfManyUsersTogether(t *testing.T) {
+	h := newHub(t, engine.WithAssigner(newSource(1, 0).assign), engine.WithLog(persist.NewMemory()))
+	users := make([]string, 40_000)
+	for i := range users {
+		users[i] = fmt.Sprintf("u%d", i)
+	}
+	s := join(t, h, engine.Subscription{UID: users[0]}, -1)
+	var events []engine.Assigned
+	for id := range uint64(5) {
+		e := number(int(id))
+		e.Users = users
+		events = append(events, engine.Assigned{ID: 10 + id, Event: e})
+	}
+	require.NoError(t, h.Apply(context.Background(), events...))
+	settled(h)
+	require.Equal(t, []uint64{10, 11, 12, 13, 14}, s.ids(t))
+}

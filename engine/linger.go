@@ -38,9 +38,9 @@ type linger struct {
 	open  atomic.Bool   // for good: the hub ends
 	timer *time.Timer
 
-	// armed says that the timer is set. Who waits notes itself in last and mask first,
-	// and then arms it; when it fires it is disarmed first, and last and mask are read
-	// then. So either of the two sees the other.
+	// armed says that the timer is set. Who waits notes itself in last, then in mask, and
+	// then arms it; when it fires it is disarmed first, and mask is taken, then last is
+	// read. So either of the two sees the other, and who takes a bit lets go what it is for.
 	armed atomic.Bool
 }
 
@@ -75,11 +75,11 @@ func (l *linger) pass(from, to position, mask uint64, urgent bool) (_ uint64, no
 	if !gate.before(from) {
 		return mask, true
 	}
-	l.mask.Or(mask)
 	raise(&l.last, to)
+	l.mask.Or(mask)
 	if to-gate >= l.most || l.hub.frames.held.Load() > l.hub.cfg.ringBytes {
-		raise(&l.gate, to)
-		return l.mask.Swap(0), true
+		_, _, mask = l.release()
+		return mask, true
 	}
 	if l.armed.CompareAndSwap(false, true) {
 		l.timer.Reset(l.time)
@@ -93,11 +93,17 @@ func (l *linger) fire() {
 	if l.open.Load() {
 		return // nothing waits any more
 	}
-	from, to := position(l.gate.Load())+1, position(l.last.Load())
-	raise(&l.gate, to)
-	if mask := l.mask.Swap(0); mask != 0 {
+	if from, to, mask := l.release(); mask != 0 {
 		l.hub.wakeNow(from, to, mask)
 	}
+}
+
+// release opens the gate for all that waits, from..to, and returns whom it concerns.
+func (l *linger) release() (from, to position, mask uint64) {
+	mask = l.mask.Swap(0)
+	from, to = position(l.gate.Load())+1, position(l.last.Load())
+	raise(&l.gate, to)
+	return from, to, mask
 }
 
 // hurry lets what waits go, but for waking the shards.
