@@ -84,7 +84,7 @@ func (p *presence) run() {
 			return
 		}
 		batch = batch[:0]
-		for len(batch) < presenceBatch {
+		for len(batch) < min(presenceBatch, p.hub.cfg.queue()) {
 			n := p.inbox.Take()
 			if n == nil {
 				break
@@ -115,8 +115,10 @@ func (p *presence) push(batch []*wire.Event) bool {
 		switch {
 		case err == nil:
 			return true
-		case !errors.Is(err, ErrLog):
+		case errors.Is(err, ErrClosed), p.hub.ctx.Err() != nil:
 			return false
+		case errors.Is(err, ErrTooLarge):
+			return p.pushEach(batch)
 		}
 		select {
 		case <-time.After(presencePause):
@@ -124,6 +126,20 @@ func (p *presence) push(batch []*wire.Event) bool {
 			return false
 		}
 	}
+}
+
+// pushEach pushes what is not too large: a name takes more bytes as JSON.
+func (p *presence) pushEach(batch []*wire.Event) bool {
+	if len(batch) == 1 {
+		p.hub.cfg.logger.Error("spate: presence of a user is not told: the event is too large", "event", batch[0].Event)
+		return true
+	}
+	for i := range batch {
+		if !p.push(batch[i : i+1]) {
+			return false
+		}
+	}
+	return true
 }
 
 // publishOwn is Publish for events of the hub's own, which are right.
