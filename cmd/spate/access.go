@@ -20,6 +20,7 @@ type access struct {
 	loopback  bool             // open, so that nobody but this machine may reach it
 	authorize serve.Authorizer // who asks, and what it may do; each request is asked about once, as tickets are good once
 	query     []string         // the parameters that authorize reads, which routes have to let pass
+	tokens    auth.Source      // where tokens may be, but for the origins; fixed, as query is
 	sessions  serve.Sessions   // the streams that were allowed
 	revoked   auth.Revocations
 	tickets   *auth.Tickets // nil: none are given
@@ -52,6 +53,7 @@ func newAccess(c *serveConfig) *access {
 		return serve.Grant{}, &serve.Error{Status: http.StatusServiceUnavailable, Message: "the hub is about to start"}
 	})
 	a.inForce.Store(&authorizers{nobody, nobody})
+	a.tokens = auth.Source{Query: c.access.tokenQuery, Cookie: c.access.tokenCookie, Basic: true}
 	a.authorize = a.revoked.Guard(a.credentials)
 	if c.access.tokenQuery != "" {
 		a.query = append(a.query, c.access.tokenQuery)
@@ -125,7 +127,8 @@ func (a *access) configure(c *serveConfig, report func(error)) error {
 // authorizer makes what knows the credentials that the settings name. What is meant counts before what a client sends to
 // everybody: a certificate comes last. All that is wrong is told.
 func (a *access) authorizer(c *serveConfig, origins cors.Origins, report func(error)) (*authorizers, *auth.Remote, error) {
-	source := auth.Source{Query: c.access.tokenQuery, Cookie: c.access.tokenCookie, Origins: origins, Basic: true}
+	source := a.tokens
+	source.Origins = origins
 	var list []serve.Authorizer
 	var wrong []error
 	add := func(name string, authorizer serve.Authorizer, err error) {

@@ -228,6 +228,11 @@ func TestReload(t *testing.T) {
 	status, _ = s.get("/stats", origin...)
 	require.Equal(t, 200, status)
 
+	write(base + "token-cookie: session\ncors-origin: [https://app.example]\n")
+	logged("[token-cookie]")
+	status, _ = s.get("/stats", "Cookie", "session="+first, "Sec-Fetch-Site", "same-origin")
+	require.Equal(t, 401, status, "what takes a restart is not in force before it")
+
 	write("memory: true\ntoken-file: " + other + "\nqueue-bytes: 1\nbufer: 2\n")
 	logged("is buffer meant?")
 	require.Contains(t, s.err.String(), "--queue-bytes 1", "all of it")
