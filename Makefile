@@ -66,7 +66,7 @@ release: ## Static binaries, completions, man page, checksums into DIST (dist); 
 
 .PHONY: release-check
 release-check: ## Two releases of this commit, made at different places, are the same bytes (minutes: all is built anew)
-	cd interop && SPATE_RELEASE=1 $(GO) test -count=1 -timeout 40m -v -run '^TestRelease$$' .
+	cd interop && RELEASE_CHECK=1 $(GO) test -count=1 -timeout 40m -v -run '^TestRelease$$' .
 
 .PHONY: image
 image: ## The hub as a container image spate:latest, with docker or buildah

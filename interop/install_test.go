@@ -38,7 +38,7 @@ func TestSystemdUnit(t *testing.T) {
 func TestRelease(t *testing.T) {
 	git := needs(t, "git")
 	needs(t, "sha256sum")
-	if os.Getenv("SPATE_RELEASE") == "" {
+	if os.Getenv("RELEASE_CHECK") == "" {
 		t.Skip("builds everything anew, for minutes: make release-check")
 	}
 	target := runtime.GOOS + "/" + runtime.GOARCH
