@@ -52,8 +52,9 @@ type shard struct {
 	errands errands
 	serial  uint64 // of the connection that was enrolled last
 
-	n counters // of this pass
-	c sharedCounters
+	n      counters // of this pass
+	parted int      // connections that it has ended
+	c      sharedCounters
 
 	sample   sampler
 	measured measured
