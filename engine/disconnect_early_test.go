@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/spatehub/spate/engine"
@@ -144,4 +145,24 @@ func TestConnectionsGivenUp(t *testing.T) {
 		list, _, err := h.Connections(ctx, "", "", 10)
 		require.Equal(t, err != nil, list == nil)
 	}
+}
+
+// A telling that is given up says how many it has told, on whichever shard; and that it
+// was given up.
+func TestDisconnectGivenUpCountsWhomItHasTold(t *testing.T) {
+	const conns = 40
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, engine.WithShards(4))
+		sinks := make([]*memSink, conns)
+		for i := range sinks {
+			sinks[i] = join(t, h, engine.Subscription{}, -1)
+		}
+		settled(h)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		told, err := h.Disconnect(ctx, engine.Disconnection{All: true, Over: 20 * time.Second})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NotZero(t, told)
+		require.Equal(t, ended(sinks), told)
+	})
 }
