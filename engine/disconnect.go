@@ -21,7 +21,8 @@ type Disconnection struct {
 	UID string
 	ID  ConnectionID
 
-	// Over spreads the ends of All evenly over a time; 0 is at once.
+	// Over spreads the ends of All evenly over a time; 0 is at once, as are the ends of
+	// those that have got nothing yet because their shard has not come to where they begin.
 	Over time.Duration
 
 	// Patience is how long, after Over, those of All that have something waiting are
@@ -174,7 +175,10 @@ type turn struct {
 	d    Disconnection
 	told toldCount
 
-	begun     bool
+	looked    bool   // at how many wait for their place
+	waiting   int    // of these, still to be told
+	early     int    // of these, told
+	begun     bool   // with those in the books
 	begin     uint32 // tick
 	over, all uint32 // ticks of the telling, and of all
 	upTo      uint64 // serial: later ones are not meant
@@ -185,7 +189,13 @@ type turn struct {
 
 // step tells as many as are due at this tick: of n connections, n·t/over at t.
 func (t *turn) step(s *shard, end int) progress {
+	if !t.endEarly(s, end) {
+		return errandMore
+	}
 	if !t.begun {
+		if s.hub.shut.Load() {
+			s.emptied = &t.d
+		}
 		t.begun, t.begin, t.upTo, t.n, t.pos = true, s.tick, s.serial, len(s.books.clients), len(s.books.clients)
 		if t.d.Over > 0 {
 			t.over = s.hub.ticksOf(t.d.Over)
@@ -201,7 +211,7 @@ func (t *turn) step(s *shard, end int) progress {
 		due = int((uint64(t.n)*uint64(gone+1) + uint64(t.over) - 1) / uint64(t.over))
 	}
 	for t.pos = min(t.pos, len(s.books.clients)); t.pos > 0; {
-		if int(t.told.Load())+t.missed >= due && !force {
+		if int(t.told.Load())-t.early+t.missed >= due && !force {
 			return errandTick
 		}
 		if s.cost >= end {
@@ -228,6 +238,30 @@ func (t *turn) step(s *shard, end int) progress {
 	return errandTick
 }
 
+// endEarly tells those that wait for their place, all at the beginning: once they have
+// one they look as if they came later. It returns whether they are done with.
+func (t *turn) endEarly(s *shard, end int) (done bool) {
+	if !t.looked {
+		t.looked, t.waiting = true, len(s.early.list)
+	}
+	for ; t.waiting > 0; t.waiting-- {
+		if s.cost >= end {
+			return false
+		}
+		s.spend(lookCost)
+		c := s.early.shift()
+		if c == nil {
+			t.waiting = 0
+			break
+		}
+		if s.endEarly(c, t.d.Reason, t.d.retry()) {
+			t.early++
+			t.told.Add(1)
+		}
+	}
+	return true
+}
+
 // dismissWith ends an enrolled connection with a word, and a reconnection time unless
 // that is 0. Not to be called within a sweep.
 func (s *shard) dismissWith(c *client, reason error, retry time.Duration) {
@@ -245,7 +279,8 @@ type Drain struct {
 }
 
 // Drain takes no new connection from here on, and ends those that are there, in turn;
-// it returns how many it has told. Pushes go on: Shutdown is what ends them. There is
+// it returns how many it has told. A Seat from before can be taken still: such a
+// connection is told at once. Pushes go on: Shutdown is what ends them. There is
 // no way back.
 func (h *Hub) Drain(ctx context.Context, d Drain) (told int, err error) {
 	h.shut.Store(true)

@@ -36,6 +36,7 @@ type shard struct {
 	books    books
 	early    earlyClients
 	troubled troubled
+	emptied  *Disconnection // under way or done, after which nobody is let in; or nil
 	epoch    uint32         // of the last dismissal that is done
 	doomed   []doomedClient // to be ended once the sweep under way is over
 
