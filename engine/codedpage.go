@@ -88,10 +88,12 @@ func (h *Hub) audiences(records []persist.Record) []uint64 {
 }
 
 // codedSegment gathers the segment's events for a client in a coded form, in ID
-// order. Stretches of the shared page that nothing of the user's own falls into go
-// out as they lie there.
-func (s *shard) codedSegment(c *client, seg *segment) {
+// order, and returns the ID up to which it did. Stretches of the shared page that
+// nothing of the user's own falls into go out as they lie there. What is coded for the
+// client alone is bounded, as in gatherer.full: coding takes long.
+func (s *shard) codedSegment(c *client, seg *segment) (upTo eventID) {
 	g := &s.gathered.run
+	alone := 0 // bytes coded for it
 	rest := seg.unread(c.id)
 	var shared *codedPage
 	if !seg.mixed {
@@ -99,6 +101,9 @@ func (s *shard) codedSegment(c *client, seg *segment) {
 	}
 	var whom uint64 // of the record before
 	for !rest.empty() {
+		if alone >= 2*maxStretchBytes {
+			return upTo
+		}
 		if i := shared.stretch(rest.public); i >= 0 && rest.ownAfter(shared.stretches[i].to-1) {
 			t := &shared.stretches[i]
 			g.putStretch(t.at.in(shared.data, c.form), t.frames, func() {
@@ -107,12 +112,17 @@ func (s *shard) codedSegment(c *client, seg *segment) {
 				}
 			})
 			rest.public.from = t.to
+			upTo = eventID(seg.public.records[t.to-1].ID)
 			continue
 		}
 		p, n := rest.next()
-		if r := &p.records[n]; c.wish().Admits(whomOf(r)) {
-			g.put(point{id: eventID(r.ID)}, r.Frame, p.whom[n] == whom)
+		r := &p.records[n]
+		upTo = eventID(r.ID)
+		if c.wish().Admits(whomOf(r)) {
+			g.put(point{id: upTo}, r.Frame, p.whom[n] == whom)
 			whom = p.whom[n]
+			alone += len(r.Frame)
 		}
 	}
+	return seg.upTo
 }

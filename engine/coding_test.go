@@ -185,6 +185,43 @@ func TestNoRunHasTwoAudiences(t *testing.T) {
 	}
 }
 
+// What is coded for one connection alone is bounded for each write, as coding takes
+// long: also where a page of the log, being of all kinds, is coded for each.
+func TestWhatIsCodedForOneAloneIsBounded(t *testing.T) {
+	const events, size = 300, 4 << 10
+	n := seed(t)
+	rng := rand.New(rand.NewPCG(n, 0))
+	h := newHub(t, engine.WithLog(newFakeLog()), withCodings(), engine.WithShards(1), engine.WithChanBufferSize(64), engine.WithEnableResendEvents())
+	var want []string
+	for range events {
+		raw := make([]byte, size/2)
+		for i := range raw {
+			raw[i] = byte(rng.Uint32())
+		}
+		want = append(want, fmt.Sprintf("%x", raw))
+		require.NoError(t, h.Push(nil, message(want[len(want)-1])))
+	}
+	settled(h)
+	for _, room := range []int{-1, 200_000} { // all at once, and stopped in the middle
+		s := newSink(room)
+		s.t, s.coding = t, "zstd"
+		most := 0
+		s.onSend = func(p []byte) { most = max(most, len(p)) }
+		s.mu.Lock()
+		var err error
+		s.sub, err = h.Subscribe(engine.Subscription{Encoding: s.coding, LastEventID: engine.Earliest, StallTimeout: -1}, s)
+		s.mu.Unlock()
+		require.NoError(t, err)
+		settled(h)
+		s.allow(-1)
+		settled(h)
+		require.Equal(t, want, s.data(t))
+		require.LessOrEqual(t, most, 64<<10+2*size)
+		require.Greater(t, most, 16<<10, "and not one by one")
+		requireSums(t, h)
+	}
+}
+
 // Invariant 5 in the coded forms: a sink that stops at any byte is owed the rest of
 // one run, gets it, and then what follows; statistics count each event of it once.
 func TestRunSentInPartIsCompleted(t *testing.T) {

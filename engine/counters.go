@@ -102,6 +102,9 @@ func (s *shard) publishCounters() {
 	if len(s.troubled.list) == 0 && s.troubled.shown {
 		s.showLaggards()
 	}
+	for ; s.parted > 0; s.parted-- { // last: who finds them gone finds them counted
+		s.hub.life.part()
+	}
 }
 
 // show publishes an ID that only the shard's runner writes; to look is cheaper.

@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spatehub/spate/wire"
@@ -19,7 +21,8 @@ type Disconnection struct {
 	UID string
 	ID  ConnectionID
 
-	// Over spreads the ends of All evenly over a time; 0 is at once.
+	// Over spreads the ends of All evenly over a time; 0 is at once, as are the ends of
+	// those that have got nothing yet because their shard has not come to where they begin.
 	Over time.Duration
 
 	// Patience is how long, after Over, those of All that have something waiting are
@@ -66,8 +69,8 @@ func (d *Disconnection) retry() time.Duration {
 }
 
 // Disconnect ends connections that are there now, each with a disconnect event, and
-// returns how many it has told. It returns when all are; ctx ends the telling. Those
-// that come while it is under way stay.
+// returns how many it has told, also with an error. It returns when all are; ctx ends
+// the telling. Those that come while it is under way stay.
 //
 // A connection that has nothing waiting is told in its turn, another one once it has
 // caught up. Errors: ErrClosed, ctx's, *wire.FieldError.
@@ -96,31 +99,30 @@ func (h *Hub) Disconnect(ctx context.Context, d Disconnection) (told int, err er
 	}
 	all.Wait()
 	for i := range turns {
-		if errs[i] != nil {
-			return told, errs[i]
-		}
-		told += turns[i].told
+		told += int(turns[i].told.Load())
 	}
-	return told, nil
+	return told, cmp.Or(errs...)
 }
 
 // disconnectOne runs an errand that counts whom it has told.
-func (h *Hub) disconnectOne(ctx context.Context, s *shard, step func(s *shard, end int, told *int) progress) (int, error) {
-	n := 0
-	if err := h.errand(ctx, s, func(s *shard, end int) progress { return step(s, end, &n) }); err != nil {
-		return 0, err
-	}
-	return n, nil
+func (h *Hub) disconnectOne(ctx context.Context, s *shard, step func(s *shard, end int, told *toldCount) progress) (int, error) {
+	var told toldCount
+	err := h.errand(ctx, s, func(s *shard, end int) progress { return step(s, end, &told) })
+	return int(told.Load()), err
 }
 
+// toldCount is how many a shard has told. Where the telling has ended with an error, the
+// shard may be at it still.
+type toldCount struct{ atomic.Int64 }
+
 // ofUser ends a user's connections, those that wait for their place among them.
-func (d *Disconnection) ofUser() func(s *shard, end int, told *int) progress {
+func (d *Disconnection) ofUser() func(s *shard, end int, told *toldCount) progress {
 	begun, upTo := false, uint64(0)
 	var passed *client // it and those before it came later, and are not meant
-	return func(s *shard, end int, told *int) progress {
+	return func(s *shard, end int, told *toldCount) progress {
 		if !begun {
 			begun, upTo = true, s.serial
-			*told += s.closeEarly(d.UID, d.Reason)
+			told.Add(int64(s.closeEarly(d.UID, d.Reason)))
 		}
 		c := s.books.users[d.UID]
 		if passed != nil && passed.enrolled() {
@@ -134,7 +136,7 @@ func (d *Disconnection) ofUser() func(s *shard, end int, told *int) progress {
 			next := c.next
 			if c.serial <= upTo {
 				s.dismissWith(c, d.Reason, d.retry())
-				*told++
+				told.Add(1)
 			} else {
 				passed = c
 			}
@@ -145,10 +147,10 @@ func (d *Disconnection) ofUser() func(s *shard, end int, told *int) progress {
 }
 
 // ofID ends one connection.
-func (d *Disconnection) ofID() func(s *shard, end int, told *int) progress {
+func (d *Disconnection) ofID() func(s *shard, end int, told *toldCount) progress {
 	serial := uint64(d.ID) >> shardBits & (1<<serialBits - 1)
 	pos := -1
-	return func(s *shard, end int, told *int) progress {
+	return func(s *shard, end int, told *toldCount) progress {
 		if pos < 0 || pos > len(s.books.clients) {
 			pos = len(s.books.clients)
 		}
@@ -160,7 +162,7 @@ func (d *Disconnection) ofID() func(s *shard, end int, told *int) progress {
 			s.spend(lookCost)
 			if c := s.books.clients[pos]; c.serial == serial {
 				s.dismissWith(c, d.Reason, d.retry())
-				*told++
+				told.Add(1)
 				return errandDone
 			}
 		}
@@ -171,9 +173,12 @@ func (d *Disconnection) ofID() func(s *shard, end int, told *int) progress {
 // turn is one shard's part of telling all connections in turn.
 type turn struct {
 	d    Disconnection
-	told int
+	told toldCount
 
-	begun     bool
+	looked    bool   // at how many wait for their place
+	waiting   int    // of these, still to be told
+	early     int    // of these, told
+	begun     bool   // with those in the books
 	begin     uint32 // tick
 	over, all uint32 // ticks of the telling, and of all
 	upTo      uint64 // serial: later ones are not meant
@@ -184,7 +189,13 @@ type turn struct {
 
 // step tells as many as are due at this tick: of n connections, n·t/over at t.
 func (t *turn) step(s *shard, end int) progress {
+	if !t.endEarly(s, end) {
+		return errandMore
+	}
 	if !t.begun {
+		if s.hub.shut.Load() {
+			s.emptied = &t.d
+		}
 		t.begun, t.begin, t.upTo, t.n, t.pos = true, s.tick, s.serial, len(s.books.clients), len(s.books.clients)
 		if t.d.Over > 0 {
 			t.over = s.hub.ticksOf(t.d.Over)
@@ -200,7 +211,7 @@ func (t *turn) step(s *shard, end int) progress {
 		due = int((uint64(t.n)*uint64(gone+1) + uint64(t.over) - 1) / uint64(t.over))
 	}
 	for t.pos = min(t.pos, len(s.books.clients)); t.pos > 0; {
-		if t.told+t.missed >= due && !force {
+		if int(t.told.Load())-t.early+t.missed >= due && !force {
 			return errandTick
 		}
 		if s.cost >= end {
@@ -212,7 +223,7 @@ func (t *turn) step(s *shard, end int) progress {
 		case c.serial > t.upTo:
 		case c.state == stateLive || force:
 			s.dismissWith(c, t.d.Reason, t.d.retry())
-			t.told++
+			t.told.Add(1)
 		default:
 			t.missed++
 		}
@@ -225,6 +236,30 @@ func (t *turn) step(s *shard, end int) progress {
 		return errandMore
 	}
 	return errandTick
+}
+
+// endEarly tells those that wait for their place, all at the beginning: once they have
+// one they look as if they came later. It returns whether they are done with.
+func (t *turn) endEarly(s *shard, end int) (done bool) {
+	if !t.looked {
+		t.looked, t.waiting = true, len(s.early.list)
+	}
+	for ; t.waiting > 0; t.waiting-- {
+		if s.cost >= end {
+			return false
+		}
+		s.spend(lookCost)
+		c := s.early.shift()
+		if c == nil {
+			t.waiting = 0
+			break
+		}
+		if s.endEarly(c, t.d.Reason, t.d.retry()) {
+			t.early++
+			t.told.Add(1)
+		}
+	}
+	return true
 }
 
 // dismissWith ends an enrolled connection with a word, and a reconnection time unless
@@ -244,7 +279,8 @@ type Drain struct {
 }
 
 // Drain takes no new connection from here on, and ends those that are there, in turn;
-// it returns how many it has told. Pushes go on: Shutdown is what ends them. There is
+// it returns how many it has told. A Seat from before can be taken still: such a
+// connection is told at once. Pushes go on: Shutdown is what ends them. There is
 // no way back.
 func (h *Hub) Drain(ctx context.Context, d Drain) (told int, err error) {
 	h.shut.Store(true)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/wire"
 	"github.com/stretchr/testify/require"
 )
 
@@ -143,5 +145,82 @@ func TestConnectionsGivenUp(t *testing.T) {
 		ctx.Context, ctx.end = context.WithCancel(context.Background())
 		list, _, err := h.Connections(ctx, "", "", 10)
 		require.Equal(t, err != nil, list == nil)
+	}
+}
+
+// A telling that is given up says how many it has told, on whichever shard; and that it
+// was given up.
+func TestDisconnectGivenUpCountsWhomItHasTold(t *testing.T) {
+	const conns = 40
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, engine.WithShards(4))
+		sinks := make([]*memSink, conns)
+		for i := range sinks {
+			sinks[i] = join(t, h, engine.Subscription{}, -1)
+		}
+		settled(h)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		told, err := h.Disconnect(ctx, engine.Disconnection{All: true, Over: 20 * time.Second})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NotZero(t, told)
+		require.Equal(t, ended(sinks), told)
+	})
+}
+
+// All connections are told, those that wait for their place among them: they get where
+// they stand and a reconnection time, and nobody waits for the log.
+func TestDisconnectOfAllTellsThoseThatWaitForTheirPlace(t *testing.T) {
+	const early = 50
+	for _, drain := range []bool{false, true} {
+		f := newFakeLog()
+		h := newHub(t, engine.WithLog(f), engine.WithShards(1), engine.WithEnableResendEvents(), engine.WithSweepBudget(64))
+		join(t, h, engine.Subscription{UID: "there"}, -1)
+		settled(h)
+		release := f.hold()
+		pushed, err := h.PushAsync(nil, message("x"))
+		require.NoError(t, err)
+		at := wire.FormatID(h.LastID())
+		var waiting []*memSink
+		for i := range early {
+			sub := engine.Subscription{UID: "u"}
+			if i%2 == 1 {
+				sub.LastEventID = engine.Earliest
+			}
+			waiting = append(waiting, join(t, h, sub, -1))
+		}
+		seat, err := h.Seat(t.Context(), engine.Subscription{UID: "late"})
+		require.NoError(t, err)
+		var told int
+		reason := "reconnect"
+		if drain {
+			reason = "closed"
+			told, err = h.Drain(t.Context(), engine.Drain{RetryMin: time.Second, RetryMax: 2 * time.Second})
+		} else {
+			told, err = h.Disconnect(t.Context(), engine.Disconnection{All: true, RetryMin: time.Second, RetryMax: 2 * time.Second})
+		}
+		require.NoError(t, err)
+		require.Equal(t, early+1, told)
+		late := newSink(-1)
+		if late.sub, err = seat.Take(late); drain {
+			require.NoError(t, err)
+			require.ErrorIs(t, late.awaitClosed(), engine.ErrClosed)
+			require.Contains(t, string(late.buf), `"reason":"closed"`)
+		}
+		for i, s := range waiting {
+			require.Error(t, s.awaitClosed())
+			require.Contains(t, string(s.buf), `"reason":"`+reason+`"`)
+			require.Contains(t, string(s.buf), "\nretry: ")
+			e := s.events(t)[0]
+			require.Equal(t, i%2 == 0, e.ID == at, "where it stands, unless it wants history: %q", e.ID)
+		}
+		release()
+		_, err = pushed.Wait(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, h.Push(nil, message("y")))
+		if !drain {
+			late.awaitText("data: y\n")
+		}
+		require.NoError(t, engine.Audit(h))
 	}
 }

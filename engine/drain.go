@@ -149,7 +149,7 @@ func (s *shard) drainStep() (more bool) {
 		if s.reached(end) {
 			return true
 		}
-		s.endEarly(s.early.pop(), ErrClosed)
+		s.endEarly(s.early.pop(), ErrClosed, 0)
 	}
 	for i := len(s.books.clients) - 1; i >= 0; i-- {
 		if c := s.books.clients[i]; expired || c.state != stateLagging {

@@ -33,6 +33,17 @@ func (e *earlyClients) pop() *client {
 	return c
 }
 
+// shift takes out the client that came first, or nil.
+func (e *earlyClients) shift() *client {
+	if len(e.list) == 0 {
+		return nil
+	}
+	c := e.list[0]
+	e.list[0] = nil
+	e.list = e.list[1:]
+	return c
+}
+
 // closeEarly ends those of a user, and returns how many. They have got nothing, and are
 // told nothing.
 func (s *shard) closeEarly(uid string, reason error) (closed int) {
@@ -61,6 +72,10 @@ func (s *shard) closeEarly(uid string, reason error) (closed int) {
 func (s *shard) admit(c *client) {
 	if d := s.hub.dismissal.Load(); d != nil && c.epoch != d.epoch {
 		s.close(c, d.reason) // it began before, and was on its way
+		return
+	}
+	if d := s.emptied; d != nil {
+		s.endEarly(c, d.Reason, d.retry()) // its seat was decided before
 		return
 	}
 	if !s.holdsAny() {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/wire"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -116,4 +117,42 @@ func TestALeavingConnectionCountsAsItsReason(t *testing.T) {
 			})
 		})
 	}
+}
+
+// lastCall calls fn when its connection ends.
+type lastCall struct {
+	*memSink
+	fn func()
+}
+
+func (s lastCall) Close(reason error) {
+	s.fn()
+	s.memSink.Close(reason)
+}
+
+// Who finds a connection gone finds its end counted, at any moment: also within the pass
+// that ends it.
+func TestAConnectionIsGoneOnceItsEndIsCounted(t *testing.T) {
+	const conns = 3
+	h := newHub(t, engine.WithShards(1))
+	var subs []engine.Subscriber
+	seen := 0
+	for range conns {
+		sub, err := h.Subscribe(engine.Subscription{}, lastCall{newSink(-1), func() {
+			seen++
+			online, ends := h.OnlineClientsNum(), h.Stats().Ends.Hangup // in this order
+			assert.EqualValues(t, conns-online, ends)
+		}})
+		require.NoError(t, err)
+		subs = append(subs, sub)
+	}
+	settled(h)
+	engine.Inside(h, func() { // so that one pass ends them all
+		for _, sub := range subs {
+			sub.Hangup(nil)
+		}
+	})
+	require.Eventually(t, func() bool { return h.OnlineClientsNum() == 0 }, time.Minute, time.Millisecond)
+	require.EqualValues(t, conns, h.Stats().Ends.Hangup)
+	require.Equal(t, conns, seen)
 }

@@ -23,6 +23,7 @@ type errand struct {
 	node ringbuf.Node[*errand]
 	ctx  context.Context
 	done chan struct{} // closed by the shard: what step has written may be read
+	err  error         // ctx's, where it ended before the work was done; as what step has written
 
 	// Whoever joined before the errand came is in the mail before it. So it begins when
 	// the mail was found empty, or this many were taken: each connection is in there once.
@@ -51,7 +52,7 @@ func (h *Hub) errand(ctx context.Context, s *shard, step func(s *shard, end int)
 	s.wake()
 	select {
 	case <-e.done:
-		return nil
+		return e.err
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-h.life.stop:
@@ -72,8 +73,9 @@ func (s *shard) runErrands() (more bool) {
 		w.open[0] = nil
 		w.open = w.open[1:]
 		state := errandDone
+		e.err = e.ctx.Err()
 		switch {
-		case e.ctx.Err() != nil:
+		case e.err != nil:
 		case !s.mayBegin(e):
 			state = errandMore
 		default:

@@ -92,6 +92,14 @@ func inside(h *Hub, fn func(*shard)) {
 	}
 }
 
+// Inside calls fn while the hub's only shard does not run.
+func Inside(h *Hub, fn func()) {
+	if len(h.shards) != 1 {
+		panic("for a hub of one shard")
+	}
+	inside(h, func(*shard) { fn() })
+}
+
 // Footprint returns how many bytes of events a connection keeps for itself.
 func Footprint(h *Hub, sub Subscriber) (n int) {
 	inside(h, func(s *shard) {

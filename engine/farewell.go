@@ -83,8 +83,12 @@ type farewellWord struct {
 	word word
 }
 
-func (s *shard) farewell(as ending, id eventID) *word {
-	if id == 0 {
+func (s *shard) farewell(as ending, id eventID, retry time.Duration) *word {
+	switch {
+	case retry > 0: // each has its own
+		w := lastWord(farewellFrame(as, id, retry))
+		return &w
+	case id == 0:
 		return &farewells[as]
 	}
 	if w := &s.words.farewell; w.id != id || w.as != as {
@@ -116,18 +120,20 @@ func (s *shard) end(c *client, reason error) {
 // endEarly is end for a client that waits for the shard. It has got nothing but the
 // response head, so its socket takes a few bytes, and who wants no history is told where
 // it stands.
-func (s *shard) endEarly(c *client, reason error) {
+// Its reconnection time is told unless it is 0. It returns whether the client was there.
+func (s *shard) endEarly(c *client, reason error, retry time.Duration) bool {
 	if c.state != stateNew {
-		return // closed already, and not forgotten yet
+		return false // closed already, and not forgotten yet
 	}
 	id := eventID(0)
 	if c.lag == nil || !c.lag.resumes {
 		id = s.hub.told(c.id)
 	}
-	if w := s.farewell(endingOf(reason), id); !w.silent() {
+	if w := s.farewell(endingOf(reason), id, retry); !w.silent() {
 		_, _ = c.sink.Write(s.word(w, c.form)) // it is closed anyway
 	}
 	s.close(c, reason)
+	return true
 }
 
 // dismiss gives up what waits for a client, but for the frame that was sent in
@@ -179,12 +185,7 @@ func (s *shard) takeLeave(c *client) {
 		return
 	}
 	l.told = true
-	w := s.farewell(endingOf(l.reason), l.id)
-	if l.retry > 0 {
-		own := lastWord(farewellFrame(endingOf(l.reason), l.id, l.retry))
-		w = &own
-	}
-	s.keepRest(c, s.word(w, c.form))
+	s.keepRest(c, s.word(s.farewell(endingOf(l.reason), l.id, l.retry), c.form))
 }
 
 // outcome returns what a leaving client that is closed for reason is counted

@@ -103,8 +103,15 @@ func (s *shard) readOn(c *client) bool {
 	if c.conflate {
 		s.eachRecord(c, seg, func(p *page, i int) { s.keep(c, p, i) })
 		h.kept.flushing = h.kept.bytes > maxKeptBytes
-	} else if j := s.segmentRun(c, seg); j.len() > 0 && !s.send(c, j) {
+	} else if j, upTo := s.segmentRun(c, seg); j.len() > 0 && !s.send(c, j) {
 		return false
+	} else if upTo < seg.upTo {
+		c.id, h.segment = upTo, seg
+		if s.mailSpent() {
+			c.attend(attendMore) // others first
+			return false
+		}
+		return true
 	}
 	c.id = max(c.id, seg.upTo)
 	if c.id >= s.oldestID() {
@@ -139,22 +146,23 @@ func (s *shard) readFailed(c *client, err error) bool {
 	return false
 }
 
-// segmentRun returns the segment's events for the client as one run. Where
-// they are all in the shared page, it is sent as it lies there.
-func (s *shard) segmentRun(c *client, seg *segment) *joined {
+// segmentRun returns the segment's events for the client as one run, and the ID up to
+// which it has them: in a coded form it may end before the segment does. Where they are
+// all in the shared page, it is sent as it lies there.
+func (s *shard) segmentRun(c *client, seg *segment) (j *joined, upTo eventID) {
 	g := &s.gathered.run
 	g.begin(c.form)
 	if c.form.coded() {
-		s.codedSegment(c, seg)
-		return s.gatheredRun()
+		upTo = s.codedSegment(c, seg)
+		return s.gatheredRun(), upTo
 	}
 	if own := seg.own(c.id); !seg.mixed && own.empty() {
 		public, t := seg.public.within(c.id, seg.upTo), seg.public.in(c.form)
 		g.share(t.data, t.parts, public.from, public.to)
-		return &g.joined
+		return &g.joined, seg.upTo
 	}
 	s.eachRecord(c, seg, func(p *page, i int) { g.put(point{id: eventID(p.records[i].ID)}, p.frame(i, c.form), false) })
-	return s.gatheredRun()
+	return s.gatheredRun(), seg.upTo
 }
 
 // gatheredRun is the run that was gathered, whose coding is counted.

@@ -29,7 +29,7 @@ type life struct {
 	// now is the phase. Its store publishes what was done before the step: to
 	// who sees phaseDraining, that the ring is closed; from phaseExpired on, cut.
 	now    atomic.Uint32
-	online atomic.Int64 // connections; Take counts in, a shard's close counts out
+	online atomic.Int64 // connections; Take counts in, a shard counts out after the pass that ended them
 
 	cut bool // the deadline came before the drain's end; written before, read after a phase from phaseExpired on
 

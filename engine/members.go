@@ -72,5 +72,5 @@ func (s *shard) closeAs(c *client, as ending, reason error) {
 	s.spend(writeCost)
 	c.sink.Close(reason)
 	c.sink = nil
-	s.hub.life.part()
+	s.parted++
 }

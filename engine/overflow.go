@@ -53,7 +53,7 @@ func (s *shard) dropOldest(c *client) {
 	}
 	// What was sent in part is on its way and cannot be taken back. Where it is the
 	// most of the queue, half of what is left goes.
-	left := l.queue.events - l.partial.len()
+	left := l.queue.events - l.pending()
 	drop := max(left-keep, left/2)
 	to := c.pos
 	for drop > 0 && to != s.high.pos {

@@ -198,6 +198,28 @@ func TestDropOldestCompletesTheFrameUnderWay(t *testing.T) {
 	})
 }
 
+// What is resent is in no queue: a stretch of it that is on its way makes nobody's queue
+// longer than its bound.
+func TestDropOldestBesideWhatIsResent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, withCodings(), engine.WithShards(1), engine.WithChanBufferSize(128), engine.WithEnableResendEvents(),
+			engine.WithPolicy(engine.PolicyDropOldest))
+		queue := engine.QueueLen(h)
+		push1(t, h, 0, queue)
+		s := join(t, h, engine.Subscription{UID: "u", LastEventID: engine.Earliest, Encoding: "zstd", StallTimeout: -1}, 5)
+		synctest.Wait()
+		for i := range 3 * queue {
+			push1(t, h, queue+i, queue+i+1)
+			require.LessOrEqual(t, requireSums(t, h).Pending, uint64(queue))
+		}
+		require.NoError(t, engine.Audit(h))
+		s.allow(-1)
+		synctest.Wait()
+		require.Equal(t, numbers(0, queue), s.data(t)[:queue])
+		require.Zero(t, requireSums(t, h).Pending)
+	})
+}
+
 // The queue is bounded in bytes, too.
 func TestQueueIsBoundedInBytes(t *testing.T) {
 	withPolicy(t, engine.PolicyDropOldest, func(t *testing.T, h *engine.Hub, s *memSink, told *failures) {

@@ -42,7 +42,7 @@ const historyRounds = 8
 
 // History reads a page of what the connection would be sent from the log: the seat
 // has decided where it begins and what it may get. The seat is not taken, and may be
-// asked once. A page has at most limit events (1 to 1000) and about a MiB of frames.
+// asked once. A page has at most limit events (1 to 1000) and about 256 kB of frames.
 // Few are read at a time; ctx ends the wait for a turn.
 //
 // Errors: ErrNoLog, ErrClosed, ErrHistory, ctx's.

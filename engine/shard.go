@@ -36,6 +36,7 @@ type shard struct {
 	books    books
 	early    earlyClients
 	troubled troubled
+	emptied  *Disconnection // under way or done, after which nobody is let in; or nil
 	epoch    uint32         // of the last dismissal that is done
 	doomed   []doomedClient // to be ended once the sweep under way is over
 
@@ -52,8 +53,9 @@ type shard struct {
 	errands errands
 	serial  uint64 // of the connection that was enrolled last
 
-	n counters // of this pass
-	c sharedCounters
+	n      counters // of this pass
+	parted int      // connections that it has ended
+	c      sharedCounters
 
 	sample   sampler
 	measured measured
