@@ -82,7 +82,8 @@ func (n *Node) follow(ctx context.Context, hub *engine.Hub) error {
 // apply applies a page, and does not return before it has, but for an error of the
 // page or ctx.
 func (n *Node) apply(ctx context.Context, hub *engine.Hub, p *Page) error {
-	pos := n.pos.Load()
+	began := n.pos.Load()
+	pos := began
 	if p.After > pos {
 		n.cfg.logger.Error("cluster: events are lost to this hub", "after", pos, "to", p.After)
 		if err := n.persist(ctx, func() error { return hub.Lose(ctx, p.After) }); err != nil {
@@ -116,7 +117,9 @@ func (n *Node) apply(ctx context.Context, hub *engine.Hub, p *Page) error {
 	}
 	n.pos.Store(max(pos, p.UpTo))
 	n.answer(fresh)
-	n.hear(0)
+	if p.UpTo > began {
+		n.hear(0) // else it is none of the stream: what is ephemeral comes from hubs that hear nothing too
+	}
 	return nil
 }
 
