@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/wire"
 )
 
 // Feed implements [engine.Source]: it follows the orderer and applies what comes.
@@ -107,7 +108,11 @@ func (n *Node) apply(ctx context.Context, hub *engine.Hub, p *Page) error {
 		}
 		some, fresh = append(some, engine.Assigned{ID: e.ID, Event: e.Event}), append(fresh, *e)
 	}
-	if err := n.persist(ctx, func() error { return hub.Apply(ctx, some...) }); err != nil {
+	err := n.persist(ctx, func() error { return hub.Apply(ctx, some...) })
+	if impossible(err) {
+		err = n.applyEach(ctx, hub, some)
+	}
+	if err != nil {
 		return err
 	}
 	if p.UpTo > last {
@@ -123,7 +128,41 @@ func (n *Node) apply(ctx context.Context, hub *engine.Hub, p *Page) error {
 	return nil
 }
 
-// persist repeats what the hub's log does not take: nothing is ever left out.
+// applyEach applies events one by one. What can be no event of this hub, such as one of
+// a later release with other bounds, is lost to it: clients are told of a gap.
+func (n *Node) applyEach(ctx context.Context, hub *engine.Hub, some []engine.Assigned) error {
+	applied := hub.LastID()
+	begin := 0
+	for i := range some { // what is ephemeral is passed on once
+		if id := some[i].ID; id != 0 && id <= applied {
+			begin = i + 1
+		}
+	}
+	for _, a := range some[begin:] {
+		err := n.persist(ctx, func() error { return hub.Apply(ctx, a) })
+		if impossible(err) {
+			n.cfg.logger.Error("cluster: an event cannot be applied and is lost to this hub; are its hubs of different releases?", "id", a.ID, "err", err)
+			if err = nil; a.ID != 0 {
+				err = n.persist(ctx, func() error { return hub.Lose(ctx, a.ID) })
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// impossible says whether an error of Apply is one of the events, which no other try
+// would help.
+func impossible(err error) bool {
+	field := (*wire.FieldError)(nil)
+	return err != nil && !errors.Is(err, engine.ErrLog) &&
+		(errors.As(err, &field) || errors.Is(err, engine.ErrTooMany) || errors.Is(err, engine.ErrNoUsers) || errors.Is(err, engine.ErrNoEvents))
+}
+
+// persist repeats what the hub's log does not take: nothing is ever left out. A log that
+// can't start over never takes a loss; the node then stays unready, and says why.
 func (n *Node) persist(ctx context.Context, do func() error) error {
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		err := do()
@@ -131,7 +170,7 @@ func (n *Node) persist(ctx context.Context, do func() error) error {
 		case err == nil:
 			n.recovered()
 			return nil
-		case errors.Is(err, engine.ErrClosed), ctx.Err() != nil:
+		case errors.Is(err, engine.ErrClosed), ctx.Err() != nil, impossible(err):
 			return err
 		}
 		n.fail(err)
