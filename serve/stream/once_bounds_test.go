@@ -3,6 +3,7 @@ package stream_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -98,4 +99,36 @@ func TestKeysOfAnEarlierLifeAndClock(t *testing.T) {
 	refused(t, push("a", `{"events":[{"data":"y"}]}`), 422, "Idempotency-Key")
 	refused(t, push("b", onePush), 503, "Idempotency-Key")
 	require.Eventually(t, func() bool { return push("b", onePush).Code == 200 }, patience, 50*time.Millisecond)
+}
+
+// Nobody's keys keep those of others out: one user, and one grant without a user, has at
+// most half of them, also after a restart. Their keys are their own.
+func TestNoOwnerHasAllKeys(t *testing.T) {
+	l := &scriptedLog{Log: persist.NewMemory()}
+	authorize := func(r *http.Request) (stream.Grant, error) {
+		g := stream.FullGrant(r.Header.Get("X-User"))
+		g.ID = r.Header.Get("X-Grant")
+		return g, nil
+	}
+	for life := range 2 {
+		hub := newHub(t, engine.WithLog(l))
+		once, err := stream.NewOnce(t.Context(), hub, time.Minute, 8)
+		require.NoError(t, err)
+		h := stream.AuthorizedPush(hub, authorize, stream.WithPushOnce(once))
+		push := func(user, grant, key string) *httptest.ResponseRecorder {
+			return post(h, onePush, "Idempotency-Key", key, "X-User", user, "X-Grant", grant)
+		}
+		for i := range 4 {
+			again := push("greedy", fmt.Sprint("token", life), fmt.Sprint(i))
+			accepted(t, again)
+			require.Equal(t, life == 1, again.Header().Get("Idempotency-Replayed") == "true")
+		}
+		require.Contains(t, refused(t, push("greedy", "", "more"), 429, "Idempotency-Key").Error, "half")
+		seen := map[string]bool{}
+		for _, grant := range []string{"", "g1", "g2"} {
+			seen[fmt.Sprint(accepted(t, push("", grant, "0")))] = true
+		}
+		require.Len(t, seen, 3, "the same key of three")
+		hub.Close()
+	}
 }
