@@ -115,6 +115,9 @@ type onceNote struct {
 // what the hub's log has of it, which ctx bounds. While most keys are known, pushes
 // with further ones are answered by 503; those of an earlier start count, and are all
 // kept.
+//
+// A hub whose log is not persist.Dated, such as persist.FromStore, is refused with
+// engine.ErrNoNotes: it keeps neither a push as a whole nor its time.
 func NewOnce(ctx context.Context, hub *engine.Hub, window time.Duration, most int) (*Once, error) {
 	begun := time.Now()
 	o := &Once{hub: hub, window: max(window, time.Second), most: max(most, 1)}
