@@ -64,6 +64,10 @@ TARGETS    ?=
 release: ## Static binaries, completions, man page, checksums into DIST (dist); the same bytes each time (TARGETS=linux/amd64)
 	GO=$(GO) scripts/release.sh '$(DIST)' $(TARGETS)
 
+.PHONY: release-check
+release-check: ## Two releases of this commit, made at different places, are the same bytes (minutes: all is built anew)
+	cd interop && SPATE_RELEASE=1 $(GO) test -count=1 -timeout 40m -v -run '^TestRelease$$' .
+
 .PHONY: image
 image: ## The hub as a container image spate:latest, with docker or buildah
 	@rm -rf dist/image-release && $(MAKE) release DIST=dist/image-release TARGETS=linux/$$($(GO) env GOARCH)

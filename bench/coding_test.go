@@ -153,7 +153,7 @@ func bareLoop() (http.Handler, func([]byte), func()) {
 			}
 		}
 	})
-	id := 7183310824207953
+	id := uint64(7183310824207953)
 	push := func(data []byte) {
 		id++
 		frame := fmt.Appendf(nil, "id: %d\ndata: %s\n\n", id, data)

@@ -100,7 +100,7 @@ func TestRunsArriveAtOnce(t *testing.T) {
 func TestRunsGetShorter(t *testing.T) {
 	var run []byte
 	for i := range 10 {
-		run = fmt.Appendf(run, "id: %d\ndata: {\"symbol\":\"ACME\",\"bid\":%d.5,\"ask\":%d.75,\"venue\":\"XNAS\",\"flags\":[\"live\",\"firm\"]}\n\n", 7e9+i, i, i)
+		run = fmt.Appendf(run, "id: %d\ndata: {\"symbol\":\"ACME\",\"bid\":%d.5,\"ask\":%d.75,\"venue\":\"XNAS\",\"flags\":[\"live\",\"firm\"]}\n\n", int64(7e9)+int64(i), i, i)
 	}
 	for _, r := range receivers {
 		require.Less(t, len(r.coding.AppendRun(nil, run)), len(run)/3, r.name)

@@ -63,11 +63,8 @@ func (p *prover) path(target string) string {
 	path, _, _ := strings.Cut(target, "?")
 	parts := strings.Split(path, "/")
 	for name := range p.model.Paths.PathItems.KeysFromOldest() {
-		want := strings.Split(name, "/")
-		if len(want) == len(parts) && !slices.ContainsFunc(want, func(s string) bool {
-			i := slices.Index(want, s)
-			return s != parts[i] && !strings.HasPrefix(s, "{")
-		}) {
+		fits := func(part, want string) bool { return part == want || strings.HasPrefix(want, "{") }
+		if slices.EqualFunc(parts, strings.Split(name, "/"), fits) {
 			return name
 		}
 	}
