@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/wire"
 )
 
 // Feed implements [engine.Source]: it follows the orderer and applies what comes.
@@ -82,7 +83,8 @@ func (n *Node) follow(ctx context.Context, hub *engine.Hub) error {
 // apply applies a page, and does not return before it has, but for an error of the
 // page or ctx.
 func (n *Node) apply(ctx context.Context, hub *engine.Hub, p *Page) error {
-	pos := n.pos.Load()
+	began := n.pos.Load()
+	pos := began
 	if p.After > pos {
 		n.cfg.logger.Error("cluster: events are lost to this hub", "after", pos, "to", p.After)
 		if err := n.persist(ctx, func() error { return hub.Lose(ctx, p.After) }); err != nil {
@@ -106,7 +108,11 @@ func (n *Node) apply(ctx context.Context, hub *engine.Hub, p *Page) error {
 		}
 		some, fresh = append(some, engine.Assigned{ID: e.ID, Event: e.Event}), append(fresh, *e)
 	}
-	if err := n.persist(ctx, func() error { return hub.Apply(ctx, some...) }); err != nil {
+	err := n.persist(ctx, func() error { return hub.Apply(ctx, some...) })
+	if impossible(err) {
+		err = n.applyEach(ctx, hub, some)
+	}
+	if err != nil {
 		return err
 	}
 	if p.UpTo > last {
@@ -116,11 +122,47 @@ func (n *Node) apply(ctx context.Context, hub *engine.Hub, p *Page) error {
 	}
 	n.pos.Store(max(pos, p.UpTo))
 	n.answer(fresh)
-	n.hear(0)
+	if p.UpTo > began {
+		n.hear(0) // else it is none of the stream: what is ephemeral comes from hubs that hear nothing too
+	}
 	return nil
 }
 
-// persist repeats what the hub's log does not take: nothing is ever left out.
+// applyEach applies events one by one. What can be no event of this hub, such as one of
+// a later release with other bounds, is lost to it: clients are told of a gap.
+func (n *Node) applyEach(ctx context.Context, hub *engine.Hub, some []engine.Assigned) error {
+	applied := hub.LastID()
+	begin := 0
+	for i := range some { // what is ephemeral is passed on once
+		if id := some[i].ID; id != 0 && id <= applied {
+			begin = i + 1
+		}
+	}
+	for _, a := range some[begin:] {
+		err := n.persist(ctx, func() error { return hub.Apply(ctx, a) })
+		if impossible(err) {
+			n.cfg.logger.Error("cluster: an event cannot be applied and is lost to this hub; are its hubs of different releases?", "id", a.ID, "err", err)
+			if err = nil; a.ID != 0 {
+				err = n.persist(ctx, func() error { return hub.Lose(ctx, a.ID) })
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// impossible says whether an error of Apply is one of the events, which no other try
+// would help.
+func impossible(err error) bool {
+	field := (*wire.FieldError)(nil)
+	return err != nil && !errors.Is(err, engine.ErrLog) &&
+		(errors.As(err, &field) || errors.Is(err, engine.ErrTooMany) || errors.Is(err, engine.ErrNoUsers) || errors.Is(err, engine.ErrNoEvents))
+}
+
+// persist repeats what the hub's log does not take: nothing is ever left out. A log that
+// can't start over never takes a loss; the node then stays unready, and says why.
 func (n *Node) persist(ctx context.Context, do func() error) error {
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		err := do()
@@ -128,7 +170,7 @@ func (n *Node) persist(ctx context.Context, do func() error) error {
 		case err == nil:
 			n.recovered()
 			return nil
-		case errors.Is(err, engine.ErrClosed), ctx.Err() != nil:
+		case errors.Is(err, engine.ErrClosed), ctx.Err() != nil, impossible(err):
 			return err
 		}
 		n.fail(err)

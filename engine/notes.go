@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spatehub/spate/persist"
@@ -14,9 +15,28 @@ import (
 // to find again: either all of them are there after a crash, or none. It is an event
 // to nobody: its audience is persist.NoteUser, who cannot connect.
 
-// ErrNoNotes is returned by PublishNoted of a hub that follows: its IDs, and what is
-// kept, are somebody else's to decide.
-var ErrNoNotes = errors.New("spate: a hub that follows keeps no notes")
+// ErrNoNotes is returned by PublishNoted and Notes of a hub that keeps no notes. One that
+// follows does not: its IDs, and what is kept, are somebody else's to decide. Nor does one
+// whose log is not persist.Dated, such as persist.FromStore: records without a time last
+// for no window, and what does not keep a batch whole may have the note without its events.
+var ErrNoNotes = errors.New("spate: hub keeps no notes")
+
+var (
+	errFollowsNotes = fmt.Errorf("%w: it follows others", ErrNoNotes)
+	errUndatedNotes = fmt.Errorf("%w: its log does not find times (persist.Dated), as with persist.FromStore", ErrNoNotes)
+)
+
+// takesNotes returns why the hub keeps no notes, nil if it does.
+func (h *Hub) takesNotes() error {
+	_, dated := h.log.(persist.Dated)
+	switch {
+	case h.follow != nil:
+		return errFollowsNotes
+	case h.log != nil && !dated:
+		return errUndatedNotes
+	}
+	return nil
+}
 
 const noteEvent = "note"
 
@@ -25,8 +45,8 @@ const noteEvent = "note"
 // events', and counts as an event in Stats.Events and for retention. Without a log
 // nothing is left.
 func (h *Hub) PublishNoted(ctx context.Context, note any, uids []string, events ...*wire.Event) ([]uint64, error) {
-	if h.follow != nil {
-		return nil, ErrNoNotes
+	if err := h.takesNotes(); err != nil {
+		return nil, err
 	}
 	if !h.life.enter() {
 		return nil, ErrClosed
@@ -73,17 +93,19 @@ type Note struct {
 }
 
 // Notes calls fn for the notes that the log has since a time, in their order, until it
-// returns an error. Of a log that is not persist.Dated, those of all times. ctx bounds it.
+// returns an error. A hub that follows has none. Errors: ErrNoNotes for a log that is not
+// persist.Dated; the log's. ctx bounds it.
 func (h *Hub) Notes(ctx context.Context, since time.Time, fn func(Note) error) error {
-	if h.log == nil {
+	if h.log == nil || h.follow != nil {
 		return nil
 	}
-	after := uint64(0)
-	if dated, ok := h.log.(persist.Dated); ok {
-		var err error
-		if after, err = dated.After(ctx, since); err != nil {
-			return err
-		}
+	dated, ok := h.log.(persist.Dated)
+	if !ok {
+		return errUndatedNotes
+	}
+	after, err := dated.After(ctx, since)
+	if err != nil {
+		return err
 	}
 	only := persist.Query{User: persist.NoteUser}
 	for {

@@ -41,7 +41,8 @@ func WithEventTypes(types ...string) Option {
 // takes its IDs from the clock; but the first Last asks the Store for events whose
 // IDs are ahead of the clock, as hubs count it (quarter microseconds since 1970),
 // and follows those. It is asked for five seconds at most, and its methods must mind
-// their context. Records that were read have no Time, so the Log is not [Dated]. An ID whose Save failed
+// their context. Records that were read have no Time, so the Log is not [Dated], and
+// a hub over it takes no pushes with an Idempotency-Key. An ID whose Save failed
 // is not read in this life, whether or not the Store has kept it.
 func FromStore(s Store, opts ...Option) Log {
 	if log, ok := s.(Log); ok {

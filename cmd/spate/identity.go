@@ -11,7 +11,8 @@ import (
 	"github.com/spatehub/spate/serve/stream"
 )
 
-// identify is how a hub without authorization learns who somebody is. Whoever it is may do everything.
+// identify is how a hub without authorization learns who somebody is. Whoever it is may do everything, but for the users
+// of a proxy, who may read alone.
 func (c *serveConfig) identify() serve.Authorizer {
 	if c.userHeader != "" {
 		return byHeader(c.userHeader)
@@ -35,7 +36,9 @@ func byQuery(r *http.Request) (serve.Grant, error) {
 }
 
 // byHeader takes the word of a proxy, which knows its users, and sets the header on each request. Nothing that the
-// client itself says may count beside it.
+// client itself says may count beside it. Whom the header names, or an empty one does not, is a user, and may read: a
+// proxy that lets more through than /events gives nothing else away. Requests without it are those of programs beside
+// the hub, and may do everything.
 func byHeader(name string) serve.Authorizer {
 	return func(r *http.Request) (serve.Grant, error) {
 		uids, err := uidsOf(r)
@@ -51,7 +54,7 @@ func byHeader(name string) serve.Authorizer {
 		case 0:
 			return stream.FullGrant(""), nil
 		case 1:
-			return stream.FullGrant(values[0]), nil
+			return serve.Grant{User: values[0], Read: stream.FullGrant("").Read}, nil
 		}
 		return serve.Grant{}, &serve.Error{Status: http.StatusBadRequest, Field: name,
 			Message: "is there more than once: the proxy must set it, not add to it"}

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,6 +40,7 @@ func TestTheProxysHeaderAloneNamesTheUser(t *testing.T) {
 			require.Equal(t, c.uid, g.User)
 			if c.field == "" {
 				require.NoError(t, err)
+				require.Equal(t, r.Header.Values("X-Spate-User") == nil, g.Admin && g.Push.Everyone)
 				continue
 			}
 			var e *serve.Error
@@ -46,4 +48,33 @@ func TestTheProxysHeaderAloneNamesTheUser(t *testing.T) {
 			require.Equal(t, c.field, e.Field)
 		}
 	}
+}
+
+// A proxy that lets all routes through gives its users nothing but what is theirs to read. Programs beside the hub, which
+// have no header, do what they did.
+func TestUsersOfAProxyMayOnlyRead(t *testing.T) {
+	s := startServe(t, "--memory", "--user-header", "X-Spate-User")
+	const event = `{"uids":["u1"],"events":[{"topic":"a","data":"x"}]}`
+	for _, user := range []string{"u1", ""} {
+		for _, c := range []struct {
+			method, path, body string
+			status             int
+		}{
+			{"POST", "/push", event, 403}, {"POST", "/push", `{"events":[{"data":"x"}]}`, 403}, {"POST", "/drain", "", 403},
+			{"GET", "/stats", "", 403}, {"GET", "/metrics", "", 403}, {"GET", "/", "", 403}, {"GET", "/users", "", 403},
+			{"GET", "/connections", "", 403}, {"DELETE", "/users/u2", "", 403}, {"GET", "/users/u2", "", 403},
+			{"GET", "/history?topic=a", "", 200}, {"HEAD", "/events?topic=a", "", 200},
+		} {
+			status, text := s.do(c.method, c.path, c.body, "Content-Type", asJSON, "X-Spate-User", user)
+			require.Equal(t, c.status, status, "%s %s as %q: %s", c.method, c.path, user, text)
+		}
+	}
+	status, text := s.do("POST", "/push", event, "Content-Type", asJSON)
+	require.Equal(t, 200, status, text)
+	for user, sees := range map[string]bool{"u1": true, "u2": false, "": false} {
+		_, text = s.do("GET", "/history?topic=a", "", "X-Spate-User", user)
+		require.Equal(t, sees, strings.Contains(text, `"data":"x"`), text)
+	}
+	status, _ = s.get("/stats")
+	require.Equal(t, 200, status)
 }

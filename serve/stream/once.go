@@ -30,7 +30,10 @@ const (
 )
 
 // Once has pushes with an Idempotency-Key published once: a request with a key of the
-// same user that is known gets the IDs that the first one got, for a window of time.
+// same owner that is known gets the IDs that the first one got, for a window of time.
+// The owner is the grant's user; where it has none, the grant's ID, so that a token
+// that takes the place of another one has keys of its own; and all who have neither are
+// one. No owner has more than half of the keys: what is beyond is answered by 429.
 //
 // What is known of a key is left in the hub's log, in one batch with the events: also
 // after kill -9 either both are there or neither, so that a request which got no
@@ -52,21 +55,32 @@ type Once struct {
 		known  map[onceID]onceAnswer
 		order  []onceTurn // of known, oldest first
 		flying map[onceID]*onceFlight
-		bytes  int // of the bodies of flying
+		owned  map[onceOwner]int // how many of known and flying an owner has
+		bytes  int               // of the bodies of flying
 	}
 }
 
-// onceID stands for a user and its key, and onceBody for what was sent with it: the
-// first half of their SHA-256.
+// onceID stands for an owner and its key, and onceBody for what was sent with it: the
+// first half of their SHA-256. Of the owner it is less: whose agree share a bound.
 type (
-	onceID   [16]byte
-	onceBody [16]byte
+	onceID    [16]byte
+	onceBody  [16]byte
+	onceOwner [8]byte
 )
+
+// ownerOf names whose a key is. Users have no NUL.
+func ownerOf(g *Grant) string {
+	if g.User == "" && g.ID != "" {
+		return "\x00" + g.ID
+	}
+	return g.User
+}
 
 // onceAnswer is what is known of a push that was published.
 type onceAnswer struct {
 	body      onceBody
-	at        int64 // Unix milliseconds
+	owner     onceOwner // zero: of a note without one
+	at        int64     // Unix milliseconds
 	first     uint64
 	events    int
 	ephemeral []int // which of the events have no ID
@@ -80,17 +94,19 @@ type onceTurn struct {
 
 // onceFlight is a push that is under way.
 type onceFlight struct {
-	body onceBody
-	size int           // of the body, in bytes
-	done chan struct{} // closed once ids and err are set
-	ids  []uint64
-	err  error
+	body  onceBody
+	owner onceOwner
+	size  int           // of the body, in bytes
+	done  chan struct{} // closed once ids and err are set
+	ids   []uint64
+	err   error
 }
 
 // onceNote is what the log has of a push.
 type onceNote struct {
 	Key       string `json:"key"`
 	Body      string `json:"body"`
+	Owner     string `json:"owner,omitempty"`
 	Events    int    `json:"events"`
 	Ephemeral []int  `json:"ephemeral,omitempty"`
 }
@@ -99,12 +115,16 @@ type onceNote struct {
 // what the hub's log has of it, which ctx bounds. While most keys are known, pushes
 // with further ones are answered by 503; those of an earlier start count, and are all
 // kept.
+//
+// A hub whose log is not persist.Dated, such as persist.FromStore, is refused with
+// engine.ErrNoNotes: it keeps neither a push as a whole nor its time.
 func NewOnce(ctx context.Context, hub *engine.Hub, window time.Duration, most int) (*Once, error) {
 	begun := time.Now()
 	o := &Once{hub: hub, window: max(window, time.Second), most: max(most, 1)}
 	o.now = func() time.Time { return begun.Add(time.Since(begun)) } // a clock that is set moves no window
 	o.mu.known = map[onceID]onceAnswer{}
 	o.mu.flying = map[onceID]*onceFlight{}
+	o.mu.owned = map[onceOwner]int{}
 	err := hub.Notes(ctx, o.now().Add(-o.window), func(n engine.Note) error {
 		var note onceNote
 		if json.Unmarshal(n.Data, &note) != nil {
@@ -114,8 +134,12 @@ func NewOnce(ctx context.Context, hub *engine.Hub, window time.Duration, most in
 		if !unhex(id[:], note.Key) || !unhex(body[:], note.Body) {
 			return nil
 		}
+		var owner onceOwner
+		if note.Owner != "" && !unhex(owner[:], note.Owner) {
+			return nil
+		}
 		at := min(n.Time.UnixMilli(), begun.UnixMilli()) // a clock that was ahead keeps no key, and those behind it, for longer
-		o.remember(id, onceAnswer{body: body, at: at, first: n.ID + 1, events: note.Events, ephemeral: note.Ephemeral})
+		o.remember(id, onceAnswer{body: body, owner: owner, at: at, first: n.ID + 1, events: note.Events, ephemeral: note.Ephemeral})
 		return nil
 	})
 	if err != nil {
@@ -157,11 +181,13 @@ func onceKey(r *http.Request) (string, *Error) {
 	return key, nil
 }
 
-// publish publishes a push once, for a user and a key, and says whether the IDs are
+// publish publishes a push once, for an owner and a key, and says whether the IDs are
 // those of an earlier request.
-func (o *Once) publish(ctx context.Context, user, key string, body []byte, p *push) (ids []uint64, replayed bool, refusal *Error) {
-	id, sum := onceID(half(user+"\x00"+key)), onceBody(half(string(body)))
-	f, ids, refusal := o.begin(id, sum, len(body), p)
+func (o *Once) publish(ctx context.Context, owner, key string, body []byte, p *push) (ids []uint64, replayed bool, refusal *Error) {
+	f := &onceFlight{body: half(string(body)), size: len(body), done: make(chan struct{})}
+	whose := half(owner)
+	copy(f.owner[:], whose[:])
+	f, ids, refusal = o.begin(half(owner+"\x00"+key), f, p)
 	if refusal != nil || f == nil {
 		return ids, refusal == nil, refusal
 	}
@@ -185,47 +211,61 @@ func half(text string) (sum [16]byte) {
 // errOtherBody is the answer to a key that stands for something else.
 var errOtherBody = &Error{Status: http.StatusUnprocessableEntity, Field: onceHeader, Message: "was used for another body: each push has a key of its own, and sends the same bytes when it is tried again"}
 
-// begin returns what is known of the push, or else its flight, which begins unless it
+// begin returns what is known of the push, or else its flight, which is fresh unless it
 // is under way.
-func (o *Once) begin(id onceID, body onceBody, size int, p *push) (f *onceFlight, ids []uint64, refusal *Error) {
+func (o *Once) begin(id onceID, fresh *onceFlight, p *push) (f *onceFlight, ids []uint64, refusal *Error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := o.now()
 	o.forget(now)
 	if a, ok := o.mu.known[id]; ok {
-		if a.body != body {
+		if a.body != fresh.body {
 			return nil, nil, errOtherBody
 		}
 		return nil, a.ids(), nil
 	}
 	if f, ok := o.mu.flying[id]; ok {
-		if f.body != body {
+		if f.body != fresh.body {
 			return nil, nil, errOtherBody
 		}
 		return f, nil, nil
 	}
-	if len(o.mu.known)+len(o.mu.flying) >= o.most {
-		full := unavailable("as many keys are remembered as there is room for")
+	if refusal := o.full(fresh, now); refusal != nil {
+		return nil, nil, refusal
+	}
+	o.mu.flying[id] = fresh
+	o.mu.owned[fresh.owner]++
+	o.mu.bytes += fresh.size
+	go o.fly(id, fresh, p)
+	return fresh, nil, nil
+}
+
+// full says why there is no room for a flight, nil if there is. The lock is held.
+func (o *Once) full(f *onceFlight, now time.Time) *Error {
+	var full *Error
+	switch {
+	case len(o.mu.known)+len(o.mu.flying) >= o.most:
+		full = unavailable("as many keys are remembered as there is room for")
+	case o.mu.owned[f.owner] >= (o.most+1)/2:
+		full = &Error{Status: http.StatusTooManyRequests, Message: "as many keys of this user are remembered as one may have: half of all"}
+	}
+	if full != nil {
 		full.Field = onceHeader
 		if len(o.mu.order) > 0 {
 			full.RetryAfter = max(time.UnixMilli(o.mu.order[0].at).Add(o.window).Sub(now), time.Second)
 		}
-		return nil, nil, full
+		return full
 	}
-	if n := len(o.mu.flying); n >= maxFlights || n > 0 && o.mu.bytes+size > maxFlightBytes {
-		return nil, nil, unavailable("as many pushes with keys are under way as there is room for")
+	if n := len(o.mu.flying); n >= maxFlights || n > 0 && o.mu.bytes+f.size > maxFlightBytes {
+		return unavailable("as many pushes with keys are under way as there is room for")
 	}
-	f = &onceFlight{body: body, size: size, done: make(chan struct{})}
-	o.mu.flying[id] = f
-	o.mu.bytes += size
-	go o.fly(id, f, p)
-	return f, nil, nil
+	return nil
 }
 
 // fly publishes. No client's going away ends it: whether the events are there must be
 // known to whoever asks next.
 func (o *Once) fly(id onceID, f *onceFlight, p *push) {
-	note := onceNote{Key: hex.EncodeToString(id[:]), Body: hex.EncodeToString(f.body[:]), Events: len(p.events)}
+	note := onceNote{Key: hex.EncodeToString(id[:]), Body: hex.EncodeToString(f.body[:]), Owner: hex.EncodeToString(f.owner[:]), Events: len(p.events)}
 	for i, e := range p.events {
 		if e.Ephemeral {
 			note.Ephemeral = append(note.Ephemeral, i)
@@ -234,9 +274,10 @@ func (o *Once) fly(id onceID, f *onceFlight, p *push) {
 	f.ids, f.err = o.hub.PublishNoted(context.Background(), note, p.uids, p.events...)
 	o.mu.Lock()
 	delete(o.mu.flying, id)
+	o.disown(f.owner)
 	o.mu.bytes -= f.size
 	if f.err == nil {
-		a := onceAnswer{body: f.body, at: o.now().UnixMilli(), events: len(f.ids), ephemeral: note.Ephemeral}
+		a := onceAnswer{body: f.body, owner: f.owner, at: o.now().UnixMilli(), events: len(f.ids), ephemeral: note.Ephemeral}
 		for _, id := range f.ids {
 			if id != 0 {
 				a.first = id
@@ -265,8 +306,19 @@ func (a *onceAnswer) ids() []uint64 {
 
 // remember enters a key. The lock is held.
 func (o *Once) remember(id onceID, a onceAnswer) {
+	if old, ok := o.mu.known[id]; ok {
+		o.disown(old.owner)
+	}
 	o.mu.known[id] = a
+	o.mu.owned[a.owner]++
 	o.mu.order = append(o.mu.order, onceTurn{id, a.at})
+}
+
+// disown counts one key less of an owner. The lock is held.
+func (o *Once) disown(owner onceOwner) {
+	if o.mu.owned[owner]--; o.mu.owned[owner] == 0 {
+		delete(o.mu.owned, owner)
+	}
 }
 
 // forget strikes off the keys whose window is over. The lock is held.
@@ -275,18 +327,22 @@ func (o *Once) forget(now time.Time) {
 	for len(o.mu.order) > 0 && o.mu.order[0].at < over {
 		t := o.mu.order[0]
 		o.mu.order = o.mu.order[1:]
-		if o.mu.known[t.id].at == t.at {
+		if a, ok := o.mu.known[t.id]; ok && a.at == t.at {
 			delete(o.mu.known, t.id)
+			o.disown(a.owner)
 		}
 	}
 	if len(o.mu.known) == 0 && len(o.mu.order) == 0 && o.mu.order != nil { // Go's maps give nothing back
 		o.mu.known, o.mu.order = map[onceID]onceAnswer{}, nil
+		if len(o.mu.owned) == 0 {
+			o.mu.owned = map[onceOwner]int{}
+		}
 	}
 }
 
 // publishOnce is what a push with a key, "" being none, has to do with it.
 func (c *pushConfig) publishOnce(ctx context.Context, w http.ResponseWriter, g *Grant, key string, body []byte, p *push) ([]uint64, *Error) {
-	ids, replayed, refusal := c.once.publish(ctx, g.User, key, body, p)
+	ids, replayed, refusal := c.once.publish(ctx, ownerOf(g), key, body, p)
 	if replayed {
 		w.Header().Set(replayedHeader, "true")
 	}
