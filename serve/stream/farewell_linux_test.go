@@ -17,7 +17,7 @@ import (
 // A peer that reads neither its events nor the reason is reset.
 func TestPeerThatDoesNotReadTheReasonIsReset(t *testing.T) {
 	s := newSite(t, modes[0], setup{
-		hub:     []engine.HubOption{engine.WithPolicy(engine.PolicyDisconnect), engine.WithQueueBytes(2 << 20)},
+		hub:     []engine.HubOption{engine.WithPolicy(engine.PolicyDisconnect), engine.WithQueueBytes(2 << 20), engine.WithShards(1)},
 		options: []stream.Option{stream.WithStallTimeout(time.Second)},
 		control: shrink,
 	})

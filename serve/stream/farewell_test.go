@@ -19,7 +19,8 @@ import (
 // overflow pushes to a connection that is not read from until the hub gives it
 // up, and returns the events' IDs. Each event waits until the shards have the one
 // before: else a publisher faster than they are pushes more than the window holds, and
-// who resumes is told of a gap.
+// who resumes is told of a gap. The hub has one shard: others, with nobody to tell, take
+// their time.
 func (s *site) overflow(pad string) (ids []string) {
 	s.t.Helper()
 	for begin := time.Now(); ; {
