@@ -150,7 +150,7 @@ const hello = `{"events":[{"data":"hello"}]}`
 func TestTheDocumentHolds(t *testing.T) {
 	backups := t.TempDir()
 	base := startHub(t, "--data", t.TempDir()+"/data", "--backup-dir", backups, "--presence-topic", "presence",
-		"--retain-topic", "prices=count:10", "--idempotency-keys", "2")
+		"--retain-topic", "prices=count:10", "--idempotency-keys", "3")
 	p := newProver(t, base)
 
 	watch := p.open("/events?topic=presence&last_event_id=earliest", "")
@@ -189,7 +189,7 @@ func (p *prover) pushes() {
 		{method: "POST", target: "/push", status: 200, body: full, header: "Idempotency-Key: a"},
 		{method: "POST", target: "/push", status: 422, body: hello, header: "Idempotency-Key: a"},
 		{method: "POST", target: "/push", status: 200, body: hello, header: `Idempotency-Key: "b"`},
-		{method: "POST", target: "/push", status: 503, body: hello, header: "Idempotency-Key: c"},
+		{method: "POST", target: "/push", status: 429, body: hello, header: "Idempotency-Key: c"},
 		{method: "POST", target: "/push", status: 400, body: hello, header: "Idempotency-Key: d e", bad: true},
 		{method: "POST", target: "/push", status: 400, body: `{"events":[]}`, bad: true},
 		{method: "POST", target: "/push", status: 400, body: `{"uids":[],"events":[{"data":"x"}]}`, bad: true},
