@@ -19,13 +19,6 @@ func (p *partial) add(at point) {
 	}
 }
 
-func (p *partial) len() int {
-	if !p.set {
-		return 0
-	}
-	return 1 + len(p.more)
-}
-
 func (p *partial) all() iter.Seq[point] {
 	return func(yield func(point) bool) {
 		if !p.set || !yield(p.first) {

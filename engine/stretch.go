@@ -145,9 +145,6 @@ func (g *gatherer) begin(f Form) {
 	g.frames, g.buf = g.frames[:0], g.buf[:0]
 }
 
-// size is about the bytes of the run so far, before they are coded.
-func (g *gatherer) size() int { return len(g.data) + len(g.frames) }
-
 // full says whether the run is as long as one write should be. What is coded for
 // one client alone takes much longer.
 func (g *gatherer) full() bool {
