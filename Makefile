@@ -80,13 +80,13 @@ image: ## The hub as a container image spate:latest, with docker or buildah
 test: ## All tests of all modules under -race; ringbuf and engine again with -tags spatecheck; allocations and rewriting without -race
 	@failed=; \
 	run() { echo "== $$*"; "$$@" || failed="$$failed; $$*"; }; \
-	run $(GO) test -race -timeout 5m $$($(GO) list ./... | grep -vxF '$(ALONE)'); \
-	run $(GO) test -race -timeout 5m $(ALONE); \
+	run $(GO) test -race -timeout 12m $$($(GO) list ./... | grep -vxF '$(ALONE)'); \
+	run $(GO) test -race -timeout 12m $(ALONE); \
 	for m in $(filter-out . $(OTHERS),$(MODULES)); do \
-		echo "== in $$m"; cd $$m; run $(GO) test -race -timeout 5m ./...; cd $(CURDIR); \
+		echo "== in $$m"; cd $$m; run $(GO) test -race -timeout 12m ./...; cd $(CURDIR); \
 	done; \
-	run $(GO) test -race -timeout 5m -tags spatecheck ./ringbuf/... ./engine/...; \
-	run $(GO) test -timeout 5m -run 'Alloc|TablesHold' ./wire ./ringbuf ./engine ./persist/... ./serve/stream/internal/rawsock; \
+	run $(GO) test -race -timeout 12m -tags spatecheck ./ringbuf/... ./engine/...; \
+	run $(GO) test -timeout 5m -run 'Alloc|TablesHold' ./wire ./ringbuf ./engine ./compress ./persist/... ./serve/stream/internal/rawsock ./serve/stream/internal/rawtls; \
 	if [ -n "$$failed" ]; then echo "FAILED$$failed" | tr ';' '\n' >&2; exit 1; fi
 
 # For every save. What it leaves out takes long: models, crashes, time-outs, and the packages that start programs.

@@ -107,18 +107,6 @@ func TestRunsGetShorter(t *testing.T) {
 	}
 }
 
-// TestCodingAllocatesNothing holds invariant 8 for what the coding adds.
-func TestCodingAllocatesNothing(t *testing.T) {
-	short, long := bytes.Repeat([]byte("x"), 100), bytes.Repeat([]byte("data: some\n\n"), 400)
-	for _, r := range receivers {
-		dst := make([]byte, 0, 16<<10)
-		allocs := testing.AllocsPerRun(200, func() {
-			dst = r.coding.AppendRun(r.coding.AppendRun(dst[:0], short), long)
-		})
-		require.Zero(t, allocs, r.name)
-	}
-}
-
 func FuzzRuns(f *testing.F) {
 	f.Add([]byte("data: a\n\n"), []byte("id: 7\ndata: b\n\n"), uint8(3))
 	f.Add(bytes.Repeat([]byte("data: some\n\n"), 50), []byte{}, uint8(200))

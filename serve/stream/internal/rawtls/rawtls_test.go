@@ -81,17 +81,6 @@ func writeAll(s *rawtls.Stream, r room, frame []byte) {
 	}
 }
 
-// Invariant 8: a delivery over TLS allocates nothing.
-func TestWriteAllocatesNothing(t *testing.T) {
-	s, room := take(t)
-	for _, size := range []int{200, 10_000} {
-		frame := make([]byte, size)
-		require.Zero(t, testing.AllocsPerRun(200, func() {
-			writeAll(s, room, frame)
-		}), "%d bytes", size)
-	}
-}
-
 // A tls.Conn that is not over a connection of ours stays as it is.
 func TestTakeOfOthers(t *testing.T) {
 	a, b := net.Pipe()
