@@ -22,7 +22,8 @@ import (
 // packages are what fragments may use without importing it.
 var packages = []string{
 	"bytes", "context", "encoding/json", "errors", "fmt", "io", "log", "log/slog", "net/http", "os", "strings", "time",
-	"github.com/gin-gonic/gin",
+	"github.com/gin-gonic/gin", "github.com/nats-io/nats.go",
+	"github.com/spatehub/spate/cluster", "github.com/spatehub/spate/cluster/jetstream",
 	"github.com/spatehub/spate/client", "github.com/spatehub/spate/engine", "github.com/spatehub/spate/persist",
 	"github.com/spatehub/spate/persist/pebblelog", "github.com/spatehub/spate/serve", "github.com/spatehub/spate/serve/auth",
 	"github.com/spatehub/spate/serve/limit", "github.com/spatehub/spate/serve/stream", "github.com/spatehub/spate/wire",
@@ -65,7 +66,7 @@ func source(b block) string {
 func header(text string) string {
 	h := "package fragment\n\nimport (\n"
 	for _, path := range packages {
-		name := path[strings.LastIndex(path, "/")+1:]
+		name := strings.TrimSuffix(path[strings.LastIndex(path, "/")+1:], ".go")
 		if regexp.MustCompile(`\b` + name + `\.[A-Z]`).MatchString(text) {
 			h += fmt.Sprintf("\t%q\n", path)
 		}
