@@ -28,7 +28,7 @@ MODELDEPTH ?= 7
 # Every module of the repository but the tools: the main one first, then the nested ones. Those of OTHERS need programs of
 # others (browsers, proxies, servers, npm) and have a target of their own.
 MODULES    := . $(patsubst %/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path './tools/*' -not -path '*/node_modules/*' | sort))
-OTHERS     := ./cmd/spate/browsertest ./interop ./loadtest/realtest ./cluster/jetstream/natstest
+OTHERS     := ./cmd/spate/apitest ./cmd/spate/browsertest ./interop ./loadtest/realtest ./cluster/jetstream/natstest
 ALONE      := github.com/spatehub/spate/loadtest/internal/run
 TOOLS       = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 
