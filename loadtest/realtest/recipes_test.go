@@ -28,7 +28,7 @@ const page = "../../docs/loadtest.md"
 func recipe(t *testing.T, adapter string) []string {
 	text, err := os.ReadFile(page)
 	require.NoError(t, err)
-	for _, block := range regexp.MustCompile("(?s)```\n(go run ./loadtest run .*?)```").FindAllStringSubmatch(string(text), -1) {
+	for _, block := range regexp.MustCompile("(?s)```sh\n(go run ./loadtest run .*?)```").FindAllStringSubmatch(string(text), -1) {
 		command := strings.ReplaceAll(block[1], "\\\n", " ")
 		if strings.Contains(command, "-adapter "+adapter+" ") {
 			var words []string
