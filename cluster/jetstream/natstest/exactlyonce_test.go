@@ -116,10 +116,9 @@ func (h *hub) cut(cut bool) {
 
 // world is three servers and three hubs.
 type world struct {
-	t     *testing.T
-	nats  *natstest.Cluster
-	hubs  []*hub
-	lossy bool
+	t    *testing.T
+	nats *natstest.Cluster
+	hubs []*hub
 }
 
 func newWorld(t *testing.T) *world {
