@@ -90,7 +90,7 @@ test: ## All tests of all modules under -race; ringbuf and engine again with -ta
 	if [ -n "$$failed" ]; then echo "FAILED$$failed" | tr ';' '\n' >&2; exit 1; fi
 
 # For every save. What it leaves out takes long: models, crashes, time-outs, and the packages that start programs.
-SLOW       := Model|UnderFire|PowerCut|EachCallFails|Repair|TablesHold|FullDisk|Expires|SlowReader|Timeouts|Stalled|HoldsNo|Kill|Demo
+SLOW       := Model|UnderFire|PowerCut|EachCallFails|Repair|TablesHold|FullDisk|Expires|SlowReader|Timeouts|Stalled|HoldsNo|Kill|Demo|ExactlyOnce|GoesOnAfterARestart|MeasuresLag|ThatHangs|RunSentInPart|DrainIsSpread
 SLOWPKGS   := $(ALONE) $(addprefix github.com/spatehub/spate/,examples loadtest/internal/cli internal/snippets)
 .PHONY: quick
 quick: ## The main module's tests without the race detector and without those that take long: less than a minute
