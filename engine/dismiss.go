@@ -19,39 +19,49 @@ func (h *Hub) Dismiss(reason error) {
 	h.wakeMask(h.all)
 }
 
+// dismissing is how far a shard is with ending those who are dismissed: so many are
+// still to be looked at, those who came first. Whoever comes later has its place
+// decided after the dismissal, or is refused by admit.
+type dismissing struct {
+	epoch        uint32 // of the dismissal that it is at, or done with
+	early, books int
+}
+
 // endDismissed ends the shard's connections from before the last dismissal, for a
 // bounded cost. It returns whether none is left. It comes between a look into the
 // ring and the delivery of what was found, so that who is dismissed gets nothing of
 // later.
 func (s *shard) endDismissed() (done bool) {
 	d := s.hub.dismissal.Load()
-	if d == nil || d.epoch == s.epoch {
+	if d == nil {
 		return true
 	}
+	at := &s.dismissing
+	if at.epoch != d.epoch {
+		*at = dismissing{epoch: d.epoch, early: len(s.early.list), books: len(s.books.clients)}
+	}
 	end := s.until(s.hub.cfg.sweep)
-	waiting := s.early.list
-	s.early.list = nil
-	for ; len(waiting) > 0; waiting = waiting[1:] {
+	for ; at.early > 0; at.early-- {
 		if s.reached(end) {
-			s.early.list = append(waiting, s.early.list...)
 			return false
 		}
 		s.spend(lookCost)
-		if c := waiting[0]; c.epoch == d.epoch {
-			s.early.add(c)
-		} else if c.state == stateNew {
+		switch c := s.early.shift(); {
+		case c == nil: // some have gone by themselves
+		case c.epoch == d.epoch:
+			s.early.turn(c)
+		case c.state == stateNew:
 			s.close(c, d.reason)
 		}
 	}
-	for i := len(s.books.clients) - 1; i >= 0; i-- {
+	for ; at.books > 0; at.books-- {
 		if s.reached(end) {
 			return false
 		}
 		s.spend(lookCost)
-		if c := s.books.clients[i]; c.epoch != d.epoch {
-			s.end(c, d.reason)
+		if i := at.books - 1; i < len(s.books.clients) && s.books.clients[i].epoch != d.epoch {
+			s.end(s.books.clients[i], d.reason)
 		}
 	}
-	s.epoch = d.epoch
 	return true
 }

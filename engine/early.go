@@ -5,13 +5,21 @@ import "slices"
 // earlyClients are those that have joined, but begin at a position that their shard
 // has not reached.
 type earlyClients struct {
-	list []*client
-	seen position // where the shard was when it looked at all of them
-	gone int      // of list, about: closed
+	list  []*client
+	seen  position // where the shard was when it began to look at all of them
+	looks int      // still to be looked at, about, never fewer: the first of list
+	gone  int      // of list, about: closed
 }
 
 // add notes a client. It is not ready before the shard moves.
 func (e *earlyClients) add(c *client) { e.list = append(e.list, c) }
+
+// turn puts back one that was taken from the front. All are to be looked at again, as
+// the order in which they are looked at has changed.
+func (e *earlyClients) turn(c *client) {
+	e.add(c)
+	e.looks = len(e.list)
+}
 
 // left notes that one of them is closed. Those who come and go while the shard
 // stands still, behind a log that hangs, are let go of once they are the most.
@@ -111,21 +119,18 @@ func (s *shard) skipTo(c *client) {
 // admitEarly looks again at the clients that were ahead of the shard, where it has
 // moved since. It returns whether some are left to be looked at.
 func (s *shard) admitEarly() (more bool) {
-	if len(s.early.list) == 0 || s.early.seen == s.cursor() {
-		return false
+	e := &s.early
+	if e.looks == 0 && e.seen != s.cursor() {
+		e.seen, e.looks = s.cursor(), len(e.list)
 	}
-	waiting := s.early.list
-	s.early.list = nil
-	for end := s.until(s.hub.cfg.sweep); len(waiting) > 0; waiting = waiting[1:] {
+	for end := s.until(s.hub.cfg.sweep); e.looks > 0; e.looks-- {
 		if s.reached(end) {
-			s.early.list = append(waiting, s.early.list...) // these are next
 			return true
 		}
 		s.spend(lookCost)
-		if c := waiting[0]; c.state == stateNew {
+		if c := e.shift(); c != nil && c.state == stateNew {
 			s.admit(c)
 		}
 	}
-	s.early.seen = s.cursor()
-	return false
+	return len(e.list) > 0 && e.seen != s.cursor()
 }

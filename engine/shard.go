@@ -37,8 +37,9 @@ type shard struct {
 	early    earlyClients
 	troubled troubled
 	emptied  *Disconnection // under way or done, after which nobody is let in; or nil
-	epoch    uint32         // of the last dismissal that is done
 	doomed   []doomedClient // to be ended once the sweep under way is over
+
+	dismissing dismissing
 
 	budget
 	high     point // events ≤ high are counted as pushed to this shard's clients
