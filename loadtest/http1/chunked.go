@@ -33,6 +33,7 @@ type Chunked struct {
 // left of p after it. An empty data means that p is used up, or that the body
 // has ended.
 func (c *Chunked) Next(p []byte) (data, rest []byte, err error) {
+	p = c.framing(p)
 	for len(p) > 0 && c.phase != ended {
 		if c.phase == inData {
 			n := min(uint64(len(p)), c.left)
@@ -57,6 +58,41 @@ func (c *Chunked) Next(p []byte) (data, rest []byte, err error) {
 		p = p[1:]
 	}
 	return nil, p, nil
+}
+
+// framing passes over what is between two chunks, where it is there as a whole and in
+// its plain form. What it leaves is taken byte by byte.
+func (c *Chunked) framing(p []byte) []byte {
+	if c.phase == inDataCR && len(p) > 1 && p[0] == '\r' && p[1] == '\n' {
+		c.phase, p = inSize, p[2:]
+	}
+	if c.phase != inSize || c.digits != 0 {
+		return p
+	}
+	size := uint64(0)
+	for i := 0; i < min(len(p)-1, 8); i++ {
+		if d := digit(p[i]); d < 16 {
+			size = size<<4 | uint64(d)
+			continue
+		}
+		if i > 0 && p[i] == '\r' && p[i+1] == '\n' {
+			c.left, p = size, p[i+2:]
+			c.sizeKnown()
+		}
+		break
+	}
+	return p
+}
+
+// digit is the value of a hexadecimal digit, 16 of any other byte.
+func digit(b byte) uint8 {
+	switch {
+	case b >= '0' && b <= '9':
+		return b - '0'
+	case b|0x20 >= 'a' && b|0x20 <= 'f':
+		return b | 0x20 - 'a' + 10
+	}
+	return 16
 }
 
 // Ended reports whether the last chunk and the trailer have been seen.
@@ -116,12 +152,9 @@ func (c *Chunked) step(b byte) error {
 }
 
 func (c *Chunked) sizeByte(b byte) error {
-	d := uint64(0)
+	d := digit(b)
 	switch {
-	case b >= '0' && b <= '9':
-		d = uint64(b - '0')
-	case b|0x20 >= 'a' && b|0x20 <= 'f':
-		d = uint64(b|0x20-'a') + 10
+	case d < 16:
 	case c.digits > 0 && b == '\r':
 		c.phase = inSizeLF
 		return nil
@@ -137,7 +170,7 @@ func (c *Chunked) sizeByte(b byte) error {
 	if c.digits == 15 {
 		return fmt.Errorf("%w: chunk size is too long", ErrMalformed)
 	}
-	c.left = c.left<<4 | d
+	c.left = c.left<<4 | uint64(d)
 	c.digits++
 	return nil
 }

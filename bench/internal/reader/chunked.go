@@ -2,21 +2,21 @@
 
 package reader
 
-import "github.com/spatehub/spate/loadtest/http1"
-
-// strip moves the data of the chunks in b to its start and returns it; ok is false if b is no chunked stream or the
-// stream ends.
-func strip(c *http1.Chunked, b []byte) (data []byte, ok bool) {
-	kept := 0
-	for rest := b; ; {
-		part, more, err := c.Next(rest)
+// unchunk takes in the chunks that follow the first had bytes of b, which the stream had kept. It returns what to keep,
+// and whether the stream goes on. An event that lies within a chunk is looked at where it is.
+func (l *loop) unchunk(c *conn, b []byte, had int, now int64) (kept []byte, ok bool) {
+	kept = b[:had]
+	for rest := b[had:]; ; {
+		part, more, err := c.chunks.Next(rest)
 		if err != nil {
-			return b[:kept], false
+			return kept, false
 		}
 		if len(part) == 0 {
-			return b[:kept], !c.Ended()
+			return kept, !c.chunks.Ended()
 		}
-		kept += copy(b[kept:], part)
-		rest = more
+		if len(kept) > 0 { // it lies before part, with the chunk's size between them
+			part = append(kept, part...)
+		}
+		kept, rest = l.feed(c, part, now), more
 	}
 }

@@ -124,13 +124,13 @@ func (l *loop) readable(c *conn, n int) {
 			return
 		}
 	}
-	ok := true
+	kept, ok := b, true
 	if c.chunked {
-		var data []byte
-		data, ok = strip(&c.chunks, b[had:])
-		b = b[:had+len(data)]
+		kept, ok = l.unchunk(c, b, had, now)
+	} else {
+		kept = l.feed(c, b, now)
 	}
-	c.kept = append(c.kept[:0], l.feed(c, b, now)...)
+	c.kept = append(c.kept[:0], kept...)
 	if !ok {
 		l.fail(c, "ended by the server")
 	}

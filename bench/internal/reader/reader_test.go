@@ -13,7 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/spatehub/spate/loadtest/http1"
+	"github.com/spatehub/spate/bench/internal/plan"
+	"github.com/spatehub/spate/loadtest/stamp"
 )
 
 // seed of the random tests; SPATE_BENCH_SEED replays one that failed.
@@ -62,31 +63,38 @@ func TestBuckets(t *testing.T) {
 	require.Equal(t, histBuckets-1, bucketOf(1<<63), "what is beyond counts in the last bucket")
 }
 
-// TestDechunker: however a chunked stream is cut, its data comes out, and its end is noticed.
-func TestDechunker(t *testing.T) {
+// TestChunksAndPieces: however a chunked stream of events is cut into chunks and readings, each event is taken in once,
+// and the stream's end is noticed.
+func TestChunksAndPieces(t *testing.T) {
 	r := seed(t)
 	for range 200 {
-		var want, wire []byte
-		for range r.IntN(10) {
-			n := 1 + r.IntN(300)
-			wire = fmt.Appendf(wire, []string{"%x\r\n", "%X\r\n", "%x;a=b\r\n"}[r.IntN(3)], n)
-			for range n {
-				c := byte('a' + r.IntN(26))
-				want, wire = append(want, c), append(wire, c)
-			}
-			wire = append(wire, "\r\n"...)
+		var body []byte
+		events := r.IntN(20)
+		for i := range events {
+			e := stamp.Append(nil, stamp.Stamp{Run: 1, Kind: stamp.Broadcast, Seq: uint64(i + 1), Size: uint32(60 + r.IntN(300)), Sent: wall()})
+			body = fmt.Appendf(body, "id: %d\ndata: %s\n\n", i, e)
 		}
-		var d http1.Chunked
-		var got []byte
-		for rest := wire; len(rest) > 0; {
-			n := 1 + r.IntN(len(rest))
-			data, ok := strip(&d, slices.Clone(rest[:n]))
-			require.True(t, ok)
-			got, rest = append(got, data...), rest[n:]
+		var coded []byte
+		for rest := body; len(rest) > 0; {
+			n := min(len(rest), 1+r.IntN(500))
+			coded = fmt.Appendf(coded, []string{"%x\r\n%s\r\n", "%X\r\n%s\r\n", "%x;a=b\r\n%s\r\n"}[r.IntN(3)], n, rest[:n])
+			rest = rest[n:]
 		}
-		require.Equal(t, string(want), string(got))
-		_, ok := strip(&d, []byte("0\r\n\r\n"))
-		require.False(t, ok)
+		l, c := &loop{plan: plan.New(stamp.Broadcast, 1), run: 1, buf: make([]byte, bufferSize)}, &conn{check: check{next: 1}}
+		read := func(b []byte) bool {
+			had := copy(l.buf, c.kept)
+			kept, ok := l.unchunk(c, l.buf[:had+copy(l.buf[had:], b)], had, wall())
+			c.kept = append(c.kept[:0], kept...)
+			return ok
+		}
+		for rest := coded; len(rest) > 0; {
+			n := 1 + r.IntN(min(len(rest), 700))
+			require.True(t, read(rest[:n]))
+			rest = rest[n:]
+		}
+		require.Equal(t, uint64(events), l.count.Deliveries)
+		require.Zero(t, l.count.Corrupt+l.count.Disorder+l.count.Duplicates)
+		require.False(t, read([]byte("0\r\n\r\n")))
 	}
 }
 
