@@ -158,7 +158,7 @@ bench-clients: ## The Go client beside other Go SSE clients, speed and behaviour
 
 .PHONY: torture
 torture: ## Long crash tests: ROUNDS (50) times kill -9 under load, power cuts, failing disks, resume under fire
-	SPATE_KILL_ROUNDS=$(ROUNDS) $(GO) test -race -count=1 -timeout 0 -v -run '^TestKill$$' ./cmd/spate
+	SPATETEST_KILL_ROUNDS=$(ROUNDS) $(GO) test -race -count=1 -timeout 0 -v -run '^TestKill$$' ./cmd/spate
 	$(GO) test -race -count=$(REPEAT) -timeout 0 -run 'PowerCut|DiskFails|EachCallFails|UnderFire' ./persist/... ./engine/...
 
 # Pushes of each publisher in torture-cluster; TORTURETIME seconds of the part with processes.
@@ -166,10 +166,10 @@ PUSHES     ?= 3000
 TORTURETIME ?= 300
 .PHONY: torture-cluster
 torture-cluster: ## Exactly-once in a cluster, long: over an orderer that fails, NATS servers that are killed and cut off, and hubs that are killed with -9
-	SPATE_CLUSTER_PUSHES=$(PUSHES) $(GO) test -count=1 -timeout 0 -v -run '^TestExactlyOnce$$' ./cluster
-	cd cluster/jetstream/natstest && SPATE_CLUSTER_PUSHES=$(PUSHES) $(GO) test -count=1 -timeout 0 -v -run '^TestExactlyOnce$$' .
+	SPATETEST_CLUSTER_PUSHES=$(PUSHES) $(GO) test -count=1 -timeout 0 -v -run '^TestExactlyOnce$$' ./cluster
+	cd cluster/jetstream/natstest && SPATETEST_CLUSTER_PUSHES=$(PUSHES) $(GO) test -count=1 -timeout 0 -v -run '^TestExactlyOnce$$' .
 	cd cluster/jetstream/natstest && $(GO) run ./run -chaos -demo=false -clients 200 -for $(TORTURETIME)s
 
 .PHONY: model
 model: ## Model checks: rings, log and hand-over against obviously right twins
-	SPATE_MODEL_DEPTH=$(MODELDEPTH) $(GO) test -count=1 -v -timeout 60m -run 'Model|Against' ./ringbuf/... ./persist/... ./engine/...
+	SPATETEST_MODEL_DEPTH=$(MODELDEPTH) $(GO) test -count=1 -v -timeout 60m -run 'Model|Against' ./ringbuf/... ./persist/... ./engine/...

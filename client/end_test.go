@@ -178,7 +178,7 @@ func TestGoexitInCallbackEnds(t *testing.T) {
 	})
 }
 
-const panicEnv = "SPATE_CLIENT_TEST_PANIC"
+const panicEnv = "SPATETEST_CLIENT_TEST_PANIC"
 
 // A panic of a callback is not swallowed: it ends the program, here this test's
 // own, started again.

@@ -286,12 +286,12 @@ func TestRevocationReachesARequestOnItsWay(t *testing.T) {
 // nothing but what its own grant has, live and on resume, and ends once that is taken back.
 func TestPrivacyUnderFire(t *testing.T) {
 	seed := rand.Uint64()
-	if v := os.Getenv("SPATE_SEED"); v != "" {
+	if v := os.Getenv("SPATETEST_SEED"); v != "" {
 		n, err := strconv.ParseUint(v, 10, 64)
 		require.NoError(t, err)
 		seed = n
 	}
-	t.Logf("replay with SPATE_SEED=%d go test -run '^%s$' ./serve/stream", seed, t.Name())
+	t.Logf("replay with SPATETEST_SEED=%d go test -run '^%s$' ./serve/stream", seed, t.Name())
 	for _, m := range []mode{modes[0], modes[3]} {
 		t.Run(m.name, func(t *testing.T) {
 			g := newGuarded(t, m, setup{hub: []engine.HubOption{engine.WithShards(2)}})
