@@ -70,8 +70,9 @@ type Hub struct {
 	topicFigures *topicFigures // nil: not asked for
 	joining      joining
 
-	logFailed atomic.Uint64
-	turn      atomic.Uint64 // spreads anonymous connections
+	logFailed   atomic.Uint64
+	catchUpRate atomic.Int64  // bytes a second and connection; 0: no bound
+	turn        atomic.Uint64 // spreads anonymous connections
 }
 
 // NewHub starts a hub. It must be closed. A setting out of range is corrected
@@ -107,6 +108,7 @@ func buildHub(cfg *config, log persist.Log, before eventID) *Hub {
 		h.ageTicks = h.ticksOf(cfg.age)
 	}
 	h.lifeMark, h.turns = newLifeMark(), make(chan struct{}, processors())
+	h.SetCatchUpRate(cfg.catchUpRate)
 	if cfg.presence != "" {
 		h.presence = newPresence(h, cfg.presence)
 	}
