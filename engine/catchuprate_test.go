@@ -72,6 +72,7 @@ func TestCatchUpIsBoundedASecond(t *testing.T) {
 						most := int(rate*time.Since(began).Seconds()) + 2*rate + size + 100
 						require.LessOrEqual(t, s.len(), most, "after %d s", sec)
 						require.GreaterOrEqual(t, s.len(), int(rate*time.Since(began).Seconds())-rate, "after %d s", sec)
+						require.LessOrEqual(t, engine.Footprint(h, s.sub), rate, "who waits holds no page")
 					}
 					at := live.len()
 					require.NoError(t, h.Push([]string{"live"}, &wire.Event{Data: "now"}))

@@ -57,7 +57,6 @@ func (c *serveConfig) secure(log *slog.Logger, a *access) (certs *tlsfile.Config
 			return nil, err
 		}
 	}
-	a.report = trouble
 	return certs, a.configure(c, trouble)
 }
 

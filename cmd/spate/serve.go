@@ -31,7 +31,7 @@ func runServe(ctx context.Context, s streams, args []string) error {
 		return c.settings.print(s.out)
 	}
 	log, level := c.levelLogger(s)
-	access := newAccess(c)
+	access := newAccess(c, log)
 	defer access.close()
 	certs, err := c.secure(log, access)
 	if err != nil {
@@ -45,6 +45,11 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	store, err := openStore(c, log)
 	if err != nil {
 		return err
+	}
+	if !c.memory {
+		if err := access.keep(c.data); err != nil {
+			return errors.Join(err, store.Close())
+		}
 	}
 	others, err := c.cluster.join(ctx, log)
 	if err != nil {

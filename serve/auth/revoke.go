@@ -25,7 +25,7 @@ var ErrRevocationsFull error = &stream.Error{Status: http.StatusServiceUnavailab
 // Revocations remembers which grants were taken back, so that who had them is
 // refused when it returns: a token goes on to be a good one by itself. What is
 // revoked is kept until the grants in question have expired anyway: in memory, which
-// a restart forgets, unless [OpenRevocations] has made it.
+// a restart forgets, unless they are kept in a file ([Revocations.Keep]).
 //
 // The zero value is empty and ready, and may be used by many goroutines at once.
 type Revocations struct {

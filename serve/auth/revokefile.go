@@ -36,27 +36,33 @@ type revocationsFile struct {
 	worn  bool // what is behind size is not known: to be written anew
 }
 
-// OpenRevocations returns the revocations that a file keeps; it is made when there is
-// something to keep. From then on each revocation is in it, and on the disk, before it
-// counts: a restart or a power cut forgets none. One process may use it at a time.
+// Keep takes over the revocations of a file, and keeps those that come in it: each is on
+// the disk before it counts, so that a restart or a power cut forgets none. The file is
+// made when there is something to keep. It is called once, before v is used; one process
+// may use a file at a time.
 //
-// A line that is no revocation is an error that names it.
-func OpenRevocations(path string) (*Revocations, error) {
-	v := &Revocations{file: &revocationsFile{path: path}}
-	torn, err := v.file.load(&v.mu.revoked)
+// A line that is no revocation is an error that names it, and nothing is taken over.
+func (v *Revocations) Keep(path string) error {
+	file, all := &revocationsFile{path: path}, revoked{}
+	torn, err := file.load(&all)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
-	v.mu.forget(v.clock())
-	if v.mu.len() > maxRevoked {
-		return nil, fmt.Errorf("%s: has %d revocations, and no more than %d are kept", path, v.mu.len(), maxRevoked)
+	all.forget(v.clock())
+	if all.len() > maxRevoked {
+		return fmt.Errorf("%s: has %d revocations, and no more than %d are kept", path, all.len(), maxRevoked)
 	}
-	if torn || v.file.lines > v.mu.len() {
-		if err := v.file.rewrite(&v.mu.revoked); err != nil {
-			return nil, err
+	if torn || file.lines > all.len() {
+		if err := file.rewrite(&all); err != nil {
+			return err
 		}
 	}
-	return v, nil
+	v.change.Lock()
+	defer v.change.Unlock()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.file, v.mu.revoked = file, all
+	return nil
 }
 
 // load reads the file, and says whether its end is torn.

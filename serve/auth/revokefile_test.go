@@ -15,11 +15,17 @@ import (
 	"github.com/spatehub/spate/serve/stream"
 )
 
+// kept is the revocations of a file.
+func kept(path string) (*auth.Revocations, error) {
+	v := new(auth.Revocations)
+	return v, v.Keep(path)
+}
+
 // What was revoked is so after a restart as well, with the time at which it was and
 // until when; what is over is forgotten.
 func TestRevocationsOutliveARestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "revoked")
-	v, err := auth.OpenRevocations(path)
+	v, err := kept(path)
 	require.NoError(t, err)
 	require.NoFileExists(t, path, "there is nothing to keep")
 	before := time.Now().Add(-time.Second)
@@ -30,7 +36,7 @@ func TestRevocationsOutliveARestart(t *testing.T) {
 	require.Error(t, v.Grant("g2", time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC)), "no file can have it")
 	require.False(t, v.Revoked(&stream.Grant{ID: "g2"}))
 	for range 3 {
-		v, err = auth.OpenRevocations(path)
+		v, err = kept(path)
 		require.NoError(t, err)
 		require.True(t, v.Revoked(&stream.Grant{User: "tom \u2028 \"x\"", Issued: before}))
 		require.False(t, v.Revoked(&stream.Grant{User: "tom \u2028 \"x\"", Issued: time.Now().Add(time.Second)}))
@@ -48,7 +54,7 @@ func TestRevocationsOutliveARestart(t *testing.T) {
 func TestRevocationsOfATornFile(t *testing.T) {
 	dir := t.TempDir()
 	whole := filepath.Join(dir, "whole")
-	v, err := auth.OpenRevocations(whole)
+	v, err := kept(whole)
 	require.NoError(t, err)
 	require.NoError(t, v.User("tom", time.Time{}))
 	first, err := os.ReadFile(whole)
@@ -60,12 +66,12 @@ func TestRevocationsOfATornFile(t *testing.T) {
 		for _, tail := range []string{"", "\x00\x00\x00"} {
 			path := filepath.Join(dir, "torn")
 			require.NoError(t, os.WriteFile(path, append(bytes.Clone(text[:cut]), tail...), 0o600))
-			v, err := auth.OpenRevocations(path)
+			v, err := kept(path)
 			require.NoError(t, err, "%q", text[:cut])
 			require.True(t, v.Revoked(&stream.Grant{User: "tom"}))
 			require.False(t, v.Revoked(&stream.Grant{User: "ann"}))
 			require.NoError(t, v.User("bob", time.Time{}))
-			v, err = auth.OpenRevocations(path)
+			v, err = kept(path)
 			require.NoError(t, err)
 			require.True(t, v.Revoked(&stream.Grant{User: "tom"}))
 			require.True(t, v.Revoked(&stream.Grant{User: "bob"}))
@@ -87,7 +93,7 @@ func TestRevocationsOfABadFile(t *testing.T) {
 		"\x00\x00": "object",
 	} {
 		require.NoError(t, os.WriteFile(path, []byte(good+line+"\n"+good), 0o600))
-		_, err := auth.OpenRevocations(path)
+		_, err := kept(path)
 		require.ErrorContains(t, err, "line 2", line)
 		require.ErrorContains(t, err, says, line)
 		text, err := os.ReadFile(path)
@@ -100,13 +106,13 @@ func TestRevocationsOfABadFile(t *testing.T) {
 func TestRevocationsThatCannotBeKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "folder")
 	path := filepath.Join(dir, "revoked")
-	v, err := auth.OpenRevocations(path)
+	v, err := kept(path)
 	require.NoError(t, err)
 	require.Error(t, v.User("tom", time.Time{}))
 	require.False(t, v.Revoked(&stream.Grant{User: "tom"}))
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	require.NoError(t, v.User("ann", time.Time{}))
-	v, err = auth.OpenRevocations(path)
+	v, err = kept(path)
 	require.NoError(t, err)
 	require.True(t, v.Revoked(&stream.Grant{User: "ann"}))
 	require.False(t, v.Revoked(&stream.Grant{User: "tom"}))
@@ -120,7 +126,7 @@ func TestRevocationsFileIsWrittenAnew(t *testing.T) {
 		fmt.Fprintf(&text, `{"user":"u%d","at":"2026-11-28T10:00:00Z"}`+"\n", i%7)
 	}
 	require.NoError(t, os.WriteFile(path, []byte(text.String()), 0o600))
-	v, err := auth.OpenRevocations(path)
+	v, err := kept(path)
 	require.NoError(t, err)
 	most := int64(0)
 	for i := range 1100 {
@@ -130,7 +136,7 @@ func TestRevocationsFileIsWrittenAnew(t *testing.T) {
 		most = max(most, info.Size())
 	}
 	require.Less(t, most, int64(1100*60))
-	v, err = auth.OpenRevocations(path)
+	v, err = kept(path)
 	require.NoError(t, err)
 	for i := range 7 {
 		require.True(t, v.Revoked(&stream.Grant{User: fmt.Sprint("u", i), Issued: time.Now().Add(-time.Hour)}))
@@ -143,12 +149,12 @@ func FuzzRevocationsFile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		path := filepath.Join(t.TempDir(), "revoked")
 		require.NoError(t, os.WriteFile(path, text, 0o600))
-		v, err := auth.OpenRevocations(path)
+		v, err := kept(path)
 		if err != nil {
 			return
 		}
 		require.NoError(t, v.User("one more", time.Time{}))
-		again, err := auth.OpenRevocations(path)
+		again, err := kept(path)
 		require.NoError(t, err)
 		require.True(t, again.Revoked(&stream.Grant{User: "one more"}))
 	})
