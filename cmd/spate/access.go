@@ -92,39 +92,58 @@ func (a *access) required(r *http.Request) (serve.Grant, error) {
 	return a.inForce.Load().known(r)
 }
 
-// configure puts the settings in force that can change while the hub runs: bounds, origins, and what credentials allow.
-// Files that they name are read now. On an error everything stays as it was. report is told, by any goroutine, what
-// goes wrong with keys later on.
-func (a *access) configure(c *serveConfig, report func(error)) error {
+// change is settings that are good and not in force yet. One of its methods is called.
+type change struct {
+	a      *access
+	c      *serveConfig
+	cors   *cors.Checker
+	found  *authorizers // nil: the hub is open
+	remote *auth.Remote
+}
+
+// prepare reads what can change while the hub runs: bounds, origins, and what credentials allow, with the files that they
+// name. report is told, by any goroutine, what goes wrong with keys later on.
+func (a *access) prepare(c *serveConfig, report func(error)) (*change, error) {
 	origins, err := cors.ParseOrigins(c.access.origins.values...)
 	if err != nil {
-		return fmt.Errorf("--cors-origin: %w", err)
+		return nil, fmt.Errorf("--cors-origin: %w", err)
 	}
 	checker, err := cors.NewChecker(cors.Policy{Origins: origins, Credentials: c.access.credentials})
 	if err != nil {
-		return fmt.Errorf("--cors-credentials: %w", err)
+		return nil, fmt.Errorf("--cors-credentials: %w", err)
 	}
-	var found *authorizers
-	remote := a.remote
+	p := &change{a: a, c: c, cors: checker, remote: a.remote}
 	if !a.open {
-		if found, remote, err = a.authorizer(c, origins, report); err != nil {
-			return err
+		if p.found, p.remote, err = a.authorizer(c, origins, report); err != nil {
+			return nil, err
 		}
 	}
-	a.gate.Configure(c.limits.gate(a.proxies))
-	a.cors.Store(checker)
-	if a.open {
-		return nil
+	return p, nil
+}
+
+// drop leaves everything as it was.
+func (p *change) drop() {
+	if p.remote != nil && p.remote != p.a.remote {
+		p.remote.Close()
 	}
-	a.inForce.Store(found)
-	if a.remote != nil && a.remote != remote {
+}
+
+// enforce puts the settings in force.
+func (p *change) enforce() {
+	a := p.a
+	a.gate.Configure(p.c.limits.gate(a.proxies))
+	a.cors.Store(p.cors)
+	if a.open {
+		return
+	}
+	a.inForce.Store(p.found)
+	if a.remote != nil && a.remote != p.remote {
 		a.remote.Close()
 	}
-	a.remote, a.remoteURL = remote, c.access.jwksURL
-	if remote != nil {
-		remote.Refetch()
+	a.remote, a.remoteURL = p.remote, p.c.access.jwksURL
+	if p.remote != nil {
+		p.remote.Refetch()
 	}
-	return nil
 }
 
 // authorizer makes what knows the credentials that the settings name. What is meant counts before what a client sends to
