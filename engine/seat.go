@@ -360,7 +360,7 @@ func (h *Hub) beginSince(ctx context.Context, sub *Subscription, b beginning) (b
 // historyError is the error of a Seat for which the log could not be asked.
 func historyError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	return errors.Join(ErrHistory, err)
 }

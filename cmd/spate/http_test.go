@@ -28,7 +28,7 @@ func TestABodyThatNeverEndsHoldsNoConnection(t *testing.T) {
 	require.NoError(t, err)
 	defer l.Close()
 	c := &serveConfig{backupDir: t.TempDir()}
-	server := newServer(c, hub, newAccess(c), &statsSource{hub: hub, log: l}, parts{drain: newDrainer(t.Context(), drainConfig{}, hub, io.Discard)}, log)
+	server := newServer(c, hub, newAccess(c, log), &statsSource{hub: hub, log: l}, parts{drain: newDrainer(t.Context(), drainConfig{}, hub, io.Discard)}, log)
 	require.Equal(t, readTimeout, server.ReadTimeout)
 	server.ReadTimeout = 50 * time.Millisecond // sooner
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -53,7 +53,7 @@ func TestABodyThatNeverEndsHoldsNoConnection(t *testing.T) {
 func TestErrorsHaveOneForm(t *testing.T) {
 	hub := engine.NewHub(engine.WithLogger(slog.New(slog.DiscardHandler)))
 	defer hub.Close()
-	handler := newServer(&serveConfig{memory: true}, hub, newAccess(&serveConfig{}), &statsSource{hub: hub}, parts{drain: newDrainer(t.Context(), drainConfig{}, hub, io.Discard)}, slog.New(slog.DiscardHandler)).Handler
+	handler := newServer(&serveConfig{memory: true}, hub, newAccess(&serveConfig{}, slog.New(slog.DiscardHandler)), &statsSource{hub: hub}, parts{drain: newDrainer(t.Context(), drainConfig{}, hub, io.Discard)}, slog.New(slog.DiscardHandler)).Handler
 	ask := func(method, target string) *http.Response {
 		rec := httptest.NewRecorder()
 		r := httptest.NewRequest(method, target, nil)

@@ -169,6 +169,15 @@ func (l *chunkList) date(now clock.Moment) (ahead time.Duration) {
 	return ahead
 }
 
+// keepDates takes over what another list of the same records knows of their age.
+func (l *chunkList) keepDates(old *chunkList) {
+	for i := range min(len(l.chunks), len(old.chunks)) {
+		if c, o := &l.chunks[i], &old.chunks[i]; c.first == o.first && c.last == o.last {
+			c.at, c.dated = o.at, o.dated
+		}
+	}
+}
+
 // olderThan reports whether all of the chunk is older than an age in milliseconds.
 func (c *chunk) olderThan(age int64, now clock.Moment) bool {
 	if c.newest <= now.World {

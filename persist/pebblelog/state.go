@@ -124,6 +124,13 @@ func (s *state) countTopic(topic string, at, size int64) {
 	}
 }
 
+// markWasteful has a topic that is far over its bounds seen to.
+func (s *state) markWasteful(t *topicCount) {
+	if r, _ := s.retention.ForTopic(t.Name); !t.due && t.wasteful(&r) {
+		s.markDue(t)
+	}
+}
+
 func (s *state) markDue(t *topicCount) {
 	t.due = true
 	s.dueTopics = append(s.dueTopics, t.Name)
@@ -207,14 +214,24 @@ func parseID(key, v []byte) (uint64, error) {
 	return binary.BigEndian.Uint64(v), nil
 }
 
-// signature names the topics that counters on disk are for.
+// uncounted ends the signature of topics whose counters are not there yet.
+var uncounted = []byte{0}
+
+// signature names the topics that counters on disk are for, and where that is all but
+// some, those.
 func (s *state) signature() []byte {
-	var names []string
+	var names, others []string
 	for topic, r := range s.retention.Topics {
 		if r.Bounded() {
 			names = append(names, topic)
+		} else {
+			others = append(others, topic)
 		}
 	}
 	slices.Sort(names)
+	if any := s.retention.Topics[persist.AnyTopic]; any.Bounded() && len(others) > 0 {
+		slices.Sort(others)
+		names = append(append(names, ""), others...)
+	}
 	return []byte(strings.Join(names, "\x00"))
 }

@@ -32,7 +32,7 @@ func (p *Log) retainTopics(now clock.Moment) error {
 	}
 	p.mu.Unlock()
 	rest := due
-	for !p.quitting() {
+	for !p.interrupted() {
 		group := rest[:min(len(rest), topicGroup)]
 		rest = rest[len(group):]
 		if len(group) == 0 {
@@ -41,7 +41,7 @@ func (p *Log) retainTopics(now clock.Moment) error {
 			}
 		}
 		tried := group
-		for len(group) > 0 && !p.quitting() {
+		for len(group) > 0 && !p.interrupted() {
 			var err error
 			if group, err = p.expireTopics(group, now); err != nil {
 				p.stillDue(tried)
@@ -82,9 +82,7 @@ func (p *Log) stillDue(topics []string) {
 			continue
 		}
 		p.mu.setDeadline(t)
-		if r, _ := p.mu.retention.ForTopic(topic); !t.due && t.wasteful(&r) {
-			p.mu.markDue(t)
-		}
+		p.mu.markWasteful(t)
 	}
 }
 

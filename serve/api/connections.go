@@ -144,7 +144,9 @@ func (a *API) endUser(c call) (answer, error) {
 	}
 	revoked := 0
 	if a.RevokeUser != nil {
-		revoked = a.RevokeUser(uid)
+		if revoked, err = a.RevokeUser(uid); err != nil {
+			return answer{}, err
+		}
 	}
 	n, err := a.Hub.Disconnect(c.Context(), engine.Disconnection{UID: uid, RetryMin: a.RetryMin, RetryMax: a.RetryMax})
 	if err != nil {

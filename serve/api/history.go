@@ -59,6 +59,9 @@ func (a *API) history(c call) (answer, error) {
 	if err := mayRead(&c, sub.Topics); err != nil {
 		return answer{}, err
 	}
+	if a.Source != nil {
+		sub.Source = a.Source(c.Request)
+	}
 	seat, err := a.Hub.Seat(c.Context(), sub)
 	if err != nil {
 		return answer{}, err
