@@ -35,11 +35,12 @@ type chunk struct {
 	reach int64
 	at    int64
 	dated uint64
+	start uint64 // what first was before the chunk took over the IDs of others; on disk, first
 }
 
 func (c *chunk) add(id uint64, at int64, size int64) {
 	if c.last == 0 {
-		c.first, c.oldest, c.newest = id, at, at
+		c.first, c.start, c.oldest, c.newest = id, id, at, at
 	}
 	c.last = id
 	c.count++
@@ -61,6 +62,7 @@ func parseChunk(key, v []byte) (chunk, error) {
 		return c, fmt.Errorf("%w: chunk", errValue)
 	}
 	c.first = keyID(key)
+	c.start = c.first
 	last, n := binary.Uvarint(v)
 	if n <= 0 {
 		return c, fmt.Errorf("%w: chunk at %d", errValue, c.first)

@@ -228,7 +228,7 @@ func (l *loader) loadOpenChunk() error {
 			return err
 		}
 		id := keyID(key)
-		l.state.countRecord(id, text(v[h.topic0:h.topic1]), h.time, int64(h.size(v)), l.batch)
+		l.state.countRecord(id, text(v[h.topic0:h.topic1]), h.users >= 0, h.time, int64(h.size(v)), l.batch)
 		l.last = max(l.last, id)
 		return nil
 	})

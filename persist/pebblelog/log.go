@@ -85,6 +85,7 @@ type Log struct {
 	measuring sync.Mutex
 
 	reclaimAt time.Time // when to look after disk space, zero for never; guarded by maint
+	passed    int       // keys of the index that retention of topics has passed, deleted ones too; guarded by maint
 
 	mark *tailMark        // what was acknowledged; set when the log is opened, as are the next two
 	high uint64           // the highest ID that an earlier life may have acknowledged

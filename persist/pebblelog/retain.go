@@ -195,7 +195,7 @@ func (p *Log) countTopics(after, upTo uint64, stop func() bool) (map[string]*top
 	topics := make(map[string]*topicCount)
 	l := loader{db: p.gen.db}
 	n := 0
-	err := l.scan(recordKey(nil, after+1), recordKey(nil, upTo+1), func(_, v []byte) error {
+	err := l.scan(recordKey(nil, after+1), recordKey(nil, upTo+1), func(key, v []byte) error {
 		if n++; n%maxChunkRecords == 0 && (stop() || p.gen.fence.err() != nil) {
 			return errInterrupted
 		}
@@ -212,6 +212,7 @@ func (p *Log) countTopics(after, upTo uint64, stop func() bool) (map[string]*top
 			t = &topicCount{Entry: deadlines.Entry{Name: string(name)}, oldest: h.time}
 			topics[t.Name] = t
 		}
+		t.begins(keyID(key), h.users >= 0)
 		t.count++
 		t.bytes += int64(h.size(v))
 		t.oldest = min(t.oldest, h.time)
@@ -249,6 +250,8 @@ func (p *Log) recount() error {
 			t.count += c.count
 			t.bytes += c.bytes
 			t.oldest = min(t.oldest, c.oldest)
+			t.from = min(t.from, c.from)
+			t.kinds |= c.kinds
 		}
 		p.mu.setTopic(t)
 		p.mu.markWasteful(t)
