@@ -23,6 +23,7 @@ func (s *shard) stop(c *client, j *joined, n int, err error) {
 	}
 	if err != nil {
 		c.reach(j.before(took))
+		s.troubled.lags(c.pos)
 		s.doom(c, err)
 		return
 	}
@@ -92,6 +93,9 @@ func (s *shard) enqueue(c *client, j *joined) {
 // proceed sends what waits for the client, in order, until its sink is full or
 // it is live again or closed. Called between batches only.
 func (s *shard) proceed(c *client) {
+	if c.doomed {
+		return
+	}
 	for !c.full() && c.state != stateClosed {
 		if c.rest != nil {
 			if !s.flushRest(c) {
