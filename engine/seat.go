@@ -55,6 +55,7 @@ func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
 	if d := h.dismissal.Load(); d != nil {
 		c.epoch = d.epoch // before looking where the stream is
 	}
+	sub.Topics = c.topicNames() // sorted, which spares the log as much
 	b, err := h.begin(ctx, &sub, c.shard)
 	if err != nil {
 		return nil, err
