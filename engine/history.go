@@ -1,5 +1,7 @@
 package engine
 
+import "github.com/spatehub/spate/persist"
+
 // history is a client's reading of the log. The shard asks the catch-up
 // readers for one segment at a time and drops it as soon as the sink is full:
 // a slow client costs no page, only another look at the shared ones.
@@ -180,11 +182,18 @@ func (s *shard) gatheredRun() *joined {
 func (s *shard) eachRecord(c *client, seg *segment, fn func(p *page, i int)) {
 	wish := c.wish()
 	for rest := seg.unread(c.id); !rest.empty(); {
-		if p, i := rest.next(); wish.Admits(whomOf(&p.records[i])) {
+		p, i := rest.next()
+		r := &p.records[i]
+		s.spend(recordCost(r))
+		if wish.Admits(whomOf(r)) {
 			fn(p, i)
 		}
 	}
 }
+
+// recordCost is what a look at whether the record is for a client costs: its users are
+// looked through.
+func recordCost(r *persist.Record) int { return lookCost + len(r.Users) }
 
 // unread is what of a segment is still to be looked at, in ID order.
 type unread struct {

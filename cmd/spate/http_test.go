@@ -76,7 +76,7 @@ func TestErrorsHaveOneForm(t *testing.T) {
 		{"GET", "/events?topics=cpu", 400, "topics", "topic"},
 		{"GET", "/events?uid=a&uid=b", 400, "uid", "once"},
 		{"GET", "/events?last_event_id=ID%25%", 400, "last_event_id", "%25"},
-		{"GET", "/events?" + strings.Repeat("topic=x&", 1001), 400, "topics", "1000"},
+		{"GET", "/events?" + strings.Repeat("topic=x&", 1001), 400, "topic", "1000"},
 	} {
 		res := ask(c.method, c.target)
 		require.Equal(t, c.status, res.StatusCode, c.target)

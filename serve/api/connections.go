@@ -2,7 +2,6 @@ package api
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -174,13 +173,4 @@ func (a *API) endConnection(c call) (answer, error) {
 		return answer{}, &stream.Error{Status: http.StatusNotFound, Field: "id", Message: "there is no such connection, or not any more"}
 	}
 	return ok(ended{n}), nil
-}
-
-func topicError(i int, err error) error {
-	var field *wire.FieldError
-	reason := err.Error()
-	if errors.As(err, &field) {
-		reason = field.Reason
-	}
-	return &stream.Error{Status: http.StatusBadRequest, Field: fmt.Sprintf("topics[%d]", i), Message: reason}
 }
