@@ -27,6 +27,7 @@ type Fake struct {
 	all     []cluster.Entry // ever committed
 	origins []uint64        // of the streams after the first one
 	ports   []*Port
+	bus     bus
 }
 
 // NewFake returns an empty stream with IDs after origin.

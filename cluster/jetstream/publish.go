@@ -9,7 +9,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"github.com/spatehub/spate/cluster"
 	"github.com/spatehub/spate/engine"
@@ -53,27 +52,19 @@ func (s *Stream) Publish(ctx context.Context, token string, events []*wire.Event
 }
 
 // commit adds messages to the stream.
-func (s *Stream) commit(ctx context.Context, token string, msgs []*nats.Msg) (err error) {
+func (s *Stream) commit(ctx context.Context, token string, msgs []*nats.Msg) error {
 	switch {
 	case len(msgs) == 0:
 		return nil
 	case len(msgs) > maxBatch:
 		return fmt.Errorf("%w: %w: %d events, and a batch has at most %d", cluster.ErrRefused, engine.ErrTooMany, len(msgs), maxBatch)
 	case len(msgs) == 1:
-		_, err = s.js.PublishMsg(ctx, msgs[0], jetstream.WithMsgID(token), jetstream.WithExpectStream(s.cfg.name), jetstream.WithRetryAttempts(0))
-	default:
-		for i, m := range msgs {
-			m.Header[jetstream.MsgIDHeader] = []string{token + tokenPart + strconv.Itoa(i)}
-		}
-		select {
-		case s.batches <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		_, err = jetstreamext.PublishMsgBatch(ctx, s.js, msgs)
-		<-s.batches
+		return s.publishOne(ctx, token, msgs[0])
 	}
-	return verdict(err)
+	for i, m := range msgs {
+		m.Header[jetstream.MsgIDHeader] = []string{token + tokenPart + strconv.Itoa(i)}
+	}
+	return verdict(s.publishBatch(ctx, msgs))
 }
 
 // batchesAtOnce bounds the batches that a hub has under way: a server takes 50 of a
@@ -93,6 +84,7 @@ func tokenOf(h nats.Header) string {
 const (
 	codeDuplicateBatch jetstream.ErrorCode = 10201 // its token is there: an earlier try came through
 	codeTooLarge       jetstream.ErrorCode = 10054
+	codeIncomplete     jetstream.ErrorCode = 10176 // a part of the batch was not taken, so that the whole is not
 )
 
 // verdict says what an error means for what was published.
@@ -110,6 +102,8 @@ func verdict(err error) error {
 		return nil
 	case api != nil && api.ErrorCode == codeTooLarge, errors.Is(err, nats.ErrMaxPayload):
 		return fmt.Errorf("%w: %w: %w", cluster.ErrRefused, engine.ErrTooLarge, err)
+	case api != nil && api.ErrorCode == codeIncomplete:
+		return err // as after a change of leaders
 	case api != nil && api.Code == 400:
 		return fmt.Errorf("%w: %w", cluster.ErrRefused, err)
 	}

@@ -43,6 +43,7 @@ type Stream struct {
 	js  jetstream.JetStream
 
 	batches chan struct{} // room for those under way
+	group   group
 
 	base atomic.Uint64 // of the stream there is, when somebody last looked
 }

@@ -41,7 +41,11 @@ type Cluster struct {
 	Servers []*Server
 }
 
+// build builds the server, unless SPATE_NATS_SERVER names one that is there.
 var build = sync.OnceValues(func() (string, error) {
+	if binary := os.Getenv(serverVariable); binary != "" {
+		return binary, nil
+	}
 	dir, err := os.MkdirTemp("", "natstest")
 	if err != nil {
 		return "", err
@@ -54,8 +58,13 @@ var build = sync.OnceValues(func() (string, error) {
 	return binary, nil
 })
 
+const serverVariable = "SPATE_NATS_SERVER"
+
 // Clean removes what was built for the tests of a package.
 func Clean() {
+	if os.Getenv(serverVariable) != "" {
+		return
+	}
 	if binary, err := build(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(binary))
 	}
@@ -168,4 +177,14 @@ func (c *Cluster) Halt(i int, halt bool) {
 		}
 		_ = s.cmd.Process.Signal(signal)
 	}
+}
+
+// Pids are the servers' processes.
+func (c *Cluster) Pids() (pids []int) {
+	for _, s := range c.Servers {
+		if s.cmd != nil {
+			pids = append(pids, s.cmd.Process.Pid)
+		}
+	}
+	return pids
 }
