@@ -115,7 +115,7 @@ func (p *Peers) Close() {
 
 // run tells of this node, and learns at first who is there.
 func (p *Peers) run() {
-	p.Ask(p.ctx, "", nil)
+	p.ask(p.ctx, "", nil, true)
 	for {
 		select {
 		case <-p.ctx.Done():
@@ -191,9 +191,18 @@ func (p *Peers) Self() Peer { return Peer{ID: p.id, State: p.own(), Heard: time.
 // Ask puts a question to all other nodes, and returns what each says, by name: one
 // that was heard of in the last minute and does not answer in two seconds, or until ctx
 // ends, has ErrNoAnswer. Those that are silent already are not waited for. body is
-// written as JSON.
+// written as JSON. The question "" asks for nothing but the state.
 func (p *Peers) Ask(ctx context.Context, question string, body any) []Answer {
-	ctx, cancel := context.WithTimeout(ctx, askTime)
+	return p.ask(ctx, question, body, false)
+}
+
+// ask is Ask; first says that nobody is known yet, and whoever answers soon is.
+func (p *Peers) ask(ctx context.Context, question string, body any, first bool) []Answer {
+	most := askTime
+	if first {
+		most /= 4
+	}
+	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	awaited := map[string]bool{}
 	all := map[string]Answer{}
@@ -204,30 +213,24 @@ func (p *Peers) Ask(ctx context.Context, question string, body any) []Answer {
 		}
 	}
 	text, err := json.Marshal(body)
+	var data []byte
 	if err == nil {
-		var data []byte
-		if data, err = p.encode(word{Question: question, Body: text}); err == nil {
-			first := question == "" // nobody is known yet: whoever answers soon is
-			if first {
-				ctx, cancel = context.WithTimeout(ctx, askTime/4)
-				defer cancel()
+		data, err = p.encode(word{Question: question, Body: text})
+	}
+	if err == nil && (len(all) > 0 || first) {
+		err = p.bus.Ask(ctx, data, func(answer []byte) bool {
+			w, other := p.hear(answer)
+			if !other {
+				return true
 			}
-			if len(all) > 0 || first {
-				err = p.bus.Ask(ctx, data, func(answer []byte) bool {
-					w, other := p.hear(answer)
-					if !other {
-						return true
-					}
-					a := Answer{Peer: Peer{ID: w.From, State: w.State, Heard: time.Now()}, Body: w.Body}
-					if w.Err != "" {
-						a.Err = errors.New(w.Err)
-					}
-					all[w.From] = a
-					delete(awaited, w.From)
-					return len(awaited) > 0 || first
-				})
+			a := Answer{Peer: Peer{ID: w.From, State: w.State, Heard: time.Now()}, Body: w.Body}
+			if w.Err != "" {
+				a.Err = errors.New(w.Err)
 			}
-		}
+			all[w.From] = a
+			delete(awaited, w.From)
+			return len(awaited) > 0 || first
+		})
 	}
 	if err != nil {
 		for id, a := range all {

@@ -38,6 +38,10 @@ type API struct {
 	// many it has ended.
 	RevokeUser func(uid string) int
 
+	// Peers, unless it is nil, are the other hubs of a cluster: users and connections
+	// are those of all, and ended at all.
+	Peers Peers
+
 	// Drain, unless it is nil, begins to drain the hub and returns at once. It may be
 	// called again, to no effect.
 	Drain func()
