@@ -120,6 +120,7 @@ func (n *Node) apply(ctx context.Context, hub *engine.Hub, p *Page) error {
 			return err
 		}
 	}
+	n.tellNotes(p.Notes)
 	n.pos.Store(max(pos, p.UpTo))
 	n.answer(fresh)
 	if p.UpTo > began {

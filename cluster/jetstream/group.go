@@ -2,7 +2,6 @@ package jetstream
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -129,8 +128,7 @@ func (s *Stream) fly(some []*grouped) {
 		ctx, cancel := context.WithTimeout(context.Background(), apiTimeout)
 		err := s.publishBatch(ctx, msgs)
 		cancel()
-		var api *jetstream.APIError
-		o = groupOutcome{committed: err == nil, unknown: err != nil && !errors.As(err, &api)}
+		o = groupOutcome{committed: err == nil, unknown: err != nil && apiError(err) == nil}
 	}
 	for _, p := range some {
 		p.outcome <- o

@@ -23,14 +23,25 @@ const headSubject = "Spate-Subject"
 
 // Publish implements [cluster.Orderer].
 func (s *Stream) Publish(ctx context.Context, token string, events []*wire.Event) error {
-	var logged, fleeting []*nats.Msg
+	logged, fleeting, err := s.messages(events)
+	if err != nil {
+		return err
+	}
+	if err := s.commit(ctx, token, logged); err != nil {
+		return err
+	}
+	return s.pass(fleeting, len(logged) == 0)
+}
+
+// messages makes the messages of events that are to be kept, and of ephemeral ones.
+func (s *Stream) messages(events []*wire.Event) (logged, fleeting []*nats.Msg, err error) {
 	for _, e := range events {
 		m, err := s.cfg.encode(e)
 		if err != nil {
-			return fmt.Errorf("%w: %w", cluster.ErrRefused, err)
+			return nil, nil, fmt.Errorf("%w: %w", cluster.ErrRefused, err)
 		}
 		if m.Size() > int(s.nc.MaxPayload()) && s.nc.MaxPayload() > 0 {
-			return fmt.Errorf("%w: %w: a message of %d bytes, and NATS takes %d", cluster.ErrRefused, engine.ErrTooLarge, m.Size(), s.nc.MaxPayload())
+			return nil, nil, fmt.Errorf("%w: %w: a message of %d bytes, and NATS takes %d", cluster.ErrRefused, engine.ErrTooLarge, m.Size(), s.nc.MaxPayload())
 		}
 		if e.Ephemeral {
 			m.Header[headSubject] = []string{m.Subject}
@@ -40,11 +51,13 @@ func (s *Stream) Publish(ctx context.Context, token string, events []*wire.Event
 			logged = append(logged, m)
 		}
 	}
-	if err := s.commit(ctx, token, logged); err != nil {
-		return err
-	}
+	return logged, fleeting, nil
+}
+
+// pass sends ephemeral events. They may fail, unless there is nothing else.
+func (s *Stream) pass(fleeting []*nats.Msg, all bool) error {
 	for _, m := range fleeting {
-		if err := s.nc.PublishMsg(m); err != nil && len(logged) == 0 {
+		if err := s.nc.PublishMsg(m); err != nil && all {
 			return err
 		}
 	}
@@ -61,10 +74,15 @@ func (s *Stream) commit(ctx context.Context, token string, msgs []*nats.Msg) err
 	case len(msgs) == 1:
 		return s.publishOne(ctx, token, msgs[0])
 	}
+	number(token, msgs)
+	return verdict(s.publishBatch(ctx, msgs))
+}
+
+// number gives each message of a batch a token of its own.
+func number(token string, msgs []*nats.Msg) {
 	for i, m := range msgs {
 		m.Header[jetstream.MsgIDHeader] = []string{token + tokenPart + strconv.Itoa(i)}
 	}
-	return verdict(s.publishBatch(ctx, msgs))
 }
 
 // batchesAtOnce bounds the batches that a hub has under way: a server takes 50 of a
@@ -92,11 +110,7 @@ func verdict(err error) error {
 	if err == nil {
 		return nil
 	}
-	var api *jetstream.APIError
-	var js jetstream.JetStreamError
-	if !errors.As(err, &api) && errors.As(err, &js) {
-		api = js.APIError()
-	}
+	api := apiError(err)
 	switch {
 	case api != nil && api.ErrorCode == codeDuplicateBatch:
 		return nil
@@ -108,4 +122,14 @@ func verdict(err error) error {
 		return fmt.Errorf("%w: %w", cluster.ErrRefused, err)
 	}
 	return err
+}
+
+// apiError returns what the server has said; nil: nothing.
+func apiError(err error) *jetstream.APIError {
+	var api *jetstream.APIError
+	var js jetstream.JetStreamError
+	if !errors.As(err, &api) && errors.As(err, &js) {
+		api = js.APIError()
+	}
+	return api
 }

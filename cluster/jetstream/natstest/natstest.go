@@ -41,7 +41,7 @@ type Cluster struct {
 	Servers []*Server
 }
 
-// build builds the server, unless SPATE_NATS_SERVER names one that is there.
+// build builds the server, unless TEST_NATS_SERVER names one that is there.
 var build = sync.OnceValues(func() (string, error) {
 	if binary := os.Getenv(serverVariable); binary != "" {
 		return binary, nil
@@ -58,7 +58,7 @@ var build = sync.OnceValues(func() (string, error) {
 	return binary, nil
 })
 
-const serverVariable = "SPATE_NATS_SERVER"
+const serverVariable = "TEST_NATS_SERVER"
 
 // Clean removes what was built for the tests of a package.
 func Clean() {
