@@ -36,6 +36,9 @@ func (n *Node) Feed(ctx context.Context, hub *engine.Hub) {
 		if ctx.Err() != nil {
 			return
 		}
+		n.mu.Lock()
+		n.health.why = err
+		n.mu.Unlock()
 		n.cfg.logger.Debug("cluster: following ended", "position", n.pos.Load(), "err", err)
 		select {
 		case <-time.After(jitter(200 * time.Millisecond)):

@@ -35,6 +35,7 @@ type Node struct {
 	mu      sync.Mutex
 	waiting map[string]*waiter // pushes under way, by token
 	health  health
+	wasLate bool      // as was told last
 	current time.Time // all that was committed before is applied
 }
 
