@@ -97,7 +97,8 @@ type joined struct {
 	answer cluster.Answerer
 }
 
-// startTime is how long a hub that starts waits for its cluster.
+// startTime is how long a hub that starts waits for its cluster before it begins without: not ready, and without streams
+// and pushes until the cluster is there.
 const startTime = 15 * time.Second
 
 // join connects the hub to its cluster, and makes or checks the stream.
@@ -134,13 +135,18 @@ func (c *clusterConfig) join(ctx context.Context, log *slog.Logger) (*joined, er
 	return &joined{nc: nc, stream: stream, node: node, name: c.stream, log: log}, nil
 }
 
-// open tries for a while to get at the stream: servers that start with their hubs need some seconds for a leader.
+// open tries for a while to get at the stream: servers that start with their hubs need some seconds for a leader. What
+// is there and can't be used ends it; what is not there the node goes on to ask for.
 func (c *clusterConfig) open(ctx context.Context, nc *nats.Conn, log *slog.Logger) (*jetstream.Stream, error) {
+	s, err := jetstream.New(nc, jetstream.WithStream(c.stream), jetstream.WithReplicas(c.replicas), jetstream.WithMaxAge(c.maxAge), jetstream.WithLogger(log))
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	for {
 		try, stop := context.WithTimeout(ctx, 5*time.Second)
-		s, err := jetstream.Open(try, nc, jetstream.WithStream(c.stream), jetstream.WithReplicas(c.replicas), jetstream.WithMaxAge(c.maxAge), jetstream.WithLogger(log))
+		err := s.Prepare(try)
 		stop()
 		switch {
 		case err == nil:
@@ -159,7 +165,8 @@ func (c *clusterConfig) open(ctx context.Context, nc *nats.Conn, log *slog.Logge
 			for i, text := range servers {
 				servers[i] = redacted(text)
 			}
-			return nil, fmt.Errorf("the cluster at %s is not to be used: %w", strings.Join(servers, ", "), why)
+			log.Error("cluster: it is not to be used yet; the hub is not ready, and goes on trying", "servers", strings.Join(servers, ", "), "why", why)
+			return s, nil
 		}
 	}
 }
