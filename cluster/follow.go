@@ -36,6 +36,9 @@ func (n *Node) Feed(ctx context.Context, hub *engine.Hub) {
 		if ctx.Err() != nil {
 			return
 		}
+		n.mu.Lock()
+		n.health.why = err
+		n.mu.Unlock()
 		n.cfg.logger.Debug("cluster: following ended", "position", n.pos.Load(), "err", err)
 		select {
 		case <-time.After(jitter(200 * time.Millisecond)):
@@ -120,6 +123,7 @@ func (n *Node) apply(ctx context.Context, hub *engine.Hub, p *Page) error {
 			return err
 		}
 	}
+	n.tellNotes(p.Notes)
 	n.pos.Store(max(pos, p.UpTo))
 	n.answer(fresh)
 	if p.UpTo > began {

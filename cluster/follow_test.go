@@ -20,14 +20,20 @@ import (
 
 // scripted is an orderer whose pages a test hands over.
 type scripted struct {
-	pages chan cluster.Page
-	head  func() (uint64, error)
+	pages  chan cluster.Page
+	head   func() (uint64, error)
+	follow func(ctx context.Context) error // nil: it follows
 }
 
 func (o *scripted) Origin(context.Context) (uint64, error)               { return 1000, nil }
 func (o *scripted) Publish(context.Context, string, []*wire.Event) error { return cluster.ErrRefused }
 func (o *scripted) Head(context.Context) (uint64, error)                 { return o.head() }
 func (o *scripted) Follow(ctx context.Context, _ uint64, fn func(cluster.Page) error) error {
+	if o.follow != nil {
+		if err := o.follow(ctx); err != nil {
+			return err
+		}
+	}
 	for {
 		select {
 		case p := <-o.pages:
@@ -76,6 +82,54 @@ func TestEphemeralEventsAreNoWordOfTheCluster(t *testing.T) {
 		require.NoError(t, node.Ready())
 		hub.Close()
 	})
+}
+
+// Invariant 13: a node whose following ends at once each time, or brings nothing, is not
+// ready once others are further for longer than its silence, though it hears them; and is
+// again when it has got there.
+func TestANodeThatDoesNotGetOnIsNotReady(t *testing.T) {
+	for name, hang := range map[string]bool{"ends": false, "hangs": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var head atomic.Uint64
+				head.Store(1000)
+				var broken atomic.Bool
+				o := &scripted{pages: make(chan cluster.Page), head: func() (uint64, error) { return head.Load(), nil }}
+				o.follow = func(ctx context.Context) error {
+					switch {
+					case !broken.Load():
+						return nil
+					case hang:
+						<-ctx.Done()
+						return ctx.Err()
+					}
+					return errors.New("cannot read this")
+				}
+				node := cluster.NewNode(o, cluster.WithLogger(slog.New(slog.DiscardHandler)))
+				hub := engine.NewHub(engine.WithSource(node), engine.WithLog(clustertest.NewReplica()), engine.WithEnableResendEvents(),
+					engine.WithLogger(logger(t)), engine.WithChanBufferSize(256), engine.WithShards(1))
+				defer hub.Close()
+				<-time.After(time.Second)
+				require.NoError(t, node.Ready())
+				broken.Store(true)
+				o.pages <- cluster.Page{After: 1000, UpTo: 1001, Entries: []cluster.Entry{{ID: 1001, Event: &wire.Event{Data: "x"}}}}
+				o.pages <- cluster.Page{After: 5, UpTo: 4, Entries: []cluster.Entry{{ID: 1003, Event: &wire.Event{Data: "x"}}}} // ends the following
+				head.Store(1005)
+				<-time.After(30 * time.Second)
+				err := node.Ready()
+				require.ErrorIs(t, err, engine.ErrUnready)
+				require.ErrorContains(t, err, "does not keep up")
+				if !hang {
+					require.ErrorContains(t, err, "cannot read this")
+				}
+				broken.Store(false)
+				<-time.After(10 * time.Second)
+				o.pages <- cluster.Page{After: 1001, UpTo: 1005}
+				<-time.After(time.Second)
+				require.NoError(t, node.Ready())
+			})
+		})
+	}
 }
 
 // Invariants 4 and 13: an event that this hub can never apply holds up nothing behind it,

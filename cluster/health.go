@@ -18,11 +18,19 @@ type health struct {
 	target uint64    // the ID that makes it so; 0: not known
 	failed error     // why nothing can be applied; nil: it can
 	moved  time.Time // when a page came last
+
+	// goal is an ID that others had at a time, and that this node had not; 0: none. Where
+	// it takes long to get there, the node is stuck, or slower than its cluster.
+	goal   uint64
+	goalAt time.Time
+	asked  time.Time // the head, last
+	why    error     // the following ended last; nil once a page came
 }
 
 // Reasons for which a node is not ready.
 var (
 	errCatchingUp = fmt.Errorf("%w: it has not caught up with its cluster", engine.ErrUnready)
+	errLate       = fmt.Errorf("%w: it does not keep up with its cluster", engine.ErrUnready)
 	errSilent     = fmt.Errorf("%w: it hears nothing of its cluster", engine.ErrUnready)
 )
 
@@ -36,9 +44,25 @@ func (n *Node) Ready() error {
 	case h.silent:
 		return errSilent
 	case !h.caught:
-		return errCatchingUp
+		return because(errCatchingUp, h.why)
+	case n.lateLocked():
+		return because(errLate, h.why)
 	}
 	return nil
+}
+
+// because adds a reason to an error, if there is one.
+func because(err, why error) error {
+	if why == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, why)
+}
+
+// lateLocked says whether what others had some time ago has not been applied.
+func (n *Node) lateLocked() bool {
+	h := &n.health
+	return h.goal > n.pos.Load() && time.Since(h.goalAt) > n.cfg.silence
 }
 
 // Admit implements [engine.Source]. A node that was never up to date would send
@@ -64,7 +88,19 @@ func (n *Node) hear(head uint64) {
 	h := &n.health
 	h.heard = time.Now()
 	if head == 0 {
-		h.moved = h.heard
+		h.moved, h.why = h.heard, nil
+	}
+	late := n.wasLate
+	if n.wasLate = n.lateLocked(); n.wasLate && !late {
+		n.cfg.logger.Error("cluster: this hub does not keep up; it is not ready", "position", n.pos.Load(), "behind", h.goal, "since", h.goalAt, "why", h.why)
+	} else if late && !n.wasLate {
+		n.cfg.logger.Info("cluster: this hub keeps up again", "position", n.pos.Load())
+	}
+	if head != 0 {
+		h.asked = h.heard
+		if pos := n.pos.Load(); h.goal <= pos && head > pos {
+			h.goal, h.goalAt = head, h.heard
+		}
 	}
 	if head != 0 {
 		if h.silent {
@@ -95,6 +131,10 @@ func (n *Node) fail(err error) {
 	n.health.failed = err
 }
 
+// askEvery is how many beats pass at most before the head is asked for, so that a node
+// to which much comes knows how far behind it is.
+const askEvery = 3
+
 // watch sees whether the cluster is heard, and asks it for a word where nothing comes
 // by itself. restart has the following begin anew. It ends with ctx.
 func (n *Node) watch(ctx context.Context, hub *engine.Hub, restart func()) {
@@ -106,7 +146,7 @@ func (n *Node) watch(ctx context.Context, hub *engine.Hub, restart func()) {
 		}
 		n.mu.Lock()
 		h := &n.health
-		quiet := time.Since(h.heard) >= n.cfg.beat/2 || h.silent || h.target == 0
+		quiet := time.Since(h.heard) >= n.cfg.beat/2 || h.silent || h.target == 0 || time.Since(h.asked) >= askEvery*n.cfg.beat
 		n.mu.Unlock()
 		if !quiet {
 			continue
@@ -141,7 +181,7 @@ func (n *Node) fallSilent(hub *engine.Hub) {
 	h := &n.health
 	falls := !h.silent && time.Since(h.heard) >= n.cfg.silence
 	if falls {
-		h.silent, h.caught, h.target = true, false, 0
+		h.silent, h.caught, h.target, h.goal = true, false, 0, 0
 		n.cfg.logger.Error("cluster: nothing is heard; pushes are refused", "since", h.heard)
 	}
 	n.mu.Unlock()

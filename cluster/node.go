@@ -30,9 +30,13 @@ type Node struct {
 	pos     atomic.Uint64 // everything up to this ID is applied
 	heads   heads
 
+	onNote atomic.Pointer[func(engine.Note)]
+
 	mu      sync.Mutex
 	waiting map[string]*waiter // pushes under way, by token
 	health  health
+	wasLate bool      // as was told last
+	current time.Time // all that was committed before is applied
 }
 
 var _ engine.Source = (*Node)(nil)
@@ -65,15 +69,7 @@ func (n *Node) Assign(ctx context.Context, uids []string, events []*wire.Event) 
 	if err := n.Ready(); err != nil {
 		return nil, err
 	}
-	logged := 0
-	for _, e := range events {
-		if uids != nil {
-			e.Users = uids
-		}
-		if !e.Ephemeral {
-			logged++
-		}
-	}
+	logged := address(uids, events)
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.patience)
 	defer cancel()
 	if logged == 0 {
@@ -83,10 +79,31 @@ func (n *Node) Assign(ctx context.Context, uids []string, events []*wire.Event) 
 		return make([]uint64, len(events)), nil
 	}
 	token := n.name + "-" + strconv.FormatUint(n.tokens.Add(1), 36)
+	return n.commit(ctx, token, logged, events, func(ctx context.Context) error { return n.orderer.Publish(ctx, token, events) })
+}
+
+// address says of each event whom it is for, and returns how many get an ID.
+func address(uids []string, events []*wire.Event) (logged int) {
+	for _, e := range events {
+		if uids != nil {
+			e.Users = uids
+		}
+		if !e.Ephemeral {
+			logged++
+		}
+	}
+	return logged
+}
+
+// commit publishes events of which so many get an ID, and waits for those here.
+func (n *Node) commit(ctx context.Context, token string, logged int, events []*wire.Event, do func(ctx context.Context) error) ([]uint64, error) {
 	w := n.await(token, logged)
 	defer n.forget(token)
-	if err := n.publish(ctx, token, events, w); err != nil {
+	if err := n.publish(ctx, w, do); err != nil {
 		return nil, err
+	}
+	if logged == 0 {
+		return make([]uint64, len(events)), nil
 	}
 	select {
 	case <-w.done:
@@ -98,11 +115,11 @@ func (n *Node) Assign(ctx context.Context, uids []string, events []*wire.Event) 
 
 // publish has the events committed. It tries again, unless the first answer is that
 // they are refused.
-func (n *Node) publish(ctx context.Context, token string, events []*wire.Event, w *waiter) error {
+func (n *Node) publish(ctx context.Context, w *waiter, do func(ctx context.Context) error) error {
 	pause := 20 * time.Millisecond
 	for first := true; ; first = false {
 		try, cancel := context.WithTimeout(ctx, n.cfg.attempt)
-		err := n.orderer.Publish(try, token, events)
+		err := do(try)
 		cancel()
 		if err == nil {
 			return nil

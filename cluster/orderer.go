@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/spatehub/spate/wire"
 )
@@ -35,11 +36,35 @@ type Orderer interface {
 	Head(ctx context.Context) (uint64, error)
 }
 
+// Noter is an Orderer that keeps notes with events. A note is no event: nobody gets it.
+type Noter interface {
+	Orderer
+
+	// PublishNoted is Publish with a note before the events, also where all of these are
+	// ephemeral. The token may have been used by anybody: then nothing is added, and no
+	// ephemeral event passed on. Tokens are remembered for two minutes at least. The IDs of
+	// the events that are not ephemeral follow the note's, without holes.
+	PublishNoted(ctx context.Context, token string, note []byte, events []*wire.Event) error
+
+	// Notes calls fn with the notes since a time, and before the call, until fn returns
+	// an error. What was committed before the call is among them.
+	Notes(ctx context.Context, since time.Time, fn func(Note) error) error
+}
+
+// Note is what a push has left.
+type Note struct {
+	ID    uint64
+	Token string
+	Time  time.Time // of its being added, by a clock of the orderer's
+	Data  []byte
+}
+
 // Page is a part of the stream: every event with After < ID ≤ UpTo is in it. Where
 // After is above what was asked for, what is between is lost.
 type Page struct {
 	After, UpTo uint64
 	Entries     []Entry // ascending; ephemeral ones, with ID 0, anywhere
+	Notes       []Note  // ascending
 }
 
 // Entry is one event of a page. It is not changed any more.

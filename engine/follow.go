@@ -178,6 +178,10 @@ func (h *Hub) awaitReached(ctx context.Context, id eventID, most time.Duration) 
 
 // forward hands a push to the assigner.
 func (h *Hub) forward(ctx context.Context, uids []string, events []*wire.Event) ([]uint64, error) {
+	return h.forwardTo(ctx, h.follow.assign, uids, events)
+}
+
+func (h *Hub) forwardTo(ctx context.Context, assign AssignFunc, uids []string, events []*wire.Event) ([]uint64, error) {
 	own := make([]*wire.Event, len(events)) // so that a push's arguments do not escape
 	for i, e := range events {
 		c := *e
@@ -203,7 +207,7 @@ func (h *Hub) forward(ctx context.Context, uids []string, events []*wire.Event) 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(h.ctx, cancel)()
-	ids, err := h.follow.assign(ctx, slices.Clone(uids), own)
+	ids, err := assign(ctx, slices.Clone(uids), own)
 	if err != nil && h.ctx.Err() != nil {
 		return nil, ErrClosed
 	}

@@ -16,7 +16,7 @@ import (
 // to nobody: its audience is persist.NoteUser, who cannot connect.
 
 // ErrNoNotes is returned by PublishNoted and Notes of a hub that keeps no notes. One that
-// follows does not: its IDs, and what is kept, are somebody else's to decide. Nor does one
+// follows does where its source is a NotedSource, by PublishOnce alone. Nor does one
 // whose log is not persist.Dated, such as persist.FromStore: records without a time last
 // for no window, and what does not keep a batch whole may have the note without its events.
 var ErrNoNotes = errors.New("spate: hub keeps no notes")
@@ -25,6 +25,66 @@ var (
 	errFollowsNotes = fmt.Errorf("%w: it follows others", ErrNoNotes)
 	errUndatedNotes = fmt.Errorf("%w: its log does not find times (persist.Dated), as with persist.FromStore", ErrNoNotes)
 )
+
+// NotedSource is a Source that keeps notes with events, for all who follow it.
+type NotedSource interface {
+	Source
+
+	// AssignNoted is Assign that leaves a note with the events, once for a key: where
+	// the key is there already, whoever left it, it adds nothing, and need not return
+	// before ctx ends. That note is among those of Notes or OnNote.
+	AssignNoted(ctx context.Context, key string, note []byte, uids []string, events []*wire.Event) (ids []uint64, err error)
+
+	// Notes calls fn for the notes since a time, in their order, until now or until fn
+	// returns an error.
+	Notes(ctx context.Context, since time.Time, fn func(Note) error) error
+
+	// OnNote has fn called with each note that is applied from now on, in their order,
+	// perhaps again. It must not block. It replaces the one before.
+	OnNote(fn func(Note))
+}
+
+func (h *Hub) notedSource() (NotedSource, bool) {
+	src, is := h.cfg.source.(NotedSource)
+	return src, is
+}
+
+// PublishOnce is PublishNoted for a note with a key. Where the hub follows others, one
+// of them may have left the same key: see NotedSource.
+func (h *Hub) PublishOnce(ctx context.Context, key string, note any, uids []string, events ...*wire.Event) ([]uint64, error) {
+	src, is := h.notedSource()
+	if !is {
+		return h.PublishNoted(ctx, note, uids, events...)
+	}
+	text, err := json.Marshal(note)
+	if err != nil {
+		return nil, err
+	}
+	if !h.life.enter() {
+		return nil, ErrClosed
+	}
+	defer h.life.leave()
+	if err := h.checkPush(uids, events); err != nil {
+		return nil, err
+	}
+	if err := h.checkOwnTopic(events); err != nil {
+		return nil, err
+	}
+	assign := func(ctx context.Context, uids []string, events []*wire.Event) ([]uint64, error) {
+		return src.AssignNoted(ctx, key, text, uids, events)
+	}
+	return h.forwardTo(ctx, assign, uids, events)
+}
+
+// OnNote has fn called with each note that comes from now on, others' too. It returns
+// false for a hub that does not follow others who keep notes: there are its own alone.
+func (h *Hub) OnNote(fn func(Note)) bool {
+	src, is := h.notedSource()
+	if is {
+		src.OnNote(fn)
+	}
+	return is
+}
 
 // takesNotes returns why the hub keeps no notes, nil if it does.
 func (h *Hub) takesNotes() error {
@@ -93,9 +153,12 @@ type Note struct {
 }
 
 // Notes calls fn for the notes that the log has since a time, in their order, until it
-// returns an error. A hub that follows has none. Errors: ErrNoNotes for a log that is not
+// returns an error. A hub that follows has those of its source, if any. Errors: ErrNoNotes for a log that is not
 // persist.Dated; the log's. ctx bounds it.
 func (h *Hub) Notes(ctx context.Context, since time.Time, fn func(Note) error) error {
+	if src, is := h.notedSource(); is {
+		return src.Notes(ctx, since, fn)
+	}
 	if h.log == nil || h.follow != nil {
 		return nil
 	}

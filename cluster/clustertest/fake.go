@@ -23,10 +23,12 @@ type Fake struct {
 	last    uint64
 	floor   uint64 // up to here everything is purged
 	kept    []cluster.Entry
+	notes   []cluster.Note
 	tokens  map[string]bool
 	all     []cluster.Entry // ever committed
 	origins []uint64        // of the streams after the first one
 	ports   []*Port
+	bus     bus
 }
 
 // NewFake returns an empty stream with IDs after origin.
@@ -103,7 +105,7 @@ type Port struct {
 	late     sync.WaitGroup
 }
 
-var _ cluster.Orderer = (*Port)(nil)
+var _ cluster.Noter = (*Port)(nil)
 
 // Port returns a new way to the stream.
 func (f *Fake) Port(failures Failures) *Port {
@@ -188,6 +190,35 @@ func (p *Port) Head(ctx context.Context) (uint64, error) {
 
 // Publish implements cluster.Orderer.
 func (p *Port) Publish(ctx context.Context, token string, events []*wire.Event) error {
+	return p.publish(ctx, token, nil, events)
+}
+
+// PublishNoted implements cluster.Noter.
+func (p *Port) PublishNoted(ctx context.Context, token string, note []byte, events []*wire.Event) error {
+	return p.publish(ctx, token, note, events)
+}
+
+// Notes implements cluster.Noter.
+func (p *Port) Notes(ctx context.Context, since time.Time, fn func(cluster.Note) error) error {
+	if err := p.reach(ctx); err != nil {
+		return err
+	}
+	p.f.mu.Lock()
+	notes := p.f.notes[:len(p.f.notes):len(p.f.notes)]
+	p.f.mu.Unlock()
+	for _, n := range notes {
+		if n.Time.Before(since) {
+			continue
+		}
+		if err := fn(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publish is Publish, with a note unless that is nil.
+func (p *Port) publish(ctx context.Context, token string, note []byte, events []*wire.Event) error {
 	if err := p.reach(ctx); err != nil {
 		return err
 	}
@@ -204,11 +235,11 @@ func (p *Port) Publish(ctx context.Context, token string, events []*wire.Event) 
 			time.Sleep(wait)
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			f.commitLocked(token, events)
+			f.commitLocked(token, note, events)
 		})
 		return errLost
 	}
-	f.commitLocked(token, events)
+	f.commitLocked(token, note, events)
 	lost := f.chance(p.failures.LostAnswer)
 	f.mu.Unlock()
 	if lost {
@@ -217,18 +248,24 @@ func (p *Port) Publish(ctx context.Context, token string, events []*wire.Event) 
 	return p.reach(ctx)
 }
 
-func (f *Fake) commitLocked(token string, events []*wire.Event) {
+func (f *Fake) commitLocked(token string, note []byte, events []*wire.Event) {
 	if f.tokens[token] {
 		return
 	}
 	if token != "" {
 		f.tokens[token] = true
 	}
+	hole := func() uint64 { return uint64(f.rng.IntN(10) / 9 * f.rng.IntN(5)) }
+	if note != nil {
+		f.last += 1 + hole()
+		f.notes = append(f.notes, cluster.Note{ID: f.last, Token: token, Time: time.Now(), Data: note})
+		hole = func() uint64 { return 0 }
+	}
 	for _, e := range events {
 		if e.Ephemeral {
 			continue // nobody promises that they arrive
 		}
-		f.last += 1 + uint64(f.rng.IntN(10)/9*f.rng.IntN(5)) // with holes
+		f.last += 1 + hole()
 		entry := cluster.Entry{ID: f.last, Token: token, Event: e}
 		f.kept = append(f.kept, entry)
 		f.all = append(f.all, entry)
@@ -280,6 +317,11 @@ func (f *Fake) pageLocked(after uint64, repeat bool) cluster.Page {
 	page.Entries = f.kept[i : i+n : i+n]
 	if page.UpTo = f.last; i+n < len(f.kept) {
 		page.UpTo = f.kept[i+n-1].ID
+	}
+	for _, note := range f.notes {
+		if note.ID > page.After && note.ID <= page.UpTo {
+			page.Notes = append(page.Notes, note)
+		}
 	}
 	return page
 }

@@ -140,7 +140,7 @@ func (f *following) page(m jetstream.Msg, fn func(cluster.Page) error) (cluster.
 			if seq < f.next {
 				return page, fmt.Errorf("jetstream: sequence %d after %d", seq, f.next-1)
 			}
-			if len(page.Entries) > 0 {
+			if len(page.Entries)+len(page.Notes) > 0 {
 				if err := fn(page); err != nil {
 					return page, err
 				}
@@ -150,7 +150,7 @@ func (f *following) page(m jetstream.Msg, fn func(cluster.Page) error) (cluster.
 		}
 		f.next++
 		page.UpTo = f.base + meta.Sequence.Stream
-		if err := f.add(&page, m); err != nil {
+		if err := f.add(&page, m, meta.Timestamp); err != nil {
 			return page, err
 		}
 		if n == maxPage {
@@ -165,8 +165,11 @@ func (f *following) page(m jetstream.Msg, fn func(cluster.Page) error) (cluster.
 }
 
 // add adds a message to its page, unless it is none of ours.
-func (f *following) add(page *cluster.Page, m jetstream.Msg) error {
+func (f *following) add(page *cluster.Page, m jetstream.Msg, at time.Time) error {
 	if m.Subject() == f.s.cfg.name+".h" {
+		if note, is := noteOf(m, page.UpTo, at); is {
+			page.Notes = append(page.Notes, note)
+		}
 		return nil
 	}
 	e, err := f.s.cfg.decode(m.Subject(), m.Headers(), m.Data())

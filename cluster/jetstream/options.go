@@ -57,12 +57,14 @@ func newConfig(opts []Option) *config {
 	return c
 }
 
-// ConnOptions are options for the connection: it never gives up, and finds a server
+// ConnOptions are options for the connection: it never gives up, and tries again also
+// where it is refused, and finds a server
 // that is gone within about two seconds. Options after them count.
 func ConnOptions() []nats.Option {
 	return []nats.Option{
 		nats.Name("spate"),
 		nats.MaxReconnects(-1),
+		nats.IgnoreAuthErrorAbort(), // rights that are wrong for a while end no hub
 		nats.RetryOnFailedConnect(true),
 		nats.ReconnectWait(200 * time.Millisecond),
 		nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),

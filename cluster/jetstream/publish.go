@@ -9,7 +9,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"github.com/spatehub/spate/cluster"
 	"github.com/spatehub/spate/engine"
@@ -24,14 +23,25 @@ const headSubject = "Spate-Subject"
 
 // Publish implements [cluster.Orderer].
 func (s *Stream) Publish(ctx context.Context, token string, events []*wire.Event) error {
-	var logged, fleeting []*nats.Msg
+	logged, fleeting, err := s.messages(events)
+	if err != nil {
+		return err
+	}
+	if err := s.commit(ctx, token, logged); err != nil {
+		return err
+	}
+	return s.pass(fleeting, len(logged) == 0)
+}
+
+// messages makes the messages of events that are to be kept, and of ephemeral ones.
+func (s *Stream) messages(events []*wire.Event) (logged, fleeting []*nats.Msg, err error) {
 	for _, e := range events {
 		m, err := s.cfg.encode(e)
 		if err != nil {
-			return fmt.Errorf("%w: %w", cluster.ErrRefused, err)
+			return nil, nil, fmt.Errorf("%w: %w", cluster.ErrRefused, err)
 		}
 		if m.Size() > int(s.nc.MaxPayload()) && s.nc.MaxPayload() > 0 {
-			return fmt.Errorf("%w: %w: a message of %d bytes, and NATS takes %d", cluster.ErrRefused, engine.ErrTooLarge, m.Size(), s.nc.MaxPayload())
+			return nil, nil, fmt.Errorf("%w: %w: a message of %d bytes, and NATS takes %d", cluster.ErrRefused, engine.ErrTooLarge, m.Size(), s.nc.MaxPayload())
 		}
 		if e.Ephemeral {
 			m.Header[headSubject] = []string{m.Subject}
@@ -41,11 +51,13 @@ func (s *Stream) Publish(ctx context.Context, token string, events []*wire.Event
 			logged = append(logged, m)
 		}
 	}
-	if err := s.commit(ctx, token, logged); err != nil {
-		return err
-	}
+	return logged, fleeting, nil
+}
+
+// pass sends ephemeral events. They may fail, unless there is nothing else.
+func (s *Stream) pass(fleeting []*nats.Msg, all bool) error {
 	for _, m := range fleeting {
-		if err := s.nc.PublishMsg(m); err != nil && len(logged) == 0 {
+		if err := s.nc.PublishMsg(m); err != nil && all {
 			return err
 		}
 	}
@@ -53,27 +65,24 @@ func (s *Stream) Publish(ctx context.Context, token string, events []*wire.Event
 }
 
 // commit adds messages to the stream.
-func (s *Stream) commit(ctx context.Context, token string, msgs []*nats.Msg) (err error) {
+func (s *Stream) commit(ctx context.Context, token string, msgs []*nats.Msg) error {
 	switch {
 	case len(msgs) == 0:
 		return nil
 	case len(msgs) > maxBatch:
 		return fmt.Errorf("%w: %w: %d events, and a batch has at most %d", cluster.ErrRefused, engine.ErrTooMany, len(msgs), maxBatch)
 	case len(msgs) == 1:
-		_, err = s.js.PublishMsg(ctx, msgs[0], jetstream.WithMsgID(token), jetstream.WithExpectStream(s.cfg.name), jetstream.WithRetryAttempts(0))
-	default:
-		for i, m := range msgs {
-			m.Header[jetstream.MsgIDHeader] = []string{token + tokenPart + strconv.Itoa(i)}
-		}
-		select {
-		case s.batches <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		_, err = jetstreamext.PublishMsgBatch(ctx, s.js, msgs)
-		<-s.batches
+		return s.publishOne(ctx, token, msgs[0])
 	}
-	return verdict(err)
+	number(token, msgs)
+	return verdict(s.publishBatch(ctx, msgs))
+}
+
+// number gives each message of a batch a token of its own.
+func number(token string, msgs []*nats.Msg) {
+	for i, m := range msgs {
+		m.Header[jetstream.MsgIDHeader] = []string{token + tokenPart + strconv.Itoa(i)}
+	}
 }
 
 // batchesAtOnce bounds the batches that a hub has under way: a server takes 50 of a
@@ -93,6 +102,7 @@ func tokenOf(h nats.Header) string {
 const (
 	codeDuplicateBatch jetstream.ErrorCode = 10201 // its token is there: an earlier try came through
 	codeTooLarge       jetstream.ErrorCode = 10054
+	codeIncomplete     jetstream.ErrorCode = 10176 // a part of the batch was not taken, so that the whole is not
 )
 
 // verdict says what an error means for what was published.
@@ -100,18 +110,26 @@ func verdict(err error) error {
 	if err == nil {
 		return nil
 	}
-	var api *jetstream.APIError
-	var js jetstream.JetStreamError
-	if !errors.As(err, &api) && errors.As(err, &js) {
-		api = js.APIError()
-	}
+	api := apiError(err)
 	switch {
 	case api != nil && api.ErrorCode == codeDuplicateBatch:
 		return nil
 	case api != nil && api.ErrorCode == codeTooLarge, errors.Is(err, nats.ErrMaxPayload):
 		return fmt.Errorf("%w: %w: %w", cluster.ErrRefused, engine.ErrTooLarge, err)
+	case api != nil && api.ErrorCode == codeIncomplete:
+		return err // as after a change of leaders
 	case api != nil && api.Code == 400:
 		return fmt.Errorf("%w: %w", cluster.ErrRefused, err)
 	}
 	return err
+}
+
+// apiError returns what the server has said; nil: nothing.
+func apiError(err error) *jetstream.APIError {
+	var api *jetstream.APIError
+	var js jetstream.JetStreamError
+	if !errors.As(err, &api) && errors.As(err, &js) {
+		api = js.APIError()
+	}
+	return api
 }

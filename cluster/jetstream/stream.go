@@ -43,6 +43,9 @@ type Stream struct {
 	js  jetstream.JetStream
 
 	batches chan struct{} // room for those under way
+	group   group
+
+	prepared atomic.Bool
 
 	base atomic.Uint64 // of the stream there is, when somebody last looked
 }
@@ -56,6 +59,16 @@ var ErrDiffers = errors.New("jetstream: the stream differs")
 // Open makes the stream, or checks the one that is there. It is safe to be called by
 // all hubs at once.
 func Open(ctx context.Context, nc *nats.Conn, opts ...Option) (*Stream, error) {
+	s, err := New(nc, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.Prepare(ctx)
+}
+
+// New is Open for servers that may not be there yet: the stream is made or checked by
+// Prepare, or else by Origin, without which no node begins.
+func New(nc *nats.Conn, opts ...Option) (*Stream, error) {
 	c := newConfig(opts)
 	if c.name == "" || strings.ContainsAny(c.name, " \t\r\n\f.*>/\\") {
 		return nil, fmt.Errorf("jetstream: %q is no name of a stream: it takes neither spaces nor any of . * > / \\", c.name)
@@ -67,19 +80,28 @@ func Open(ctx context.Context, nc *nats.Conn, opts ...Option) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stream{cfg: c, nc: nc, js: js, batches: make(chan struct{}, batchesAtOnce)}
+	return &Stream{cfg: c, nc: nc, js: js, batches: make(chan struct{}, batchesAtOnce)}, nil
+}
+
+// errUnprepared is the answer before it is known that the stream is one for hubs.
+var errUnprepared = errors.New("jetstream: the stream has not been seen yet")
+
+// Prepare makes the stream, or checks the one that is there.
+func (s *Stream) Prepare(ctx context.Context) error {
 	info, err := s.info(ctx)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		info, err = s.make(ctx)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("jetstream: stream %s: %w", c.name, err)
+		return fmt.Errorf("jetstream: stream %s: %w", s.cfg.name, err)
 	}
-	if diff := c.differences(&info.Config); len(diff) > 0 {
-		return nil, fmt.Errorf("%w from what a cluster of hubs needs: %s: %s", ErrDiffers, c.name, strings.Join(diff, "; "))
+	if diff := s.cfg.differences(&info.Config); len(diff) > 0 {
+		return fmt.Errorf("%w from what a cluster of hubs needs: %s: %s", ErrDiffers, s.cfg.name, strings.Join(diff, "; "))
 	}
-	_, err = s.origin(info)
-	return s, err
+	if _, err = s.origin(info); err == nil {
+		s.prepared.Store(true)
+	}
+	return err
 }
 
 // make makes the stream. Where another hub was faster, it returns that one's.
@@ -167,6 +189,11 @@ func (s *Stream) origin(info *jetstream.StreamInfo) (uint64, error) {
 
 // Origin implements [cluster.Orderer].
 func (s *Stream) Origin(ctx context.Context) (uint64, error) {
+	if !s.prepared.Load() {
+		if err := s.Prepare(ctx); err != nil {
+			return 0, err
+		}
+	}
 	info, err := s.info(ctx)
 	if err != nil {
 		return 0, err
@@ -177,6 +204,9 @@ func (s *Stream) Origin(ctx context.Context) (uint64, error) {
 // Head implements [cluster.Orderer]. It adds a message that is no event: an answer that
 // a server gives by itself may be of a time when it was not cut off yet.
 func (s *Stream) Head(ctx context.Context) (uint64, error) {
+	if !s.prepared.Load() {
+		return 0, errUnprepared
+	}
 	ack, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: s.cfg.name + ".h"}, jetstream.WithExpectStream(s.cfg.name), jetstream.WithRetryAttempts(0))
 	if err != nil {
 		return 0, err

@@ -26,6 +26,7 @@ type clusterConfig struct {
 	ca, cert, key string
 	silence       time.Duration
 	then          string
+	name          string
 }
 
 func (c *clusterConfig) addFlags(fs *flagSet) {
@@ -38,6 +39,7 @@ func (c *clusterConfig) addFlags(fs *flagSet) {
 	fs.StringVar(&c.ca, "cluster-tls-ca", "", "PEM `file` with the certificates that issue those of the NATS servers")
 	fs.StringVar(&c.cert, "cluster-tls-cert", "", "PEM `file` with the certificate that the hub shows to NATS servers")
 	fs.StringVar(&c.key, "cluster-tls-key", "", "PEM `file` with that certificate's private key")
+	fs.StringVar(&c.name, "cluster-name", "", "`name` of this hub among the others (default the machine's name and the port)")
 	fs.Var((*ageValue)(&c.silence), "cluster-silence", "`time` without a word from the cluster after which the hub takes no pushes")
 	fs.StringVar(&c.then, "cluster-silent", "keep", "`what` a hub does with its streams then: keep, or end, so that clients go elsewhere")
 }
@@ -63,12 +65,13 @@ func (c *clusterConfig) validate(fs *flagSet, immediate bool) {
 		u, err := url.Parse(text)
 		fs.must(err == nil && (u.Scheme == "nats" || u.Scheme == "tls") && u.Host != "" && strings.Trim(u.Path, "/") == "", "cluster", "--cluster %q: give a URL such as nats://10.0.0.1:4222 or tls://nats.example.com", redacted(text))
 	}
-	for _, name := range []string{"cluster-stream", "cluster-replicas", "cluster-max-age", "cluster-creds", "cluster-tls-ca", "cluster-tls-cert", "cluster-tls-key", "cluster-silence", "cluster-silent"} {
+	for _, name := range []string{"cluster-stream", "cluster-replicas", "cluster-max-age", "cluster-creds", "cluster-tls-ca", "cluster-tls-cert", "cluster-tls-key", "cluster-silence", "cluster-silent", "cluster-name"} {
 		fs.must(c.on() || !fs.given(name), name, "--%s says something of a cluster: give --cluster", name)
 	}
 	fs.must(c.replicas >= 1 && c.replicas <= 5, "cluster-replicas", "--cluster-replicas %d: give 1 to 5", c.replicas)
 	fs.must(c.maxAge == 0 || c.maxAge >= time.Minute, "cluster-max-age", "--cluster-max-age %v: give 1m or more, or 0 for no end", c.maxAge)
 	fs.must(c.silence >= time.Second, "cluster-silence", "--cluster-silence %v: give 1s or more", c.silence)
+	fs.must(len(c.name) <= 256, "cluster-name", "--cluster-name: give 256 bytes at most")
 	fs.must(c.then == "keep" || c.then == "end", "cluster-silent", "--cluster-silent %q: give keep or end", c.then)
 	fs.must((c.cert == "") == (c.key == ""), "cluster-tls-cert", "--cluster-tls-cert and --cluster-tls-key go together: give both")
 	fs.must(!c.on() || !immediate, "immediate", "--immediate and --cluster contradict each other: a hub of a cluster delivers what is committed")
@@ -85,12 +88,17 @@ func redacted(text string) string {
 
 // joined is a hub's place in a cluster. A nil one is that of a hub that is alone.
 type joined struct {
-	nc   *nats.Conn
-	node *cluster.Node
-	name string
+	nc     *nats.Conn
+	stream *jetstream.Stream
+	node   *cluster.Node
+	name   string // of the stream
+	log    *slog.Logger
+	peers  *cluster.Peers // nil: not begun
+	answer cluster.Answerer
 }
 
-// startTime is how long a hub that starts waits for its cluster.
+// startTime is how long a hub that starts waits for its cluster before it begins without: not ready, and without streams
+// and pushes until the cluster is there.
 const startTime = 15 * time.Second
 
 // join connects the hub to its cluster, and makes or checks the stream.
@@ -124,16 +132,21 @@ func (c *clusterConfig) join(ctx context.Context, log *slog.Logger) (*joined, er
 		then = cluster.EndStreams
 	}
 	node := cluster.NewNode(stream, cluster.WithLogger(log), cluster.WithSilence(c.silence, then))
-	return &joined{nc: nc, node: node, name: c.stream}, nil
+	return &joined{nc: nc, stream: stream, node: node, name: c.stream, log: log}, nil
 }
 
-// open tries for a while to get at the stream: servers that start with their hubs need some seconds for a leader.
+// open tries for a while to get at the stream: servers that start with their hubs need some seconds for a leader. What
+// is there and can't be used ends it; what is not there the node goes on to ask for.
 func (c *clusterConfig) open(ctx context.Context, nc *nats.Conn, log *slog.Logger) (*jetstream.Stream, error) {
+	s, err := jetstream.New(nc, jetstream.WithStream(c.stream), jetstream.WithReplicas(c.replicas), jetstream.WithMaxAge(c.maxAge), jetstream.WithLogger(log))
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	for {
 		try, stop := context.WithTimeout(ctx, 5*time.Second)
-		s, err := jetstream.Open(try, nc, jetstream.WithStream(c.stream), jetstream.WithReplicas(c.replicas), jetstream.WithMaxAge(c.maxAge), jetstream.WithLogger(log))
+		err := s.Prepare(try)
 		stop()
 		switch {
 		case err == nil:
@@ -152,7 +165,8 @@ func (c *clusterConfig) open(ctx context.Context, nc *nats.Conn, log *slog.Logge
 			for i, text := range servers {
 				servers[i] = redacted(text)
 			}
-			return nil, fmt.Errorf("the cluster at %s is not to be used: %w", strings.Join(servers, ", "), why)
+			log.Error("cluster: it is not to be used yet; the hub is not ready, and goes on trying", "servers", strings.Join(servers, ", "), "why", why)
+			return s, nil
 		}
 	}
 }
@@ -167,9 +181,14 @@ func (j *joined) options() []engine.HubOption {
 
 // close ends the connection, after the hub.
 func (j *joined) close() {
-	if j != nil {
-		j.nc.Close()
+	if j == nil {
+		return
 	}
+	if j.peers != nil {
+		j.peers.Close()
+		_ = j.nc.FlushTimeout(time.Second) // that the hub ends
+	}
+	j.nc.Close()
 }
 
 // clusterStats is what GET /stats tells of the cluster.

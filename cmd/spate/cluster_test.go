@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,6 +24,9 @@ func TestClusterFlags(t *testing.T) {
 		{[]string{"--cluster", "nats://a", "--cluster-silent", "what"}, "--cluster-silent"},
 		{[]string{"--cluster", "nats://a", "--cluster-tls-cert", "x"}, "--cluster-tls-cert"},
 		{[]string{"--cluster", "nats://a", "--immediate"}, "--immediate"},
+		{[]string{"--cluster-name", "a"}, "--cluster-name"},
+		{[]string{"--cluster", "nats://a", "--cluster-name", strings.Repeat("x", 257)}, "--cluster-name"},
+		{[]string{"--cluster", "nats://a", "--idempotency-window", "2m"}, "--idempotency-window"},
 	} {
 		_, err := parseServe(s, c.args)
 		require.ErrorContains(t, err, c.want, "%q", c.args)

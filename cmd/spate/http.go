@@ -64,7 +64,12 @@ func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p pa
 	mux.HandleFunc("GET /healthz", stats.serveHealth)
 	mux.HandleFunc("GET /readyz", p.drain.serveReady)
 	mux.Handle("GET /openapi.json", a.caller(func(w http.ResponseWriter, r *http.Request, _ serve.Grant) { openapi.Handler().ServeHTTP(w, r) }))
-	p.api(c, hub, a).Register(mux)
+	routes := p.api(c, hub, a)
+	if stats.cluster != nil {
+		routes.Peers, stats.cluster.answer = stats.cluster, routes.Answer
+	}
+	routes.Register(mux)
+	mux.Handle("GET /cluster", a.admin(http.HandlerFunc(stats.serveCluster)))
 	if l, onDisk := stats.log.(*pebblelog.Log); onDisk && c.backupDir != "" {
 		mux.Handle("POST /backup", a.admin(http.HandlerFunc((&backups{dir: c.backupDir, log: l}).serveBackup)))
 	}

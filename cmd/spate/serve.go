@@ -62,12 +62,15 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	stats := &statsSource{hub: hub, log: store, cluster: others, demo: c.demo, started: time.Now(), quiet: !access.open}
+	stats := &statsSource{hub: hub, log: store, cluster: others, name: c.cluster.hubName(listener.Addr()), demo: c.demo, started: time.Now(), quiet: !access.open}
 	drainCtx, cutDrain := context.WithCancel(ctx)
 	defer cutDrain()
 	drain := newDrainer(drainCtx, c.drain, hub, s.err)
 	drain.quiet = !access.open
 	server := newServer(c, hub, access, stats, parts{drain, once}, log)
+	if err := others.meet(stats.self); err != nil {
+		return err
+	}
 	server.Protocols = c.protocols()
 
 	var running sync.WaitGroup

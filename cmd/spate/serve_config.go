@@ -167,6 +167,8 @@ func (c *serveConfig) validate(fs *flagSet) {
 	c.limits.validate(fs)
 	c.tls.validate(fs, c.access.clientName)
 	c.cluster.validate(fs, c.immediate)
+	fs.must(!c.cluster.on() || c.api.onceWindow == 0 || c.api.onceWindow >= 3*time.Minute, "idempotency-window",
+		"--idempotency-window %v: give 3m or more in a cluster, or 0 for none: the stream remembers pushes for two minutes itself", (*ageValue)(&c.api.onceWindow))
 }
 
 // descriptors is how many descriptors streams leave to the rest of the hub. A log on disk may want hundreds for its

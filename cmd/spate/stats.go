@@ -100,6 +100,7 @@ type statsSource struct {
 	hub     *engine.Hub
 	log     persist.Stats
 	cluster *joined
+	name    string // among other hubs
 	demo    bool
 	started time.Time
 	quiet   bool // GET /healthz tells no reasons: strangers may ask

@@ -43,6 +43,10 @@ type API struct {
 	// *stream.Error is the answer.
 	RevokeUser func(uid string) (int, error)
 
+	// Peers, unless it is nil, are the other hubs of a cluster: users and connections
+	// are those of all, and ended at all.
+	Peers Peers
+
 	// Drain, unless it is nil, begins to drain the hub and returns at once. It may be
 	// called again, to no effect.
 	Drain func()

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -12,7 +13,8 @@ import (
 
 type connectionsReply struct {
 	Connections []connection `json:"connections"`
-	Next        string       `json:"next,omitempty"` // to be asked for as cursor
+	Next        string       `json:"next,omitempty"`       // to be asked for as cursor
+	Unanswered  []string     `json:"unanswered,omitempty"` // hubs whose part is missing
 }
 
 type connection struct {
@@ -24,11 +26,13 @@ type connection struct {
 	LastID        string    `json:"last_id"`
 	WaitingEvents int       `json:"waiting_events"`
 	WaitingBytes  int       `json:"waiting_bytes"`
+	Hub           string    `json:"hub,omitempty"` // of a cluster
 }
 
 type usersReply struct {
-	Users []user `json:"users"`
-	Next  string `json:"next,omitempty"`
+	Users      []user   `json:"users"`
+	Next       string   `json:"next,omitempty"`
+	Unanswered []string `json:"unanswered,omitempty"` // hubs whose part is missing
 }
 
 type user struct {
@@ -36,6 +40,7 @@ type user struct {
 	Online      bool       `json:"online"`
 	Connections int        `json:"connections"`
 	Since       *time.Time `json:"since,omitempty"`
+	Unanswered  []string   `json:"unanswered,omitempty"` // hubs whose connections are not counted
 }
 
 func userOf(u engine.User) user {
@@ -62,9 +67,21 @@ func (a *API) connections(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	list, next, err := a.Hub.Connections(c.Context(), q.Get("uid"), q.Get("cursor"), limit)
+	list := a.connectionsHere
+	if a.Peers != nil {
+		list = a.connectionsOver
+	}
+	reply, err := list(c.Context(), q.Get("uid"), q.Get("cursor"), limit)
 	if err != nil {
 		return answer{}, err
+	}
+	return ok(reply), nil
+}
+
+func (a *API) connectionsHere(ctx context.Context, uid, cursor string, limit int) (connectionsReply, error) {
+	list, next, err := a.Hub.Connections(ctx, uid, cursor, limit)
+	if err != nil {
+		return connectionsReply{}, err
 	}
 	reply := connectionsReply{Connections: make([]connection, len(list)), Next: next}
 	for i, one := range list {
@@ -73,7 +90,7 @@ func (a *API) connections(c call) (answer, error) {
 			LastID: wire.FormatID(one.LastID), WaitingEvents: one.WaitingEvents, WaitingBytes: one.WaitingBytes,
 		}
 	}
-	return ok(reply), nil
+	return reply, nil
 }
 
 func (a *API) users(c call) (answer, error) {
@@ -88,15 +105,27 @@ func (a *API) users(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	list, next, err := a.Hub.Users(c.Context(), q.Get("cursor"), limit)
+	list := a.usersHere
+	if a.Peers != nil {
+		list = a.usersOver
+	}
+	reply, err := list(c.Context(), q.Get("cursor"), limit)
 	if err != nil {
 		return answer{}, err
+	}
+	return ok(reply), nil
+}
+
+func (a *API) usersHere(ctx context.Context, cursor string, limit int) (usersReply, error) {
+	list, next, err := a.Hub.Users(ctx, cursor, limit)
+	if err != nil {
+		return usersReply{}, err
 	}
 	reply := usersReply{Users: make([]user, len(list)), Next: next}
 	for i, u := range list {
 		reply.Users[i] = userOf(u)
 	}
-	return ok(reply), nil
+	return reply, nil
 }
 
 func (a *API) user(c call) (answer, error) {
@@ -111,7 +140,14 @@ func (a *API) user(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(userOf(u)), nil
+	sum := userOf(u)
+	sum.UID = uid
+	sum.Unanswered = everywhere(c.Context(), a, askOnline, question{UIDs: []string{uid}}, func(_ string, known []user) {
+		for _, other := range known {
+			sum.add(other)
+		}
+	})
+	return ok(sum), nil
 }
 
 // named returns the user that the path names; the query must be empty.
@@ -131,6 +167,9 @@ func (c *call) named() (string, error) {
 // ended is the answer to what has ended connections.
 type ended struct {
 	Disconnected int `json:"disconnected"`
+
+	// Unanswered are hubs of the cluster that may not have heard of it.
+	Unanswered []string `json:"unanswered,omitempty"`
 }
 
 func (a *API) endUser(c call) (answer, error) {
@@ -141,17 +180,13 @@ func (a *API) endUser(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	revoked := 0
-	if a.RevokeUser != nil {
-		if revoked, err = a.RevokeUser(uid); err != nil {
-			return answer{}, err
-		}
-	}
-	n, err := a.Hub.Disconnect(c.Context(), engine.Disconnection{UID: uid, RetryMin: a.RetryMin, RetryMax: a.RetryMax})
+	n, err := a.endUserHere(c.Context(), uid)
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(ended{revoked + n}), nil
+	all := ended{Disconnected: n}
+	all.Unanswered = everywhere(c.Context(), a, askEndUser, question{UID: uid}, func(_ string, e ended) { all.Disconnected += e.Disconnected })
+	return ok(all), nil
 }
 
 func (a *API) endConnection(c call) (answer, error) {
@@ -165,12 +200,19 @@ func (a *API) endConnection(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	n, err := a.Hub.Disconnect(c.Context(), engine.Disconnection{ID: id, RetryMin: a.RetryMin, RetryMax: a.RetryMax})
-	switch {
-	case err != nil:
+	n, err := a.endConnectionHere(c.Context(), id)
+	if err != nil {
 		return answer{}, err
-	case n == 0:
-		return answer{}, &stream.Error{Status: http.StatusNotFound, Field: "id", Message: "there is no such connection, or not any more"}
 	}
-	return ok(ended{n}), nil
+	if n > 0 {
+		return ok(ended{Disconnected: n}), nil
+	}
+	unanswered := everywhere(c.Context(), a, askEndConnection, question{ID: id.String()}, func(_ string, e ended) { n += e.Disconnected })
+	switch {
+	case n > 0:
+		return ok(ended{Disconnected: n}), nil
+	case len(unanswered) > 0:
+		return answer{}, missing(unanswered)
+	}
+	return answer{}, errNoConnection
 }

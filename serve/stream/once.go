@@ -2,12 +2,15 @@ package stream
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spatehub/spate/engine"
@@ -41,6 +44,10 @@ const (
 // the events takes the key with them. Without a log keys are known as long as the
 // hub's process lives, and where retention has removed a key's record, until its end.
 //
+// In a cluster a key is known at all hubs, for as long as the stream has it: a request may
+// be sent again to another one. A hub that can't find out which keys there are refuses
+// them by 503.
+//
 // It may be used by many goroutines at once, for one hub. Memory: some 150 bytes for
 // each key, and what is under way: 1024 pushes and 64 MiB of bodies at most, beyond
 // which further ones are answered by 503.
@@ -49,6 +56,10 @@ type Once struct {
 	window time.Duration
 	most   int
 	now    func() time.Time
+
+	shared  bool          // with the other hubs of a cluster
+	reading chan struct{} // of capacity 1: who holds it reads what there was before
+	unread  atomic.Bool   // that has not been done yet, of a hub that follows others
 
 	mu struct {
 		sync.Mutex
@@ -83,7 +94,8 @@ type onceAnswer struct {
 	at        int64     // Unix milliseconds
 	first     uint64
 	events    int
-	ephemeral []int // which of the events have no ID
+	ephemeral []int  // which of the events have no ID
+	by        string // the flight; of others' pushes alone
 }
 
 // onceTurn is when a key is to be forgotten, unless it was used anew since.
@@ -100,6 +112,11 @@ type onceFlight struct {
 	done  chan struct{} // closed once ids and err are set
 	ids   []uint64
 	err   error
+	by    string // it alone
+
+	// Of a hub that follows others: the publishing's.
+	ctx context.Context
+	end context.CancelFunc
 }
 
 // onceNote is what the log has of a push.
@@ -109,6 +126,7 @@ type onceNote struct {
 	Owner     string `json:"owner,omitempty"`
 	Events    int    `json:"events"`
 	Ephemeral []int  `json:"ephemeral,omitempty"`
+	By        string `json:"by,omitempty"` // the flight, in a cluster: hubs may be at a key at one time
 }
 
 // NewOnce returns one that remembers keys for a window (at least a second), and reads
@@ -125,27 +143,87 @@ func NewOnce(ctx context.Context, hub *engine.Hub, window time.Duration, most in
 	o.mu.known = map[onceID]onceAnswer{}
 	o.mu.flying = map[onceID]*onceFlight{}
 	o.mu.owned = map[onceOwner]int{}
-	err := hub.Notes(ctx, o.now().Add(-o.window), func(n engine.Note) error {
-		var note onceNote
-		if json.Unmarshal(n.Data, &note) != nil {
-			return nil // of another kind
+	o.reading = make(chan struct{}, 1)
+	if hub.OnNote(o.learn) {
+		o.shared, o.window = true, max(o.window, clusterWindow)
+		o.unread.Store(true)
+		return o, nil // the others may not be there yet
+	}
+	return o, o.read(ctx)
+}
+
+// read enters the keys that there were.
+func (o *Once) read(ctx context.Context) error {
+	now := o.now()
+	return o.hub.Notes(ctx, now.Add(-o.window), func(n engine.Note) error {
+		if id, a, ok := readNote(n, now); ok {
+			o.mu.Lock()
+			o.remember(id, a)
+			o.mu.Unlock()
 		}
-		id, body := onceID{}, onceBody{}
-		if !unhex(id[:], note.Key) || !unhex(body[:], note.Body) {
-			return nil
-		}
-		var owner onceOwner
-		if note.Owner != "" && !unhex(owner[:], note.Owner) {
-			return nil
-		}
-		at := min(n.Time.UnixMilli(), begun.UnixMilli()) // a clock that was ahead keeps no key, and those behind it, for longer
-		o.remember(id, onceAnswer{body: body, owner: owner, at: at, first: n.ID + 1, events: note.Events, ephemeral: note.Ephemeral})
 		return nil
 	})
-	if err != nil {
-		return nil, err
+}
+
+// readNote returns what a note says of a key; false: it is of another kind.
+func readNote(n engine.Note, now time.Time) (id onceID, a onceAnswer, ok bool) {
+	var note onceNote
+	var body onceBody
+	var owner onceOwner
+	if json.Unmarshal(n.Data, &note) != nil || !unhex(id[:], note.Key) || !unhex(body[:], note.Body) || note.Owner != "" && !unhex(owner[:], note.Owner) {
+		return id, a, false
 	}
-	return o, nil
+	at := min(n.Time.UnixMilli(), now.UnixMilli()) // a clock that was ahead keeps no key, and those behind it, for longer
+	return id, onceAnswer{body: body, owner: owner, at: at, first: n.ID + 1, events: note.Events, ephemeral: note.Ephemeral, by: note.By}, true
+}
+
+// clusterWindow is the least window in a cluster, whose orderer remembers keys too, for two
+// minutes by default.
+const clusterWindow = 3 * time.Minute
+
+// readTime bounds the reading of what there was before.
+const readTime = 20 * time.Second
+
+// errUnread is the answer while it is not known which keys there are.
+var errUnread = unavailable("which keys there are is not known yet")
+
+// ready returns once it is known which keys there are.
+func (o *Once) ready(ctx context.Context) *Error {
+	if !o.unread.Load() {
+		return nil
+	}
+	select {
+	case o.reading <- struct{}{}:
+		defer func() { <-o.reading }()
+	case <-ctx.Done():
+		return errUnread
+	}
+	if !o.unread.Load() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	if err := o.read(ctx); err != nil {
+		return errUnread
+	}
+	o.unread.Store(false)
+	return nil
+}
+
+// learn enters a key that a hub of the cluster has published. Where it is another hub's,
+// it ends the flight of this one with it: nothing will come of that.
+func (o *Once) learn(n engine.Note) {
+	now := o.now()
+	id, a, ok := readNote(n, now)
+	if !ok || a.at < now.Add(-o.window).UnixMilli() {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.remember(id, a)
+	if f := o.mu.flying[id]; f != nil && a.by != f.by {
+		f.end()
+	}
 }
 
 func unhex(to []byte, text string) bool {
@@ -184,7 +262,10 @@ func onceKey(r *http.Request) (string, *Error) {
 // publish publishes a push once, for an owner and a key, and says whether the IDs are
 // those of an earlier request.
 func (o *Once) publish(ctx context.Context, owner, key string, body []byte, p *push) (ids []uint64, replayed bool, refusal *Error) {
-	f := &onceFlight{body: half(string(body)), size: len(body), done: make(chan struct{})}
+	if refusal := o.ready(ctx); refusal != nil {
+		return nil, false, refusal
+	}
+	f := &onceFlight{body: half(string(body)), size: len(body), done: make(chan struct{}), by: rand.Text()}
 	whose := half(owner)
 	copy(f.owner[:], whose[:])
 	f, ids, refusal = o.begin(half(owner+"\x00"+key), f, p)
@@ -197,6 +278,10 @@ func (o *Once) publish(ctx context.Context, owner, key string, body []byte, p *p
 		return nil, false, publishError(ctx.Err())
 	}
 	if f.err != nil {
+		var refusal *Error
+		if errors.As(f.err, &refusal) {
+			return nil, false, refusal
+		}
 		return nil, false, publishError(f.err)
 	}
 	return f.ids, false, nil
@@ -232,6 +317,9 @@ func (o *Once) begin(id onceID, fresh *onceFlight, p *push) (f *onceFlight, ids 
 	}
 	if refusal := o.full(fresh, now); refusal != nil {
 		return nil, nil, refusal
+	}
+	if o.shared {
+		fresh.ctx, fresh.end = context.WithCancel(context.Background())
 	}
 	o.mu.flying[id] = fresh
 	o.mu.owned[fresh.owner]++
@@ -271,13 +359,24 @@ func (o *Once) fly(id onceID, f *onceFlight, p *push) {
 			note.Ephemeral = append(note.Ephemeral, i)
 		}
 	}
-	f.ids, f.err = o.hub.PublishNoted(context.Background(), note, p.uids, p.events...)
+	ctx := context.Background()
+	if f.end != nil {
+		note.By = f.by
+		ctx = f.ctx
+		defer f.end()
+	}
+	f.ids, f.err = o.hub.PublishOnce(ctx, note.Key, note, p.uids, p.events...)
 	o.mu.Lock()
 	delete(o.mu.flying, id)
 	o.disown(f.owner)
 	o.mu.bytes -= f.size
-	if f.err == nil {
-		a := onceAnswer{body: f.body, owner: f.owner, at: o.now().UnixMilli(), events: len(f.ids), ephemeral: note.Ephemeral}
+	switch known, is := o.mu.known[id]; {
+	case is && known.body != f.body: // another hub was faster
+		f.err = errOtherBody
+	case is && f.err != nil: // another hub, or it was kept though nobody said so
+		f.ids, f.err = known.ids(), nil
+	case !is && f.err == nil:
+		a := onceAnswer{body: f.body, owner: f.owner, at: o.now().UnixMilli(), events: len(f.ids), ephemeral: note.Ephemeral, by: note.By}
 		for _, id := range f.ids {
 			if id != 0 {
 				a.first = id
@@ -307,6 +406,9 @@ func (a *onceAnswer) ids() []uint64 {
 // remember enters a key. The lock is held.
 func (o *Once) remember(id onceID, a onceAnswer) {
 	if old, ok := o.mu.known[id]; ok {
+		if old.body == a.body && (old.by != "" && old.by == a.by || old.first == a.first && old.first != 0) {
+			return // it came again
+		}
 		o.disown(old.owner)
 	}
 	o.mu.known[id] = a

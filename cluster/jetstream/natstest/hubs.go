@@ -17,6 +17,21 @@ type Hub struct {
 	cmd  *exec.Cmd
 }
 
+// Spate builds the program spate, unless TEST_SPATE names one that is there.
+func Spate(t TB) string {
+	t.Helper()
+	if binary := os.Getenv("TEST_SPATE"); binary != "" {
+		return binary
+	}
+	binary := filepath.Join(t.TempDir(), "spate")
+	build := exec.Command("go", "build", "-o", binary, "./cmd/spate")
+	build.Dir = filepath.Join("..", "..", "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return binary
+}
+
 // Hubs are the hubs of a cluster.
 type Hubs struct {
 	t      TB

@@ -29,6 +29,7 @@ type TB interface {
 // Server is one server of a cluster.
 type Server struct {
 	Port, route int
+	tls         bool
 	config      string
 	log         *os.File
 	cmd         *exec.Cmd
@@ -38,10 +39,22 @@ type Server struct {
 type Cluster struct {
 	t       TB
 	binary  string
+	access  Access
 	Servers []*Server
 }
 
+// Access says who may connect, and how.
+type Access struct {
+	Config  string        // more of the servers' configuration
+	Options []nats.Option // of a connection that is let in
+	TLS     bool
+}
+
+// build builds the server, unless TEST_NATS_SERVER names one that is there.
 var build = sync.OnceValues(func() (string, error) {
+	if binary := os.Getenv(serverVariable); binary != "" {
+		return binary, nil
+	}
 	dir, err := os.MkdirTemp("", "natstest")
 	if err != nil {
 		return "", err
@@ -54,24 +67,32 @@ var build = sync.OnceValues(func() (string, error) {
 	return binary, nil
 })
 
+const serverVariable = "TEST_NATS_SERVER"
+
 // Clean removes what was built for the tests of a package.
 func Clean() {
+	if os.Getenv(serverVariable) != "" {
+		return
+	}
 	if binary, err := build(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(binary))
 	}
 }
 
 // Start starts n servers with JetStream, which end with the test.
-func Start(t TB, n int) *Cluster {
+func Start(t TB, n int) *Cluster { return StartWith(t, n, Access{}) }
+
+// StartWith is Start for servers that do not let everybody in.
+func StartWith(t TB, n int, access Access) *Cluster {
 	t.Helper()
 	binary, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Cluster{t: t, binary: binary}
+	c := &Cluster{t: t, binary: binary, access: access}
 	var routes []string
 	for range n {
-		s := &Server{Port: freePort(t), route: freePort(t)}
+		s := &Server{Port: freePort(t), route: freePort(t), tls: access.TLS}
 		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", s.route))
 		c.Servers = append(c.Servers, s)
 	}
@@ -81,6 +102,7 @@ func Start(t TB, n int) *Cluster {
 		if n > 1 {
 			text += fmt.Sprintf("cluster { name: test, listen: \"127.0.0.1:%d\", routes: [%s] }\n", s.route, strings.Join(routes, ", "))
 		}
+		text += access.Config
 		s.config = filepath.Join(dir, fmt.Sprintf("n%d.conf", i))
 		if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -107,7 +129,7 @@ func freePort(t TB) int {
 
 // awaitReady waits until the servers have a leader and take streams.
 func (c *Cluster) awaitReady(replicas int) {
-	nc, err := nats.Connect(c.URL(), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	nc, err := nats.Connect(c.URL(), append(c.access.Options, nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.IgnoreAuthErrorAbort())...)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -115,6 +137,9 @@ func (c *Cluster) awaitReady(replicas int) {
 	for end := time.Now().Add(30 * time.Second); ; {
 		request := fmt.Sprintf(`{"name":"PROBE","subjects":["probe"],"num_replicas":%d}`, replicas)
 		m, err := nc.Request("$JS.API.STREAM.CREATE.PROBE", []byte(request), time.Second)
+		if m == nil {
+			m = &nats.Msg{}
+		}
 		if err == nil && !strings.Contains(string(m.Data), `"error"`) {
 			_, _ = nc.Request("$JS.API.STREAM.DELETE.PROBE", nil, time.Second)
 			return
@@ -136,7 +161,12 @@ func (c *Cluster) URL() string {
 }
 
 // URL is the server's address.
-func (s *Server) URL() string { return fmt.Sprintf("nats://127.0.0.1:%d", s.Port) }
+func (s *Server) URL() string {
+	if s.tls {
+		return fmt.Sprintf("tls://127.0.0.1:%d", s.Port)
+	}
+	return fmt.Sprintf("nats://127.0.0.1:%d", s.Port)
+}
 
 // Start starts a server that was killed.
 func (c *Cluster) Start(i int) {
@@ -168,4 +198,14 @@ func (c *Cluster) Halt(i int, halt bool) {
 		}
 		_ = s.cmd.Process.Signal(signal)
 	}
+}
+
+// Pids are the servers' processes.
+func (c *Cluster) Pids() (pids []int) {
+	for _, s := range c.Servers {
+		if s.cmd != nil {
+			pids = append(pids, s.cmd.Process.Pid)
+		}
+	}
+	return pids
 }

@@ -2,12 +2,14 @@ package natstest
 
 import (
 	"net"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Proxy is the way of one hub to one server, and can be cut: connections stay open,
-// and nothing passes.
+// and nothing passes. Or it is slow.
 type Proxy struct {
 	listener net.Listener
 	to       string
@@ -15,6 +17,7 @@ type Proxy struct {
 	mu    sync.Mutex
 	open  *sync.Cond
 	cut   bool
+	delay time.Duration
 	ended bool
 	conns map[net.Conn]bool
 }
@@ -62,6 +65,13 @@ func (p *Proxy) Cut(cut bool) {
 	p.mu.Unlock()
 }
 
+// Delay has everything pass so much later, in each direction.
+func (p *Proxy) Delay(d time.Duration) {
+	p.mu.Lock()
+	p.delay = d
+	p.mu.Unlock()
+}
+
 // pass waits while the way is cut. It returns false once the proxy has ended.
 func (p *Proxy) pass() bool {
 	p.mu.Lock()
@@ -99,16 +109,37 @@ func (p *Proxy) serve(c net.Conn) {
 	pipe := func(from, to net.Conn) {
 		defer from.Close()
 		defer to.Close()
+		type piece struct {
+			data []byte
+			due  time.Time
+		}
+		pieces := make(chan piece, 1024)
+		both.Go(func() {
+			defer from.Close()
+			defer to.Close()
+			for one := range pieces {
+				if wait := time.Until(one.due); wait > 0 {
+					<-time.After(wait)
+				}
+				if !p.pass() {
+					break
+				}
+				if _, err := to.Write(one.data); err != nil {
+					break
+				}
+			}
+			for range pieces { // so that the reader ends
+			}
+		})
+		defer close(pieces)
 		buf := make([]byte, 64<<10)
 		for {
 			n, err := from.Read(buf)
 			if n > 0 {
-				if !p.pass() {
-					return
-				}
-				if _, err := to.Write(buf[:n]); err != nil {
-					return
-				}
+				p.mu.Lock()
+				due := time.Now().Add(p.delay)
+				p.mu.Unlock()
+				pieces <- piece{slices.Clone(buf[:n]), due}
 			}
 			if err != nil {
 				return
