@@ -218,5 +218,7 @@ func (s *shard) expire(c *client, reason error) {
 // write offers bytes to the client's sink and counts what that costs.
 func (s *shard) write(c *client, p []byte) (int, error) {
 	s.charge(writeCost + len(p))
-	return c.sink.Write(p)
+	n, err := c.sink.Write(p)
+	s.n[nSentBytes] += uint64(max(n, 0))
+	return n, err
 }

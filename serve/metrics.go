@@ -92,6 +92,8 @@ var metrics = []metric{
 		func(s *engine.Stats) float64 { return float64(s.Behind) }),
 	newMetric("spate_heartbeats_total", "Heartbeat comments sent.", prometheus.CounterValue,
 		func(s *engine.Stats) float64 { return float64(s.Heartbeats) }),
+	newMetric("spate_sent_bytes_total", "Bytes that the transports of connections have taken, behind response heads.", prometheus.CounterValue,
+		func(s *engine.Stats) float64 { return float64(s.SentBytes) }),
 	newMetric("spate_callbacks_lost_total", "Failure callbacks not made because too many were waiting.", prometheus.CounterValue,
 		func(s *engine.Stats) float64 { return float64(s.CallbacksLost) }),
 

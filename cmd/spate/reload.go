@@ -30,10 +30,11 @@ type reloader struct {
 	access  *access
 	tls     *tlsfile.Config   // nil: none
 	inForce map[string]string // settings by name
+	board   *settingsBoard
 }
 
-func newReloader(s streams, args []string, c *serveConfig, log *slog.Logger, level *slog.LevelVar, a *access, t *tlsfile.Config) *reloader {
-	return &reloader{s, args, log, level, a, t, c.settings.texts()}
+func newReloader(s streams, args []string, c *serveConfig, log *slog.Logger, level *slog.LevelVar, a *access, t *tlsfile.Config, board *settingsBoard) *reloader {
+	return &reloader{s, args, log, level, a, t, c.settings.texts(), board}
 }
 
 // reload reads flags, environment and file again. What is wrong leaves everything as it was.
@@ -79,6 +80,7 @@ func (r *reloader) keyTrouble(err error) {
 // tell says what has changed, and what takes a restart.
 func (r *reloader) tell(c *serveConfig) {
 	now := c.settings.texts()
+	r.board.replace(c.settings, reloadable)
 	var changed, later []string
 	c.settings.VisitAll(func(f *flag.Flag) {
 		switch {

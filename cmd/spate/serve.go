@@ -62,20 +62,22 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	defer cutDrain()
 	drain := newDrainer(drainCtx, c.drain, hub, s.err)
 	drain.quiet = !access.open
-	server := newServer(c, hub, access, stats, parts{drain, once}, log)
+	past, board := stats.newOverview(), newSettingsBoard(c.settings)
+	server := newServer(c, hub, access, stats, parts{drain, once, past, board}, log)
 	server.Protocols = c.protocols()
 
 	var running sync.WaitGroup
 	feedCtx, stopFeed := context.WithCancel(ctx)
 	defer running.Wait()
 	defer stopFeed()
+	running.Go(func() { past.Run(feedCtx) })
 	if c.demo {
 		running.Go(func() { demo.Run(feedCtx, hub, log, feedSources(s, stats)...) })
 	}
 	failed := make(chan error, 1)
 	running.Go(func() { failed <- serveOn(server, c.wrap(listener, access.proxies), certs) })
 	announce(s, c, listener.Addr())
-	reloader := newReloader(s, args, c, log, level, access, certs)
+	reloader := newReloader(s, args, c, log, level, access, certs, board)
 
 	var sig os.Signal
 	for sig == nil {

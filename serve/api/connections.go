@@ -25,6 +25,9 @@ type connection struct {
 	LastID        string    `json:"last_id"`
 	WaitingEvents int       `json:"waiting_events"`
 	WaitingBytes  int       `json:"waiting_bytes"`
+	Address       string    `json:"address,omitempty"`
+	Client        string    `json:"client,omitempty"`
+	Transport     string    `json:"transport,omitempty"`
 }
 
 type usersReply struct {
@@ -72,6 +75,7 @@ func (a *API) connections(c call) (answer, error) {
 		reply.Connections[i] = connection{
 			ID: one.ID.String(), UID: one.UID, Since: rounded(one.Since), State: one.State, Topics: one.Topics,
 			LastID: wire.FormatID(one.LastID), WaitingEvents: one.WaitingEvents, WaitingBytes: one.WaitingBytes,
+			Address: one.Peer.Address, Client: one.Peer.Client, Transport: one.Peer.Transport,
 		}
 	}
 	return ok(reply), nil
