@@ -43,6 +43,7 @@ type parts struct {
 	once  *stream.Once // nil: no keys are taken
 	past  *overview.History
 	board *settingsBoard
+	rates *topicRates
 }
 
 func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p parts) http.Handler {
@@ -64,9 +65,10 @@ func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p pa
 	}
 	mux.Handle("GET /stats", a.admin(http.HandlerFunc(stats.serveStats)))
 	mux.Handle("GET /overview", a.admin(&overviewRoute{stats, p.past, tokenQuery(c)}))
+	mux.Handle("GET /topics", a.admin(&topicsRoute{hub, p.rates, tokenQuery(c)}))
 	mux.Handle("GET /settings", a.admin(p.board))
 	mux.Handle("GET /grant", a.caller(a.serveGrant))
-	mux.Handle("GET /metrics", a.admin(serve.MetricsHandler(hub)))
+	mux.Handle("GET /metrics", a.admin(serve.MetricsHandler(hub, serve.WithMetricTopics(shownTopics))))
 	mux.HandleFunc("GET /healthz", stats.serveHealth)
 	mux.HandleFunc("GET /readyz", p.drain.serveReady)
 	mux.Handle("GET /openapi.json", a.caller(func(w http.ResponseWriter, r *http.Request, _ serve.Grant) { openapi.Handler().ServeHTTP(w, r) }))

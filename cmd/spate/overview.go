@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -57,7 +58,7 @@ func (o *overviewRoute) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		serve.WriteError(w, refusal)
 		return
 	}
-	writeJSON(w, http.StatusOK, overviewReply{o.stats.reply(), o.history.Since(after, step)})
+	writeCompact(w, overviewReply{o.stats.reply(), o.history.Since(after, step)})
 }
 
 // overviewWish reads the parameters: after, in Unix milliseconds, 0 without it, and step, in seconds.
@@ -76,4 +77,12 @@ func overviewWish(q url.Values) (after int64, step int, refusal *serve.Error) {
 		}
 	}
 	return after, step, nil
+}
+
+// writeCompact is writeJSON for what programs ask for again and again: without indents.
+func writeCompact(w http.ResponseWriter, body any) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(body) // the peer may be gone
 }

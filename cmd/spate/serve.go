@@ -62,15 +62,15 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	defer cutDrain()
 	drain := newDrainer(drainCtx, c.drain, hub, s.err)
 	drain.quiet = !access.open
-	past, board := stats.newOverview(), newSettingsBoard(c.settings)
-	server := newServer(c, hub, access, stats, parts{drain, once, past, board}, log)
+	past, board, rates := stats.newOverview(), newSettingsBoard(c.settings), newTopicRates(hub)
+	server := newServer(c, hub, access, stats, parts{drain, once, past, board, rates}, log)
 	server.Protocols = c.protocols()
 
 	var running sync.WaitGroup
 	feedCtx, stopFeed := context.WithCancel(ctx)
 	defer running.Wait()
 	defer stopFeed()
-	running.Go(func() { past.Run(feedCtx) })
+	running.Go(func() { past.Run(feedCtx, rates.look) })
 	if c.demo {
 		running.Go(func() { demo.Run(feedCtx, hub, log, feedSources(s, stats)...) })
 	}

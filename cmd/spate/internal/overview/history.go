@@ -30,16 +30,22 @@ func New(source Source) *History {
 	return h
 }
 
-// Run takes a sample each Interval until ctx ends.
-func (h *History) Run(ctx context.Context) {
+// Seldom is how many intervals lie between two calls of what else Run does.
+const Seldom = 10
+
+// Run takes a sample each Interval until ctx ends, and calls also each Seldom intervals.
+func (h *History) Run(ctx context.Context, also func(now time.Time)) {
 	ticker := time.NewTicker(Interval)
 	defer ticker.Stop()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
 			h.Look(now)
+			if n%Seldom == 0 {
+				also(now)
+			}
 		}
 	}
 }
