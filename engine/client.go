@@ -76,6 +76,7 @@ type client struct {
 	wild     int32      // of topics: patterns with wildcards
 	epoch    uint32     // of the last dismissal when it was decided where it begins
 	lag      *lag
+	peer     *Peer // nil: not known
 
 	// rest is what must be sent before anything else: the remainder of a frame
 	// that was sent in part, a gap event, a disconnect event, a heartbeat.

@@ -51,6 +51,7 @@ type Connection struct {
 	Since  time.Time // to a tick of the hub's clock, a quarter of a second at most
 	State  string    // "live", "lagging" or "behind"
 	Topics int       // topics and patterns followed
+	Peer   Peer      // as Seat.UsePeer said it
 
 	// LastID is the ID up to which it has got everything that is for it.
 	LastID uint64
@@ -195,6 +196,9 @@ func (s *shard) describe(c *client) Connection {
 		d.State, d.LastID = "lagging", uint64(s.idAt(c.pos))
 	default:
 		d.State, d.LastID = "live", uint64(s.hub.told(s.high.id))
+	}
+	if c.peer != nil {
+		d.Peer = *c.peer
 	}
 	if l := c.lag; l != nil {
 		d.WaitingEvents, d.WaitingBytes = l.queue.events, l.queue.bytes

@@ -18,6 +18,7 @@ const (
 	nGaps
 	nBehind
 	nHeartbeats
+	nSentBytes
 	nEnds                              // and an ending
 	numCounts = nEnds + count(endings) // their number
 )
@@ -36,6 +37,7 @@ func (st *Stats) counted() [numCounts]*uint64 {
 		nGaps:       &st.Gaps,
 		nBehind:     &st.Behind,
 		nHeartbeats: &st.Heartbeats,
+		nSentBytes:  &st.SentBytes,
 
 		nEnds + count(endHangup):   &st.Ends.Hangup,
 		nEnds + count(endOverflow): &st.Ends.Overflow,

@@ -228,5 +228,6 @@ func (s *shard) write(c *client, p []byte) (int, error) {
 	if c.state == stateBehind {
 		c.lag.allowance.bytes -= float64(n)
 	}
+	s.n[nSentBytes] += uint64(max(n, 0))
 	return n, err
 }

@@ -23,6 +23,7 @@ type Stats struct {
 	Gaps       uint64 // gap events sent
 	Behind     uint64 // times a connection fell behind and turned to the log
 	Heartbeats uint64 // heartbeat comments sent
+	SentBytes  uint64 // bytes that connections' transports have taken, behind their response heads
 
 	CallbacksLost uint64 // failure callbacks not made because too many were waiting
 

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"sync/atomic"
 )
@@ -22,18 +24,24 @@ type TopicFigures struct {
 	Bytes  uint64 // of frames, as they are sent
 }
 
-// TopicFigures returns the counts by topic, in no order, and those of all other
+// TopicFigures returns the counts by topic, in the order in which the topics were
+// first pushed to, so that a beginning of the list is the same topics each time, and those of all other
 // topics last; nothing unless [WithTopicFigures] asks for them. It takes no lock.
 func (h *Hub) TopicFigures() []TopicFigures {
 	t := h.topicFigures
 	if t == nil {
 		return nil
 	}
-	var all []TopicFigures
+	var found []*topicFigure
 	for i := range t.slots {
-		if f := t.slots[i].Load(); f != nil {
-			all = append(all, f.snapshot())
+		if f := t.slots[i].Load(); f != nil && f.rank.Load() != 0 {
+			found = append(found, f)
 		}
+	}
+	slices.SortFunc(found, func(a, b *topicFigure) int { return cmp.Compare(a.rank.Load(), b.rank.Load()) })
+	all := make([]TopicFigures, 0, len(found)+1)
+	for _, f := range found {
+		all = append(all, f.snapshot())
 	}
 	return append(all, t.others.snapshot())
 }
@@ -45,11 +53,13 @@ type topicFigures struct {
 	slots  []atomic.Pointer[topicFigure] // an entry once, which never changes its topic
 	left   atomic.Int64                  // entries that may still come; below 0 for a moment
 	others topicFigure
+	ranks  atomic.Uint32 // that were given
 }
 
 type topicFigure struct {
 	topic         string
 	events, bytes atomic.Uint64
+	rank          atomic.Uint32 // in the order of coming; 0: not given yet
 }
 
 func (f *topicFigure) snapshot() TopicFigures {
@@ -104,6 +114,7 @@ func (t *topicFigures) enter(i uint64, topic string) *topicFigure {
 	}
 	f := &topicFigure{topic: strings.Clone(topic)}
 	if t.slots[i].CompareAndSwap(nil, f) {
+		f.rank.Store(t.ranks.Add(1))
 		return f
 	}
 	t.left.Add(1)

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// crowd asks for pages of history that the log does not give before the gate is opened.
-type crowd struct {
+// callers asks for pages of history that the log does not give before the gate is opened.
+type callers struct {
 	t     *testing.T
 	h     *engine.Hub
 	gate  chan struct{}
@@ -24,9 +24,9 @@ type crowd struct {
 	all   sync.WaitGroup
 }
 
-func newCrowd(t *testing.T) *crowd {
+func newCallers(t *testing.T) *callers {
 	l := newWholeLog()
-	c := &crowd{t: t, gate: make(chan struct{}), asked: make(chan string, 10_000)}
+	c := &callers{t: t, gate: make(chan struct{}), asked: make(chan string, 10_000)}
 	l.onQuery = func(ctx context.Context, q persist.Query) error {
 		c.asked <- q.User
 		select {
@@ -42,7 +42,7 @@ func newCrowd(t *testing.T) *crowd {
 }
 
 // ask asks for one page, without waiting for it.
-func (c *crowd) ask(ctx context.Context, source, user string, done func(error)) {
+func (c *callers) ask(ctx context.Context, source, user string, done func(error)) {
 	c.all.Go(func() {
 		seat, err := c.h.Seat(ctx, engine.Subscription{UID: user, Source: source, LastEventID: engine.Earliest})
 		if err == nil {
@@ -60,7 +60,7 @@ func TestHistoryTurnsAreFair(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := newCrowd(t)
+				c := newCallers(t)
 				fine := func(err error) { require.NoError(t, err) }
 				for i := range 300 {
 					user := crowded.user
@@ -91,7 +91,7 @@ func TestHistoryTurnsAreFair(t *testing.T) {
 // leaves its turn to others.
 func TestHistoryTurnsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(t)
+		c := newCallers(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		var mu sync.Mutex
 		ends := map[string]int{}

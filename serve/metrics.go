@@ -18,16 +18,27 @@ import (
 // outcomes, and with spate_deliveries_pending, to spate_pushed_total.
 //
 // Where the hub's log tells its state (Hub.LogStats), spate_log_* are that.
-func Collector(hub *engine.Hub) prometheus.Collector {
+func Collector(hub *engine.Hub, opts ...MetricsOption) prometheus.Collector {
 	_, tells := hub.LogStats()
-	return &collector{hub: hub, log: tells, measured: measuredDescs(hub)}
+	c := &collector{hub: hub, log: tells, measured: measuredDescs(hub), topics: -1}
+	for _, opt := range opts {
+		opt(c)
+	}
+	return c
 }
+
+// MetricsOption changes what a collector shows.
+type MetricsOption func(*collector)
+
+// WithMetricTopics shows figures of so many topics at most, those that were pushed to first, and counts the rest
+// together. Without it they are all that the hub counts by themselves: see engine.WithTopicFigures.
+func WithMetricTopics(n int) MetricsOption { return func(c *collector) { c.topics = max(n, 0) } }
 
 // MetricsHandler serves the hub's and its log's figures, and those of the Go runtime and the
 // process, in Prometheus' format.
-func MetricsHandler(hub *engine.Hub) http.Handler {
+func MetricsHandler(hub *engine.Hub, opts ...MetricsOption) http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(Collector(hub), collectors.NewGoCollector(),
+	registry.MustRegister(Collector(hub, opts...), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }
@@ -36,6 +47,8 @@ func MetricsHandler(hub *engine.Hub) http.Handler {
 type collector struct {
 	hub *engine.Hub
 	log bool // the hub's log tells its state
+
+	topics int // that are shown at most; negative: all
 
 	measured map[string]*prometheus.Desc // of its histograms, by name
 }
@@ -92,6 +105,8 @@ var metrics = []metric{
 		func(s *engine.Stats) float64 { return float64(s.Behind) }),
 	newMetric("spate_heartbeats_total", "Heartbeat comments sent.", prometheus.CounterValue,
 		func(s *engine.Stats) float64 { return float64(s.Heartbeats) }),
+	newMetric("spate_sent_bytes_total", "Bytes that the transports of connections have taken, behind response heads.", prometheus.CounterValue,
+		func(s *engine.Stats) float64 { return float64(s.SentBytes) }),
 	newMetric("spate_callbacks_lost_total", "Failure callbacks not made because too many were waiting.", prometheus.CounterValue,
 		func(s *engine.Stats) float64 { return float64(s.CallbacksLost) }),
 
@@ -152,7 +167,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&stats), labels...)
 	}
 	collectMeasured(c.hub, c.measured, to)
-	collectTopics(c.hub, to)
+	collectTopics(c.hub, c.topics, to)
 	if c.log {
 		collectLog(c.hub, to)
 	}

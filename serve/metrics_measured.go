@@ -44,9 +44,19 @@ var (
 	topicBytes  = prometheus.NewDesc("spate_topic_bytes_total", "Bytes of the events by topic, as they are sent.", []string{"topic"}, nil)
 )
 
-// collectTopics shows the hub's figures by topic, where it has them: engine.WithTopicFigures bounds their number.
-func collectTopics(hub *engine.Hub, to chan<- prometheus.Metric) {
-	for _, f := range hub.TopicFigures() {
+// collectTopics shows the hub's figures by topic, where it has them: engine.WithTopicFigures bounds their number, and most
+// does unless it is negative.
+func collectTopics(hub *engine.Hub, most int, to chan<- prometheus.Metric) {
+	all := hub.TopicFigures()
+	if n := len(all) - 1; most >= 0 && n > most {
+		rest := &all[n]
+		for _, f := range all[most:n] {
+			rest.Events += f.Events
+			rest.Bytes += f.Bytes
+		}
+		all = append(all[:most:most], *rest)
+	}
+	for _, f := range all {
 		to <- prometheus.MustNewConstMetric(topicEvents, prometheus.CounterValue, float64(f.Events), f.Topic)
 		to <- prometheus.MustNewConstMetric(topicBytes, prometheus.CounterValue, float64(f.Bytes), f.Topic)
 	}

@@ -58,6 +58,24 @@ func TestMetricsAreBounded(t *testing.T) {
 	require.Less(t, len(text), 1<<20)
 }
 
+// Of the topics that the hub counts a handler may show the first ones alone, and none is lost.
+func TestMetricsShowTheFirstTopics(t *testing.T) {
+	hub := newHub(t, engine.WithTopicFigures(50))
+	for i := range 60 {
+		for range 2 {
+			require.NoError(t, hub.Push(nil, &wire.Event{Topic: "t" + strconv.Itoa(i), Data: "x"}))
+		}
+	}
+	rec := httptest.NewRecorder()
+	serve.MetricsHandler(hub, serve.WithMetricTopics(10)).ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	text := rec.Body.String()
+	require.Equal(t, 11, strings.Count(text, "\nspate_topic_events_total{"))
+	for i := range 10 {
+		require.Contains(t, text, `spate_topic_events_total{topic="t`+strconv.Itoa(i)+`"} 2`)
+	}
+	require.Contains(t, text, `spate_topic_events_total{topic=""} 100`)
+}
+
 // A histogram's buckets add up, and end with all values.
 func TestHistogramsAddUp(t *testing.T) {
 	hub := newHub(t)

@@ -253,17 +253,20 @@ func (a *access) admin(next http.Handler) http.Handler {
 	})
 }
 
-// page is admin for what a browser shows: it may ask its user for a token, as a password.
+// page is for what a browser shows to whoever has credentials, whatever they allow: the page itself asks for what its
+// reader may see. The browser may ask its user for a token, as a password.
 func (a *access) page(next http.Handler) http.Handler {
-	admin := a.admin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Del("WWW-Authenticate")
-		next.ServeHTTP(w, r)
-	}))
+	shown := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := a.admit(w, r, a.required); ok {
+			w.Header().Del("WWW-Authenticate")
+			next.ServeHTTP(w, r)
+		}
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !a.open {
 			w.Header().Set("WWW-Authenticate", `Basic realm="spate", charset="UTF-8"`) // beside a 401 alone
 		}
-		admin.ServeHTTP(w, r)
+		shown.ServeHTTP(w, r)
 	})
 }
 
@@ -338,3 +341,6 @@ func (a *access) revokeUser(user string) (int, error) {
 func (a *access) source(r *http.Request) string {
 	return limit.Client(a.proxies.ClientAddr(r)).String()
 }
+
+// address is where a request comes from, as lists of connections tell it.
+func (a *access) address(r *http.Request) string { return a.proxies.ClientAddr(r).String() }

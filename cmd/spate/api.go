@@ -39,9 +39,7 @@ func (c *apiConfig) validate(fs *flagSet) {
 // api is the handlers beside streams and pushes.
 func (p parts) api(c *serveConfig, hub *engine.Hub, a *access) *api.API {
 	routes := &api.API{Hub: hub, Authorize: a.grant, Source: a.source, Drain: p.drain.begin, RetryMin: c.drain.retry.min, RetryMax: c.drain.retry.max}
-	if c.access.tokenQuery != "" {
-		routes.Query = []string{c.access.tokenQuery}
-	}
+	routes.Query = tokenQuery(c)
 	if !a.open {
 		routes.RevokeUser = a.revokeUser
 	}
@@ -67,4 +65,12 @@ func (c *serveConfig) once(ctx context.Context, hub *engine.Hub) (*stream.Once, 
 		return nil, fmt.Errorf("cannot read the keys of pushes: %w", err)
 	}
 	return once, nil
+}
+
+// tokenQuery is the parameters that say who asks, on routes beside streams and pushes.
+func tokenQuery(c *serveConfig) []string {
+	if c.access.tokenQuery == "" {
+		return nil
+	}
+	return []string{c.access.tokenQuery}
 }

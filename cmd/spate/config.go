@@ -94,20 +94,13 @@ func (fs *flagSet) print(w io.Writer) error {
 
 // shownValue is a line of a file with settings. One that says nothing is a comment.
 func shownValue(f *flag.Flag) (string, error) {
-	var value any = f.Value.String()
-	list, isList := f.Value.(listed)
-	_, isSecret := f.Value.(*secretValue)
+	value, isSecret := settingValue(f)
 	switch {
-	case isList && len(list.items()) == 0, value == "":
+	case value == nil:
 		return "# " + f.Name + ":", nil
 	case isSecret:
 		return "# " + f.Name + ": " + hidden, nil
-	case isList:
-		value = list.items()
-	case isSwitch(f.Value):
-		value = f.Value.String() == "true"
 	}
-	value = withoutPasswords(value)
 	node := yaml.Node{}
 	if err := node.Encode(value); err != nil {
 		return "", err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spatehub/spate/cmd/spate/internal/dashboard"
 	"github.com/spatehub/spate/cmd/spate/internal/openapi"
+	"github.com/spatehub/spate/cmd/spate/internal/overview"
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist/pebblelog"
 	"github.com/spatehub/spate/serve"
@@ -40,6 +41,9 @@ const maxHeader = 320 << 10
 type parts struct {
 	drain *drainer
 	once  *stream.Once // nil: no keys are taken
+	past  *overview.History
+	board *settingsBoard
+	rates *topicRates
 }
 
 func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p parts) http.Handler {
@@ -48,7 +52,7 @@ func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p pa
 	mux.Handle("GET /{$}", page)
 	mux.Handle("GET /ui/", page)
 	options := []serve.ServeOption{
-		serve.WithGate(a.gate), serve.WithSource(a.source), serve.WithQuery(a.query...), serve.WithMaxTopics(c.limits.topics),
+		serve.WithGate(a.gate), serve.WithSource(a.source), stream.WithPeers(a.address), serve.WithQuery(a.query...), serve.WithMaxTopics(c.limits.topics),
 		serve.WithRetry(c.retry), serve.WithDescriptorReserve(c.descriptors()), serve.WithLater(c.later),
 	}
 	if !a.open { // else no grant can be revoked
@@ -60,7 +64,11 @@ func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p pa
 		mux.Handle("POST /tickets", a.ticketOffice())
 	}
 	mux.Handle("GET /stats", a.admin(http.HandlerFunc(stats.serveStats)))
-	mux.Handle("GET /metrics", a.admin(serve.MetricsHandler(hub)))
+	mux.Handle("GET /overview", a.admin(&overviewRoute{stats, p.past, tokenQuery(c)}))
+	mux.Handle("GET /topics", a.admin(&topicsRoute{hub, p.rates, tokenQuery(c)}))
+	mux.Handle("GET /settings", a.admin(p.board))
+	mux.Handle("GET /grant", a.caller(a.serveGrant))
+	mux.Handle("GET /metrics", a.admin(serve.MetricsHandler(hub, serve.WithMetricTopics(shownTopics))))
 	mux.HandleFunc("GET /healthz", stats.serveHealth)
 	mux.HandleFunc("GET /readyz", p.drain.serveReady)
 	mux.Handle("GET /openapi.json", a.caller(func(w http.ResponseWriter, r *http.Request, _ serve.Grant) { openapi.Handler().ServeHTTP(w, r) }))

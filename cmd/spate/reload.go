@@ -35,6 +35,7 @@ type reloader struct {
 	keeper  *keeper
 	tls     *tlsfile.Config   // nil: none
 	inForce map[string]string // settings by name
+	board   *settingsBoard
 }
 
 // keeper sets the retention of the log, which may take as long as the disk does: nothing waits for it. The last one that
@@ -70,6 +71,10 @@ func (k *keeper) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+func newReloader(s streams, args []string, c *serveConfig, log *slog.Logger, level *slog.LevelVar, a *access, hub *engine.Hub, k *keeper, t *tlsfile.Config, board *settingsBoard) *reloader {
+	return &reloader{s, args, log, level, a, hub, k, t, c.settings.texts(), board}
 }
 
 // reload reads flags, environment and file again. What is wrong leaves everything as it was.
@@ -120,6 +125,7 @@ func (r *reloader) keyTrouble(err error) {
 // tell says what has changed, and what takes a restart.
 func (r *reloader) tell(c *serveConfig) {
 	now := c.settings.texts()
+	r.board.replace(c.settings, reloadable)
 	var changed, later []string
 	c.settings.VisitAll(func(f *flag.Flag) {
 		switch {

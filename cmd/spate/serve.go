@@ -67,7 +67,8 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	defer cutDrain()
 	drain := newDrainer(drainCtx, c.drain, hub, s.err)
 	drain.quiet = !access.open
-	server := newServer(c, hub, access, stats, parts{drain, once}, log)
+	past, board, rates := stats.newOverview(), newSettingsBoard(c.settings), newTopicRates(hub)
+	server := newServer(c, hub, access, stats, parts{drain, once, past, board, rates}, log)
 	if err := others.meet(stats.self); err != nil {
 		return err
 	}
@@ -77,6 +78,7 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	feedCtx, stopFeed := context.WithCancel(ctx)
 	defer running.Wait()
 	defer stopFeed()
+	running.Go(func() { past.Run(feedCtx, rates.look) })
 	if c.demo {
 		running.Go(func() { demo.Run(feedCtx, hub, log, feedSources(s, stats)...) })
 	}
@@ -85,7 +87,7 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	announce(s, c, listener.Addr())
 	keeper := newKeeper(store, log)
 	go keeper.run(feedCtx) // not waited for: a disk that hangs must not keep the process
-	reloader := &reloader{s, args, log, level, access, hub, keeper, certs, c.settings.texts()}
+	reloader := newReloader(s, args, c, log, level, access, hub, keeper, certs, board)
 
 	var sig os.Signal
 	for sig == nil {

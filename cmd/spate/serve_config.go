@@ -22,8 +22,9 @@ const (
 	// demoAge is how long a demo hub keeps its measurements where no retention was asked for: a demo that runs for a
 	// week should not fill a disk.
 	demoAge = 24 * time.Hour
-	// shownTopics is how many topics have figures of their own in /metrics.
-	shownTopics = 100
+	// countedTopics is how many topics have figures of their own, and shownTopics how many of them are in /metrics.
+	countedTopics = 10_000
+	shownTopics   = 100
 )
 
 // serveConfig is what `spate serve` was asked to do.
@@ -228,7 +229,7 @@ func (c *serveConfig) hubOptions(log *slog.Logger, store persist.Store) []engine
 		engine.WithStore(store), engine.WithEnableResendEvents(), engine.WithLogger(log),
 		engine.WithHeartbeat(never(c.heartbeat)), engine.WithStallTimeout(never(c.stall)), engine.WithDrainTimeout(c.drain.flush),
 		engine.WithMaxEventSize(int(c.maxEvent)), engine.WithQueueBytes(int(c.queue)), engine.WithChanBufferSize(c.buffer),
-		engine.WithPolicy(c.policy), engine.WithTopicFigures(shownTopics), engine.WithPresence(c.api.presence),
+		engine.WithPolicy(c.policy), engine.WithTopicFigures(countedTopics), engine.WithPresence(c.api.presence),
 		engine.WithCatchUpRate(int(c.limits.catchUp)),
 		engine.WithMaxConnectionAge(c.drain.maxAge, c.drain.ageJitter, c.drain.retry.min, c.drain.retry.max),
 	}

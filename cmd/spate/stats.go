@@ -46,6 +46,7 @@ type hubStats struct {
 	Gaps          uint64 `json:"gaps"`
 	Behind        uint64 `json:"behind"`
 	Heartbeats    uint64 `json:"heartbeats"`
+	SentBytes     uint64 `json:"sent_bytes"`
 	CallbacksLost uint64 `json:"callbacks_lost"`
 	Clients       int    `json:"clients"`
 	Stalled       int    `json:"stalled"`

@@ -27,6 +27,7 @@ var inner = map[string][]string{
 	"cmd/spate/internal/dashboard": {"serve/stream"},
 	"cmd/spate/internal/demo":      {"cmd/spate/internal/procfs", "engine", "wire"},
 	"cmd/spate/internal/openapi":   {},
+	"cmd/spate/internal/overview":  {"engine", "persist", "serve/stream"},
 	"cmd/spate/internal/procfs":    {},
 
 	"engine/internal/topics": {"wire"},

@@ -53,7 +53,7 @@ type API struct {
 }
 
 // Register adds the routes to a mux: GET /history, GET /users, GET and DELETE
-// /users/{uid}, GET /connections, DELETE /connections/{id}, and POST /drain where
+// /users/{uid}, GET /connections, GET /audience, DELETE /connections/{id}, and POST /drain where
 // Drain is set.
 func (a *API) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /history", a.serve(a.history))
@@ -61,6 +61,7 @@ func (a *API) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /users/{uid}", a.serve(a.user))
 	mux.HandleFunc("DELETE /users/{uid}", a.serve(a.endUser))
 	mux.HandleFunc("GET /connections", a.serve(a.connections))
+	mux.HandleFunc("GET /audience", a.serve(a.audience))
 	mux.HandleFunc("DELETE /connections/{id}", a.serve(a.endConnection))
 	if a.Drain != nil {
 		mux.HandleFunc("POST /drain", a.serve(a.drain))

@@ -27,6 +27,9 @@ type connection struct {
 	WaitingEvents int       `json:"waiting_events"`
 	WaitingBytes  int       `json:"waiting_bytes"`
 	Hub           string    `json:"hub,omitempty"` // of a cluster
+	Address       string    `json:"address,omitempty"`
+	Client        string    `json:"client,omitempty"`
+	Transport     string    `json:"transport,omitempty"`
 }
 
 type usersReply struct {
@@ -88,6 +91,7 @@ func (a *API) connectionsHere(ctx context.Context, uid, cursor string, limit int
 		reply.Connections[i] = connection{
 			ID: one.ID.String(), UID: one.UID, Since: rounded(one.Since), State: one.State, Topics: one.Topics,
 			LastID: wire.FormatID(one.LastID), WaitingEvents: one.WaitingEvents, WaitingBytes: one.WaitingBytes,
+			Address: one.Peer.Address, Client: one.Peer.Client, Transport: one.Peer.Transport,
 		}
 	}
 	return reply, nil

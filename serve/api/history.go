@@ -36,7 +36,7 @@ const (
 // history answers with what a stream of the same user and topics would get from the
 // log after an ID.
 func (a *API) history(c call) (answer, error) {
-	q, err := c.params([]string{"uid", "after", "limit"}, []string{"topic"})
+	q, err := c.params([]string{"uid", "after", "since", "limit"}, []string{"topic"})
 	if err != nil {
 		return answer{}, err
 	}
@@ -51,7 +51,12 @@ func (a *API) history(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if sub.LastEventID == "" {
+	if err := beginsAt(&sub, q.Get("since"), time.Now()); err != nil {
+		return answer{}, err
+	}
+	if !sub.Since.IsZero() {
+		// the log says where that is
+	} else if sub.LastEventID == "" {
 		sub.LastEventID = engine.Earliest
 	} else if _, err := wire.ParseID(sub.LastEventID); err != nil && sub.LastEventID != engine.Earliest {
 		return answer{}, &stream.Error{Status: http.StatusBadRequest, Field: "after", Message: "is no event ID"}

@@ -23,6 +23,7 @@ type config struct {
 	portable  bool
 	uncoded   bool
 	source    func(*http.Request) string
+	peers     func(*http.Request) string // addresses for lists of connections; nil: they tell none
 	maxConns  int
 	maxTopics int
 	later     time.Duration

@@ -105,6 +105,10 @@ func (c *config) pump(r *http.Request, out output, first []byte, hub *engine.Hub
 	if err := s.guard.send(out, first, &s.hopeless); err != nil {
 		return
 	}
+	by := overResponse(r)
+	by.begin()
+	defer by.end()
+	c.usePeer(seat, r, by)
 	subscriber, err := seat.Take(s)
 	if err != nil { // closed since admit; the client comes back
 		return

@@ -172,8 +172,9 @@ func sortedKeys(query url.Values) []string {
 	return keys
 }
 
-// sinceOf reads a time or an age.
-func sinceOf(text string, now time.Time) (time.Time, bool) {
+// ParseSince reads what the parameter since of a stream may be: a time of RFC 3339, or an
+// age such as "15m" or "7d", before now. ok is false for anything else.
+func ParseSince(text string, now time.Time) (at time.Time, ok bool) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		if at.IsZero() {
 			at = at.Add(1) // the zero time stands for none; nothing is as old

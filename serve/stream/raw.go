@@ -22,13 +22,19 @@ import (
 type rawSink struct{ *rawsock.Conn }
 
 // Close implements [engine.Sink].
-func (s rawSink) Close(reason error) { s.Conn.Close(hopeless(reason)) }
+func (s rawSink) Close(reason error) {
+	overSocket.end()
+	s.Conn.Close(hopeless(reason))
+}
 
 // tlsSink is a rawSink under TLS.
 type tlsSink struct{ *rawtls.Stream }
 
 // Close implements [engine.Sink].
-func (s tlsSink) Close(reason error) { s.Stream.Close(hopeless(reason)) }
+func (s tlsSink) Close(reason error) {
+	overTLSSocket.end()
+	s.Stream.Close(hopeless(reason))
+}
 
 // hopeless reports whether what was sent last should be thrown away: the peer
 // takes no bytes, and an orderly end would keep them in the kernel for minutes.
@@ -103,7 +109,8 @@ func (c *config) serveConn(conn net.Conn, r *http.Request, hub *engine.Hub, seat
 		limit.release()
 		return
 	}
-	c.hand(rawSink{sock}, sock, seat, limit)
+	c.usePeer(seat, r, overSocket)
+	c.hand(rawSink{sock}, sock, seat, overSocket, limit)
 }
 
 // serveTLS is serveConn over TLS. What the body begins with is written while the
@@ -121,7 +128,8 @@ func (c *config) serveTLS(conn *tls.Conn, first []byte, r *http.Request, hub *en
 		c.serveHijacked(conn, nil, r, hub, seat, limit)
 		return
 	}
-	c.hand(tlsSink{sock}, sock, seat, limit)
+	c.usePeer(seat, r, overTLSSocket)
+	c.hand(tlsSink{sock}, sock, seat, overTLSSocket, limit)
 }
 
 // socket is a connection that needs no goroutine.
@@ -131,14 +139,16 @@ type socket interface {
 }
 
 // hand gives the socket, whose sink is sink, to the hub.
-func (c *config) hand(sink engine.Sink, sock socket, seat *engine.Seat, limit limit) {
+func (c *config) hand(sink engine.Sink, sock socket, seat *engine.Seat, by transport, limit limit) {
 	var leashed *leashedSink
 	if limit.set() {
 		leashed = &leashedSink{Sink: sink}
 		sink = leashed
 	}
+	by.begin() // ended by the sink
 	subscriber, err := seat.Take(sink)
 	if err != nil { // closed since admit; the client comes back
+		by.end()
 		sock.Close(false)
 		limit.release()
 		return

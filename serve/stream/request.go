@@ -70,7 +70,7 @@ func (w *wishes) begin(query url.Values, now time.Time) *Error {
 	var at time.Time
 	if query.Has(sinceQuery) {
 		var ok bool
-		if at, ok = sinceOf(since, now); !ok {
+		if at, ok = ParseSince(since, now); !ok {
 			return badRequest(sinceQuery, `must be a time such as "2006-01-02T15:04:05Z", or an age such as "15m" or "7d"`)
 		}
 	}

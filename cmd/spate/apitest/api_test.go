@@ -213,6 +213,23 @@ func (p *prover) reads() {
 		{method: "GET", target: "/history?after=x", status: 400, bad: true},
 		{method: "GET", target: "/history?limit=1001", status: 400, bad: true},
 		{method: "GET", target: "/history?topics=a", status: 400, bad: true},
+		{method: "GET", target: "/history?since=15m", status: 200},
+		{method: "GET", target: "/history?since=soon", status: 400},
+		{method: "GET", target: "/history?since=15m&after=7", status: 400},
+		{method: "GET", target: "/overview", status: 200},
+		{method: "GET", target: "/overview?after=1&step=60", status: 200},
+		{method: "GET", target: "/overview?step=0", status: 400, bad: true},
+		{method: "GET", target: "/overview?after=x", status: 400, bad: true},
+		{method: "GET", target: "/overview?uid=tom", status: 400, bad: true},
+		{method: "GET", target: "/settings", status: 200},
+		{method: "GET", target: "/grant", status: 200},
+		{method: "GET", target: "/topics", status: 200},
+		{method: "GET", target: "/topics?match=a.*&limit=1&cursor=a", status: 200},
+		{method: "GET", target: "/topics?match=a.>.b", status: 400},
+		{method: "GET", target: "/topics?limit=1001", status: 400, bad: true},
+		{method: "GET", target: "/audience", status: 200},
+		{method: "GET", target: "/audience?topic=a.b&uid=tom&uid=ann", status: 200},
+		{method: "GET", target: "/audience?topic=a.*", status: 400},
 		{method: "GET", target: "/users", status: 200},
 		{method: "GET", target: "/users?limit=0", status: 400, bad: true},
 		{method: "GET", target: "/users/tom", status: 200},
@@ -357,7 +374,7 @@ func (p *prover) guarded() {
 			p.prove(exchange{method: method, target: target, status: 401, bad: true})
 			p.prove(exchange{method: method, target: target, status: 401, header: "Authorization: Bearer nonsense", bad: true})
 			switch path {
-			case "/events", "/history", "/openapi.json", "/push", "/tickets", "/users/{uid}":
+			case "/", "/ui/{file}", "/grant", "/events", "/history", "/openapi.json", "/push", "/tickets", "/users/{uid}":
 			default:
 				p.prove(exchange{method: method, target: target, status: 403, header: "Authorization: Bearer " + reader, bad: true})
 			}
@@ -368,6 +385,8 @@ func (p *prover) guarded() {
 	for _, e := range []exchange{
 		{method: "POST", target: "/tickets", status: 200, header: as},
 		{method: "GET", target: "/openapi.json", status: 200, header: as},
+		{method: "GET", target: "/grant", status: 200, header: as},
+		{method: "GET", target: "/", status: 200, header: as},
 		{method: "GET", target: "/events?topic=a", status: 200, header: as},
 		{method: "GET", target: "/events?topic=b", status: 403, header: as},
 		{method: "GET", target: "/history?topic=a", status: 200, header: as},

@@ -114,6 +114,23 @@ func TestContrastAndRoles(t *testing.T) {
 		}
 	}
 
+	for _, view := range views {
+		show(t, page, view)
+		check("the view " + view)
+	}
+	show(t, page, "connections")
+	await(t, page, `document.querySelector('[data-view="connections"] td.act button')`)
+	page.eval(t, `document.querySelector('[data-view="connections"] td.act button').click()`, nil)
+	await(t, page, `document.querySelector("#sure").open`)
+	check("a question")
+	page.eval(t, `document.querySelector("#sure").close()`, nil)
+	show(t, page, "push")
+	page.eval(t, `document.querySelector("#one-more").click()`, nil)
+	page.eval(t, `(() => { document.querySelector("#push [name=data]").value = "{"; document.querySelector("#push").dispatchEvent(new Event("input")); })()`, nil)
+	check("several events")
+	page.eval(t, `document.querySelector("#push").reset()`, nil)
+
+	show(t, page, "live")
 	pushIn(t, page, `{"one": "thing"}`)
 	// Rows that change under axe are no fault of the page. A filter draws the list even where it is paused.
 	page.eval(t, `document.querySelector("#pause").click()`, nil)
@@ -121,6 +138,9 @@ func TestContrastAndRoles(t *testing.T) {
 	await(t, page, `document.querySelector('#log tr[data-kind="event"]')`)
 	page.eval(t, `document.querySelector(".curl").open = true`, nil)
 	check("live")
+	show(t, page, "push")
+	check("pushed")
+	show(t, page, "live")
 	page.eval(t, `document.querySelector('#log tr[data-kind="event"] button').click()`, nil)
 	page.eval(t, `document.querySelector('[data-part="form"]').click()`, nil)
 	check("an event open")
@@ -130,7 +150,7 @@ func TestContrastAndRoles(t *testing.T) {
 	page.eval(t, `document.querySelector("#push").requestSubmit()`, nil)
 	await(t, page, `document.querySelector("#result").dataset.kind === "bad"`)
 	require.Error(t, h.end(syscall.SIGKILL))
-	await(t, page, `spate.state === "reconnecting" && `+old+` && document.querySelectorAll(".chart.stale").length === 6`)
+	await(t, page, `spate.state === "reconnecting" && `+old+` && document.querySelectorAll("#charts .chart.stale").length === 6`)
 	check("away")
 	require.Empty(t, trouble())
 }

@@ -50,7 +50,10 @@ func TestDashboardThroughKillAndRestart(t *testing.T) {
 		chromedp.Navigate(h.base+"/"),
 	))
 	until(t, ctx, `window.spate && spate.state === "live" && spate.events > 20`)
+	page := &chromiumTab{ctx: ctx}
+	show(t, page, "push")
 	pushByForm(t, ctx, h.base)
+	show(t, page, "machine")
 
 	acked := &pushers{acked: map[string]string{}}
 	for round, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGKILL} {
@@ -114,21 +117,22 @@ func pushByForm(t *testing.T, ctx context.Context, base string) {
 	require.NoError(t, chromedp.Do(ctx,
 		chromedp.SetValue(chromedp.CSS(`#push textarea[name=data]`), `<img src=x onerror="window.pwned=1">`),
 		chromedp.SetValue(chromedp.CSS(`#push input[name=event]`), `greeting`),
-		chromedp.Click(chromedp.CSS(`#push button`)),
+		chromedp.Click(chromedp.CSS(`#push button.primary`)),
 	))
 	until(t, ctx, `/^ID \d+, acknowledged after [\d.]+ ms, here after [\d.]+ ms$/.test(document.querySelector("#result").textContent)`)
-	require.NoError(t, chromedp.Do(ctx, chromedp.Click(chromedp.CSS(`[data-show=pushed]`))))
+	page := &chromiumTab{ctx: ctx}
+	page.eval(t, `document.querySelector("[data-show=pushed]").click()`, nil)
 	until(t, ctx, `document.querySelector("#log td.type")?.textContent === "greeting" && !window.pwned`)
 
 	// What the hub refuses is said in its words.
 	require.NoError(t, chromedp.Do(ctx,
 		chromedp.Evaluate[chromedp.Void](`document.querySelector("#push [name=topic]").value = "x".repeat(300); 0`),
-		chromedp.Click(chromedp.CSS(`#push button`)),
+		chromedp.Click(chromedp.CSS(`#push button.primary`)),
 	))
 	until(t, ctx, `/^refused \(4\d\d\): .*topic/.test(document.querySelector("#result").textContent)`)
 	require.NoError(t, chromedp.Do(ctx,
 		chromedp.Evaluate[chromedp.Void](`document.querySelector("#push").reset(); 0`),
-		chromedp.Click(chromedp.CSS(`[data-show=all]`)),
+		chromedp.Evaluate[chromedp.Void](`document.querySelector("[data-show=all]").click(); 0`),
 	))
 
 	// A page of another origin is kept out.

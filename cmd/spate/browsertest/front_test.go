@@ -24,7 +24,11 @@ func startFront(t *testing.T, h *hub, routes map[string]func(w http.ResponseWrit
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Header.Del("Origin") // the hub would take the front's page for another site's
 		r.Header.Del("Sec-Fetch-Site")
-		if route := routes[r.URL.Path]; route != nil {
+		route := routes[r.URL.Path]
+		if route == nil {
+			route = routes[""] // of all others
+		}
+		if route != nil {
 			route(w, r, proxy)
 			return
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -22,7 +23,8 @@ import (
 // patience is how long a condition may take on a busy machine before the test fails.
 const patience = time.Minute
 
-// buildHub builds the hub as a user runs it, but with the race detector, once for all tests.
+// buildHub builds the hub as a user runs it, but with the race detector, once for all tests. HUB_UNDER_TEST names one that is
+// built already.
 func buildHub(t *testing.T) string {
 	t.Helper()
 	bin, err := built()
@@ -31,6 +33,9 @@ func buildHub(t *testing.T) string {
 }
 
 var built = sync.OnceValues(func() (string, error) {
+	if bin := os.Getenv("HUB_UNDER_TEST"); bin != "" {
+		return bin, nil
+	}
 	dir, err := scratch()
 	if err != nil {
 		return "", err
@@ -57,7 +62,13 @@ type hub struct {
 // test's end.
 func startHub(t *testing.T, bin, listen, data string) *hub {
 	t.Helper()
-	h := &hub{t: t, cmd: exec.Command(bin, "serve", "--demo", "--listen", listen, "--data", data), stderr: &safeBuffer{}, exited: make(chan error, 1)}
+	return startHubWith(t, bin, "--demo", "--listen", listen, "--data", data)
+}
+
+// startHubWith is startHub with other flags.
+func startHubWith(t *testing.T, bin string, flags ...string) *hub {
+	t.Helper()
+	h := &hub{t: t, cmd: exec.Command(bin, append([]string{"serve"}, flags...)...), stderr: &safeBuffer{}, exited: make(chan error, 1)}
 	h.cmd.Stderr = h.stderr
 	stdout, err := h.cmd.StdoutPipe()
 	require.NoError(t, err)

@@ -20,7 +20,7 @@ func TestThePageSaysThatTheHubIsGone(t *testing.T) {
 		h := startHub(t, bin, "127.0.0.1:0", data)
 		page := open()
 		page.navigate(t, h.base+"/")
-		await(t, page, live+` && spate.events > 20 && document.querySelectorAll(".chart").length === 6`)
+		await(t, page, live+` && spate.events > 20 && document.querySelectorAll("#charts .chart").length === 6`)
 		require.False(t, get[bool](t, page, old))
 		color := get[string](t, page, valueColor)
 
@@ -28,18 +28,18 @@ func TestThePageSaysThatTheHubIsGone(t *testing.T) {
 		await(t, page, `spate.state === "reconnecting"`)
 		await(t, page, `/^No stream since \d\d:\d\d:\d\d \(.+\)\. What is shown is from before\./.test(document.querySelector("#why").textContent)`)
 		await(t, page, `/^(Next try in \d+ s|Trying now)\.$/.test(document.querySelector("#next").textContent)`)
-		await(t, page, `[...document.querySelectorAll(".chart")].every((c) => c.classList.contains("stale") && /nothing since \d\d:/.test(c.textContent))`)
+		await(t, page, `[...document.querySelectorAll("#charts .chart")].every((c) => c.classList.contains("stale") && /nothing since \d\d:/.test(c.textContent))`)
 		await(t, page, old+` && /as of \d\d:/.test(document.querySelector("#tiles").textContent) && document.querySelector("#rate").textContent === "–"`)
 		require.NotEqual(t, color, get[string](t, page, valueColor))
 		require.True(t, strings.HasPrefix(get[string](t, page, "document.title"), "(reconnecting)"))
 		page.eval(t, `document.querySelector("#push").requestSubmit()`, nil)
-		await(t, page, `/whether the event was published is not known/.test(document.querySelector("#result").textContent)`)
+		await(t, page, `/whether the events were published is not known/.test(document.querySelector("#result").textContent)`)
 
 		startHub(t, bin, h.address(), data)
 		page.eval(t, `document.querySelector("#again").click()`, nil)
 		await(t, page, live)
 		await(t, page, `document.querySelector("#notice").hidden && document.querySelector("#result").textContent === ""`)
-		await(t, page, `!(`+old+`) && !document.querySelector(".chart.stale") && document.title === "spate"`)
+		await(t, page, `!(`+old+`) && !document.querySelector("#charts .chart.stale") && document.title === "spate"`)
 		require.Equal(t, color, get[string](t, page, valueColor))
 	})
 }
@@ -47,7 +47,7 @@ func TestThePageSaysThatTheHubIsGone(t *testing.T) {
 // old is whether the figures of the stream are marked as from before.
 const old = `document.querySelector("#tiles").classList.contains("stale")`
 
-const valueColor = `[...document.querySelectorAll("#events, .legend b")].map((e) => getComputedStyle(e).color).join()`
+const valueColor = `[...document.querySelectorAll("#events, #charts .legend b")].map((e) => getComputedStyle(e).color).join()`
 
 // TestARefusedStreamSaysWhy: more topics than a connection may follow is not a hub that is away.
 func TestARefusedStreamSaysWhy(t *testing.T) {

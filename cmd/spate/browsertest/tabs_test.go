@@ -62,3 +62,19 @@ func get[T any](t *testing.T, in tab, expression string) T {
 
 // live waits until the page has a stream.
 const live = `window.spate?.state === "live"`
+
+// views are all that a hub with the demo feed has, by the names in their addresses.
+var views = []string{"overview", "live", "push", "connections", "history", "topics", "settings", "machine"}
+
+// show goes to a view, once the page has found out what its reader may see.
+func show(t *testing.T, in tab, view string) {
+	t.Helper()
+	await(t, in, `document.querySelector("#views [aria-current]")`)
+	in.eval(t, `(location.hash = "#`+view+`", null)`, nil)
+	await(t, in, shown(view))
+}
+
+// shown is whether a view is.
+func shown(view string) string {
+	return `!document.querySelector('[data-view="` + view + `"]').hidden`
+}

@@ -19,6 +19,9 @@ type Ref[M any] struct {
 	index int32
 }
 
+// In says whether the place is in the set.
+func (r *Ref[M]) In(s *Set[M]) bool { return r.set == s }
+
 // Entry is one member of a [Set], and the slot of its Ref.
 type Entry[M any] struct {
 	Member M

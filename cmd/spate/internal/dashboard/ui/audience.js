@@ -8,6 +8,7 @@ export const UNKNOWN = "?";
 export class Audience {
   constructor() {
     this.pushed = new Map(); // ID -> {topic, users}
+    this.topics = new Map(); // ID -> {topic, key}, as history tells
   }
 
   learn({ id, topic, users }) {
@@ -15,13 +16,24 @@ export class Audience {
     if (this.pushed.size > KEEP) this.pushed.delete(this.pushed.keys().next().value);
   }
 
-  // of returns {topic, users} as text, for a row of the list: an event and the subscription by which it came.
+  learnTopic(id, topic, key) {
+    this.topics.set(id, { topic: topic || "none", key: key || "none" });
+    if (this.topics.size > KEEP) this.topics.delete(this.topics.keys().next().value);
+  }
+
+  knows(id) {
+    return this.pushed.has(id) || this.topics.has(id);
+  }
+
+  // of returns {topic, users, key} as text, for a row of the list: an event and the subscription by which it came.
   of({ id, type, measurement, subscription: { uid, topics } }) {
+    const told = this.topics.get(id);
     const known = this.pushed.get(id);
-    if (known) return known;
-    if (measurement) return { topic: type, users: "all" };
+    if (known) return { key: told?.key, ...known };
+    if (measurement) return { topic: type, users: "all", key: type };
     return {
-      topic: topics.length === 0 ? "none" : UNKNOWN, // who follows none gets none of a topic
+      topic: told?.topic ?? (topics.length === 0 ? "none" : UNKNOWN), // who follows none gets none of a topic
+      key: told?.key,
       users: uid === "" ? "all" : UNKNOWN,           // who is nobody gets nothing private
     };
   }

@@ -4,7 +4,7 @@
 
 import { time } from "./format.js";
 
-const AWAY = 2000;      // ms without a point that count as a break
+const AWAY = 2000;      // ms without a point that count as a break, unless the spec says otherwise
 const KEEP = 300 * 1000; // ms of points kept, the longest window
 const GUTTER = 82;      // px left of the plot for its labels, which no line or fill may cover
 const STEP = 1000;      // ms that an arrow key moves the pointer
@@ -26,10 +26,12 @@ export class Clock {
 }
 
 export class Chart {
-  // spec: {title, note, format, max, series: [{key, label, color, fill}]}. stack draws each series on top of the last.
+  // spec: {title, note, format, max, away, keep, series: [{key, label, color, fill}]}. stack draws each series on top of the last.
   constructor(parent, spec, clock) {
     this.spec = spec;
     this.clock = clock;
+    this.away = spec.away || AWAY;
+    this.keep = spec.keep || KEEP;
     this.points = []; // {t, v: {key: number}}
     this.hover = null; // the time pointed at, as a share of the window
     this.build(parent);
@@ -87,7 +89,7 @@ export class Chart {
 
   push(t, v, note = "") {
     this.points.push({ t, v });
-    const old = t - KEEP;
+    const old = t - this.keep;
     let n = 0;
     while (this.points[n].t < old) n++;
     if (n > 100) this.points.splice(0, n);
@@ -102,7 +104,7 @@ export class Chart {
   // age marks a chart whose newest point is old: dimmed, and with the time of that point.
   age(right) {
     const last = this.points.at(-1);
-    this.stale = last !== undefined && right - last.t > AWAY;
+    this.stale = last !== undefined && right - last.t > this.away;
     this.card.classList.toggle("stale", this.stale);
     if (this.hover === null) this.tell(this.stale ? `nothing since ${time(last.t)}` : this.latest || "");
   }
@@ -112,6 +114,8 @@ export class Chart {
   }
 
   draw(palette, seconds) {
+    const right = this.clock.now();
+    this.age(right);
     const { canvas } = this;
     const ratio = window.devicePixelRatio || 1;
     const w = canvas.clientWidth;
@@ -125,9 +129,7 @@ export class Chart {
     const c = canvas.getContext("2d");
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
     c.clearRect(0, 0, w, h);
-    const right = this.clock.now();
     const left = right - seconds * 1000;
-    this.age(right);
     const shown = this.visible(left);
     const top = this.top(shown);
     const box = { x: GUTTER, y: 7, w: w - GUTTER, h: h - 28 };
@@ -192,7 +194,7 @@ export class Chart {
     c.fillStyle = palette.away;
     const shade = (from, to) => c.fillRect(x(from), box.y, x(to) - x(from), box.h);
     for (let i = 1; i < shown.length; i++) {
-      if (shown[i].t - shown[i - 1].t > AWAY) shade(shown[i - 1].t, shown[i].t);
+      if (shown[i].t - shown[i - 1].t > this.away) shade(shown[i - 1].t, shown[i].t);
     }
     if (this.stale) shade(this.points.at(-1).t, right);
   }
@@ -205,7 +207,7 @@ export class Chart {
       bases.push(this.spec.stack ? base.map((b, i) => b + (shown[i].v[s.key] || 0)) : base);
     }
     for (let n = this.spec.series.length - 1; n >= 0; n--) {
-      for (const [from, to] of runs(shown)) this.line(c, palette, n, bases[n], shown, from, to, x, y);
+      for (const [from, to] of runs(shown, this.away)) this.line(c, palette, n, bases[n], shown, from, to, x, y);
     }
   }
 
@@ -258,7 +260,8 @@ export class Chart {
       this.tell(`at ${time(p.t)}`);
     }
     for (const s of this.spec.series) {
-      this.values[s.key].textContent = p ? (s.format || this.spec.format)(p.v[s.key] || 0) : "–";
+      const text = p && p.v[s.key] !== null ? (s.format || this.spec.format)(p.v[s.key] || 0) : "–";
+      if (this.values[s.key].textContent !== text) this.values[s.key].textContent = text;
     }
   }
 
@@ -278,11 +281,11 @@ export class Chart {
 }
 
 // runs yields the [first, last] indexes of unbroken stretches.
-function runs(points) {
+function runs(points, away) {
   const all = [];
   let from = 0;
   for (let i = 1; i <= points.length; i++) {
-    if (i === points.length || points[i].t - points[i - 1].t > AWAY) {
+    if (i === points.length || points[i].t - points[i - 1].t > away) {
       all.push([from, i - 1]);
       from = i;
     }

@@ -29,6 +29,9 @@ export function controls({ log, follow }) {
     const { uid, topics } = e.target.elements;
     follow(uid.value, topics.value);
   });
+  const filter = document.getElementById("filter");
+  filter.addEventListener("input", () => log.match(filter.elements.type.value.trim(), filter.elements.text.value.trim()));
+  filter.addEventListener("submit", (e) => e.preventDefault());
   theme();
   return look;
 }

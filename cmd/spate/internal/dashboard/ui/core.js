@@ -5,7 +5,7 @@
 import { Feed, sentence } from "./feed.js";
 
 export const STREAMS = 4;
-const LOOK = 1000;          // ms between two looks at /stats where no demo feed tells the hub's figures
+const LOOK = 5000;          // ms between two looks at /stats where no demo feed tells the hub's figures
 const LOOK_TIMEOUT = 5000;
 const UNREAD_MAX = 32 << 20; // characters under way to a page; what exceeds that is skipped
 
@@ -18,6 +18,7 @@ export class Core {
     this.timer = 0;
     this.known = false; // whether the last look was answered
     this.demo = false;
+    this.forbidden = false; // to the reader of these pages
   }
 
   // message takes a page's word; the first one makes it known.
@@ -50,7 +51,7 @@ export class Core {
     link.unread = 0;
     link.skipped = 0;
     if (lock && navigator.locks) navigator.locks.request(lock, () => this.leave(link));
-    if (!this.timer) this.timer = setInterval(() => (this.known && this.demo) || this.look(), LOOK);
+    if (!this.timer) this.timer = setInterval(() => (this.known && this.demo) || this.forbidden || this.look(), LOOK);
   }
 
   leave(link) {
@@ -144,6 +145,7 @@ export class Core {
     this.looking ||= stats().then((m) => {
       this.looking = null;
       this.known = m.stats !== undefined;
+      this.forbidden = m.forbidden === true;
       if (this.known) this.demo = m.stats.demo === true;
       for (const link of this.links) link.post(m);
     });
@@ -153,6 +155,7 @@ export class Core {
 async function stats() {
   try {
     const answer = await fetch("/stats", { cache: "no-store", signal: AbortSignal.timeout(LOOK_TIMEOUT) });
+    if (answer.status === 403) return { kind: "stats", forbidden: true, why: "they are the administrator's" };
     if (!answer.ok) return { kind: "stats", why: `${answer.status}: ${sentence(await answer.text())}` };
     return { kind: "stats", stats: await answer.json() };
   } catch (err) {

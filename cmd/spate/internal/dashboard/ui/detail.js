@@ -1,5 +1,6 @@
 // The dialog that shows one event whole.
 
+import { pushCommand } from "./curl.js";
 import { bytes, count, time } from "./format.js";
 
 const INDENT_MAX = 2 << 20; // characters that are laid out
@@ -16,24 +17,29 @@ export class Detail {
     });
     this.$("form").addEventListener("click", () => this.present(!this.indented));
     const copy = this.$("copy");
-    copy.hidden = !navigator.clipboard;
-    copy.addEventListener("click", () => this.copy(copy));
+    const curl = this.$("curl");
+    for (const button of [copy, curl]) button.hidden = !navigator.clipboard;
+    copy.addEventListener("click", () => this.copy(copy, this.row.data));
+    curl.addEventListener("click", () => this.copy(curl, this.command()));
   }
 
   // show opens the dialog on a row of the log, with whom it was for.
-  show(row, { topic, users }) {
+  show(row, { topic, users, key }) {
     this.row = row;
+    this.audience = { topic, users, key };
     this.$("title").textContent = row.kind === "gap" ? "Gap" : row.id ? "Event " + row.id : "Event without an ID";
-    this.$("time").textContent = `${time(row.at)} on ${new Date(row.at).toLocaleDateString()} (came here)`;
+    this.$("time").textContent = `${time(row.at)} on ${new Date(row.at).toLocaleDateString()} (${row.kept ? "pushed" : "came here"})`;
     this.$("type").textContent = row.type;
     this.$("topic").textContent = topic;
     this.$("users").textContent = users;
+    this.$("key").textContent = key || "?";
     this.$("size").textContent = `${bytes(new TextEncoder().encode(row.data).length)}, ${count(row.data.length)} characters`;
     this.$("cut").hidden = !row.cut;
     this.$("cut").textContent = row.cut ? `The last ${count(row.cut)} characters are not shown: this page keeps 16 Mi of each event.` : "";
     this.pretty = indent(row.data);
     this.$("form").hidden = this.pretty === null;
     this.$("copy").textContent = "Copy";
+    this.$("curl").textContent = "Copy as curl";
     this.present(false);
     this.dialog.showModal();
     this.$("data").scrollTop = 0;
@@ -45,9 +51,19 @@ export class Detail {
     this.$("data").replaceChildren(...pieces(indented ? this.pretty : this.row.data));
   }
 
-  async copy(button) {
+  // command pushes the same event again, as far as is known of it.
+  command() {
+    const { row, audience: { topic, users, key } } = this;
+    const said = (text) => (["?", "–", "none", "all", undefined].includes(text) ? undefined : text);
+    return pushCommand({
+      uids: said(users)?.split(", "),
+      events: [{ event: row.type === "message" ? undefined : row.type, topic: said(topic), key: said(key), ephemeral: row.id ? undefined : true, data: row.data }],
+    });
+  }
+
+  async copy(button, text) {
     try {
-      await navigator.clipboard.writeText(this.row.data);
+      await navigator.clipboard.writeText(text);
       button.textContent = "Copied";
     } catch {
       button.textContent = "Not allowed";

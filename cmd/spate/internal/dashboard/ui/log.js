@@ -17,6 +17,7 @@ export class Log {
     this.order = 0;
     this.byElement = new WeakMap(); // rows, also those that are shown only because the list is held
     this.show = "all";
+    this.wants = () => true; // by type and text
     this.paused = false;
     this.dirty = false;
     this.newer = 0;     // rows that came while the list was held
@@ -38,6 +39,20 @@ export class Log {
     this.show = show;
     this.dirty = true;
     this.draw(true);
+  }
+
+  // match leaves out events that are not of the type, or without the text; "" leaves out none.
+  match(type, text) {
+    const low = text.toLowerCase();
+    this.wants = (row) => row.kind === "gap" || ((type === "" || row.type === type) && (low === "" || row.data.toLowerCase().includes(low)));
+    this.filtered = type !== "" || text !== "";
+    this.dirty = true;
+    this.draw(true);
+  }
+
+  // unknown are the IDs of the shown rows whose topic is not known.
+  unknown(known) {
+    return [...this.body.children].map((tr) => this.byElement.get(tr)).filter((row) => row.kind === "event" && row.id && !row.measurement && !known(row.id)).map((row) => row.id);
   }
 
   pause(paused) {
@@ -63,13 +78,13 @@ export class Log {
     this.held.textContent = "";
     const shown = this.rows();
     this.empty.hidden = shown.length > 0;
-    this.empty.textContent = this.show === "all" ? "No event yet." : "Nothing pushed yet: try the form.";
+    this.empty.textContent = this.filtered ? "No event of those that came is so." : this.show === "all" ? "No event yet." : "Nothing pushed yet: try the form.";
     this.place(shown);
   }
 
   rows() {
-    if (this.show === "pushed") return [...this.others.list].reverse();
-    return [...this.measured.list, ...this.others.list].sort((a, b) => b.order - a.order).slice(0, ROWS);
+    if (this.show === "pushed") return this.others.list.filter(this.wants).reverse();
+    return [...this.measured.list, ...this.others.list].filter(this.wants).sort((a, b) => b.order - a.order).slice(0, ROWS);
   }
 
   // place makes the body's rows the shown ones, moving none that stays.

@@ -1,78 +1,145 @@
-// The page: puts the stream, the charts, the form and the list together.
+// The page: puts the stream and the views together.
 
+import { ask } from "./api.js";
 import { Audience } from "./audience.js";
-import { Chart, Clock } from "./charts.js";
+import { Cluster } from "./cluster.js";
+import { Connections } from "./connections.js";
 import { controls, palette } from "./controls.js";
 import { Detail } from "./detail.js";
+import { History } from "./history.js";
 import { compare, minus } from "./ids.js";
 import { Log } from "./log.js";
+import { Machine } from "./machine.js";
+import { list } from "./names.js";
 import { Notice } from "./notice.js";
-import { list, PushForm } from "./push.js";
-import { chartsOf, specs } from "./specs.js";
+import { Overview } from "./overview.js";
+import { matches } from "./pattern.js";
+import { PushForm } from "./push.js";
+import { Settings } from "./settings.js";
 import { Stream } from "./stream.js";
 import { Tiles } from "./tiles.js";
+import { TopicNames } from "./topicnames.js";
+import { Topics } from "./topics.js";
+import { Views } from "./views.js";
 
 const BACKFILL = 1500; // how many IDs before the newest the page starts at, so that charts are not empty
+const PREFILL = 200;   // events of the past that the list begins with where there are no charts
+const FOLLOWED = 64;   // patterns that a stream may follow
 const FRAME = 100;     // ms between two drawings at least
+const AGAIN = 3000;    // ms after which the hub is asked again what the reader may do
 
 const $ = (id) => document.getElementById(id);
-const clock = new Clock();
+const section = (name) => document.querySelector(`[data-view="${name}"]`);
 const audience = new Audience();
-const charts = {};
+let grant = null; // what the reader may do
 let info = null; // what /stats said last
 let statsWhy = "";
 let position = "0"; // the hub's newest ID when the page began
-let started = 0;
-let before = null; // the figures of the look before
 
 const stream = new Stream(document.documentElement.dataset.build, {
   event: onEvent, gap: onGap, skipped: onSkipped, state: onState, stats: onStats, pushed: (p) => audience.learn(p),
 });
 const tiles = new Tiles($("tiles"), stream);
+const machine = new Machine($("charts"), { restarted: () => tiles.restarts++ });
 const detail = new Detail($("detail"));
 const audienceOf = (row) => (row.kind === "event" ? audience.of(row) : { topic: "–", users: "–" });
 const log = new Log({ body: $("log"), empty: $("empty"), held: $("held") }, {
   audience: audienceOf,
   open: (row) => detail.show(row, audienceOf(row)),
 });
-const push = new PushForm($("push"), { whyNot: whyNotHere, pushed: (p) => stream.tell(p) });
+const names = new TopicNames((id, topic, key) => {
+  audience.learnTopic(id, topic, key);
+  log.dirty = true;
+});
+const push = new PushForm($("push"), { whyNot: whyNotHere, pushed: (p) => stream.tell(p), reach: () => grant?.admin });
 const notice = new Notice({ pill: $("state"), line: $("notice"), why: $("why"), next: $("next"), again: $("again") }, () => stream.again());
 const look = controls({ log, follow });
+const overview = new Overview({ stats: (s) => cluster.draw(s) });
+const cluster = new Cluster(section("cluster"));
+const views = new Views($("views"), {
+  overview, machine,
+  connections: new Connections(section("connections")),
+  history: new History(section("history"), { topics: followed, open: openKept }),
+  topics: new Topics(section("topics")),
+  settings: new Settings(section("settings")),
+});
 
 // What a test, or a curious user at the console, may look at.
 window.spate = stream;
 
+begin();
+
+// begin asks what the reader may do, until the hub says it, and offers no more than that.
+async function begin() {
+  try {
+    grant = await ask("/grant");
+  } catch (err) {
+    notice.show({ state: err.status < 500 ? "refused" : "reconnecting", why: err.message }, "");
+    setTimeout(begin, AGAIN);
+    return;
+  }
+  allow();
+  start();
+}
+
+function allow() {
+  const has = new Set();
+  const { push: { topics, users, any_user: anyUser, everyone }, admin } = grant;
+  if (admin) has.add("admin");
+  if (topics.length || users.length || anyUser || everyone) has.add("push");
+  if (info?.cluster) has.add("cluster");
+  if (info?.demo) has.add("demo");
+  views.allow(has);
+  $("links").hidden = !admin;
+}
+
+// followed are the topics that the reader may follow.
+function followed() {
+  return grant.read.slice(0, FOLLOWED);
+}
+
+// start begins the stream once it is known what the reader may follow and what hub it is.
+function start() {
+  if (!grant || !info || stream.subscription || start.begun) return;
+  start.begun = true;
+  position = info.position;
+  const uid = grant.user || "";
+  const topics = followed();
+  $("follow").elements.topics.value = topics.join(", ");
+  $("follow").elements.uid.value = uid;
+  if (info.demo) stream.open({ uid, topics }, backfill(info));
+  else prefill({ uid, topics });
+}
+
+// prefill begins the list with what history has, and goes on from there.
+async function prefill(subscription) {
+  try {
+    const few = info.log && info.log.records <= PREFILL;
+    const page = await ask("/history", { after: few || position === "0" ? "earliest" : minus(position, PREFILL), limit: PREFILL, topic: subscription.topics, uid: subscription.uid });
+    for (const e of page.events) {
+      audience.learnTopic(e.id, e.topic, e.key);
+      log.add({ kind: "event", id: e.id, type: e.event || "message", data: text(e.data), cut: 0, at: Date.parse(e.time), kept: true, subscription }, false);
+    }
+    if (page.events.length > 0) stream.lastId = page.next;
+  } catch {
+    // No history: the list begins with what comes.
+  }
+  stream.open(subscription, stream.lastId);
+}
+
+function text(data) {
+  return typeof data === "string" ? data : JSON.stringify(data);
+}
+
+// openKept shows an event of the past whole.
+function openKept({ id, event, topic, key, data, time }) {
+  detail.show({ kind: "event", id, type: event || "message", data, cut: 0, at: Date.parse(time), kept: true }, { topic: topic || "none", users: "?", key: key || "none" });
+}
+
 function onEvent(event) {
   if (!event.id || compare(event.id, position) > 0) tiles.arrived();
   if (event.id) push.received(event.id);
-  log.add({ ...event, subscription: stream.subscription }, measured(event));
-}
-
-// measured draws an event of the demo feed, and reports whether it is one: somebody may push other things under a
-// measurement's type.
-function measured({ type, data }) {
-  if (!info.topics.includes(type)) return false;
-  try {
-    return drawn(type, JSON.parse(data));
-  } catch {
-    return false;
-  }
-}
-
-function drawn(topic, d) {
-  if (typeof d?.t !== "number") return false;
-  clock.saw(d.t);
-  if (topic === "hub") sawStart(d.started);
-  for (const name of chartsOf(topic)) charts[name]?.push(d.t, d, specs[name].note(d));
-  return true;
-}
-
-function sawStart(t) {
-  if (started && t !== started) {
-    tiles.restarts++;
-    clock.marks.push(t);
-  }
-  started = t;
+  log.add({ ...event, subscription: stream.subscription }, machine.take(event));
 }
 
 function onGap({ from, to }) {
@@ -88,60 +155,35 @@ function onState(state) {
   if (state.state === "live") push.hubIsBack();
 }
 
-function whyNotHere(body) {
+function whyNotHere(uids, event) {
   const { uid, topics } = stream.subscription ?? { uid: "", topics: [] };
-  const [event] = body.events;
   if (stream.state !== "live") return "this page has no stream at present"; // it may come later
-  if (body.uids && !body.uids.includes(uid)) return "this page is none of those users";
-  if (event.topic && !topics.includes(event.topic)) return `this page does not follow topic ${event.topic}`;
+  if (uids && !uids.includes(uid)) return "this page is none of those users";
+  if (event.topic && !topics.some((t) => matches(t, event.topic))) return `this page does not follow topic ${event.topic}`;
   return "";
 }
 
 // onStats takes a look at the hub, or why there was none. The first one begins the stream; a later one may be of another
 // hub at the same address.
-function onStats(stats, why) {
-  statsWhy = stats ? "" : why;
-  const first = info === null;
-  if (stats) {
-    if (first || stats.demo !== info.demo) buildCharts(stats.demo);
-    info = stats;
-    $("version").textContent = stats.version;
-    if (!stats.demo) drawFigures(stats);
+function onStats(stats, why, forbidden) {
+  statsWhy = stats || forbidden ? "" : why;
+  if (stats || forbidden) {
+    info = stats || { topics: [], demo: false, position: "0" };
+    machine.of(info);
+    if (stats) {
+      $("version").textContent = stats.version;
+      cluster.draw(stats);
+    }
+    if (grant) allow();
+    start();
   }
-  if (stats && first) {
-    position = stats.position;
-    $("follow").elements.topics.value = stats.topics.join(", ");
-    stream.open({ uid: "", topics: stats.topics }, backfill(stats));
-  } else {
-    notice.show(first ? { state: "reconnecting", why } : notice.state, statsWhy);
-  }
-}
-
-function buildCharts(demo) {
-  for (const name of Object.keys(charts)) {
-    charts[name].remove();
-    delete charts[name];
-  }
-  for (const name of demo ? Object.keys(specs) : chartsOf("hub")) charts[name] = new Chart($("charts"), specs[name], clock);
-}
-
-// drawFigures draws the hub's figures from /stats where there is no demo feed.
-function drawFigures(s) {
-  const t = Date.parse(s.time);
-  const span = before ? (t - before.t) / 1000 : 0;
-  const rate = (now, then) => (span > 0 ? Math.max(now - then, 0) / span : 0);
-  drawn("hub", {
-    t, started: Date.parse(s.started), clients: s.hub.clients,
-    eventRate: rate(s.hub.events, before?.events), deliverRate: rate(s.hub.delivered, before?.delivered),
-    resident: s.process.resident_bytes, goroutines: s.process.goroutines, files: s.process.open_files,
-  });
-  before = { t, events: s.hub.events, delivered: s.hub.delivered };
+  notice.show(info ? notice.state : { state: "reconnecting", why }, statsWhy);
 }
 
 // backfill is the ID to start after: a little before the newest, so that the charts begin with the last minute, and
 // never before the log's first. Without history the page starts live.
-function backfill({ demo, log: kept }) {
-  if (!demo || !kept?.sync || kept.first === "0") return ""; // an unsynced log may skip IDs at a restart
+function backfill({ log: kept }) {
+  if (!kept?.sync || kept.first === "0") return ""; // an unsynced log may skip IDs at a restart
   const from = minus(kept.last, BACKFILL);
   return compare(from, kept.first) > 0 ? from : kept.first;
 }
@@ -156,9 +198,11 @@ function frame(now) {
   if (now - last < FRAME) return;
   last = now;
   const colors = palette();
-  for (const chart of Object.values(charts)) chart.draw(colors, look.seconds);
+  machine.draw(colors, look.seconds);
+  overview.draw(colors, now);
   tiles.draw();
   notice.tick();
   log.draw();
+  if (views.current === "live" && stream.subscription) names.look(log.unknown((id) => audience.knows(id)), stream.subscription, now);
 }
 requestAnimationFrame(frame);

@@ -1,55 +1,98 @@
-// The form that pushes an event, and says what became of it.
+// The form that pushes events, and says what became of them.
 
+import { ask } from "./api.js";
+import { pushCommand } from "./curl.js";
+import { make, put } from "./dom.js";
 import { sentence } from "./feed.js";
+import { list } from "./names.js";
 
 const PATIENCE = 3000;  // ms in which an event should have come back to this page
 const SLOW = 2000;      // ms without an answer after which the form says so
 const GIVE_UP = 20_000; // ms; the hub's own limit is 10 s
 const ARRIVALS = 50_000; // IDs remembered while a push has no answer yet
+const EVENTS = 50;      // events that one form pushes at once
 
 export class PushForm {
-  // on: whyNot(body) tells why this page's stream would not get an event, as a sentence, or ""; pushed(event) is told of
-  // what was acknowledged.
+  // on: whyNot(uids, event) tells why this page's stream would not get an event, as a sentence, or ""; pushed(event) is
+  // told of what was acknowledged; reach() is whether the hub may be asked how many connections an event reaches.
   constructor(form, on) {
     this.form = form;
     this.on = on;
     this.arrivals = new Map(); // ID -> when it came: an event may be here before the answer to its push is
     this.current = null;       // the newest push: what older ones still have to say is not shown
     this.result = form.querySelector("#result");
+    this.ids = form.querySelector("#result-ids");
+    this.events = form.querySelector("#pushed-events");
+    this.blank = this.events.firstElementChild.cloneNode(true);
     form.addEventListener("submit", (e) => {
       e.preventDefault();
       this.send();
     });
+    form.addEventListener("reset", () => {
+      for (const extra of [...this.events.children].slice(1)) extra.remove();
+      queueMicrotask(() => this.changed());
+    });
     form.addEventListener("input", () => {
-      this.showCurl();
+      this.changed();
       if (this.result.dataset.kind === "bad") this.show("", "");
     });
-    form.elements.data.addEventListener("keydown", (e) => {
-      if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) {
+    this.events.addEventListener("keydown", (e) => {
+      if (e.target.name === "data" && e.key === "Enter" && (e.ctrlKey || e.metaKey)) {
         e.preventDefault();
         form.requestSubmit();
       }
     });
-    this.showCurl();
+    this.events.addEventListener("click", (e) => {
+      if (e.target.dataset.part === "remove") this.remove(e.target.closest(".event"));
+    });
+    form.querySelector("#one-more").addEventListener("click", () => this.add());
+    this.changed();
+  }
+
+  add() {
+    if (this.events.children.length >= EVENTS) return;
+    const one = this.blank.cloneNode(true);
+    this.events.append(one);
+    this.changed();
+    one.querySelector("[name=data]").focus();
+  }
+
+  remove(one) {
+    const next = one.nextElementSibling || one.previousElementSibling;
+    one.remove();
+    this.changed();
+    next.querySelector("[name=data]").focus();
   }
 
   // body is the request; fields left empty are left out.
   body() {
-    const { data, event, topic, uids } = this.form.elements;
-    const one = { event: event.value.trim() || undefined, topic: topic.value.trim() || undefined, data: data.value };
-    return { uids: list(uids.value), events: [one] };
+    const events = [...this.events.children].map((one) => {
+      const value = (name) => one.querySelector(`[name=${name}]`).value;
+      const ephemeral = one.querySelector("[name=ephemeral]").checked || undefined;
+      return { event: value("event").trim() || undefined, topic: value("topic").trim() || undefined, key: value("key").trim() || undefined, ephemeral, data: value("data") };
+    });
+    return { uids: list(this.form.elements.uids.value), events };
   }
 
-  showCurl() {
-    const body = JSON.stringify(this.body()).replaceAll("'", "'\\''");
-    this.form.querySelector("#curl").textContent =
-      `curl -H 'Content-Type: application/json' \\\n  -d '${body}' \\\n  ${location.origin}/push`;
+  changed() {
+    this.form.querySelector("#curl").textContent = pushCommand(this.body());
+    const all = [...this.events.children];
+    all.forEach((one, i) => {
+      put(one.querySelector("legend"), all.length > 1 ? `Event ${i + 1}` : "Event");
+      one.querySelector('[data-part="remove"]').hidden = all.length === 1;
+      const wrong = jsonFault(one.querySelector("[name=data]").value);
+      const check = one.querySelector('[data-part="check"]');
+      check.dataset.kind = wrong ? "bad" : "";
+      put(check, wrong);
+    });
+    this.form.querySelector("#one-more").disabled = all.length >= EVENTS;
   }
 
   async send() {
-    const push = { body: this.body(), sent: performance.now(), id: "", said: "" };
+    const push = { body: this.body(), sent: performance.now(), ids: [], said: "" };
     this.current = push;
     this.arrivals.clear();
+    this.ids.replaceChildren();
     this.say(push, "", "sending");
     const slow = setTimeout(() => {
       this.say(push, "", "waiting: the hub has not answered yet, or the browser has no free connection to it (close other tabs of it)");
@@ -62,11 +105,11 @@ export class PushForm {
         signal: AbortSignal.timeout(GIVE_UP),
       });
       const text = await answer.text();
-      if (answer.ok) this.accepted(push, String(JSON.parse(text).ids[0]));
+      if (answer.ok) this.accepted(push, JSON.parse(text).ids.map(String));
       else this.say(push, "bad", `refused (${answer.status}): ${sentence(text)}`);
     } catch (err) {
       const why = err.name === "TimeoutError" ? `no answer for ${GIVE_UP / 1000} s` : "no answer from the hub";
-      this.say(push, "bad", `${why}: whether the event was published is not known`);
+      this.say(push, "bad", `${why}: whether the events were published is not known`);
       push.unanswered = true;
     } finally {
       clearTimeout(slow);
@@ -74,19 +117,39 @@ export class PushForm {
     }
   }
 
-  accepted(push, id) {
-    push.id = id;
-    push.said = `ID ${id}, acknowledged after ${(performance.now() - push.sent).toFixed(1)} ms`;
-    const { uids, events: [event] } = push.body;
-    this.on.pushed({ id, topic: event.topic, users: uids });
-    const why = this.on.whyNot(push.body);
-    if (why) {
-      this.say(push, "good", `${push.said}; ${why}`);
-    } else if (this.arrivals.has(id)) {
-      this.arrived(push, this.arrivals.get(id));
+  accepted(push, ids) {
+    push.ids = ids;
+    const { uids, events } = push.body;
+    const first = ids.length > 1 ? `${ids.length} events` : ids[0] ? `ID ${ids[0]}` : "ephemeral, without an ID";
+    push.said = `${first}, acknowledged after ${(performance.now() - push.sent).toFixed(1)} ms`;
+    ids.forEach((id, i) => id && this.on.pushed({ id, topic: events[i].topic, users: uids }));
+    this.list(push);
+    const at = ids.findLastIndex((id, i) => id && !this.on.whyNot(uids, events[i]));
+    push.waits = at < 0 ? "" : ids[at];
+    if (!push.waits) {
+      const why = ids.some(Boolean) ? this.on.whyNot(uids, events[ids.findIndex(Boolean)]) : "";
+      this.say(push, "good", push.said + (why && "; " + why));
+    } else if (this.arrivals.has(push.waits)) {
+      this.arrived(push, this.arrivals.get(push.waits));
     } else {
       this.say(push, "good", push.said);
       push.timer = setTimeout(() => this.say(push, "bad", `${push.said}, but it has not come back to this page`), PATIENCE);
+    }
+  }
+
+  // list writes one line for each event: its ID, and how many connections it is for.
+  async list(push) {
+    if (push !== this.current) return;
+    const { uids, events } = push.body;
+    const lines = push.ids.map((id) => make("li", {}, id || "ephemeral, without an ID"));
+    this.ids.replaceChildren(...lines);
+    if (!this.on.reach()) return;
+    const found = new Map(); // events of one topic reach the same connections
+    for (const [i, line] of lines.entries()) {
+      const topic = events[i].topic || "";
+      if (!found.has(topic)) found.set(topic, await ask("/audience", { uid: uids, topic }).catch(() => null));
+      const reached = found.get(topic)?.connections;
+      if (reached !== undefined) line.append(`, for ${reached} ${reached === 1 ? "connection" : "connections"} at present`);
     }
   }
 
@@ -101,7 +164,7 @@ export class PushForm {
     const push = this.current;
     if (!push) return;
     if (push.answered) {
-      if (push.id === id && !push.came) this.arrived(push, performance.now());
+      if (push.waits === id && !push.came) this.arrived(push, performance.now());
       return;
     }
     this.arrivals.set(id, performance.now());
@@ -124,8 +187,13 @@ export class PushForm {
   }
 }
 
-// list splits at commas; an empty field is undefined: everyone.
-export function list(text) {
-  const names = text.split(",").map((s) => s.trim()).filter(Boolean);
-  return names.length ? names : undefined;
+// jsonFault says what is wrong with what looks like a JSON object or array, or "".
+function jsonFault(text) {
+  if (!/^\s*[[{]/.test(text)) return "";
+  try {
+    JSON.parse(text);
+    return "";
+  } catch (err) {
+    return `This is no JSON (${err.message}); it is sent as text.`;
+  }
 }

@@ -7,7 +7,7 @@ import { Link } from "./link.js";
 const KEEP = 200_000;
 
 export class Stream {
-  // on: event(event), gap(gap), skipped(count), state(state), stats(stats or null, why), pushed({id, topic, users}).
+  // on: event(event), gap(gap), skipped(count), state(state), stats(stats or null, why, forbidden), pushed({id, topic, users}).
   constructor(build, on) {
     this.on = on;
     this.ids = [];      // {id, type} of every event seen, oldest first
@@ -67,7 +67,7 @@ export class Stream {
         this.to(m);
         break;
       case "stats":
-        this.on.stats(m.stats ?? null, m.why);
+        this.on.stats(m.stats ?? null, m.why, m.forbidden === true);
         break;
       case "pushed":
         this.on.pushed(m);

@@ -1,0 +1,11 @@
+// What a page does, as a command of a shell.
+
+// quoted is a text as one word of a POSIX shell.
+function quoted(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+// pushCommand is the command that pushes a body.
+export function pushCommand(body) {
+  return `curl -H 'Content-Type: application/json' \\\n  -d ${quoted(JSON.stringify(body))} \\\n  ${location.origin}/push`;
+}

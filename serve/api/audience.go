@@ -1,0 +1,39 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/spatehub/spate/serve/stream"
+	"github.com/spatehub/spate/wire"
+)
+
+// audienceReply is how many connections an event would reach now.
+type audienceReply struct {
+	Connections int `json:"connections"`
+}
+
+// maxAudience bounds the users that are asked for: their names have to fit into a head.
+const maxAudience = 1000
+
+func (a *API) audience(c call) (answer, error) {
+	if err := c.admin(); err != nil {
+		return answer{}, err
+	}
+	q, err := c.params([]string{"topic"}, []string{"uid"})
+	if err != nil {
+		return answer{}, err
+	}
+	probe := wire.Event{Topic: q.Get("topic"), Data: "", Users: q["uid"]}
+	if len(probe.Users) > maxAudience {
+		return answer{}, &stream.Error{Status: http.StatusBadRequest, Field: "uid", Message: fmt.Sprintf("is given more than %d times", maxAudience)}
+	}
+	if err := probe.Validate(); err != nil {
+		return answer{}, err
+	}
+	counts, err := a.Hub.Entitled(c.Context(), probe.Users, []string{probe.Topic})
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(audienceReply{counts[0]}), nil
+}
