@@ -44,7 +44,7 @@ var inner = map[string][]string{
 	"loadtest/internal/hist":  {},
 	"loadtest/internal/pacer": {},
 	"loadtest/internal/plot":  {},
-	"loadtest/internal/portable": {"loadtest/http1", "loadtest/internal/adapter", "loadtest/internal/config", "loadtest/internal/fleet",
+	"loadtest/internal/portable": {"client", "loadtest/internal/adapter", "loadtest/internal/config", "loadtest/internal/fleet",
 		"loadtest/internal/session", "wire"},
 	"loadtest/internal/probe": {},
 	"loadtest/internal/procs": {"loadtest/internal/check", "loadtest/internal/clock", "loadtest/internal/config", "loadtest/internal/fleet",
