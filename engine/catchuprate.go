@@ -68,6 +68,26 @@ func (h *Hub) catchUpBytes(bytes int) int {
 	return bytes
 }
 
+// bound ends a segment where it has more than a second gives: its page may be one that
+// others share, of when there was no bound, and the client's own events come beside it.
+func (s *shard) bound(c *client, seg *segment) {
+	rate := int(s.hub.catchUpRate.Load())
+	if rate == 0 {
+		return
+	}
+	upTo, bytes := c.id, 0
+	for rest := seg.unread(c.id); !rest.empty(); {
+		p, i := rest.next()
+		r := &p.records[i]
+		s.spend(lookCost)
+		if bytes += len(r.Frame); bytes > rate && upTo != c.id {
+			seg.upTo = upTo
+			return
+		}
+		upTo = eventID(r.ID)
+	}
+}
+
 // mayKeep is how many bytes a conflating client keeps of what it has read: no more
 // than it may be sent.
 func (s *shard) mayKeep(c *client) int {
