@@ -1,9 +1,12 @@
 package engine
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // maxCatchUpRate bounds what a bound may be: beyond it, it binds nobody.
-const maxCatchUpRate = 1 << 40
+const maxCatchUpRate = min(1<<40, math.MaxInt)
 
 // WithCatchUpRate bounds the bytes a second that one connection is sent while it
 // reads the log (0: the default, no bound). What is above it waits for the hub's
