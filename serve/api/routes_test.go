@@ -77,7 +77,7 @@ type problem struct {
 // is done.
 func TestRoutesRefuse(t *testing.T) {
 	d := newDesk(t)
-	connection := new(engine.ConnectionID).String()
+	connection := engine.ConnectionID(1).String()
 	long := strings.Repeat("x", 257)
 	type row struct {
 		method, target string
