@@ -87,7 +87,7 @@ func figuresPush(t *testing.T, servers *natstest.Cluster) {
 	}
 	for _, batch := range []int{1, 10} {
 		var ratios, bares []float64
-		for round := range 5 {
+		for round := range 7 {
 			bare := rate(64, 2*time.Second, func(i int) {
 				if batch == 1 {
 					_, err := js.PublishMsg(ctx, &nats.Msg{Subject: "pushes.h", Data: []byte(data200)}, natsjs.WithMsgID(fmt.Sprint(round, ".", i)))

@@ -199,13 +199,3 @@ func (c *Cluster) Halt(i int, halt bool) {
 		_ = s.cmd.Process.Signal(signal)
 	}
 }
-
-// Pids are the servers' processes.
-func (c *Cluster) Pids() (pids []int) {
-	for _, s := range c.Servers {
-		if s.cmd != nil {
-			pids = append(pids, s.cmd.Process.Pid)
-		}
-	}
-	return pids
-}
