@@ -18,7 +18,7 @@ import (
 )
 
 // logRound is how long each side appends before the other has its turn.
-var logRound = envDuration("SPATE_BENCH_LOG_ROUND", 500*time.Millisecond)
+var logRound = envDuration("SPATETEST_BENCH_LOG_ROUND", 500*time.Millisecond)
 
 // BenchmarkAppend: how much of what a bare Pebble loop writes does the hub get into its log, with that many publishers
 // who each wait for their event, and with one who does not wait?

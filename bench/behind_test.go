@@ -12,7 +12,7 @@ import (
 )
 
 // behindEvents is how many events stalled clients fall behind by.
-var behindEvents = envInt("SPATE_BENCH_BEHIND", 500_000)
+var behindEvents = envInt("SPATETEST_BENCH_BEHIND", 500_000)
 
 // full is a sink that takes nothing.
 type full struct{}

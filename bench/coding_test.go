@@ -32,7 +32,7 @@ import (
 
 // drainVar has a process of this binary read streams and throw them away: address,
 // number, Accept-Encoding.
-const drainVar = "SPATE_BENCH_DRAIN"
+const drainVar = "SPATETEST_BENCH_DRAIN"
 
 func init() {
 	if what := os.Getenv(drainVar); what != "" {

@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 }
 
 // span is how long one run over real sockets publishes.
-var span = envDuration("SPATE_BENCH_SPAN", 2*time.Second)
+var span = envDuration("SPATETEST_BENCH_SPAN", 2*time.Second)
 
 // envDuration reads a duration from the environment; a value that is none stops everything, rather than measure
 // something else than was asked for.

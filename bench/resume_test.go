@@ -18,7 +18,7 @@ import (
 )
 
 // logEvents is how many events the log holds that resumptions read.
-var logEvents = envInt("SPATE_BENCH_LOG_EVENTS", 300_000)
+var logEvents = envInt("SPATETEST_BENCH_LOG_EVENTS", 300_000)
 
 // A sparse topic has sparseEvents of the log's events, evenly spread; the others belong to a dense one.
 const (

@@ -103,10 +103,13 @@ func (c *SSEClient) tellOpen(header http.Header) {
 }
 
 func (c *SSEClient) tellError(err error) {
+	if err == nil {
+		return // without a look at the mutex: it is asked after each event
+	}
 	c.mu.Lock()
 	fn := c.on.err
 	c.mu.Unlock()
-	if fn != nil && err != nil {
+	if fn != nil {
 		fn(err)
 	}
 }

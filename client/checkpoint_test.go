@@ -274,4 +274,6 @@ func TestFileCheckpoint(t *testing.T) {
 		require.ErrorContains(t, err, path+" is no checkpoint")
 	}
 	require.Error(t, client.NewFileCheckpoint(filepath.Join(path, "x")).Save(t.Context(), "1"))
+	_, err = client.NewFileCheckpoint(filepath.Join(path+".d", "x")).Load(t.Context())
+	require.ErrorContains(t, err, path+".d", "told before the first event, not after it")
 }

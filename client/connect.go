@@ -23,7 +23,7 @@ func (c *SSEClient) first(ctx context.Context) (*stream, error) {
 	c.waits.reset()
 	c.tries = 1
 	s, err := c.dial(ctx)
-	if err == nil || ctx.Err() != nil {
+	if err == nil || ctx.Err() != nil || c.ctx.Err() != nil {
 		return s, err
 	}
 	c.tellError(err)
@@ -37,6 +37,9 @@ func (c *SSEClient) first(ctx context.Context) (*stream, error) {
 // classified by permanent.
 func (c *SSEClient) dial(ctx context.Context) (*stream, error) {
 	for {
+		if c.ctx.Err() != nil { // ctx follows, but a moment later
+			return nil, ErrDisconnected
+		}
 		s, err := c.dialOnce(ctx)
 		switch {
 		case err == nil:
@@ -50,6 +53,7 @@ func (c *SSEClient) dial(ctx context.Context) (*stream, error) {
 			c.moved = nil // what it was for lasts no longer: ask where we were sent from
 			continue
 		}
+		c.moved = nil // nor is a place that does not answer asked for ever
 		return nil, fmt.Errorf("client: %s: %w", c.shownURL, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/spatehub/spate/wire"
 )
@@ -33,8 +34,9 @@ import (
 // those that say so; others are refused. Each loop sends the request, so that a
 // second one needs a GetBody too.
 func Do(ctx context.Context, req *http.Request, opts ...Option) iter.Seq2[*wire.Event, error] {
+	var asked atomic.Bool
 	return func(yield func(*wire.Event, error) bool) {
-		left, err := do(ctx, req, opts, func(s *stream) bool { return yield(s.made(), nil) })
+		left, err := do(ctx, req, &asked, opts, func(s *stream) bool { return yield(s.made(), nil) })
 		if err != nil && !left {
 			yield(nil, err)
 		}
@@ -45,8 +47,9 @@ func Do(ctx context.Context, req *http.Request, opts ...Option) iter.Seq2[*wire.
 // asks for the next one, and must not be changed. Bytes are as they came, invalid
 // UTF-8 included, and an empty type stands for [wire.DefaultEventType].
 func DoRaw(ctx context.Context, req *http.Request, opts ...Option) iter.Seq2[*wire.RawEvent, error] {
+	var asked atomic.Bool
 	return func(yield func(*wire.RawEvent, error) bool) {
-		left, err := do(ctx, req, opts, func(s *stream) bool { return yield(&s.raw, nil) })
+		left, err := do(ctx, req, &asked, opts, func(s *stream) bool { return yield(&s.raw, nil) })
 		if err != nil && !left {
 			yield(nil, err)
 		}
@@ -65,9 +68,13 @@ func Read(resp *http.Response, opts ...Option) iter.Seq2[*wire.Event, error] {
 	}
 }
 
-// do sends a request and reads its response. left means that the loop was left.
-func do(ctx context.Context, req *http.Request, opts []Option, deliver func(*stream) bool) (left bool, err error) {
-	s, cfg, closeIdle, err := openOnce(ctx, req, opts)
+// errBodyUsed is the error of a second loop that would ask without a question.
+var errBodyUsed = errors.New("the request's body has been sent by an earlier loop: to be sent again it needs a GetBody")
+
+// do sends a request and reads its response. asked tells whether a loop before this
+// one has sent it; left means that the loop was left.
+func do(ctx context.Context, req *http.Request, asked *atomic.Bool, opts []Option, deliver func(*stream) bool) (left bool, err error) {
+	s, cfg, closeIdle, err := openOnce(ctx, req, asked, opts)
 	if err == nil {
 		defer closeIdle()
 		left, err = s.readOnce(cfg, deliver)
@@ -141,7 +148,7 @@ func onceConfig(opts []Option) (*config, error) {
 }
 
 // openOnce opens the stream of Do.
-func openOnce(ctx context.Context, req *http.Request, opts []Option) (*stream, *config, func(), error) {
+func openOnce(ctx context.Context, req *http.Request, asked *atomic.Bool, opts []Option) (*stream, *config, func(), error) {
 	cfg, err := onceConfig(opts)
 	if err != nil {
 		return nil, nil, nil, err
@@ -149,6 +156,10 @@ func openOnce(ctx context.Context, req *http.Request, opts []Option) (*stream, *
 	hc, closeIdle, err := cfg.request.client()
 	if err != nil {
 		return nil, nil, nil, err
+	}
+	if asked.Swap(true) && req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
+		closeIdle()
+		return nil, nil, nil, errBodyUsed
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	a := attempt{cfg: cfg, hc: hc, idle: cfg.idleTimeout, request: func(ctx context.Context) (*http.Request, error) {

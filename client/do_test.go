@@ -201,3 +201,20 @@ func TestDoLeftAndAgain(t *testing.T) {
 		require.Equal(t, []string{"hi", "hi"}, bodies)
 	})
 }
+
+// A body that can be sent only once is not sent as nothing the second time.
+func TestDoAgainWithoutItsBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, stream("data: a\n\n"))
+		req := srv.ask(t, "hi")
+		req.GetBody, req.ContentLength = nil, -1
+		seq := client.Do(t.Context(), req, client.WithHTTPClient(srv.client))
+		for _, err := range seq {
+			require.NoError(t, err)
+		}
+		for _, err := range seq {
+			require.ErrorContains(t, err, "needs a GetBody")
+		}
+		require.Len(t, srv.got(), 1)
+	})
+}

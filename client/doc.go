@@ -33,7 +33,7 @@
 // off by a negative [WithIdleTimeout].
 //
 // Redirects are followed. Where all on the way are permanent (301, 308), later
-// connections go to the end of it at once, until that refuses them. Headers that
+// connections go to the end of it at once, until an attempt there fails. Headers that
 // were set for one host do not reach another.
 //
 // # What a hub says

@@ -110,6 +110,32 @@ func TestDisconnectInCallback(t *testing.T) {
 	})
 }
 
+// No request follows Disconnect, also where nothing is waited for.
+func TestDisconnectInOnReconnect(t *testing.T) {
+	for name, restart := range map[string]bool{"without a wait": false, "at a restart": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := newServer(t, stream("retry: 0\ndata: x\n\n"))
+				requests, inner := 0, srv.client.Transport
+				srv.client.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+					requests++
+					return inner.RoundTrip(r)
+				})
+				c := srv.newClient(t, client.WithReconnectInterval(0))
+				c.OnReconnect(func(int, time.Duration, error) { c.Disconnect() })
+				for _, err := range c.Events(t.Context()) {
+					require.NoError(t, err)
+					if restart {
+						c.Restart()
+					}
+				}
+				require.Equal(t, 1, requests)
+				require.NoError(t, c.Err())
+			})
+		})
+	}
+}
+
 func TestDisconnectInOnOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newServer(t, streamAndStay("data: 1\n\n")).newClient(t)
@@ -178,7 +204,7 @@ func TestGoexitInCallbackEnds(t *testing.T) {
 	})
 }
 
-const panicEnv = "SPATE_CLIENT_TEST_PANIC"
+const panicEnv = "SPATETEST_CLIENT_TEST_PANIC"
 
 // A panic of a callback is not swallowed: it ends the program, here this test's
 // own, started again.

@@ -27,11 +27,12 @@ func NewFileCheckpoint(path string) *FileCheckpoint { return &FileCheckpoint{pat
 const maxCheckpoint = 64 << 10
 
 // Load reads the ID. A file that is not there is no ID, one that is no checkpoint
-// is an error.
+// is an error, and so is a folder that is not there.
 func (f *FileCheckpoint) Load(context.Context) (string, error) {
 	file, err := os.Open(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+		_, err = os.Stat(filepath.Dir(f.path)) // without the folder every Save would fail
+		return "", err
 	}
 	if err != nil {
 		return "", err

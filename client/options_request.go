@@ -15,6 +15,7 @@ import (
 type requestConfig struct {
 	method      string // "": GET, or POST with a body
 	body        func() (io.ReadCloser, error)
+	bodyLen     int64       // -1: not known
 	headers     http.Header // nil: none
 	headerFunc  func(context.Context, http.Header) error
 	compression bool
@@ -38,16 +39,20 @@ func WithMethod(method string) Option {
 // contentType is its Content-Type, left out where it is "". body must not be
 // changed any more.
 func WithBody(contentType string, body []byte) Option {
-	return WithBodyFunc(contentType, func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil })
+	return func(c *config) {
+		WithBodyFunc(contentType, func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil })(c)
+		c.request.bodyLen = int64(len(body))
+	}
 }
 
 // WithBodyFunc gives each request the body that fn returns: it is called for each
 // attempt and for each redirect that keeps the body, and its reader is closed. An
-// error of fn is the attempt's.
+// error of fn is the attempt's. As its length is not known it is sent in chunks
+// over HTTP/1.1, which some servers refuse.
 func WithBodyFunc(contentType string, fn func() (io.ReadCloser, error)) Option {
 	return func(c *config) {
 		c.life = append(c.life, "WithBody")
-		c.request.body = fn
+		c.request.body, c.request.bodyLen = fn, -1
 		if contentType != "" {
 			c.setHeader("WithBody", "Content-Type", contentType)
 		}

@@ -191,13 +191,14 @@ func TestRetryAfter(t *testing.T) {
 		headers  func() []string
 		from, to time.Duration // of the wait: jitter of up to 1 s, dates of whole seconds
 	}{
-		"seconds with 503":     {503, func() []string { return []string{"Retry-After", "120"} }, 120 * time.Second, 121 * time.Second},
-		"seconds with 429":     {429, func() []string { return []string{"Retry-After", "7"} }, 7 * time.Second, 8 * time.Second},
-		"seconds with 500":     {500, func() []string { return []string{"Retry-After", "120"} }, 500 * time.Millisecond, 1500 * time.Millisecond},
-		"far too many seconds": {503, func() []string { return []string{"Retry-After", "18446744073709551615"} }, time.Hour, time.Hour + time.Second},
-		"negative seconds":     {503, func() []string { return []string{"Retry-After", "-5"} }, 500 * time.Millisecond, 1500 * time.Millisecond},
-		"nonsense":             {503, func() []string { return []string{"Retry-After", "soon"} }, 500 * time.Millisecond, 1500 * time.Millisecond},
-		"date":                 {503, func() []string { return []string{"Retry-After", date(time.Minute)} }, 59 * time.Second, 62 * time.Second},
+		"seconds with 503":         {503, func() []string { return []string{"Retry-After", "120"} }, 120 * time.Second, 121 * time.Second},
+		"seconds with 429":         {429, func() []string { return []string{"Retry-After", "7"} }, 7 * time.Second, 8 * time.Second},
+		"seconds with 500":         {500, func() []string { return []string{"Retry-After", "120"} }, 500 * time.Millisecond, 1500 * time.Millisecond},
+		"far too many seconds":     {503, func() []string { return []string{"Retry-After", "18446744073709551615"} }, time.Hour, time.Hour + time.Second},
+		"more than a number holds": {503, func() []string { return []string{"Retry-After", "99999999999999999999"} }, time.Hour, time.Hour + time.Second},
+		"negative seconds":         {503, func() []string { return []string{"Retry-After", "-5"} }, 500 * time.Millisecond, 1500 * time.Millisecond},
+		"nonsense":                 {503, func() []string { return []string{"Retry-After", "soon"} }, 500 * time.Millisecond, 1500 * time.Millisecond},
+		"date":                     {503, func() []string { return []string{"Retry-After", date(time.Minute)} }, 59 * time.Second, 62 * time.Second},
 		"date of a slow clock": {503, func() []string {
 			return []string{"Retry-After", date(time.Minute - time.Hour), "Date", date(-time.Hour)}
 		}, time.Minute, 61 * time.Second},

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // maxRedirects is how many redirects in a row are followed.
@@ -68,7 +69,7 @@ func strip(req *http.Request) {
 	req.Host = ""
 	for name := range req.Header {
 		if !harmless[name] {
-			req.Header.Del(name)
+			delete(req.Header, name) // not Del: a user's function may have spelled it in another way
 		}
 	}
 }
@@ -146,8 +147,11 @@ func allowed(next *http.Request, via []*http.Request, policy func(*http.Request,
 	return policy(next, via)
 }
 
-// drain reads a small body to its end, so that the connection can be used again.
+// drain reads a small body to its end, so that the connection can be used again. A
+// body that does not come is not waited for.
 func drain(resp *http.Response) {
+	late := time.AfterFunc(maxErrorWait, func() { _ = resp.Body.Close() })
+	defer late.Stop()
 	_, _ = io.CopyN(io.Discard, resp.Body, 2<<10)
 	_ = resp.Body.Close()
 }

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -88,26 +89,33 @@ func TestRedirectsAreRemembered(t *testing.T) {
 	}
 }
 
-// Where a remembered redirect leads to nothing any more, the way begins anew.
+// Where a remembered redirect leads to nothing any more, the way begins anew: at once
+// after a refusal, at the next attempt after what may pass.
 func TestRememberedRedirectThatGoesWrong(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		table := map[string]http.HandlerFunc{"/": to(301, "/old")}
-		srv, hops := maze(t, table)
-		srv.url = "http://hub.test/"
-		c := srv.newClient(t)
-		n := 0
-		for _, err := range c.Events(t.Context()) {
-			require.NoError(t, err)
-			switch n++; n {
-			case 1:
-				table["/"], table["/old"] = to(301, "/new"), status(410)
-			case 2:
-				return
-			}
-			require.Less(t, n, 3)
-		}
-		require.Equal(t, []string{"/", "/old", "/old", "/", "/new"}, paths(hops()))
-	})
+	for name, gone := range map[string]http.HandlerFunc{
+		"refused": status(410), "overloaded": status(503),
+		"broken": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				table := map[string]http.HandlerFunc{"/": to(301, "/old")}
+				srv, hops := maze(t, table)
+				srv.url = "http://hub.test/"
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				n := 0
+				for _, err := range srv.newClient(t).Events(ctx) {
+					require.NoError(t, err)
+					if n++; n == 2 {
+						break
+					}
+					table["/"], table["/old"] = to(301, "/new"), gone
+				}
+				// Compact, as net/http itself asks again where a connection broke.
+				require.Equal(t, []string{"/", "/old", "/", "/new"}, slices.Compact(paths(hops())))
+			})
+		})
+	}
 }
 
 // Method and body go along as Fetch and RFC 9110 say.
@@ -143,7 +151,11 @@ func TestCredentialsStayWithTheirHost(t *testing.T) {
 					srv.overTLS()
 					srv.url = "http://hub.test/"
 					c := srv.newClient(t, client.WithHeaders(map[string]string{
-						"Authorization": "Bearer x", "Cookie": "a=b", "X-Api-Key": "x", "Accept-Language": "de"}))
+						"Authorization": "Bearer x", "Cookie": "a=b", "X-Api-Key": "x", "Accept-Language": "de"}),
+						client.WithHeaderFunc(func(_ context.Context, h http.Header) error {
+							h["x-token"] = []string{"x"} // spelled as it must not be, and sent all the same
+							return nil
+						}))
 					n := 0
 					for _, err := range c.Events(t.Context()) {
 						require.NoError(t, err)
@@ -152,7 +164,7 @@ func TestCredentialsStayWithTheirHost(t *testing.T) {
 						}
 					}
 					for _, h := range hops() {
-						for _, name := range []string{"Authorization", "Cookie", "X-Api-Key"} {
+						for _, name := range []string{"Authorization", "Cookie", "X-Api-Key", "X-Token"} {
 							require.Equal(t, kept || h.path == "/", h.header.Get(name) != "", "%s at %s%s", name, h.host, h.path)
 						}
 						require.Equal(t, "de", h.header.Get("Accept-Language"))
@@ -189,6 +201,23 @@ func TestRedirectsThatLeadNowhere(t *testing.T) {
 			require.LessOrEqual(t, len(hops()), 11)
 		})
 	}
+}
+
+// A redirect whose body never comes is followed all the same.
+func TestRedirectOfABodyWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, hops := maze(t, map[string]http.HandlerFunc{"/": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			status(307, "Location", "/a")(w, r)
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		}})
+		srv.url = "http://hub.test/"
+		begin := time.Now()
+		require.NoError(t, srv.newClient(t).Connect())
+		require.Equal(t, 5*time.Second, time.Since(begin))
+		require.Equal(t, []string{"/", "/a"}, paths(hops()))
+	})
 }
 
 // The policy of one's own http.Client is asked.

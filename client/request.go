@@ -68,7 +68,9 @@ func (c *SSEClient) newRequest(ctx context.Context) (*http.Request, error) {
 		if req.Body, err = r.body(); err != nil {
 			return nil, err
 		}
-		req.ContentLength = -1
+		if req.ContentLength = r.bodyLen; r.bodyLen == 0 {
+			req.Body, req.GetBody = http.NoBody, nil // else net/http takes 0 for unknown
+		}
 	}
 	return req, nil
 }

@@ -23,20 +23,22 @@ func TestMethodBodyAndFreshHeaders(t *testing.T) {
 	for name, tc := range map[string]struct {
 		opts   []client.Option
 		method string
+		length int64
 	}{
-		"a body makes it a POST": {[]client.Option{client.WithBody("application/json", []byte(`{"q":1}`))}, "POST"},
-		"REPORT":                 {[]client.Option{client.WithMethod("REPORT"), client.WithBody("application/json", []byte(`{"q":1}`))}, "REPORT"},
+		"a body makes it a POST": {[]client.Option{client.WithBody("application/json", []byte(`{"q":1}`))}, "POST", 7},
+		"REPORT":                 {[]client.Option{client.WithMethod("REPORT"), client.WithBody("application/json", []byte(`{"q":1}`))}, "REPORT", 7},
 		"a body by function": {[]client.Option{client.WithBodyFunc("application/json", func() (io.ReadCloser, error) {
 			return io.NopCloser(strings.NewReader(`{"q":1}`)), nil
-		})}, "POST"},
+		})}, "POST", -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var bodies, methods []string
+				var lengths []int64
 				note := func(then http.HandlerFunc) http.HandlerFunc {
 					return func(w http.ResponseWriter, r *http.Request) {
 						text, _ := io.ReadAll(r.Body)
-						bodies, methods = append(bodies, string(text)), append(methods, r.Method)
+						bodies, methods, lengths = append(bodies, string(text)), append(methods, r.Method), append(lengths, r.ContentLength)
 						then(w, r)
 					}
 				}
@@ -52,6 +54,7 @@ func TestMethodBodyAndFreshHeaders(t *testing.T) {
 				elapse(time.Hour)
 				require.Equal(t, []string{`{"q":1}`, `{"q":1}`, `{"q":1}`}, bodies)
 				require.Equal(t, []string{tc.method, tc.method, tc.method}, methods)
+				require.Equal(t, []int64{tc.length, tc.length, tc.length}, lengths, "many servers refuse a body in chunks")
 				for i, r := range srv.got() {
 					require.Equal(t, fmt.Sprint("Bearer ", i+1), r.header.Get("Authorization"))
 					require.Equal(t, "application/json", r.header.Get("Content-Type"))

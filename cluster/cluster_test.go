@@ -20,12 +20,12 @@ func logger(t testing.TB) *slog.Logger {
 
 func seed(t testing.TB) uint64 {
 	n := uint64(time.Now().UnixNano())
-	if v := os.Getenv("SPATE_SEED"); v != "" {
+	if v := os.Getenv("SPATETEST_SEED"); v != "" {
 		var err error
 		n, err = strconv.ParseUint(v, 10, 64)
 		require.NoError(t, err)
 	}
-	t.Logf("replay with SPATE_SEED=%d go test -race -run '^%s$' ./cluster", n, t.Name())
+	t.Logf("replay with SPATETEST_SEED=%d go test -race -run '^%s$' ./cluster", n, t.Name())
 	return n
 }
 

@@ -39,7 +39,7 @@ func TestExactlyOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			pushes, clients := 60, 12
-			if torture, _ := strconv.Atoi(os.Getenv("SPATE_CLUSTER_PUSHES")); torture > 0 {
+			if torture, _ := strconv.Atoi(os.Getenv("SPATETEST_CLUSTER_PUSHES")); torture > 0 {
 				pushes, clients = torture, 60
 			}
 			w := newWorld(t, seed(t), st)

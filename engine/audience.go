@@ -66,20 +66,25 @@ func (h *Hub) newCrowd(uids []string) *crowd {
 
 // own copies the names into one string.
 func (c *crowd) own() {
+	text := oneText(c.names)
+	c.size = int64(crowdBytes + nameBytes*cap(c.names) + len(text))
+	for i, name := range c.names {
+		c.names[i], text = text[:len(name)], text[len(name):]
+	}
+}
+
+// oneText returns a copy of the names, one behind the other.
+func oneText(names []string) string {
 	n := 0
-	for _, name := range c.names {
+	for _, name := range names {
 		n += len(name)
 	}
 	var all strings.Builder
 	all.Grow(n)
-	for _, name := range c.names {
+	for _, name := range names {
 		all.WriteString(name)
 	}
-	text := all.String()
-	for i, name := range c.names {
-		c.names[i], text = text[:len(name)], text[len(name):]
-	}
-	c.size = int64(crowdBytes + nameBytes*cap(c.names) + n)
+	return all.String()
 }
 
 // spread sorts the names' indices by shard.

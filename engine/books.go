@@ -7,7 +7,7 @@ import "github.com/spatehub/spate/engine/internal/topics"
 // audience decides who gets it; see rule.go.
 type books struct {
 	clients []*client
-	users   map[string]*client // first connection of each user
+	users   map[string]*client // the newest connection of each user
 	topics  topics.Index[*client]
 	only    int // clients that want nothing that is for everybody
 
@@ -22,8 +22,7 @@ func (b *books) enter(c *client) {
 		b.only++
 	}
 	if c.uid != "" {
-		c.next = b.users[c.uid]
-		b.users[c.uid] = c
+		b.enterUser(c)
 	}
 	for i := range c.topics {
 		ref := &c.topics[i]
@@ -33,35 +32,64 @@ func (b *books) enter(c *client) {
 
 // strike takes out a client that was entered.
 func (b *books) strike(c *client) {
+	if c.uid != "" {
+		b.strikeUser(c)
+	}
 	last := b.clients[len(b.clients)-1]
 	b.clients[c.index] = last
 	last.index = c.index
+	b.relate(last)
 	b.clients[len(b.clients)-1] = nil
 	b.clients = shrink(b.clients[:len(b.clients)-1])
 	if c.only {
 		b.only--
-	}
-	if c.uid != "" {
-		b.strikeUser(c)
 	}
 	for i := range c.topics {
 		b.topics.Remove(c, int32(i))
 	}
 }
 
+// older returns the connection of the same user that came before; nil where it is the
+// first.
+func (b *books) older(c *client) *client {
+	if c.kin.older == 0 {
+		return nil
+	}
+	return b.clients[c.kin.older-1]
+}
+
+func (b *books) enterUser(c *client) {
+	c.kin = kin{}
+	if newest := b.users[c.uid]; newest != nil {
+		c.kin.older, newest.kin.newer = newest.index+1, c.index+1
+	}
+	b.users[c.uid] = c
+}
+
 func (b *books) strikeUser(c *client) {
-	head := b.users[c.uid]
-	if head != c {
-		for head.next != c {
-			head = head.next
-		}
-		head.next = c.next
-	} else if c.next != nil {
-		b.users[c.uid] = c.next
-	} else {
+	older := b.older(c)
+	if older != nil {
+		older.kin.newer = c.kin.newer
+	}
+	switch {
+	case c.kin.newer != 0:
+		b.clients[c.kin.newer-1].kin.older = c.kin.older
+	case older != nil:
+		b.users[c.uid] = older
+	default:
 		delete(b.users, c.uid)
 	}
-	c.next = nil
+	c.kin = kin{}
+}
+
+// relate tells those of the client's user where it is, as it has moved.
+func (b *books) relate(c *client) {
+	if older := b.older(c); older != nil {
+		older.kin.newer = c.index + 1
+	}
+	if c.kin.newer != 0 {
+		b.clients[c.kin.newer-1].kin.older = c.index + 1
+	}
 }
 
 // takesPublic says whether anybody wants what is for everybody.

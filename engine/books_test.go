@@ -30,7 +30,9 @@ func TestBooksAgree(t *testing.T) {
 			for range rng.IntN(3) {
 				follows = append(follows, names(rng.IntN(5)))
 			}
-			c.follow(follows)
+			patterns, err := (&Subscription{Topics: follows}).validate()
+			require.NoError(t, err)
+			c.follow(patterns)
 			b.enter(c)
 			there = append(there, c)
 		}
@@ -52,7 +54,7 @@ func requireBooks(t *testing.T, b *books, there []*client) {
 	for i := range 5 {
 		name := fmt.Sprint("n", i)
 		var users, followers []*client
-		for c := b.users[name]; c != nil; c = c.next {
+		for c := b.users[name]; c != nil; c = b.older(c) {
 			users = append(users, c)
 		}
 		require.ElementsMatch(t, slices.DeleteFunc(slices.Clone(there), func(c *client) bool { return c.uid != name }), users)

@@ -214,6 +214,7 @@ func (c *catchup) segment(h *history) *segment {
 	if !h.started {
 		h.started, limit = true, firstLimit
 	}
+	limit.Bytes = c.hub.catchUpBytes(limit.Bytes)
 
 	var err error
 	if c.querier == nil {
@@ -270,7 +271,9 @@ func (c *catchup) query(h *history, topics []string, after eventID, limit persis
 		return public, nil, err
 	}
 	if h.private == nil || !h.private.covers(after) {
-		p, err := c.querier.Query(c.hub.ctx, persist.Query{User: h.c.uid}, uint64(after), privateLimit)
+		limit := privateLimit
+		limit.Bytes = c.hub.catchUpBytes(limit.Bytes)
+		p, err := c.querier.Query(c.hub.ctx, persist.Query{User: h.c.uid}, uint64(after), limit)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -51,6 +51,7 @@ type client struct {
 	wroteTick uint32 // tick of the last byte taken
 	state     clientState
 	policy    Policy
+	doomed    bool // its end waits its turn; nothing is written meanwhile
 	conflate  bool
 	only      bool  // wants nothing that is for everybody
 	reads     uint8 // the lane of its request for history; under catchup's lock
@@ -61,7 +62,8 @@ type client struct {
 	// node into the mailbox; the shard takes all bits with one Swap.
 	flags atomic.Uint32
 
-	index    int32  // in books.clients
+	index    int32 // in books.clients
+	kin      kin
 	born     uint32 // tick at which it was enrolled
 	stallFor uint32 // ticks without a byte taken after which it is closed; 0: never
 	form     Form
@@ -70,7 +72,6 @@ type client struct {
 	serial   uint64 // among those that its shard has enrolled; 0: not yet
 	uid      string
 	source   uint64     // whom it shares its turns at the log with: a hash of Subscription.Source
-	next     *client    // further connection of the same user in this shard
 	topics   []topicRef // sorted: exact topics, then wild patterns
 	wild     int32      // of topics: patterns with wildcards
 	epoch    uint32     // of the last dismissal when it was decided where it begins
@@ -93,6 +94,10 @@ type client struct {
 	// attendHangup, whose swap publishes it to the shard.
 	hangupErr atomic.Pointer[error]
 }
+
+// kin are the connections of the same user in the shard that came before and after: 1 +
+// their index in books.clients, 0 where there is none.
+type kin struct{ older, newer int32 }
 
 // topicRef is a topic or pattern that a client follows, and its place among those
 // who do.
@@ -133,29 +138,26 @@ func (c *client) enrolled() bool { return c.state > stateNew && c.state < stateL
 // fairUser tells the users of a source apart.
 func (c *client) fairUser() uint64 { return maphash.String(c.shard.hub.seed, c.uid) }
 
-// follow has a new client follow the topics and patterns, which are valid.
-func (c *client) follow(names []string) {
-	c.topics = make([]topicRef, 0, len(names))
-	for _, name := range names {
-		p, err := wire.ParsePattern(name)
-		if err != nil {
-			panic("engine: topic that was not checked: " + err.Error())
-		}
-		c.topics = append(c.topics, topicRef{pattern: p.Clone()})
-		if p.Wild() {
-			c.wild++
-		}
-	}
-	slices.SortFunc(c.topics, func(a, b topicRef) int {
-		if a.pattern.Wild() != b.pattern.Wild() {
-			if b.pattern.Wild() {
+// follow has a new client follow the patterns, which it sorts. Their texts are parts of
+// one, until the books have them share those of others.
+func (c *client) follow(patterns []wire.Pattern) {
+	slices.SortFunc(patterns, func(a, b wire.Pattern) int {
+		if a.Wild() != b.Wild() {
+			if b.Wild() {
 				return -1
 			}
 			return 1
 		}
-		return strings.Compare(a.pattern.String(), b.pattern.String())
+		return strings.Compare(a.String(), b.String())
 	})
-	c.topics = slices.Clip(slices.CompactFunc(c.topics, func(a, b topicRef) bool { return a.pattern == b.pattern }))
+	patterns = slices.Compact(patterns)
+	c.topics = make([]topicRef, len(patterns))
+	for i, p := range patterns {
+		c.topics[i].pattern = p
+		if p.Wild() {
+			c.wild++
+		}
+	}
 }
 
 // Follows implements audience.Topics.

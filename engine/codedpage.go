@@ -118,6 +118,7 @@ func (s *shard) codedSegment(c *client, seg *segment) (upTo eventID) {
 		p, n := rest.next()
 		r := &p.records[n]
 		upTo = eventID(r.ID)
+		s.spend(recordCost(r))
 		if c.wish().Admits(whomOf(r)) {
 			g.put(point{id: upTo}, r.Frame, p.whom[n] == whom)
 			whom = p.whom[n]

@@ -227,7 +227,7 @@ func TestWhatIsCodedForOneAloneIsBounded(t *testing.T) {
 func TestRunSentInPartIsCompleted(t *testing.T) {
 	text := strings.Repeat("some text ", 30)
 	for n := 2; n < 6; n++ {
-		for room := 0; room < 900; room += 7 {
+		for room := n; room < 900; room += 29 {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHub(t, withCodings())
 				sub := engine.Subscription{UID: "u"}

@@ -25,10 +25,10 @@ import (
 // given, in order, whichever way they were pushed.
 func TestPublishersCommitForEachOther(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("SPATE_SEED"); s != "" {
+	if s := os.Getenv("SPATETEST_SEED"); s != "" {
 		seed, _ = strconv.ParseUint(s, 10, 64)
 	}
-	t.Logf("replay with: SPATE_SEED=%d go test -run '^%s$' ./engine", seed, t.Name())
+	t.Logf("replay with: SPATETEST_SEED=%d go test -run '^%s$' ./engine", seed, t.Name())
 	log := toldLog{newFakeLog(), false}
 	h := engine.NewHub(engine.WithLog(log), engine.WithLogger(testLogger(t)), engine.WithChanBufferSize(256))
 	s := join(t, h, engine.Subscription{}, -1)

@@ -118,22 +118,32 @@ type toldCount struct{ atomic.Int64 }
 // ofUser ends a user's connections, those that wait for their place among them.
 func (d *Disconnection) ofUser() func(s *shard, end int, told *toldCount) progress {
 	begun, upTo := false, uint64(0)
-	var passed *client // it and those before it came later, and are not meant
+	var early []*client // that waited when it began, and are still to be looked at
+	var passed *client  // it and those before it came later, and are not meant
 	return func(s *shard, end int, told *toldCount) progress {
 		if !begun {
-			begun, upTo = true, s.serial
-			told.Add(int64(s.closeEarly(d.UID, d.Reason)))
+			begun, upTo, early = true, s.serial, s.early.all()
+			s.spend(8 * len(early))
+		}
+		for ; len(early) > 0; early = early[1:] {
+			if s.reached(end) {
+				return errandMore
+			}
+			s.spend(lookCost)
+			if c := early[0]; c.uid == d.UID && s.endWaiting(c, d) {
+				told.Add(1)
+			}
 		}
 		c := s.books.users[d.UID]
 		if passed != nil && passed.enrolled() {
-			c = passed.next
+			c = s.books.older(passed)
 		}
 		for c != nil {
 			if s.cost >= end {
 				return errandMore
 			}
 			s.spend(lookCost)
-			next := c.next
+			next := s.books.older(c)
 			if c.serial <= upTo {
 				s.dismissWith(c, d.Reason, d.retry())
 				told.Add(1)
@@ -144,6 +154,21 @@ func (d *Disconnection) ofUser() func(s *shard, end int, told *toldCount) progre
 		}
 		return errandDone
 	}
+}
+
+// endWaiting ends a connection that waited for its place, and may have found it since.
+// One that still waits has got nothing, and is told nothing. It returns whether it was
+// there.
+func (s *shard) endWaiting(c *client, d *Disconnection) bool {
+	switch {
+	case c.state == stateNew:
+		s.close(c, d.Reason)
+	case c.enrolled():
+		s.dismissWith(c, d.Reason, d.retry())
+	default:
+		return false
+	}
+	return true
 }
 
 // ofID ends one connection.
@@ -294,17 +319,44 @@ func (h *Hub) Draining() bool { return h.shut.Load() || h.life.refuses() }
 // ageLooks is how often a connection is looked at within its age.
 const ageLooks = 16
 
-// endAged asks connections to come back that have been there for longer than
-// WithMaxConnectionAge says. Each tick looks at a share of them. One that has
-// something waiting is let be, up to twice its age.
-func (s *shard) endAged() {
+// aging is a look at a shard's connections for old ones, which goes round and round.
+type aging struct {
+	pos  int // in books.clients, downwards; see Hub.list
+	due  int // looks that the ticks so far ask for
+	tick uint32
+}
+
+// dueAged has a share of the connections looked at, for a tick.
+func (s *shard) dueAged() {
 	age := s.hub.ageTicks
 	if age == 0 {
 		return
 	}
 	every := max(1, int(age/ageLooks))
-	for i := int(s.tick) % every; i < len(s.books.clients); i += every {
-		c := s.books.clients[i]
+	ticks := min(int(s.tick-s.aging.tick), every)
+	s.aging.tick = s.tick
+	n := len(s.books.clients)
+	s.aging.due = min(n, s.aging.due+(n*ticks+every-1)/every)
+}
+
+// endAged asks connections to come back that have been there for longer than
+// WithMaxConnectionAge says, for a bounded cost. It returns whether some are still to be
+// looked at. One that has something waiting is let be, up to twice its age.
+func (s *shard) endAged() (more bool) {
+	at := &s.aging
+	for end := s.until(s.hub.cfg.sweep); at.due > 0; at.due-- {
+		if s.reached(end) {
+			return true
+		}
+		if at.pos = min(at.pos, len(s.books.clients)); at.pos == 0 {
+			at.pos = len(s.books.clients)
+		}
+		if at.pos == 0 {
+			at.due = 0
+			return false
+		}
+		at.pos--
+		c := s.books.clients[at.pos]
 		s.spend(lookCost)
 		old := s.tick - c.born
 		if most := s.hub.ageOf(c.serial); old < most || c.state != stateLive && old < 2*most {
@@ -313,6 +365,7 @@ func (s *shard) endAged() {
 		d := Disconnection{RetryMin: s.hub.cfg.ageRetry[0], RetryMax: s.hub.cfg.ageRetry[1]}
 		s.dismissWith(c, ErrReconnect, d.retry())
 	}
+	return false
 }
 
 // ageOf is how many ticks a connection may have: the jitter is its own for life.

@@ -137,8 +137,8 @@ func (h *Hub) release() {
 // that was pushed. A client that reads the log resumes elsewhere later. At the
 // deadline it ends all, and waits for none of them.
 //
-// It does so for a bounded cost, and returns whether some are left that it could
-// have ended.
+// It does so for a bounded cost, and goes on where it left off; it returns whether some
+// are left that it could have ended.
 func (s *shard) drainStep() (more bool) {
 	expired := s.hub.life.expired()
 	if !expired && (s.reader.Cursor() != s.hub.ring.Claimed() || s.hub.life.pushers.Load() != 0) {
@@ -151,13 +151,16 @@ func (s *shard) drainStep() (more bool) {
 		}
 		s.endEarly(s.early.pop(), ErrClosed, 0)
 	}
-	for i := len(s.books.clients) - 1; i >= 0; i-- {
-		if c := s.books.clients[i]; expired || c.state != stateLagging {
-			s.end(c, ErrClosed)
-			s.yield()
-		}
+	if s.draining == 0 {
+		s.draining = len(s.books.clients)
+	}
+	for ; s.draining > 0; s.draining-- {
 		if s.reached(end) {
 			return true
+		}
+		s.spend(lookCost)
+		if i := s.draining - 1; i < len(s.books.clients) && (expired || s.books.clients[i].state != stateLagging) {
+			s.end(s.books.clients[i], ErrClosed)
 		}
 	}
 	for i := len(s.troubled.list) - 1; expired && i >= 0; i-- {

@@ -52,27 +52,8 @@ func (e *earlyClients) shift() *client {
 	return c
 }
 
-// closeEarly ends those of a user, and returns how many. They have got nothing, and are
-// told nothing.
-func (s *shard) closeEarly(uid string, reason error) (closed int) {
-	waiting := s.early.list
-	s.early.list = nil // close looks into it
-	kept := waiting[:0]
-	for _, c := range waiting {
-		s.spend(lookCost)
-		switch {
-		case c.state != stateNew:
-		case c.uid == uid:
-			s.close(c, reason)
-			closed++
-		default:
-			kept = append(kept, c)
-		}
-	}
-	clear(waiting[len(kept):])
-	s.early.list = kept
-	return closed
-}
+// all returns those that wait, and some that are closed.
+func (e *earlyClients) all() []*client { return slices.Clone(e.list) }
 
 // admit takes a new client in, at once or when the shard has reached the
 // position that the client starts from. It does so also while the hub closes:

@@ -27,8 +27,9 @@ type errand struct {
 
 	// Whoever joined before the errand came is in the mail before it. So it begins when
 	// the mail was found empty, or this many were taken: each connection is in there once.
-	mails int
-	begun bool
+	// Then those of them come that wait in the shard's joins: at this many taken.
+	mails, joins int
+	read, begun  bool
 
 	// step does a part of the work and stops once s.cost has reached end.
 	step func(s *shard, end int) progress
@@ -99,6 +100,9 @@ func (s *shard) runErrands() (more bool) {
 
 // mayBegin says whether an errand has begun, or begins now.
 func (s *shard) mayBegin(e *errand) bool {
-	e.begun = e.begun || s.mail.Empty() || s.errands.mails-e.mails >= 0
+	if !e.read && (s.mail.Empty() || s.errands.mails-e.mails >= 0) {
+		e.read, e.joins = true, s.joins.taken+len(s.joins.list)
+	}
+	e.begun = e.begun || e.read && s.joins.taken-e.joins >= 0
 	return e.begun
 }

@@ -62,13 +62,18 @@ var (
 	// ErrOverflow means that the queue overflowed under PolicyDisconnect.
 	ErrOverflow = errors.New("spate: connection fell too far behind")
 
-	// ErrStalled means that the peer accepted no byte for the stall time-out.
+	// ErrStalled means that the peer accepted no byte for the stall time-out, or that it
+	// stopped within more than 4 KiB while all connections together keep as much of what
+	// was sent in part as they may: 64 MiB.
 	ErrStalled = errors.New("spate: connection stalled")
 
 	// ErrHistory means that the log could not be read for a connection that
 	// is behind; the client resumes when it reconnects.
 	ErrHistory = errors.New("spate: history could not be read")
 )
+
+// errCrowded ends a connection that would keep more than there is room for.
+var errCrowded = fmt.Errorf("%w: what others keep leaves no room for the rest of what was sent in part", ErrStalled)
 
 // EventError says which event of a push that has several was refused, and why.
 type EventError struct {

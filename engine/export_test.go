@@ -18,7 +18,7 @@ func AtRest(h *Hub) bool {
 	}
 	rest := true
 	inside(h, func(s *shard) {
-		if !s.mail.Empty() || s.reader.Cursor() != h.ring.Claimed() || len(s.early.list) > 0 {
+		if !s.mail.Empty() || s.reader.Cursor() != h.ring.Claimed() || len(s.early.list) > 0 || len(s.joins.list) > 0 {
 			rest = false
 		}
 		for _, c := range s.troubled.list {

@@ -66,13 +66,27 @@ func (q *fairQueue) pop() *history {
 	h := n.request
 	n.parent.remove(n)
 	q.charge(h, n.cost)
+	q.leave(n)
+	return h
+}
+
+// drop takes out a request that waits and is not to be served.
+func (q *fairQueue) drop(h *history) {
+	q.size--
+	n := &h.turn
+	n.parent.remove(n)
+	q.leave(n)
+}
+
+// leave takes out the user and the source of a request that has gone, where nothing of
+// theirs waits any more.
+func (q *fairQueue) leave(n *fairNode) {
 	for p := n.parent; p.parent != nil && len(p.waiting) == 0; p = p.parent {
 		p.parent.remove(p)
 	}
 	if q.size == 0 {
 		q.root.known, q.root.many = nil, 0 // all debts were to those who waited
 	}
-	return h
 }
 
 // charge has the connection, its user and its source pay.

@@ -23,6 +23,7 @@ func (s *shard) stop(c *client, j *joined, n int, err error) {
 	}
 	if err != nil {
 		c.reach(j.before(took))
+		s.troubled.lags(c.pos)
 		s.doom(c, err)
 		return
 	}
@@ -36,6 +37,9 @@ func (s *shard) block(c *client, j *joined, n, took int) {
 	c.reach(j.before(took))
 	if rest := j.rest(n, took); rest != nil {
 		s.keepRest(c, rest)
+		if len(rest) > smallRest && s.hub.frames.crowded(s.hub.cfg.ringBytes) {
+			s.doom(c, errCrowded)
+		}
 		last := took + j.unit(took)
 		for i := took; i < last; i++ {
 			c.lag.partial.add(j.at(i))
@@ -92,6 +96,9 @@ func (s *shard) enqueue(c *client, j *joined) {
 // proceed sends what waits for the client, in order, until its sink is full or
 // it is live again or closed. Called between batches only.
 func (s *shard) proceed(c *client) {
+	if c.doomed {
+		return
+	}
 	for !c.full() && c.state != stateClosed {
 		if c.rest != nil {
 			if !s.flushRest(c) {
@@ -263,15 +270,20 @@ func (s *shard) sent(c *client, at point) {
 
 // keepRest copies what must be sent before anything else.
 func (s *shard) keepRest(c *client, b []byte) {
+	counted := 0
 	if c.rest == nil {
 		c.rest = s.hub.frames.get()
 		c.rest.Reset()
+	} else {
+		counted = cap(c.rest.B)
 	}
 	c.rest.B = append(c.rest.B, b...)
+	s.hub.frames.rests.Add(int64(cap(c.rest.B) - counted))
 }
 
 func (c *client) dropRest(s *shard) {
 	if c.rest != nil {
+		s.hub.frames.rests.Add(-int64(cap(c.rest.B)))
 		s.hub.frames.put(c.rest)
 		c.rest = nil
 	}

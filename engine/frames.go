@@ -23,6 +23,10 @@ type framePool struct {
 	// are some, others make do with less.
 	hungry atomic.Int32
 
+	// rests is the number of bytes that connections keep for themselves: what was sent
+	// in part. Shards count them.
+	rests atomic.Int64
+
 	// lent counts buffers out of the pool, in checked builds only.
 	lent atomic.Int64
 }
@@ -33,6 +37,17 @@ func (p *framePool) get() *bytebufferpool.ByteBuffer {
 	}
 	return p.pool.Get()
 }
+
+// smallRest is up to how many bytes a connection may always keep: no more than
+// connections take anyway.
+const smallRest = 4 << 10
+
+// restFactor times config.ringBytes is as much as the rests of all connections may take
+// together.
+const restFactor = 4
+
+// crowded says whether they take more.
+func (p *framePool) crowded(ringBytes int64) bool { return p.rests.Load() > restFactor*ringBytes }
 
 // put takes a buffer back. In checked builds its bytes are spoilt first, so
 // that a late reader sends garbage and a test sees it.

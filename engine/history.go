@@ -1,5 +1,7 @@
 package engine
 
+import "github.com/spatehub/spate/persist"
+
 // history is a client's reading of the log. The shard asks the catch-up
 // readers for one segment at a time and drops it as soon as the sink is full:
 // a slow client costs no page, only another look at the shared ones.
@@ -16,7 +18,7 @@ type history struct {
 	private *page // the user's own events around the position; the readers' between ask and arrival
 
 	failures int
-	retryAt  uint32 // tick at which to ask again; 0: not waiting
+	retryAt  uint32 // tick at which to go on; 0: not waiting
 
 	turn fairNode // its place among all who read; under catchup's lock
 
@@ -43,7 +45,10 @@ func (h *history) arrived() {
 	}
 }
 
-// due says whether a failed reading shall be tried again.
+// wait has the clock ask again, at a tick.
+func (h *history) wait(until uint32) { h.retryAt = max(until, 1) }
+
+// due says whether it is time to ask again.
 func (h *history) due(now uint32) bool {
 	if h.retryAt == 0 || before32(now, h.retryAt) {
 		return false
@@ -68,7 +73,7 @@ func (s *shard) readOn(c *client) bool {
 	}
 	seg := h.segment
 	if seg == nil {
-		if !h.asked && h.retryAt == 0 {
+		if !h.asked && h.retryAt == 0 && s.mayRead(c) {
 			h.asked, h.after = true, c.id
 			s.hub.catchup.ask(h)
 		}
@@ -102,7 +107,7 @@ func (s *shard) readOn(c *client) bool {
 	}
 	if c.conflate {
 		s.eachRecord(c, seg, func(p *page, i int) { s.keep(c, p, i) })
-		h.kept.flushing = h.kept.bytes > maxKeptBytes
+		h.kept.flushing = h.kept.bytes > s.mayKeep(c)
 	} else if j, upTo := s.segmentRun(c, seg); j.len() > 0 && !s.send(c, j) {
 		return false
 	} else if upTo < seg.upTo {
@@ -126,7 +131,7 @@ func (s *shard) readOn(c *client) bool {
 	if c.id == h.after {
 		// Nothing came, and yet the window is not reached: the log lags behind
 		// the ring, or does not keep what it took. Not to be asked in a loop.
-		h.retryAt = s.tick + 1
+		h.wait(s.tick + 1)
 		return false
 	}
 	return true
@@ -142,7 +147,7 @@ func (s *shard) readFailed(c *client, err error) bool {
 		s.dismiss(c, ErrHistory)
 		return true
 	}
-	h.retryAt = s.tick + s.hub.tryTicks
+	h.wait(s.tick + s.hub.tryTicks)
 	return false
 }
 
@@ -177,11 +182,18 @@ func (s *shard) gatheredRun() *joined {
 func (s *shard) eachRecord(c *client, seg *segment, fn func(p *page, i int)) {
 	wish := c.wish()
 	for rest := seg.unread(c.id); !rest.empty(); {
-		if p, i := rest.next(); wish.Admits(whomOf(&p.records[i])) {
+		p, i := rest.next()
+		r := &p.records[i]
+		s.spend(recordCost(r))
+		if wish.Admits(whomOf(r)) {
 			fn(p, i)
 		}
 	}
 }
+
+// recordCost is what a look at whether the record is for a client costs: its users are
+// looked through.
+func recordCost(r *persist.Record) int { return lookCost + len(r.Users) }
 
 // unread is what of a segment is still to be looked at, in ID order.
 type unread struct {

@@ -62,7 +62,7 @@ type Hub struct {
 	ageTicks  uint32                    // 0: connections may grow as old as they like
 	shut      atomic.Bool               // no new connections are taken
 	presence  *presence                 // nil: nobody is told who comes and goes
-	turns     chan struct{}             // of those who read pages of history
+	turns     turns                     // of those who read pages of history
 	born      time.Time                 // of which instants count
 	commits   commits
 	measured  measured // what belongs to no shard
@@ -70,8 +70,9 @@ type Hub struct {
 	topicFigures *topicFigures // nil: not asked for
 	joining      joining
 
-	logFailed atomic.Uint64
-	turn      atomic.Uint64 // spreads anonymous connections
+	logFailed   atomic.Uint64
+	catchUpRate atomic.Int64  // bytes a second and connection; 0: no bound
+	turn        atomic.Uint64 // spreads anonymous connections
 }
 
 // NewHub starts a hub. It must be closed. A setting out of range is corrected
@@ -106,7 +107,9 @@ func buildHub(cfg *config, log persist.Log, before eventID) *Hub {
 	if cfg.age > 0 {
 		h.ageTicks = h.ticksOf(cfg.age)
 	}
-	h.lifeMark, h.turns = newLifeMark(), make(chan struct{}, processors())
+	h.lifeMark = newLifeMark()
+	h.turns.begin(processors(), h.life.stop)
+	h.SetCatchUpRate(cfg.catchUpRate)
 	if cfg.presence != "" {
 		h.presence = newPresence(h, cfg.presence)
 	}

@@ -8,7 +8,7 @@ func (s *shard) enrol(c *client) {
 	s.serial++
 	c.wroteTick, c.born, c.serial = s.tick, s.tick, s.serial
 	s.books.enter(c)
-	if p := s.hub.presence; p != nil && c.uid != "" && c.next == nil {
+	if p := s.hub.presence; p != nil && c.uid != "" && c.kin.older == 0 {
 		p.note(c.uid, true)
 	}
 	s.spend(writeCost + topicCost*len(c.topics))
@@ -23,18 +23,29 @@ func (s *shard) strike(c *client) {
 	}
 }
 
-// doom marks the client for its end after the sweep under way.
+// doom marks a client in trouble for its end after the sweep under way. Until it comes,
+// nothing is written to it, and what waits for it stays in the window.
 func (s *shard) doom(c *client, err error) {
-	s.doomed = append(s.doomed, doomedClient{c, err})
+	if !c.doomed {
+		c.doomed = true
+		s.doomed = append(s.doomed, doomedClient{c, err})
+	}
 }
 
+// closeDoomed ends those that are doomed, for a bounded cost: they may be all that there
+// are.
 func (s *shard) closeDoomed() {
-	for i := 0; i < len(s.doomed); i++ {
-		d := s.doomed[i]
+	for end := s.until(s.hub.cfg.sweep); len(s.doomed) > 0 && !s.reached(end); {
+		d := s.doomed[0]
+		s.doomed[0] = doomedClient{}
+		s.doomed = s.doomed[1:]
+		d.c.doomed = false
+		s.spend(lookCost)
 		s.end(d.c, d.err)
 	}
-	clear(s.doomed)
-	s.doomed = s.doomed[:0]
+	if len(s.doomed) == 0 {
+		s.doomed = nil
+	}
 }
 
 // close ends a connection without a word: what still waits for it has failed,

@@ -6,8 +6,9 @@ import (
 )
 
 // memoryFactor times config.ringBytes makes publishers wait until the shards
-// have caught up.
-const memoryFactor = 4
+// have caught up. With audiences of ten thousand long names, what the ring holds is most
+// of what a hub does, and Go's collector doubles it.
+const memoryFactor = 2
 
 // hungryAfter is how often a push looks for room until it is hungry.
 const hungryAfter = 10

@@ -19,7 +19,7 @@ import (
 // event for it, once and in order, or been told of a gap, and a gap only if
 // history was lost; and from each, left alone, it must become live.
 //
-//	SPATE_MODEL_DEPTH=9 go test -run 'Model' ./engine    (make model)
+//	SPATETEST_MODEL_DEPTH=9 go test -run 'Model' ./engine    (make model)
 
 // modelAction is one step of somebody. It returns false where it cannot be made.
 type modelAction struct {
@@ -82,7 +82,7 @@ var modelSetups = []modelSetup{
 // modelDepth is how many steps are explored. Each more takes about eight times
 // as long.
 func modelDepth(t *testing.T) int {
-	if v := os.Getenv("SPATE_MODEL_DEPTH"); v != "" {
+	if v := os.Getenv("SPATETEST_MODEL_DEPTH"); v != "" {
 		n, err := strconv.Atoi(v)
 		require.NoError(t, err)
 		return n
@@ -146,12 +146,12 @@ func TestModelOfTheHandOver(t *testing.T) {
 // Random walks go deeper than all orders can be tried.
 func TestModelAtRandom(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
-	if v := os.Getenv("SPATE_SEED"); v != "" {
+	if v := os.Getenv("SPATETEST_SEED"); v != "" {
 		var err error
 		seed, err = strconv.ParseUint(v, 10, 64)
 		require.NoError(t, err)
 	}
-	t.Logf("replay with SPATE_SEED=%d go test -run '^%s$' ./engine", seed, t.Name())
+	t.Logf("replay with SPATETEST_SEED=%d go test -run '^%s$' ./engine", seed, t.Name())
 	walks := 150
 	if modelDepth(t) > 4 {
 		walks = 20_000

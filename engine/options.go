@@ -35,31 +35,32 @@ type HubOption func(*config)
 
 // config is the hub's set-up after correction; it never changes afterwards.
 type config struct {
-	ctx        context.Context
-	logger     *slog.Logger
-	store      persist.Store
-	log        persist.Log
-	resend     bool
-	immediate  bool
-	assign     AssignFunc
-	source     Source
-	failed     func(uid string, e *wire.Event)
-	buffer     int   // slots of the ring, a power of two
-	window     int   // slots of it kept as history and as the clients' queues
-	ringBytes  int64 // frames in the ring beyond which shards shorten their history
-	queueBytes int
-	workers    int
-	shards     int
-	maxEvent   int
-	heartbeat  time.Duration
-	timeout    time.Duration
-	tries      int
-	stall      time.Duration
-	drain      time.Duration
-	policy     Policy
-	encodings  []Encoding
-	linger     time.Duration
-	urgent     func(private bool, topic string) bool
+	ctx         context.Context
+	logger      *slog.Logger
+	store       persist.Store
+	log         persist.Log
+	resend      bool
+	immediate   bool
+	assign      AssignFunc
+	source      Source
+	failed      func(uid string, e *wire.Event)
+	buffer      int   // slots of the ring, a power of two
+	window      int   // slots of it kept as history and as the clients' queues
+	ringBytes   int64 // frames in the ring beyond which shards shorten their history
+	queueBytes  int
+	workers     int
+	shards      int
+	maxEvent    int
+	heartbeat   time.Duration
+	timeout     time.Duration
+	tries       int
+	stall       time.Duration
+	drain       time.Duration
+	catchUpRate int
+	policy      Policy
+	encodings   []Encoding
+	linger      time.Duration
+	urgent      func(private bool, topic string) bool
 
 	presence  string // topic; "": none
 	age       time.Duration
@@ -180,6 +181,7 @@ func newConfig(opts []HubOption) *config {
 	c.tries = correct(c, "push tries", c.tries, 1, 100)
 	c.timeout = correct(c, "push time-out", c.timeout, time.Millisecond, time.Hour)
 	c.drain = correct(c, "drain time-out", c.drain, time.Millisecond, time.Hour)
+	c.catchUpRate = correct(c, "catch-up rate", c.catchUpRate, 0, maxCatchUpRate)
 	correctAge(c)
 	correctPresence(c)
 	if c.assign != nil && c.immediate {

@@ -43,7 +43,8 @@ const historyRounds = 8
 // History reads a page of what the connection would be sent from the log: the seat
 // has decided where it begins and what it may get. The seat is not taken, and may be
 // asked once. A page has at most limit events (1 to 1000) and about 256 kB of frames.
-// Few are read at a time; ctx ends the wait for a turn.
+// Few are read at a time, and who reads takes turns by source, user and caller, as
+// connections do that read the log; ctx ends the wait for a turn.
 //
 // Errors: ErrNoLog, ErrClosed, ErrHistory, ctx's.
 func (s *Seat) History(ctx context.Context, limit int) (p HistoryPage, err error) {
@@ -51,14 +52,14 @@ func (s *Seat) History(ctx context.Context, limit int) (p HistoryPage, err error
 	if h.log == nil {
 		return p, ErrNoLog
 	}
-	select {
-	case h.turns <- struct{}{}:
-		defer func() { <-h.turns }()
-	case <-ctx.Done():
-		return p, ctx.Err()
-	case <-h.life.stop:
-		return p, ErrClosed
+	turn := newHistory(c, point{})
+	if err := h.turns.await(ctx, turn); err != nil {
+		return p, err
 	}
+	defer h.turns.done(turn, &p)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(h.ctx, func() { cancel(ErrClosed) })()
 	p.Gap, p.Lost, p.Next = s.gap, s.lost, uint64(c.id)
 	if c.lag == nil || !c.lag.resumes {
 		return p, nil // there is nothing yet after an ID that was never issued

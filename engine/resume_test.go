@@ -20,15 +20,15 @@ import (
 )
 
 // seed returns the run's random seed, printed so that a failure can be
-// replayed with SPATE_SEED=<seed> go test -run <test>.
+// replayed with SPATETEST_SEED=<seed> go test -run <test>.
 func seed(t testing.TB) uint64 {
 	n := uint64(time.Now().UnixNano())
-	if v := os.Getenv("SPATE_SEED"); v != "" {
+	if v := os.Getenv("SPATETEST_SEED"); v != "" {
 		var err error
 		n, err = strconv.ParseUint(v, 10, 64)
 		require.NoError(t, err)
 	}
-	t.Logf("replay with SPATE_SEED=%d go test -race -run '^%s$' ./engine", n, t.Name())
+	t.Logf("replay with SPATETEST_SEED=%d go test -race -run '^%s$' ./engine", n, t.Name())
 	return n
 }
 

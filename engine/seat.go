@@ -39,7 +39,8 @@ func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
 	case sub.UID != "" && h.presence.crowded():
 		return nil, ErrBusy
 	}
-	if err := sub.validate(); err != nil {
+	patterns, err := sub.validate()
+	if err != nil {
 		return nil, err
 	}
 	if _, ok := h.formIn(sub.Form, sub.Encoding); !ok {
@@ -50,10 +51,11 @@ func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
 			return nil, err
 		}
 	}
-	c := h.newClient(&sub)
+	c := h.newClient(&sub, patterns)
 	if d := h.dismissal.Load(); d != nil {
 		c.epoch = d.epoch // before looking where the stream is
 	}
+	sub.Topics = c.topicNames() // sorted, which spares the log as much
 	b, err := h.begin(ctx, &sub, c.shard)
 	if err != nil {
 		return nil, err
@@ -144,8 +146,9 @@ func (h *Hub) Subscribe(sub Subscription, sink Sink) (Subscriber, error) {
 	return seat.Take(sink)
 }
 
-// newClient makes the connection of a subscription, at no position yet.
-func (h *Hub) newClient(sub *Subscription) *client {
+// newClient makes the connection of a subscription, at no position yet. The patterns
+// are the connection's from here on.
+func (h *Hub) newClient(sub *Subscription, patterns []wire.Pattern) *client {
 	c := &client{uid: sub.UID, policy: sub.Policy, conflate: sub.Conflate, only: sub.OnlyTopics}
 	if c.policy > PolicyDisconnect {
 		c.policy = PolicyDefault
@@ -166,8 +169,8 @@ func (h *Hub) newClient(sub *Subscription) *client {
 	if sub.Source != "" {
 		c.source = maphash.String(h.seed, "s"+sub.Source)
 	}
-	if len(sub.Topics) > 0 {
-		c.follow(sub.Topics)
+	if len(patterns) > 0 {
+		c.follow(patterns)
 	}
 	switch stall := sub.StallTimeout; {
 	case stall > 0:
@@ -360,7 +363,7 @@ func (h *Hub) beginSince(ctx context.Context, sub *Subscription, b beginning) (b
 // historyError is the error of a Seat for which the log could not be asked.
 func historyError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	return errors.Join(ErrHistory, err)
 }

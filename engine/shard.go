@@ -34,18 +34,22 @@ type shard struct {
 	// ---- owned by the runner ----
 
 	books    books
+	joins    dearJoins
 	early    earlyClients
 	troubled troubled
 	emptied  *Disconnection // under way or done, after which nobody is let in; or nil
-	doomed   []doomedClient // to be ended once the sweep under way is over
+	doomed   []doomedClient // to be ended between two sweeps, in this order
+	draining int            // connections that the look under way of drainStep has still to come to
+	aging    aging
 
 	dismissing dismissing
 
 	budget
-	high     point // events ≤ high are counted as pushed to this shard's clients
-	tick     uint32
-	occupied bool // as hub.occupied has it
-	window   windowing
+	dearJoins int   // what those of connections with many topics have cost in this pass
+	high      point // events ≤ high are counted as pushed to this shard's clients
+	tick      uint32
+	occupied  bool // as hub.occupied has it
+	window    windowing
 
 	fan      fan
 	gathered gathered
@@ -84,11 +88,13 @@ func newShard(h *Hub, id int, reader *ringbuf.Reader[entry]) *shard {
 func (s *shard) pass() (more bool) {
 	s.beginPass()
 	s.runMail()
+	more = s.joinDear()
 	s.showOccupied()
 	if t := s.ticks.Load(); t != s.tick {
 		s.onTick(t)
 	}
-	more = s.sweepLaggards()
+	more = s.sweepLaggards() || more
+	more = s.endAged() || more
 	if trims := &s.troubled.trims; trims.active() {
 		s.keepFrom(trims.low, s.cursor())
 		s.closeDoomed()
@@ -103,7 +109,7 @@ func (s *shard) pass() (more bool) {
 	}
 	s.publishCounters()
 	s.endPass()
-	return more || s.troubled.trims.active() || !s.mail.Empty() || !s.errands.inbox.Empty()
+	return more || len(s.doomed) > 0 || s.troubled.trims.active() || !s.mail.Empty() || !s.errands.inbox.Empty()
 }
 
 // runRing delivers what waits in the ring, within its budget. It returns whether
@@ -163,7 +169,7 @@ func (s *shard) handle(c *client, flags uint32) {
 	}
 	c.revoked = flags&attendRevoke != 0
 	if flags&attendJoin != 0 {
-		s.admit(c)
+		s.join(c)
 	}
 	if flags&attendHangup != 0 {
 		s.hungUp(c)
@@ -218,5 +224,9 @@ func (s *shard) expire(c *client, reason error) {
 // write offers bytes to the client's sink and counts what that costs.
 func (s *shard) write(c *client, p []byte) (int, error) {
 	s.charge(writeCost + len(p))
-	return c.sink.Write(p)
+	n, err := c.sink.Write(p)
+	if c.state == stateBehind {
+		c.lag.allowance.bytes -= float64(n)
+	}
+	return n, err
 }

@@ -109,33 +109,39 @@ func (p Policy) String() string {
 	return "unknown"
 }
 
-// validate checks the subscription's names by the rules for events. The error is
-// a *wire.FieldError for "uid" or "topics[i]".
-func (sub *Subscription) validate() error {
+// validate checks the subscription's names by the rules for events, and returns what
+// its topics say, in a text of its own. The error is a *wire.FieldError for "uid" or
+// "topics[i]".
+func (sub *Subscription) validate() ([]wire.Pattern, error) {
 	if sub.OnlyTopics && len(sub.Topics) == 0 && sub.UID == "" {
-		return &wire.FieldError{Field: "topics", Reason: "are none, and nothing else is wanted"}
+		return nil, &wire.FieldError{Field: "topics", Reason: "are none, and nothing else is wanted"}
 	}
 	probe := wire.Event{Data: ""}
 	if sub.UID != "" {
 		probe.Users = []string{sub.UID}
 	}
 	if err := probe.Validate(); err != nil {
-		return renamed(err, "uid")
+		return nil, renamed(err, "uid")
 	}
-	wild := 0
+	if len(sub.Topics) == 0 {
+		return nil, nil
+	}
+	text, wild := oneText(sub.Topics), 0
+	patterns := make([]wire.Pattern, len(sub.Topics))
 	for i, t := range sub.Topics {
-		p, err := wire.ParsePattern(t)
+		p, err := wire.ParsePattern(text[:len(t)])
 		if err != nil {
-			return renamed(err, fmt.Sprintf("topics[%d]", i))
+			return nil, renamed(err, fmt.Sprintf("topics[%d]", i))
 		}
-		if p.Wild() {
+		text = text[len(t):]
+		if patterns[i] = p; p.Wild() {
 			wild++
 		}
 	}
 	if wild > MaxPatterns {
-		return &wire.FieldError{Field: "topics", Reason: fmt.Sprintf("have %d patterns with wildcards, more than the %d that a connection may follow", wild, MaxPatterns)}
+		return nil, &wire.FieldError{Field: "topics", Reason: fmt.Sprintf("have %d patterns with wildcards, more than the %d that a connection may follow", wild, MaxPatterns)}
 	}
-	return nil
+	return patterns, nil
 }
 
 // renamed is a *wire.FieldError as one of another field.

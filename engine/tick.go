@@ -50,10 +50,10 @@ func (s *shard) onTick(now uint32) {
 			s.tick++
 			s.heartbeats(beat)
 		}
-		s.closeDoomed() // before anything else is written to them
+		s.closeDoomed()
 	}
 	s.tick = now
-	s.endAged()
+	s.dueAged()
 	s.measureRing()
 	s.troubled.startSweep()
 }
@@ -90,9 +90,17 @@ func (s *shard) tickLag(c *client, now uint32) {
 		s.close(c, ErrStalled)
 		return
 	}
+	if c.doomed {
+		return
+	}
 	s.retry(c)
 	if c.state == stateBehind && !c.full() && c.lag.history.due(now) {
 		s.proceed(c)
+	}
+	if c.state == stateBehind && !c.full() && c.rest == nil && s.hub.beatTicks > 0 && !before32(now, c.wroteTick+s.hub.beatTicks) {
+		s.n[nHeartbeats]++ // it waits for the log, or for its turn
+		s.keepRest(c, s.word(&heartbeat, c.form))
+		s.flushRest(c)
 	}
 }
 
@@ -111,6 +119,9 @@ func (s *shard) heartbeats(interval uint32) {
 		s.n[nHeartbeats]++
 		switch {
 		case err != nil:
+			c.pos = s.cursor()
+			s.startLag(c, stateLagging)
+			s.troubled.lags(c.pos)
 			s.doom(c, err)
 		case n < len(beat):
 			c.pos = s.cursor()

@@ -17,10 +17,11 @@ type lag struct {
 	partial partial
 	index   int32 // in troubled.list
 
-	resumes bool     // while new: it reads history first
-	retry   trying   // while lagging, under PolicyRetry
-	history *history // while behind: its reading of the log
-	leaving leaving  // while leaving
+	resumes   bool      // while new: it reads history first
+	retry     trying    // while lagging, under PolicyRetry
+	history   *history  // while behind: its reading of the log
+	allowance allowance // what it may be sent from the log
+	leaving   leaving   // while leaving
 
 	resuming resuming
 }

@@ -141,32 +141,3 @@ type LogStats struct {
 	LostTail  LostTail  // acknowledged records that were missing when the log was opened
 	Err       error     // why the log can't be written at present, nil if it can
 }
-
-// Retention says how long records are kept. A field that is 0 sets no bound; a
-// record goes as soon as one bound says so. Bounds are kept in the background and
-// with the grain of the log: some more than the bound may stay for a while.
-type Retention struct {
-	MaxAge   time.Duration // by [Record.Time]
-	MaxCount int64         // records
-	MaxBytes int64         // bytes of frames and names; for Memory, about all that they take
-
-	// Topics bounds the records of single topics, by name, beside the bounds of
-	// the whole. The entry "*" is for every topic that has none of its own. The
-	// Topics of an entry are ignored.
-	Topics map[string]Retention
-}
-
-// AnyTopic is the key of [Retention.Topics] for topics without an entry.
-const AnyTopic = "*"
-
-// ForTopic returns the bounds of one topic, and whether it has any.
-func (r *Retention) ForTopic(topic string) (Retention, bool) {
-	t, ok := r.Topics[topic]
-	if !ok {
-		t, ok = r.Topics[AnyTopic]
-	}
-	return t, ok && t.Bounded()
-}
-
-// Bounded reports whether r sets a bound for the log as a whole.
-func (r *Retention) Bounded() bool { return r.MaxAge > 0 || r.MaxCount > 0 || r.MaxBytes > 0 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spatehub/spate/persist/internal/clock"
@@ -20,18 +21,22 @@ const (
 )
 
 // Memory is a [Log] that lives and dies with the process. It implements
-// [Querier], [Runs], [Dated], [Stats] and [Store] too, and keeps its retention
+// [Querier], [Runs], [Dated], [Stats], [Retainer] and [Store] too, and keeps its retention
 // exactly. Its bytes, those of [Retention] and of [LogStats], are about all the
 // memory that records take: names, index and bookkeeping too.
 //
 // Its methods may be called by any number of goroutines.
 type Memory struct {
-	cfg   config
+	cfg   config    // its retention is guarded by mu
 	start time.Time // ages are counted from here, by a clock that does not jump
+
+	setting sync.Mutex  // held by SetRetention, and taken before mu
+	aging   atomic.Bool // there may be bounds of age
 
 	mu struct {
 		sync.RWMutex
-		closed bool
+		closed   bool
+		trimming bool // SetRetention is at removing what is too much now
 
 		chunks []*memChunk // ascending by ID; none is empty of live records
 		count  int64       // live records
@@ -69,6 +74,7 @@ func NewMemory(opts ...Option) *Memory {
 	}
 	m.start = m.cfg.clock.Now()
 	m.mu.floors.Limit = m.cfg.maxFloors
+	m.aging.Store(m.cfg.retention.ages())
 	return m
 }
 
@@ -91,10 +97,11 @@ func (m *Memory) Append(ctx context.Context, recs []Record) error {
 	}
 	now := m.now()
 	m.insertLocked(recs, now)
-	m.retainLocked(now)
+	left := m.removableLocked(len(recs))
+	left -= m.retainLocked(now, left)
 	if m.mu.topics.Len() > 0 {
 		for i := range recs {
-			m.retainTopicLocked(recs[i].Topic, now)
+			left -= m.retainTopicLocked(recs[i].Topic, now, left)
 		}
 	}
 	return nil
@@ -202,9 +209,8 @@ func (m *Memory) Floor(topics []string) uint64 {
 	defer m.mu.RUnlock()
 	floor := m.mu.floor
 	for _, t := range topics {
-		if _, bounded := m.cfg.retention.ForTopic(t); bounded {
-			floor = max(floor, m.mu.floors.Of(t))
-		}
+		_, bounded := m.cfg.retention.ForTopic(t)
+		floor = max(floor, m.mu.floors.Of(t, bounded))
 	}
 	if set := NewTopicSet(topics); set.Wild() {
 		floor = max(floor, m.mu.floors.Highest(set.FollowsByPattern))

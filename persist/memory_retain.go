@@ -11,12 +11,12 @@ func (m *Memory) now() clock.Moment { return clock.Since(m.start, m.cfg.clock.No
 // expire removes what has become too old since the last append. Age is the only
 // bound that can be passed without one.
 func (m *Memory) expire() {
-	age := m.cfg.retention.MaxAge
-	if age <= 0 && len(m.cfg.retention.Topics) == 0 {
+	if !m.aging.Load() {
 		return
 	}
 	now := m.now()
 	m.mu.RLock()
+	age := m.cfg.retention.MaxAge
 	due := m.mu.first != 0 && age > 0 && m.mu.oldest < now.Steady-age.Milliseconds() ||
 		m.mu.ages.Due(now.Steady) != nil
 	m.mu.RUnlock()
@@ -25,37 +25,39 @@ func (m *Memory) expire() {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.retainLocked(now)
+	m.retainLocked(now, m.removableLocked(0))
 }
 
-// retainLocked brings the log back within all its bounds. It costs each record that
-// goes a logarithmic number of steps, and nothing if none does.
-func (m *Memory) retainLocked(now clock.Moment) {
+// retainLocked brings the log back within all its bounds, or removes as many records
+// as limit, and returns how many. It costs each record that goes a logarithmic number of
+// steps, and nothing if none does.
+func (m *Memory) retainLocked(now clock.Moment, limit int64) (removed int64) {
 	r := &m.cfg.retention
 	cutoff := now.Steady - r.MaxAge.Milliseconds()
-	removed := int64(0)
-	for m.mu.first != 0 && (r.MaxCount > 0 && m.mu.count > r.MaxCount ||
+	for removed < limit && m.mu.first != 0 && (r.MaxCount > 0 && m.mu.count > r.MaxCount ||
 		r.MaxBytes > 0 && m.mu.bytes > r.MaxBytes ||
 		r.MaxAge > 0 && m.mu.oldest < cutoff) {
 		m.mu.floor = m.mu.first
 		m.mu.floorTime = max(m.mu.floorTime, m.removeLocked(m.mu.first))
 		removed++
 	}
-	for {
+	for removed < limit {
 		e := m.mu.ages.Due(now.Steady)
 		if e == nil {
 			break
 		}
-		removed += m.retainTopicLocked(e.Name, now)
+		removed += m.retainTopicLocked(e.Name, now, limit-removed)
 	}
 	if removed > 0 {
 		m.dropRunsLocked()
 		m.mu.floors.Pass(m.mu.floor, removed, nil)
 	}
+	return removed
 }
 
-// retainTopicLocked brings one topic back within its bounds.
-func (m *Memory) retainTopicLocked(topic string, now clock.Moment) (removed int64) {
+// retainTopicLocked brings one topic back within its bounds, or removes as many records
+// as limit.
+func (m *Memory) retainTopicLocked(topic string, now clock.Moment, limit int64) (removed int64) {
 	t := m.mu.topics.Get(topic)
 	if t == nil {
 		return 0
@@ -63,7 +65,7 @@ func (m *Memory) retainTopicLocked(topic string, now clock.Moment) (removed int6
 	topic = t.Name
 	r, _ := m.cfg.retention.ForTopic(topic)
 	cutoff := now.Steady - r.MaxAge.Milliseconds()
-	for t.len() > 0 {
+	for t.len() > 0 && removed < limit {
 		id := t.front()
 		_, rec := findRecord(m.mu.chunks, id)
 		if !(r.MaxCount > 0 && int64(t.len()) > r.MaxCount ||

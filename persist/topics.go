@@ -53,6 +53,39 @@ func (t *TopicSet) FollowsByPattern(topic string) bool {
 	return false
 }
 
+// Ranges returns what of an index that is sorted by topic is enough to find the topics of
+// the set: those that begin with one of the prefixes, and the others by name. Prefixes
+// and names are sorted, and no topic is in two of them. Where a prefix is not of a
+// pattern that ends in a ">", it has topics that [TopicSet.Follows] does not report. ok
+// is false where a pattern begins with a wildcard and selects, so that all topics would
+// have to be looked at.
+func (t *TopicSet) Ranges() (prefixes, names []string, ok bool) {
+	for _, p := range t.wild {
+		prefix, dense := p.Prefix()
+		if prefix == "" && !dense {
+			return nil, nil, false
+		}
+		prefixes = append(prefixes, prefix)
+	}
+	slices.Sort(prefixes)
+	// What another one begins is in the range of that, which sorts before it.
+	n := 0
+	for _, p := range prefixes {
+		if n == 0 || !strings.HasPrefix(p, prefixes[n-1]) {
+			prefixes[n] = p
+			n++
+		}
+	}
+	prefixes = prefixes[:n]
+	for _, name := range slices.Compact(slices.Clone(t.exact)) {
+		i, found := slices.BinarySearch(prefixes, name)
+		if !found && (i == 0 || !strings.HasPrefix(name, prefixes[i-1])) {
+			names = append(names, name)
+		}
+	}
+	return prefixes, names, true
+}
+
 // wildPattern returns the pattern that s writes, and whether it has wildcards.
 func wildPattern(s string) (wire.Pattern, bool) {
 	if !strings.ContainsAny(s, "*>") {

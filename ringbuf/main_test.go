@@ -14,19 +14,19 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// newSeed returns the seed of a random test: SPATE_SEED if set, else a fresh
+// newSeed returns the seed of a random test: SPATETEST_SEED if set, else a fresh
 // one. A failing test prints the command that repeats its decisions (not the
 // scheduler's).
 func newSeed(t testing.TB) uint64 {
 	seed := rand.Uint64()
-	if s := os.Getenv("SPATE_SEED"); s != "" {
+	if s := os.Getenv("SPATETEST_SEED"); s != "" {
 		var err error
 		seed, err = strconv.ParseUint(s, 10, 64)
-		require.NoError(t, err, "SPATE_SEED")
+		require.NoError(t, err, "SPATETEST_SEED")
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("replay: SPATE_SEED=%d go test -race -run '^%s$' ./ringbuf", seed, t.Name())
+			t.Logf("replay: SPATETEST_SEED=%d go test -race -run '^%s$' ./ringbuf", seed, t.Name())
 		}
 	})
 	return seed

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # loadtest-picture.sh [picture]: runs loadtest against a hub on this machine and makes the picture of its report that the
-# README shows (docs/images/loadtest-report.png). Needs a Chromium. Fails where the run does not count.
+# README shows (docs/images/loadtest-report.png). Needs a Chromium. Fails where something was lost, and, unless ANYWAY is
+# set, where the run does not count because this machine was too busy for it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 go=${GO:-go}
@@ -27,7 +28,8 @@ for _ in $(seq 100); do
 done
 [ -n "$url" ] || { cat "$tmp/hub.log" >&2; exit 1; }
 "$tmp/loadtest" run -url "http://$url" -streams "${STREAMS:-1000}" -rate "${RATE:-100/s}" -duration 20s -churn 1% -storm 10s:30% \
-	-server-pid "$hub" -expect 'lost==0' -expect 'duplicates==0' -html "$tmp/report.html" -quiet
+	-server-pid "$hub" -expect 'lost==0' -expect 'duplicates==0' -html "$tmp/report.html" -quiet ||
+	{ code=$?; [ "$code" = 3 ] && [ -n "${ANYWAY:-}" ] || exit "$code"; } # 3: loadtest itself was the bottleneck
 "$chromium" --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size="${WINDOW:-1200,1500}" --screenshot="$picture" \
 	"file://$tmp/report.html" > "$tmp/chromium.log" 2>&1 || { tail -5 "$tmp/chromium.log" >&2; exit 1; }
 echo "$picture"

@@ -85,10 +85,9 @@ func (d *Decoder) Next() (Event, error) {
 // call of Next or NextRaw, and must not be changed. Nothing is allocated in the
 // steady state. Unlike Next's, the bytes are as they came: [Decoder.Event]
 // makes texts of them.
-func (d *Decoder) NextRaw() (RawEvent, error) {
+func (d *Decoder) NextRaw() (raw RawEvent, err error) { // named: the event is written where it is returned
 	for {
 		if d.loaded {
-			var raw RawEvent
 			if d.parser.next(&raw) {
 				return raw, nil
 			}
@@ -96,10 +95,10 @@ func (d *Decoder) NextRaw() (RawEvent, error) {
 			d.loaded = false
 		}
 		if d.parser.err != nil {
-			return RawEvent{}, d.parser.err
+			return raw, d.parser.err
 		}
 		if d.err != nil {
-			return RawEvent{}, d.err
+			return raw, d.err
 		}
 		d.read()
 	}

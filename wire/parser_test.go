@@ -55,21 +55,21 @@ func TestParserAnyChunking(t *testing.T) {
 	for range 50 {
 		for _, tc := range streams {
 			got := feed(t, []byte(tc.stream), 0, rng)
-			require.Equal(t, tc.want, got.Events, "%s (replay with SPATE_SEED=%d)", tc.name, seed)
+			require.Equal(t, tc.want, got.Events, "%s (replay with SPATETEST_SEED=%d)", tc.name, seed)
 		}
 	}
 }
 
 // newRand returns a generator whose seed is in the test's log; the environment
-// variable SPATE_SEED replays one.
+// variable SPATETEST_SEED replays one.
 func newRand(t testing.TB) (uint64, *rand.Rand) {
 	seed := rand.Uint64()
-	if s := os.Getenv("SPATE_SEED"); s != "" {
+	if s := os.Getenv("SPATETEST_SEED"); s != "" {
 		var err error
 		seed, err = strconv.ParseUint(s, 10, 64)
 		require.NoError(t, err)
 	}
-	t.Logf("replay with SPATE_SEED=%d", seed)
+	t.Logf("replay with SPATETEST_SEED=%d", seed)
 	return seed, rand.New(rand.NewPCG(seed, seed))
 }
 

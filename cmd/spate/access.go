@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +25,7 @@ type access struct {
 	tokens    auth.Source      // where tokens may be, but for the origins; fixed, as query is
 	sessions  serve.Sessions   // the streams that were allowed
 	revoked   auth.Revocations
+	revokeFor time.Duration // 0: for ever
 	tickets   *auth.Tickets // nil: none are given
 	gate      *limit.Gate
 	proxies   *limit.Proxies
@@ -30,7 +33,7 @@ type access struct {
 	inForce   atomic.Pointer[authorizers]
 	remote    *auth.Remote // the keys of a URL; nil: none
 	remoteURL string
-	report    func(error) // is told what nobody can be answered
+	log       *slog.Logger // is told what callers are not
 }
 
 // authorizers are what knows credentials, but for tickets. They may change while the hub runs.
@@ -40,8 +43,8 @@ type authorizers struct {
 }
 
 // newAccess is the access that the settings describe. With authorization it lets nobody in before it is configured.
-func newAccess(c *serveConfig) *access {
-	a := &access{open: !c.access.on(), loopback: !c.public(), report: func(error) {}}
+func newAccess(c *serveConfig, log *slog.Logger) *access {
+	a := &access{open: !c.access.on(), loopback: !c.public(), revokeFor: c.access.revokeFor, log: log}
 	a.proxies, _ = c.limits.proxies() // which validate has found to be good
 	a.gate = limit.NewGate(c.limits.gate(a.proxies))
 	a.cors.Store(must(cors.NewChecker(cors.Policy{})))
@@ -89,39 +92,58 @@ func (a *access) required(r *http.Request) (serve.Grant, error) {
 	return a.inForce.Load().known(r)
 }
 
-// configure puts the settings in force that can change while the hub runs: bounds, origins, and what credentials allow.
-// Files that they name are read now. On an error everything stays as it was. report is told, by any goroutine, what
-// goes wrong with keys later on.
-func (a *access) configure(c *serveConfig, report func(error)) error {
+// change is settings that are good and not in force yet. One of its methods is called.
+type change struct {
+	a      *access
+	c      *serveConfig
+	cors   *cors.Checker
+	found  *authorizers // nil: the hub is open
+	remote *auth.Remote
+}
+
+// prepare reads what can change while the hub runs: bounds, origins, and what credentials allow, with the files that they
+// name. report is told, by any goroutine, what goes wrong with keys later on.
+func (a *access) prepare(c *serveConfig, report func(error)) (*change, error) {
 	origins, err := cors.ParseOrigins(c.access.origins.values...)
 	if err != nil {
-		return fmt.Errorf("--cors-origin: %w", err)
+		return nil, fmt.Errorf("--cors-origin: %w", err)
 	}
 	checker, err := cors.NewChecker(cors.Policy{Origins: origins, Credentials: c.access.credentials})
 	if err != nil {
-		return fmt.Errorf("--cors-credentials: %w", err)
+		return nil, fmt.Errorf("--cors-credentials: %w", err)
 	}
-	var found *authorizers
-	remote := a.remote
+	p := &change{a: a, c: c, cors: checker, remote: a.remote}
 	if !a.open {
-		if found, remote, err = a.authorizer(c, origins, report); err != nil {
-			return err
+		if p.found, p.remote, err = a.authorizer(c, origins, report); err != nil {
+			return nil, err
 		}
 	}
-	a.gate.Configure(c.limits.gate(a.proxies))
-	a.cors.Store(checker)
-	if a.open {
-		return nil
+	return p, nil
+}
+
+// drop leaves everything as it was.
+func (p *change) drop() {
+	if p.remote != nil && p.remote != p.a.remote {
+		p.remote.Close()
 	}
-	a.inForce.Store(found)
-	if a.remote != nil && a.remote != remote {
+}
+
+// enforce puts the settings in force.
+func (p *change) enforce() {
+	a := p.a
+	a.gate.Configure(p.c.limits.gate(a.proxies))
+	a.cors.Store(p.cors)
+	if a.open {
+		return
+	}
+	a.inForce.Store(p.found)
+	if a.remote != nil && a.remote != p.remote {
 		a.remote.Close()
 	}
-	a.remote, a.remoteURL = remote, c.access.jwksURL
-	if remote != nil {
-		remote.Refetch()
+	a.remote, a.remoteURL = p.remote, p.c.access.jwksURL
+	if p.remote != nil {
+		p.remote.Refetch()
 	}
-	return nil
 }
 
 // authorizer makes what knows the credentials that the settings name. What is meant counts before what a client sends to
@@ -277,18 +299,39 @@ func (a *access) ticketOffice() http.Handler {
 	})
 }
 
-// revokeUser ends the streams of a user, and refuses what was issued to it until now. It returns how many streams
-// there were.
-func (a *access) revokeUser(user string) int {
-	if !a.open { // else there is nothing that could be refused
-		if !a.revoked.User(user, time.Time{}) {
-			a.report(errors.New("too many users are revoked: the streams of another one are ended, but it may come back"))
-		}
-		if a.tickets != nil {
-			a.tickets.Revoke(func(g *serve.Grant) bool { return g.User == user })
-		}
+// revocationsFile is where revocations are kept, in the folder of the log: with names that begin so, Pebble leaves files
+// alone.
+const revocationsFile = ".revocations"
+
+// keep has revocations outlive a restart, in the folder of the log, which nobody else uses now.
+func (a *access) keep(folder string) error {
+	if a.open { // nothing is revoked
+		return nil
 	}
-	return a.sessions.RevokeUser(user)
+	if err := a.revoked.Keep(filepath.Join(folder, revocationsFile)); err != nil {
+		return fmt.Errorf("cannot read who was revoked: %w", err)
+	}
+	return nil
+}
+
+// revokeUser ends the streams of a user, and refuses what was issued to it until now. It returns how many streams
+// there were. On an error nothing was done.
+func (a *access) revokeUser(user string) (int, error) {
+	var until time.Time
+	if a.revokeFor > 0 {
+		until = time.Now().Add(a.revokeFor)
+	}
+	var told *serve.Error
+	if err := a.revoked.User(user, until); errors.As(err, &told) {
+		return 0, err
+	} else if err != nil {
+		a.log.Error("a user could not be revoked", "uid", user, "why", err)
+		return 0, &serve.Error{Status: http.StatusServiceUnavailable, Message: "the revocation could not be written: nothing was revoked"}
+	}
+	if a.tickets != nil {
+		a.tickets.Revoke(func(g *serve.Grant) bool { return g.User == user })
+	}
+	return a.sessions.RevokeUser(user), nil
 }
 
 // source is where a request comes from, for shares of the hub's work.

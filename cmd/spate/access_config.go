@@ -32,6 +32,7 @@ type accessConfig struct {
 	tokenQuery  string
 	tokenCookie string
 	ticketTTL   time.Duration
+	revokeFor   time.Duration
 	anonymous   rightsValue
 
 	clientName   string
@@ -60,6 +61,7 @@ func (a *accessConfig) addFlags(fs *flagSet) {
 	fs.StringVar(&a.tokenQuery, "token-query", "", "take tokens and JWTs from this query `parameter` too, which logs and histories keep: tickets are better")
 	fs.StringVar(&a.tokenCookie, "token-cookie", "", "take tokens and JWTs from this `cookie` too, from pages of the hub's own origin and of --cors-origin")
 	fs.Var((*ageValue)(&a.ticketTTL), "ticket-ttl", "`time` that a ticket of POST /tickets is good (0: there are none)")
+	fs.Var((*ageValue)(&a.revokeFor), "revocation-ttl", "`time` for which it is remembered that a user was revoked: longer than the longest that credentials are good for (0: for ever)")
 	fs.Var(&a.anonymous, "anonymous", "`rights` of requests without credentials, as JSON: {\"read\":[\"public.>\"]} (default none)")
 	fs.StringVar(&a.clientName, "tls-client-name", "", "take client certificates, whose user is this `part` of them: cn, uri, dns or email")
 	fs.StringVar(&a.clientRights, "tls-client-rights", "", "`file` with the rights of the users of client certificates")
@@ -103,6 +105,8 @@ func (a *accessConfig) validate(fs *flagSet) {
 		fs.must(a.jwt() || a.tokenFile != "" || !fs.given(name), name, "--%s says where tokens are, and none are taken: give --token-file, or a key of JWTs", name)
 	}
 	fs.must(a.on() || !fs.given("ticket-ttl"), "ticket-ttl", "--ticket-ttl: tickets are for hubs that ask for credentials")
+	fs.must(a.on() || !fs.given("revocation-ttl"), "revocation-ttl", "--revocation-ttl: users are revoked at hubs that ask for credentials")
+	fs.must(a.revokeFor == 0 || a.revokeFor >= time.Minute, "revocation-ttl", "--revocation-ttl %v: give 1m or more, or 0 for ever", (*ageValue)(&a.revokeFor))
 	fs.must(a.on() || !fs.given("anonymous"), "anonymous", "--anonymous says what those without credentials may do, and nothing asks for any: give a key of JWTs, --token-file or --tls-client-name")
 	fs.must(!a.anonymous.grant.Admin, "anonymous", "--anonymous must not give the right to administer the hub (admin): anybody would have it")
 	fs.must(!(a.insecure && a.on()), "insecure", "--insecure contradicts the settings that ask for credentials: give one or the other")

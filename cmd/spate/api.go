@@ -38,7 +38,7 @@ func (c *apiConfig) validate(fs *flagSet) {
 
 // api is the handlers beside streams and pushes.
 func (p parts) api(c *serveConfig, hub *engine.Hub, a *access) *api.API {
-	routes := &api.API{Hub: hub, Authorize: a.grant, Drain: p.drain.begin, RetryMin: c.drain.retry.min, RetryMax: c.drain.retry.max}
+	routes := &api.API{Hub: hub, Authorize: a.grant, Source: a.source, Drain: p.drain.begin, RetryMin: c.drain.retry.min, RetryMax: c.drain.retry.max}
 	if c.access.tokenQuery != "" {
 		routes.Query = []string{c.access.tokenQuery}
 	}

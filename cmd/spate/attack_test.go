@@ -255,7 +255,7 @@ func listening(t *testing.T, certs *tlsfile.Config) string {
 	t.Cleanup(hub.Close)
 	c := &serveConfig{memory: true}
 	c.tls.cert = map[bool]string{true: "x"}[certs != nil]
-	server := newServer(c, hub, newAccess(c), &statsSource{hub: hub}, parts{drain: newDrainer(t.Context(), drainConfig{}, hub, io.Discard)}, log)
+	server := newServer(c, hub, newAccess(c, log), &statsSource{hub: hub}, parts{drain: newDrainer(t.Context(), drainConfig{}, hub, io.Discard)}, log)
 	server.Protocols = c.protocols()
 	server.ReadHeaderTimeout, server.ReadTimeout, server.IdleTimeout = 100*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond
 	l, err := net.Listen("tcp", "127.0.0.1:0")

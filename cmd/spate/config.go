@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -62,7 +63,7 @@ func (c *serveConfig) checkFiles() {
 	if !c.access.on() {
 		return
 	}
-	_, remote, err := newAccess(c).authorizer(c, cors.Origins{}, nobody)
+	_, remote, err := newAccess(c, slog.New(slog.DiscardHandler)).authorizer(c, cors.Origins{}, nobody)
 	if remote != nil {
 		remote.Close()
 	}
@@ -146,9 +147,10 @@ func runToken(_ context.Context, s streams, args []string) error {
 		return usagef("unexpected argument %q", fs.Arg(0))
 	}
 	token, hash := auth.NewToken()
+	now := time.Now().UTC().Format(time.RFC3339)
 	fmt.Fprintf(s.out, "%s\n", token)
 	fmt.Fprintf(s.err, "This is the only time that the token is shown. The file of --token-file keeps its hash:\n"+
-		`{"tokens": [{"hash": %q, "id": "NAME", "read": [">"], "push": {"topics": [">"], "any_user": true, "everyone": true}, "admin": false}]}`+"\n", hash)
+		`{"tokens": [{"hash": %q, "id": "NAME", "issued": %q, "read": [">"], "push": {"topics": [">"], "any_user": true, "everyone": true}, "admin": false}]}`+"\n", hash, now)
 	return nil
 }
 

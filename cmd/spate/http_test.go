@@ -28,7 +28,7 @@ func TestABodyThatNeverEndsHoldsNoConnection(t *testing.T) {
 	require.NoError(t, err)
 	defer l.Close()
 	c := &serveConfig{backupDir: t.TempDir()}
-	server := newServer(c, hub, newAccess(c), &statsSource{hub: hub, log: l}, parts{drain: newDrainer(t.Context(), drainConfig{}, hub, io.Discard)}, log)
+	server := newServer(c, hub, newAccess(c, log), &statsSource{hub: hub, log: l}, parts{drain: newDrainer(t.Context(), drainConfig{}, hub, io.Discard)}, log)
 	require.Equal(t, readTimeout, server.ReadTimeout)
 	server.ReadTimeout = 50 * time.Millisecond // sooner
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -53,7 +53,7 @@ func TestABodyThatNeverEndsHoldsNoConnection(t *testing.T) {
 func TestErrorsHaveOneForm(t *testing.T) {
 	hub := engine.NewHub(engine.WithLogger(slog.New(slog.DiscardHandler)))
 	defer hub.Close()
-	handler := newServer(&serveConfig{memory: true}, hub, newAccess(&serveConfig{}), &statsSource{hub: hub}, parts{drain: newDrainer(t.Context(), drainConfig{}, hub, io.Discard)}, slog.New(slog.DiscardHandler)).Handler
+	handler := newServer(&serveConfig{memory: true}, hub, newAccess(&serveConfig{}, slog.New(slog.DiscardHandler)), &statsSource{hub: hub}, parts{drain: newDrainer(t.Context(), drainConfig{}, hub, io.Discard)}, slog.New(slog.DiscardHandler)).Handler
 	ask := func(method, target string) *http.Response {
 		rec := httptest.NewRecorder()
 		r := httptest.NewRequest(method, target, nil)
@@ -76,7 +76,7 @@ func TestErrorsHaveOneForm(t *testing.T) {
 		{"GET", "/events?topics=cpu", 400, "topics", "topic"},
 		{"GET", "/events?uid=a&uid=b", 400, "uid", "once"},
 		{"GET", "/events?last_event_id=ID%25%", 400, "last_event_id", "%25"},
-		{"GET", "/events?" + strings.Repeat("topic=x&", 1001), 400, "topics", "1000"},
+		{"GET", "/events?" + strings.Repeat("topic=x&", 1001), 400, "topic", "1000"},
 	} {
 		res := ask(c.method, c.target)
 		require.Equal(t, c.status, res.StatusCode, c.target)

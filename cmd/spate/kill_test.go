@@ -24,12 +24,12 @@ import (
 
 // TestKill kills the hub with -9 while events are pushed to it, several times over on one folder, and requires that
 // every acknowledged event is there afterwards, once and in order (invariants 1, 2, 3 and 6): for a client that was
-// connected all along, and for one that reads everything at the end. SPATE_KILL_ROUNDS sets how often (default 3).
+// connected all along, and for one that reads everything at the end. SPATETEST_KILL_ROUNDS sets how often (default 3).
 func TestKill(t *testing.T) {
 	rounds := 3
-	if text := os.Getenv("SPATE_KILL_ROUNDS"); text != "" {
+	if text := os.Getenv("SPATETEST_KILL_ROUNDS"); text != "" {
 		n, err := strconv.Atoi(text)
-		require.NoError(t, err, "SPATE_KILL_ROUNDS")
+		require.NoError(t, err, "SPATETEST_KILL_ROUNDS")
 		rounds = n
 	}
 	bin := filepath.Join(t.TempDir(), "spate")

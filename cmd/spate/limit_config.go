@@ -14,6 +14,7 @@ type limitConfig struct {
 	all, user, addr boundsConfig
 	requests        rateValue
 	topics          int
+	catchUp         sizeValue // bytes a second and connection
 
 	trusted     listValue
 	proxyHeader string
@@ -49,6 +50,7 @@ func (l *limitConfig) addFlags(fs *flagSet) {
 	l.addr.addFlags(fs, "-address", "address")
 	fs.Var(&l.requests, "max-requests-address", "`rate` of requests that one address may make a second, whatever they ask for and before credentials are looked at (0: no limit)")
 	fs.IntVar(&l.topics, "max-topics", 1000, "`number` of topics and patterns that a stream may follow")
+	fs.Var(&l.catchUp, "max-catch-up-bytes", "`size` that one connection is sent from the log a second, such as 1MiB (0: no limit)")
 	fs.Var(&l.trusted, "trusted-proxy", "`address` or network of a proxy whose word is taken for where requests come from, such as 10.0.0.0/8; may be given several times, in the environment with commas")
 	fs.StringVar(&l.proxyHeader, "proxy-header", "", "`header` in which trusted proxies say it: X-Forwarded-For or Forwarded")
 	fs.BoolVar(&l.proxyProto, "proxy-protocol", false, "connections of trusted proxies begin with a PROXY protocol header that says it")
@@ -59,6 +61,7 @@ func (l *limitConfig) validate(fs *flagSet) {
 		fs.must(n >= 0, name, "--%s %d: give a positive number, or 0 for no limit", name, n)
 	}
 	fs.must(l.topics >= 1 && l.topics <= 1000, "max-topics", "--max-topics %d: give 1 to 1000", l.topics)
+	fs.must(l.catchUp == 0 || l.catchUp >= 1<<10 && l.catchUp <= maxRate, "max-catch-up-bytes", "--max-catch-up-bytes %v: give 1KiB to 1TiB, or 0 for no limit", &l.catchUp)
 	_, err := limit.NewProxies(l.trusted.values, "")
 	fs.must(err == nil, "trusted-proxy", "--trusted-proxy: %v", err)
 	_, err = limit.NewProxies(nil, l.proxyHeader)

@@ -57,8 +57,12 @@ func (c *serveConfig) secure(log *slog.Logger, a *access) (certs *tlsfile.Config
 			return nil, err
 		}
 	}
-	a.report = trouble
-	return certs, a.configure(c, trouble)
+	first, err := a.prepare(c, trouble)
+	if err != nil {
+		return nil, err
+	}
+	first.enforce()
+	return certs, nil
 }
 
 // protocols are what is spoken on connections.

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
 
+	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/serve/tlsfile"
 )
 
@@ -18,7 +21,7 @@ var reloadable = []string{
 	"jwt-secret", "jwt-secret-file", "jwt-skew", "jwt-user-claim",
 	"max-connections", "max-connections-address", "max-connections-user", "max-connects", "max-connects-address", "max-connects-user",
 	"max-push-bytes", "max-push-bytes-address", "max-push-bytes-user", "max-push-events", "max-push-events-address", "max-push-events-user",
-	"max-requests-address", "tls-client-name", "tls-client-rights", "token-file",
+	"max-catch-up-bytes", "max-requests-address", "retain-age", "retain-bytes", "retain-count", "retain-topic", "tls-client-name", "tls-client-rights", "token-file",
 }
 
 // reloader puts settings in force that have changed while the hub runs.
@@ -28,12 +31,45 @@ type reloader struct {
 	log     *slog.Logger
 	level   *slog.LevelVar
 	access  *access
+	hub     *engine.Hub
+	keeper  *keeper
 	tls     *tlsfile.Config   // nil: none
 	inForce map[string]string // settings by name
 }
 
-func newReloader(s streams, args []string, c *serveConfig, log *slog.Logger, level *slog.LevelVar, a *access, t *tlsfile.Config) *reloader {
-	return &reloader{s, args, log, level, a, t, c.settings.texts()}
+// keeper sets the retention of the log, which may take as long as the disk does: nothing waits for it. The last one that
+// was asked for counts.
+type keeper struct {
+	store  persist.Retainer
+	log    *slog.Logger
+	wanted chan persist.Retention
+}
+
+func newKeeper(store persist.Retainer, log *slog.Logger) *keeper {
+	return &keeper{store, log, make(chan persist.Retention, 1)}
+}
+
+// set is for one caller at a time.
+func (k *keeper) set(r persist.Retention) {
+	select {
+	case <-k.wanted:
+	default:
+	}
+	k.wanted <- r
+}
+
+// run works until ctx ends.
+func (k *keeper) run(ctx context.Context) {
+	for {
+		select {
+		case r := <-k.wanted:
+			if err := k.store.SetRetention(r); err != nil {
+				k.log.Error("retention stays as it was", "why", err)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // reload reads flags, environment and file again. What is wrong leaves everything as it was.
@@ -50,16 +86,21 @@ func (r *reloader) reload() {
 		r.refuse("whether the hub asks for credentials can't be changed without a restart")
 		return
 	}
+	change, err := r.access.prepare(c, r.keyTrouble)
+	if err != nil {
+		r.refuse(strings.Split(err.Error(), "\n")...)
+		return
+	}
 	if r.tls != nil {
 		if err := r.tls.Reload(); err != nil {
+			change.drop()
 			r.refuse(err.Error())
 			return
 		}
 	}
-	if err := r.access.configure(c, r.keyTrouble); err != nil {
-		r.refuse(strings.Split(err.Error(), "\n")...)
-		return
-	}
+	change.enforce()
+	r.hub.SetCatchUpRate(int(c.limits.catchUp))
+	r.keeper.set(c.logRetention())
 	r.level.Set(c.logLevel)
 	r.tell(c)
 }

@@ -31,7 +31,7 @@ func runServe(ctx context.Context, s streams, args []string) error {
 		return c.settings.print(s.out)
 	}
 	log, level := c.levelLogger(s)
-	access := newAccess(c)
+	access := newAccess(c, log)
 	defer access.close()
 	certs, err := c.secure(log, access)
 	if err != nil {
@@ -45,6 +45,11 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	store, err := openStore(c, log)
 	if err != nil {
 		return err
+	}
+	if !c.memory {
+		if err := access.keep(c.data); err != nil {
+			return errors.Join(err, store.Close())
+		}
 	}
 	others, err := c.cluster.join(ctx, log)
 	if err != nil {
@@ -78,7 +83,9 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	failed := make(chan error, 1)
 	running.Go(func() { failed <- serveOn(server, c.wrap(listener, access.proxies), certs) })
 	announce(s, c, listener.Addr())
-	reloader := newReloader(s, args, c, log, level, access, certs)
+	keeper := newKeeper(store, log)
+	go keeper.run(feedCtx) // not waited for: a disk that hangs must not keep the process
+	reloader := &reloader{s, args, log, level, access, hub, keeper, certs, c.settings.texts()}
 
 	var sig os.Signal
 	for sig == nil {
@@ -111,6 +118,7 @@ type store interface {
 	persist.Store
 	persist.Log
 	persist.Stats
+	persist.Retainer
 }
 
 func openStore(c *serveConfig, log *slog.Logger) (store, error) {

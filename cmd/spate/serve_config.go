@@ -229,6 +229,7 @@ func (c *serveConfig) hubOptions(log *slog.Logger, store persist.Store) []engine
 		engine.WithHeartbeat(never(c.heartbeat)), engine.WithStallTimeout(never(c.stall)), engine.WithDrainTimeout(c.drain.flush),
 		engine.WithMaxEventSize(int(c.maxEvent)), engine.WithQueueBytes(int(c.queue)), engine.WithChanBufferSize(c.buffer),
 		engine.WithPolicy(c.policy), engine.WithTopicFigures(shownTopics), engine.WithPresence(c.api.presence),
+		engine.WithCatchUpRate(int(c.limits.catchUp)),
 		engine.WithMaxConnectionAge(c.drain.maxAge, c.drain.ageJitter, c.drain.retry.min, c.drain.retry.max),
 	}
 	if c.immediate {

@@ -32,7 +32,7 @@ var rooms = map[string][]string{
 	"cluster":           {"wire", "engine", "persist"},
 	"cluster/jetstream": {"wire", "engine", "cluster"},
 	"sse":               {"wire", "persist", "engine", "serve", "serve/stream", "client"},
-	"loadtest":          {"wire"},
+	"loadtest":          {"wire", "client"},
 	"bench":             {"wire", "compress", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client", "loadtest"},
 	"cmd": {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client",
 		"cluster", "cluster/jetstream",

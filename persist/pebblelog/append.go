@@ -113,7 +113,7 @@ func (p *Log) build(b *pebble.Batch, recs []persist.Record) (due bool) {
 		r := &recs[i]
 		putRecord(b, r)
 		p.appending.postings.add(b, r)
-		p.mu.countRecord(r.ID, r.Topic, r.Time, int64(r.Size()), b)
+		p.mu.countRecord(r.ID, r.Topic, r.Users != nil, r.Time, int64(r.Size()), b)
 	}
 	p.appending.postings.flush(b)
 	return p.mu.due()

@@ -41,7 +41,7 @@ func setIDs(recs []persist.Record, first uint64) uint64 {
 // benchN is how many records the benchmarks of reading work on.
 func benchN(b *testing.B) int {
 	n := 200_000
-	if s := os.Getenv("SPATE_BENCH_N"); s != "" {
+	if s := os.Getenv("SPATETEST_BENCH_N"); s != "" {
 		var err error
 		n, err = strconv.Atoi(s)
 		require.NoError(b, err)

@@ -35,11 +35,12 @@ type chunk struct {
 	reach int64
 	at    int64
 	dated uint64
+	start uint64 // what first was before the chunk took over the IDs of others; on disk, first
 }
 
 func (c *chunk) add(id uint64, at int64, size int64) {
 	if c.last == 0 {
-		c.first, c.oldest, c.newest = id, at, at
+		c.first, c.start, c.oldest, c.newest = id, id, at, at
 	}
 	c.last = id
 	c.count++
@@ -61,6 +62,7 @@ func parseChunk(key, v []byte) (chunk, error) {
 		return c, fmt.Errorf("%w: chunk", errValue)
 	}
 	c.first = keyID(key)
+	c.start = c.first
 	last, n := binary.Uvarint(v)
 	if n <= 0 {
 		return c, fmt.Errorf("%w: chunk at %d", errValue, c.first)
@@ -167,6 +169,15 @@ func (l *chunkList) date(now clock.Moment) (ahead time.Duration) {
 		}
 	}
 	return ahead
+}
+
+// keepDates takes over what another list of the same records knows of their age.
+func (l *chunkList) keepDates(old *chunkList) {
+	for i := range min(len(l.chunks), len(old.chunks)) {
+		if c, o := &l.chunks[i], &old.chunks[i]; c.first == o.first && c.last == o.last {
+			c.at, c.dated = o.at, o.dated
+		}
+	}
 }
 
 // olderThan reports whether all of the chunk is older than an age in milliseconds.

@@ -1,6 +1,7 @@
 package pebblelog
 
 import (
+	"context"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -149,4 +150,25 @@ func (p *Log) Written() (flushed, compacted, moved uint64) {
 		moved += l.TableBytesMoved
 	}
 	return flushed, compacted, moved
+}
+
+// Looks is Query, and how much it looked at.
+func (p *Log) Looks(q persist.Query, after uint64, lim persist.Limit) (persist.Page, int, error) {
+	v, err := p.acquire(context.Background())
+	if err != nil {
+		return persist.Page{}, 0, err
+	}
+	defer p.release()
+	b := persist.NewPageBuilder(after, lim)
+	if after < v.upTo {
+		err = v.query(&b, &q, after)
+	}
+	return b.Page, v.looks, err
+}
+
+// Passed returns how many keys of the index retention of topics has passed.
+func (p *Log) Passed() int {
+	p.maint.Lock()
+	defer p.maint.Unlock()
+	return p.passed
 }

@@ -1,6 +1,7 @@
 package pebblelog
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
 	"time"
@@ -157,16 +158,26 @@ func purge(g *generation, last uint64) error {
 	}
 	// A chunk that a failed batch has completed was not completed, and the
 	// counters of its topics are too high.
+	recount := false
 	err = l.scan(chunkKey(nil, 0), []byte{keyChunk + 1}, func(key, v []byte) error {
 		c, err := parseChunk(key, v)
 		if err == nil && c.last > last {
 			_ = b.Delete(key, nil)
-			_ = b.Delete(stateTopics, nil)
+			recount = true
 		}
 		return err
 	})
 	if err != nil {
 		return err
+	}
+	if recount {
+		topics, found, err := getTopics(g.db)
+		if err != nil {
+			return err
+		}
+		if found && !bytes.HasSuffix(topics, uncounted) {
+			_ = b.Set(stateTopics, append(topics, uncounted...), nil)
+		}
 	}
 	return commit(g, b)
 }

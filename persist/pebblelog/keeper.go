@@ -71,6 +71,9 @@ func (p *Log) nextTick() time.Duration {
 	return tick
 }
 
+// interrupted reports whether retention has to let go of maint.
+func (p *Log) interrupted() bool { return p.changing.Load() > 0 || p.quitting() }
+
 // quitting reports whether Close has asked the keeper to end.
 func (p *Log) quitting() bool {
 	select {

@@ -12,6 +12,7 @@ import "encoding/binary"
 //	m <first id 8>                    a closed chunk of records
 //	s F | s L | s T | s V             floor, last ID, topics counted, format version
 //	s C | s G                         common floor of topics, newest time below the floor
+//	s B                               common floor of topics that had bounds before
 //	s R <first id 8>                  a run
 //
 // The index is cut into segments of 2^18 IDs: what retention has passed goes with
@@ -38,6 +39,7 @@ const (
 )
 
 var (
+	stateFormer  = []byte{keyState, 'B'}
 	stateCommon  = []byte{keyState, 'C'}
 	stateFloor   = []byte{keyState, 'F'}
 	stateGone    = []byte{keyState, 'G'}

@@ -125,6 +125,10 @@ func (l *loader) loadState() error {
 			var id uint64
 			id, err = parseID(key, v)
 			l.state.floors.SetCommon(id)
+		case bytes.Equal(key, stateFormer):
+			var id uint64
+			id, err = parseID(key, v)
+			l.state.floors.SetFormer(id)
 		case bytes.Equal(key, stateGone):
 			var id uint64
 			id, err = parseID(key, v)
@@ -171,30 +175,45 @@ func (l *loader) loadChunks() error {
 // loadTopics reads the counters of topics, or throws them away if they are of
 // other topics than those that have bounds now.
 func (l *loader) loadTopics() error {
-	var counted []byte
-	if _, err := get(l.db, stateTopics, func(v []byte) error {
-		counted = bytes.Clone(v)
-		return nil
-	}); err != nil {
+	counted, found, err := getTopics(l.db)
+	if err != nil {
 		return err
 	}
-	if want := l.state.signature(); !bytes.Equal(counted, want) {
-		_ = l.batch.DeleteRange([]byte{keyCounter}, []byte{keyCounter + 1}, nil)
+	want := l.state.signature()
+	if bytes.Equal(counted, want) {
+		return l.scanKind(keyCounter, func(key, v []byte) error {
+			t, err := parseTopic(key, v)
+			if err == nil {
+				l.state.setTopic(t)
+				l.state.markWasteful(t)
+			}
+			return err
+		})
+	}
+	if found && !bytes.Equal(bytes.TrimSuffix(counted, uncounted), want) {
+		l.state.floors.Rebound()
+		putID(l.batch, stateFormer, l.state.floors.Former())
+	}
+	_ = l.batch.DeleteRange([]byte{keyCounter}, []byte{keyCounter + 1}, nil)
+	switch {
+	case len(want) == 0:
 		_ = l.batch.Delete(stateTopics, nil)
-		if len(want) > 0 && len(l.state.chunks) > 0 {
-			l.state.recountTo = l.state.chunks[len(l.state.chunks)-1].last
-		} else if len(want) > 0 {
-			_ = l.batch.Set(stateTopics, want, nil)
-		}
-		return nil
+	case len(l.state.chunks) > 0:
+		l.state.recountTo = l.state.chunks[len(l.state.chunks)-1].last
+		_ = l.batch.Set(stateTopics, append(want, uncounted...), nil)
+	default:
+		_ = l.batch.Set(stateTopics, want, nil)
 	}
-	return l.scanKind(keyCounter, func(key, v []byte) error {
-		t, err := parseTopic(key, v)
-		if err == nil {
-			l.state.setTopic(t)
-		}
-		return err
+	return nil
+}
+
+// getTopics returns the signature of the topics that have counters.
+func getTopics(db *pebble.DB) (signature []byte, found bool, err error) {
+	found, err = get(db, stateTopics, func(v []byte) error {
+		signature = bytes.Clone(v)
+		return nil
 	})
+	return signature, found, err
 }
 
 // loadOpenChunk counts the records after the last closed chunk.
@@ -209,7 +228,7 @@ func (l *loader) loadOpenChunk() error {
 			return err
 		}
 		id := keyID(key)
-		l.state.countRecord(id, text(v[h.topic0:h.topic1]), h.time, int64(h.size(v)), l.batch)
+		l.state.countRecord(id, text(v[h.topic0:h.topic1]), h.users >= 0, h.time, int64(h.size(v)), l.batch)
 		l.last = max(l.last, id)
 		return nil
 	})

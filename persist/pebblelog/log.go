@@ -19,7 +19,7 @@ import (
 )
 
 // Log is the [persist.Log] on disk. It implements [persist.Querier], [persist.Pipeliner],
-// [persist.Stats] and [persist.Store] too.
+// [persist.Stats], [persist.Retainer] and [persist.Store] too.
 //
 // Its methods may be called by any number of goroutines; appends take turns.
 //
@@ -30,11 +30,15 @@ import (
 // a record and failed to say so, can such a record come back.
 type Log struct {
 	dir   string
-	cfg   config
+	cfg   config    // its retention is set with maint, appending and mu held
 	start time.Time // steady time is counted from here
 	lock  io.Closer // of the directory, for the whole life of the log
 
 	// Lock order: maint, appending, genMu, mu.
+
+	// changing is not 0 while somebody waits to set the retention: steps of retention
+	// then leave maint to them.
+	changing atomic.Int32
 
 	// maint is held by a step of retention and by healing: each relies on the
 	// other not changing the database meanwhile.
@@ -81,6 +85,7 @@ type Log struct {
 	measuring sync.Mutex
 
 	reclaimAt time.Time // when to look after disk space, zero for never; guarded by maint
+	passed    int       // keys of the index that retention of topics has passed, deleted ones too; guarded by maint
 
 	mark *tailMark        // what was acknowledged; set when the log is opened, as are the next two
 	high uint64           // the highest ID that an earlier life may have acknowledged
@@ -119,6 +124,9 @@ func Open(dir string, opts ...Option) (*Log, error) {
 		lazy: newLazySync(),
 	}
 	p.start = p.cfg.clock.Now()
+	if err := persist.CheckRetention(p.cfg.retention); err != nil {
+		return nil, err
+	}
 	if err := p.open(); err != nil {
 		return nil, fmt.Errorf("persist: open %q: %w", dir, err)
 	}
@@ -230,11 +238,8 @@ func (p *Log) Floor(topics []string) uint64 {
 	defer p.mu.Unlock()
 	floor := p.mu.floor
 	for _, t := range topics {
-		if _, bounded := p.mu.retention.ForTopic(t); bounded {
-			floor = max(floor, p.mu.floors.Of(t))
-		} else {
-			floor = max(floor, p.mu.floors.Named(t)) // it had bounds once
-		}
+		_, bounded := p.mu.retention.ForTopic(t)
+		floor = max(floor, p.mu.floors.Of(t, bounded))
 	}
 	if set := persist.NewTopicSet(topics); set.Wild() {
 		floor = max(floor, p.mu.floors.Highest(set.FollowsByPattern))
@@ -244,9 +249,10 @@ func (p *Log) Floor(topics []string) uint64 {
 
 // LogStats implements [persist.Stats].
 func (p *Log) LogStats() persist.LogStats {
-	s := persist.LogStats{Sync: p.cfg.sync, Retention: p.cfg.retention, LostTail: p.lost}
-	s.Retention.Topics = maps.Clone(s.Retention.Topics)
+	s := persist.LogStats{Sync: p.cfg.sync, LostTail: p.lost}
 	p.mu.Lock()
+	s.Retention = *p.mu.retention
+	s.Retention.Topics = maps.Clone(s.Retention.Topics)
 	s.First, s.Last, s.Floor = p.mu.first, p.acked.Load(), p.mu.floor
 	s.Count, s.Bytes = p.mu.count, p.mu.bytes
 	p.mu.Unlock()

@@ -45,7 +45,7 @@ func TestOpenTwiceInOneProcess(t *testing.T) {
 }
 
 // helperDir is set in the process that TestOpenInSecondProcess starts.
-const helperDir = "SPATE_TEST_OPEN_DIR"
+const helperDir = "SPATETEST_TEST_OPEN_DIR"
 
 // TestOpenInSecondProcess holds that a second process gets a clear error.
 func TestOpenInSecondProcess(t *testing.T) {

@@ -41,37 +41,38 @@ func (p *Log) Query(ctx context.Context, q persist.Query, after uint64, lim pers
 		return persist.Page{UpTo: after}, nil
 	}
 	b := persist.NewPageBuilder(after, lim)
-	find := v.query
-	if set := persist.NewTopicSet(q.Topics); set.Wild() {
-		find = func(b *persist.PageBuilder, q *persist.Query, after uint64) error { return v.scan(b, q, &set, after) }
-	}
-	if err := find(&b, &q, after); err != nil {
+	if err := v.query(&b, &q, after); err != nil {
 		return persist.Page{}, readError(err)
 	}
 	return b.Page, nil
 }
 
-func (v *view) query(b *persist.PageBuilder, q *persist.Query, after uint64) error {
-	ids, upTo, err := v.find(streams.Selected(q.Public, q.Topics, q.User), after, b.MaxRecords())
+// query adds what q selects to the page: by the index, or by going through the records
+// where patterns select in too much of it.
+func (v *view) query(b *persist.PageBuilder, q *persist.Query, after uint64) (err error) {
+	set := persist.NewTopicSet(q.Topics)
+	prefixes, topics, ok := set.Ranges()
+	if set.Wild() && (!ok || v.upTo-after <= fewRecords) {
+		return v.scan(b, q, &set, after)
+	}
+	ix, err := v.newIndex(streams.Selected(q.Public, topics, q.User), after)
 	if err != nil {
 		return err
+	}
+	defer func() { err = errors.Join(err, ix.close()) }()
+	ix.sweep(prefixes, &set, after)
+	ids, upTo, err := ix.find(b.MaxRecords())
+	switch {
+	case err != nil:
+		return err
+	case set.Wild() && upTo == after:
+		return v.scan(b, q, &set, after)
 	}
 	fits, err := v.fetch(b, q, ids)
 	if err == nil && fits {
 		b.Reach(upTo)
 	}
 	return err
-}
-
-// find returns the first IDs after one that are in any of the streams, at most
-// limit, and up to where there are no others.
-func (v *view) find(streams []string, after uint64, limit int) (ids []uint64, upTo uint64, err error) {
-	ix, err := v.newIndex(streams, after)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer func() { err = errors.Join(err, ix.close()) }()
-	return ix.find(limit)
 }
 
 // find returns the next IDs, at most limit, and up to where there are no others.
@@ -164,6 +165,8 @@ type indexReader struct {
 	cursors []*merge.Cursor
 	budget  int // steps that may still be made
 	key     []byte
+	set     *persist.TopicSet // what is wanted of streams that only begin with a name
+	looks   *int
 }
 
 // newIndex returns a reader of these streams behind an ID. It may be started anew for
@@ -178,7 +181,7 @@ func (v *view) newIndex(streams []string, after uint64) (*indexReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	ix := &indexReader{it: it, upTo: v.upTo}
+	ix := &indexReader{it: it, upTo: v.upTo, looks: &v.looks}
 	ix.start(streams, after)
 	return ix, nil
 }
@@ -218,6 +221,9 @@ func (ix *indexReader) refill(c *merge.Cursor) error {
 	if ix.budget <= 0 {
 		return errBudget
 	}
+	if c.Many {
+		return ix.refillMany(c)
+	}
 	if cap(c.Buf) < c.Batch {
 		c.Buf = make([]uint64, 0, c.Batch)
 		c.Batch = min(4*c.Batch, maxRefill)
@@ -233,9 +239,9 @@ func (ix *indexReader) seek(c *merge.Cursor) error {
 	ix.key = appendStream(ix.key[:0], seg, c.Name)
 	prefix := len(ix.key)
 	ix.key = appendLow(ix.key, next)
-	ix.budget -= scansPerSeek
-	ok := ix.it.SeekGE(ix.key)
+	ok := ix.seekTo(ix.key)
 	for ; ok && bytes.HasPrefix(ix.it.Key(), ix.key[:prefix]); ok = ix.it.Next() {
+		*ix.looks++
 		// Batches are acknowledged as a whole, and a list is of one batch.
 		last := indexID(seg, ix.it.Key())
 		if last > ix.upTo {
@@ -256,24 +262,38 @@ func (ix *indexReader) seek(c *merge.Cursor) error {
 		}
 		c.UpTo = last
 	}
-	switch {
-	case !ok:
-		c.UpTo = ix.upTo
-		return ix.it.Error()
-	default:
-		c.UpTo = min(ix.nextSegment(c.Name, seg)<<segmentBits-1, ix.upTo)
-		return nil
-	}
+	return ix.endSegment(c, seg, ok)
 }
 
-// nextSegment returns the next segment that may hold something of the stream,
-// after seg, where the iterator is past the stream.
-func (ix *indexReader) nextSegment(stream string, seg uint64) uint64 {
+// seekTo moves the iterator.
+func (ix *indexReader) seekTo(key []byte) (ok bool) {
+	ix.budget -= scansPerSeek
+	*ix.looks++
+	return ix.it.SeekGE(key)
+}
+
+// endSegment notes that c has all of a segment, behind which the iterator is, if it is
+// anywhere.
+func (ix *indexReader) endSegment(c *merge.Cursor, seg uint64, ok bool) error {
+	if !ok {
+		c.UpTo = ix.upTo
+		return ix.it.Error()
+	}
+	c.UpTo = min(ix.nextSegment(c, seg)<<segmentBits-1, ix.upTo)
+	return nil
+}
+
+// nextSegment returns the next segment that may hold something of the streams of c,
+// after seg, where the iterator is past them.
+func (ix *indexReader) nextSegment(c *merge.Cursor, seg uint64) uint64 {
 	landed := indexSegment(ix.it.Key())
 	if landed == seg {
 		return seg + 1
 	}
-	ix.key = appendStream(ix.key[:0], landed, stream)
+	ix.key = append(appendSegment(ix.key[:0], landed), c.Name...)
+	if !c.Many {
+		ix.key = append(ix.key, 0)
+	}
 	if bytes.Compare(ix.it.Key(), ix.key) > 0 && !bytes.HasPrefix(ix.it.Key(), ix.key) {
 		return landed + 1
 	}

@@ -14,6 +14,7 @@ import (
 type view struct {
 	db          *pebble.DB
 	floor, upTo uint64
+	looks       int // keys of the index, and records of a scan, that were looked at
 }
 
 // acquire returns a view. When it is valid, release must be called after use.

@@ -24,7 +24,7 @@ func (p *Log) retain() error {
 	}
 	now := p.now()
 	p.dateChunks(now)
-	for !p.quitting() {
+	for !p.interrupted() {
 		n, err := p.dropChunks(now)
 		if err != nil {
 			return err
@@ -91,7 +91,7 @@ func (p *Log) dropChunks(now clock.Moment) (int, error) {
 	var lost map[string]*topicCount
 	if counting {
 		var err error
-		if lost, err = p.countTopics(p.floor.Load(), last); err != nil {
+		if lost, err = p.countTopics(p.floor.Load(), last, p.interrupted); err != nil {
 			return 0, err
 		}
 	}
@@ -190,13 +190,13 @@ func (p *Log) findFirst() error {
 }
 
 // countTopics counts the records with after < ID ≤ upTo by topic, for topics that
-// have bounds.
-func (p *Log) countTopics(after, upTo uint64) (map[string]*topicCount, error) {
+// have bounds, unless stop says to.
+func (p *Log) countTopics(after, upTo uint64, stop func() bool) (map[string]*topicCount, error) {
 	topics := make(map[string]*topicCount)
 	l := loader{db: p.gen.db}
 	n := 0
-	err := l.scan(recordKey(nil, after+1), recordKey(nil, upTo+1), func(_, v []byte) error {
-		if n++; n%maxChunkRecords == 0 && (p.quitting() || p.gen.fence.err() != nil) {
+	err := l.scan(recordKey(nil, after+1), recordKey(nil, upTo+1), func(key, v []byte) error {
+		if n++; n%maxChunkRecords == 0 && (stop() || p.gen.fence.err() != nil) {
 			return errInterrupted
 		}
 		h, err := parseHeader(v)
@@ -212,6 +212,7 @@ func (p *Log) countTopics(after, upTo uint64) (map[string]*topicCount, error) {
 			t = &topicCount{Entry: deadlines.Entry{Name: string(name)}, oldest: h.time}
 			topics[t.Name] = t
 		}
+		t.begins(keyID(key), h.users >= 0)
 		t.count++
 		t.bytes += int64(h.size(v))
 		t.oldest = min(t.oldest, h.time)
@@ -232,7 +233,7 @@ func (p *Log) recount() error {
 	if to == 0 {
 		return nil
 	}
-	counted, err := p.countTopics(p.floor.Load(), to)
+	counted, err := p.countTopics(p.floor.Load(), to, p.interrupted)
 	if err != nil {
 		return err
 	}
@@ -249,11 +250,11 @@ func (p *Log) recount() error {
 			t.count += c.count
 			t.bytes += c.bytes
 			t.oldest = min(t.oldest, c.oldest)
+			t.from = min(t.from, c.from)
+			t.kinds |= c.kinds
 		}
 		p.mu.setTopic(t)
-		if r, _ := p.mu.retention.ForTopic(t.Name); !t.due && t.wasteful(&r) {
-			p.mu.markDue(t)
-		}
+		p.mu.markWasteful(t)
 	}
 	for _, t := range p.mu.topics.All() {
 		putTopic(b, t)

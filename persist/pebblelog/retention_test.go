@@ -245,8 +245,8 @@ func TestRetentionByTopicAge(t *testing.T) {
 }
 
 // TestRetentionModel appends at random under all bounds at once, opens the log
-// again with other bounds, and requires each time that what is there, what the
-// floors say, and what the numbers say agree.
+// again with other bounds or changes them while it is in use, and requires each time
+// that what is there, what the floors say, and what the numbers say agree.
 func TestRetentionModel(t *testing.T) {
 	rng := logtest.Seeded(t, "persist/pebblelog")
 	policies := []persist.Retention{
@@ -255,6 +255,9 @@ func TestRetentionModel(t *testing.T) {
 		{MaxBytes: 20_000, Topics: map[string]persist.Retention{"t1": {MaxCount: 10}}},
 		{MaxCount: 1000, Topics: map[string]persist.Retention{persist.AnyTopic: {MaxCount: 30}, "t2": {MaxBytes: 500}}},
 		{Topics: map[string]persist.Retention{persist.AnyTopic: {MaxBytes: 2000}}},
+		{Topics: map[string]persist.Retention{persist.AnyTopic: {MaxCount: 7}}},
+		{Topics: map[string]persist.Retention{persist.AnyTopic: {MaxCount: 50}, "t2": {}}},
+		{MaxCount: 500, Topics: map[string]persist.Retention{persist.AnyTopic: {MaxCount: 3}, "t2": {}}},
 	}
 	rounds, steps := 4, 12
 	if raceEnabled {
@@ -262,26 +265,43 @@ func TestRetentionModel(t *testing.T) {
 	}
 	for range rounds {
 		fs := vfs.NewMem()
-		var m twin
+		disk, memory := new(twin), new(twin)
+		open := func(r persist.Retention) *pebblelog.Log {
+			return openPebble(t, "log", pebblelog.WithFS(fs), pebblelog.WithSync(false), pebblelog.WithRetention(r))
+		}
+		l, m := open(persist.Retention{}), persist.NewMemory()
 		for range steps {
 			policy := policies[rng.IntN(len(policies))]
-			l := openPebble(t, "log", pebblelog.WithFS(fs), pebblelog.WithSync(false), pebblelog.WithRetention(policy))
-			for range 1 + rng.IntN(20) {
-				recs := logtest.RandomRecords(rng, 1+rng.IntN(40), m.last())
-				require.NoError(t, l.Append(ctx, recs))
-				m.recs = append(m.recs, recs...)
+			require.NoError(t, m.SetRetention(policy))
+			if rng.IntN(2) == 0 {
+				require.NoError(t, l.Close())
+				l = open(policy)
+			} else {
+				require.NoError(t, l.SetRetention(policy))
 			}
-			l.Settle()
-			requireAgreement(t, l, &m, policy)
-			require.NoError(t, l.Close())
+			if rng.IntN(4) == 0 {
+				requireAgreement(t, l, disk, policy)
+				requireAgreement(t, m, memory, policy)
+			}
+			for range 1 + rng.IntN(20) {
+				recs := logtest.RandomRecords(rng, 1+rng.IntN(40), disk.last())
+				require.NoError(t, l.Append(ctx, recs))
+				require.NoError(t, m.Append(ctx, recs))
+				disk.recs, memory.recs = append(disk.recs, recs...), append(memory.recs, recs...)
+			}
+			requireAgreement(t, l, disk, policy)
+			requireAgreement(t, m, memory, policy)
 		}
+		require.NoError(t, l.Close())
+		require.NoError(t, m.Close())
 	}
 }
 
 // requireAgreement requires that a log has all records of the twin above their
 // floors, and within its bounds, and that its numbers are right.
-func requireAgreement(t *testing.T, l *pebblelog.Log, m *twin, r persist.Retention) {
+func requireAgreement(t *testing.T, l querierLog, m *twin, r persist.Retention) {
 	t.Helper()
+	settle(l)
 	got := logtest.ReadAll(t, l, 0, 1000)
 	kept := twin{recs: got}
 	missing := slices.DeleteFunc(slices.Clone(m.recs), func(rec persist.Record) bool {

@@ -11,9 +11,9 @@ import (
 // few of them gets a page that reaches as far as that went.
 const scanBudget = 16 << 10
 
-// scan is query for topics with patterns. The index has a stream for each topic, and
-// a pattern may have any number of topics, so that it goes through the records, and
-// copies those that are selected.
+// scan is query for topics with patterns where the index does not help: a pattern that
+// begins with a wildcard may have topics anywhere in it, and others have most of what
+// there is. It goes through the records, and copies those that are selected.
 func (v *view) scan(b *persist.PageBuilder, q *persist.Query, set *persist.TopicSet, after uint64) (err error) {
 	it, err := v.records(after, v.upTo)
 	if err != nil {
@@ -36,6 +36,7 @@ func (v *view) scan(b *persist.PageBuilder, q *persist.Query, set *persist.Topic
 				return err
 			}
 		}
+		v.looks++
 		if left--; left == 0 {
 			b.Reach(id)
 			return nil

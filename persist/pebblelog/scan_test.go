@@ -16,6 +16,12 @@ func TestPatternPages(t *testing.T) {
 	require.NoError(t, l.Close())
 }
 
+func TestPatternLooks(t *testing.T) {
+	l := openPebble(t, "log", pebblelog.WithFS(vfs.NewMem()), pebblelog.WithSync(false))
+	logtest.CheckPatternLooks(t, l)
+	require.NoError(t, l.Close())
+}
+
 // (Invariant 3.)
 func TestPatternFloor(t *testing.T) {
 	clock := logtest.NewClock()

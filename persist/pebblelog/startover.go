@@ -23,7 +23,7 @@ func (p *Log) StartOver(at uint64) error {
 	p.mu.Unlock()
 	var lost map[string]*topicCount
 	if counting {
-		if lost, err = p.countTopics(p.floor.Load(), p.acked.Load()); err != nil {
+		if lost, err = p.countTopics(p.floor.Load(), p.acked.Load(), p.quitting); err != nil {
 			return failure(err)
 		}
 	}

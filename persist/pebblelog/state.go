@@ -13,6 +13,7 @@ import (
 	"github.com/spatehub/spate/persist/internal/floors"
 	"github.com/spatehub/spate/persist/internal/runs"
 	"github.com/spatehub/spate/persist/internal/shrink"
+	"github.com/spatehub/spate/persist/internal/streams"
 )
 
 // state is what a Pebble log knows about its records without looking: the numbers
@@ -51,6 +52,49 @@ type topicCount struct {
 	openCount, openBytes int64 // of these in the open chunk
 	oldest               int64 // time of the oldest record, or earlier
 	due                  bool  // in dueTopics
+
+	// from is the ID of the oldest record, or a lower one: to look for it from the
+	// beginning would pass all that was removed of other topics. kinds are those of
+	// the records that there were since the counters were made, 0 if that is not known.
+	from  uint64
+	kinds streamKinds
+}
+
+// streamKinds are streams that the records of a topic are in.
+type streamKinds uint64
+
+const (
+	kindPublic  streamKinds = 1 << iota // for everyone
+	kindPrivate                         // with an audience
+)
+
+// kindOf returns the kind of a record with or without an audience.
+func kindOf(private bool) streamKinds {
+	if private {
+		return kindPrivate
+	}
+	return kindPublic
+}
+
+// names returns the streams of a topic that are to be looked through.
+func (k streamKinds) names(topic string) []string {
+	switch k {
+	case kindPublic:
+		return []string{streams.Topic(topic)}
+	case kindPrivate:
+		return []string{streams.Private(topic)}
+	default:
+		return []string{streams.Topic(topic), streams.Private(topic)}
+	}
+}
+
+// begins has the topic known to begin where its first record does.
+func (t *topicCount) begins(id uint64, private bool) {
+	if t.count == 0 {
+		t.from, t.kinds = id, kindOf(private)
+	} else if t.kinds != 0 {
+		t.kinds |= kindOf(private)
+	}
 }
 
 func newState(c *config) state {
@@ -89,16 +133,16 @@ func (s *state) forget(t *topicCount) {
 }
 
 // countRecord counts a new record, and adds to b what that completes.
-func (s *state) countRecord(id uint64, topic string, at, size int64, b *pebble.Batch) {
+func (s *state) countRecord(id uint64, topic string, private bool, at, size int64, b *pebble.Batch) {
 	if topic != "" && len(s.retention.Topics) > 0 {
-		s.countTopic(topic, at, size)
+		s.countTopic(id, topic, private, at, size)
 	}
 	if c := s.add(&s.grain, id, at, size); c != nil {
 		s.closeChunk(c, b)
 	}
 }
 
-func (s *state) countTopic(topic string, at, size int64) {
+func (s *state) countTopic(id uint64, topic string, private bool, at, size int64) {
 	r, bounded := s.retention.ForTopic(topic)
 	if !bounded {
 		return
@@ -111,6 +155,7 @@ func (s *state) countTopic(topic string, at, size int64) {
 	if t.openCount == 0 {
 		s.inOpen = append(s.inOpen, t.Name)
 	}
+	t.begins(id, private)
 	t.count++
 	t.bytes += size
 	t.openCount++
@@ -120,6 +165,13 @@ func (s *state) countTopic(topic string, at, size int64) {
 		s.setDeadline(t)
 	}
 	if !t.due && t.wasteful(&r) {
+		s.markDue(t)
+	}
+}
+
+// markWasteful has a topic that is far over its bounds seen to.
+func (s *state) markWasteful(t *topicCount) {
+	if r, _ := s.retention.ForTopic(t.Name); !t.due && t.wasteful(&r) {
 		s.markDue(t)
 	}
 }
@@ -181,7 +233,9 @@ func putTopic(b *pebble.Batch, t *topicCount) {
 	}
 	v := binary.AppendVarint(nil, t.count-t.openCount)
 	v = binary.AppendVarint(v, t.bytes-t.openBytes)
-	_ = b.Set(key, binary.AppendVarint(v, t.oldest), nil)
+	v = binary.AppendVarint(v, t.oldest)
+	v = binary.AppendUvarint(v, t.from)
+	_ = b.Set(key, binary.AppendUvarint(v, uint64(t.kinds)), nil)
 }
 
 func parseTopic(key, v []byte) (*topicCount, error) {
@@ -192,6 +246,13 @@ func parseTopic(key, v []byte) (*topicCount, error) {
 			return nil, fmt.Errorf("%w: counters of topic %q", errValue, t.Name)
 		}
 		v = v[n:]
+	}
+	// These were not always written.
+	from, n := binary.Uvarint(v)
+	if n > 0 {
+		t.from = from
+		kinds, _ := binary.Uvarint(v[n:])
+		t.kinds = streamKinds(kinds)
 	}
 	return t, nil
 }
@@ -207,14 +268,24 @@ func parseID(key, v []byte) (uint64, error) {
 	return binary.BigEndian.Uint64(v), nil
 }
 
-// signature names the topics that counters on disk are for.
+// uncounted ends the signature of topics whose counters are not there yet.
+var uncounted = []byte{0}
+
+// signature names the topics that counters on disk are for, and where that is all but
+// some, those.
 func (s *state) signature() []byte {
-	var names []string
+	var names, others []string
 	for topic, r := range s.retention.Topics {
 		if r.Bounded() {
 			names = append(names, topic)
+		} else {
+			others = append(others, topic)
 		}
 	}
 	slices.Sort(names)
+	if any := s.retention.Topics[persist.AnyTopic]; any.Bounded() && len(others) > 0 {
+		slices.Sort(others)
+		names = append(append(names, ""), others...)
+	}
 	return []byte(strings.Join(names, "\x00"))
 }

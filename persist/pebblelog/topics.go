@@ -32,7 +32,7 @@ func (p *Log) retainTopics(now clock.Moment) error {
 	}
 	p.mu.Unlock()
 	rest := due
-	for !p.quitting() {
+	for !p.interrupted() {
 		group := rest[:min(len(rest), topicGroup)]
 		rest = rest[len(group):]
 		if len(group) == 0 {
@@ -41,7 +41,7 @@ func (p *Log) retainTopics(now clock.Moment) error {
 			}
 		}
 		tried := group
-		for len(group) > 0 && !p.quitting() {
+		for len(group) > 0 && !p.interrupted() {
 			var err error
 			if group, err = p.expireTopics(group, now); err != nil {
 				p.stillDue(tried)
@@ -82,9 +82,7 @@ func (p *Log) stillDue(topics []string) {
 			continue
 		}
 		p.mu.setDeadline(t)
-		if r, _ := p.mu.retention.ForTopic(topic); !t.due && t.wasteful(&r) {
-			p.mu.markDue(t)
-		}
+		p.mu.markWasteful(t)
 	}
 }
 
@@ -132,6 +130,8 @@ type expiry struct {
 func (x *expiry) close() error {
 	err := x.b.Close()
 	if x.index != nil {
+		s := x.index.it.Stats()
+		x.log.passed += s.ForwardSeekCount[pebble.InternalIterCall] + s.ForwardStepCount[pebble.InternalIterCall]
 		err = errors.Join(err, x.index.close())
 	}
 	if x.records != nil {
@@ -165,9 +165,9 @@ func (x *expiry) expire(v *view, topic string) (t topicExpiry, more bool, err er
 	if c := p.mu.topics.Get(topic); c != nil {
 		t.count = *c
 	}
-	after := max(v.floor, p.mu.floors.Named(topic))
+	after := max(v.floor, p.mu.floors.Named(topic), max(t.count.from, 1)-1)
 	p.mu.Unlock()
-	ids, err := x.oldest(topic, t.count.count, after)
+	ids, err := x.oldest(&t.count, topic, after)
 	if err != nil {
 		return t, false, err
 	}
@@ -181,20 +181,28 @@ func (x *expiry) expire(v *view, topic string) (t topicExpiry, more bool, err er
 	if more = !stays && len(ids) == topicBatch; !stays && !more {
 		t.count.oldest = x.now.World // what may be left came after all this
 	}
+	if !stays {
+		t.count.from = max(t.count.from, t.last+1)
+	}
 	return t, more, err
 }
 
-// oldest returns the oldest IDs of a topic, of which there are count. Most topics have
-// nothing but records for everyone; then the search ends with the last of them, and
-// does not pass what was removed of other topics behind it.
-func (x *expiry) oldest(topic string, count int64, after uint64) (ids []uint64, err error) {
-	limit := int(min(count, topicBatch))
-	x.index.start([]string{streams.Topic(topic)}, after)
+// oldest returns the oldest IDs of a topic. The search ends with the last of them, and
+// does not pass what was removed of other topics behind it. Of most topics it is known
+// in which streams that is; else what is for everyone, which most have nothing but, is
+// looked for first.
+func (x *expiry) oldest(t *topicCount, topic string, after uint64) (ids []uint64, err error) {
+	limit := int(min(t.count, topicBatch))
+	kinds := t.kinds
+	if kinds == 0 {
+		kinds = kindPublic
+	}
+	x.index.start(kinds.names(topic), after)
 	x.index.expect(limit)
-	if ids, _, err = x.index.find(limit); err != nil || len(ids) == topicBatch || int64(len(ids)) == count && count > 0 {
+	if ids, _, err = x.index.find(limit); err != nil || len(ids) == topicBatch || int64(len(ids)) == t.count && t.count > 0 {
 		return ids, err
 	}
-	x.index.start([]string{streams.Topic(topic), streams.Private(topic)}, after)
+	x.index.start(streamKinds(0).names(topic), after)
 	ids, _, err = x.index.find(topicBatch)
 	return ids, err
 }
@@ -216,7 +224,7 @@ func (x *expiry) look(t *topicExpiry, id uint64) (stays bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	t.count.oldest = x.timeOf(id, h.time)
+	t.count.oldest, t.count.from = x.timeOf(id, h.time), id
 	if !t.count.over(&t.bounds, x.now.World-t.bounds.MaxAge.Milliseconds()) {
 		return true, nil
 	}
@@ -300,7 +308,7 @@ func (p *Log) removeExpired(x *expiry) error {
 		if count == nil {
 			continue
 		}
-		count.oldest = t.count.oldest
+		count.oldest, count.from = t.count.oldest, t.count.from
 		p.mu.setDeadline(count)
 		if t.last != 0 {
 			p.mu.putOrForget(x.b, count)
@@ -359,16 +367,29 @@ func (s *state) putChanged(b *pebble.Batch, changed map[uint64]bool) {
 			putChunk(b, c)
 			continue
 		}
-		begin := c.first
+		gone, begin := *c, c.first
 		next, was, open := s.absorb(begin)
 		if next == nil {
 			putChunk(b, c)
 			continue
 		}
+		deleteEmpty(b, &gone, next.start)
 		_ = b.Delete(chunkKey(nil, was), nil)
 		_ = b.Delete(chunkKey(nil, begin), nil)
 		if !open {
 			putChunk(b, next)
 		}
+	}
+}
+
+// deleteEmpty deletes as a range what has been deleted key by key: a chunk without
+// records, behind which the next ones are at an ID. Readers pass that with one step, and
+// tables that hold nothing else are dropped unread. Segments of the index go when all
+// from the first ID that the chunk stands for have gone, each once.
+func deleteEmpty(b *pebble.Batch, c *chunk, next uint64) {
+	_ = b.DeleteRange(recordKey(nil, c.start), recordKey(nil, c.last+1), nil)
+	from := max((c.first+segmentMask)>>segmentBits, c.start>>segmentBits)
+	if to := next >> segmentBits; from < to {
+		_ = b.DeleteRange(appendSegment(nil, from), appendSegment(nil, to), nil)
 	}
 }

@@ -20,6 +20,9 @@ func (p *Log) setFloors(floor, common uint64, topics map[string]uint64) error {
 	putID(b, stateFloor, floor)
 	p.mu.floors.SetCommon(common)
 	putID(b, stateCommon, common)
+	// Which topics had bounds the new log does not know.
+	p.mu.floors.SetFormer(common)
+	putID(b, stateFormer, common)
 	for topic, id := range topics {
 		if id > max(floor, common) {
 			p.mu.raiseFloor(b, topic, id)

@@ -53,6 +53,7 @@ var logCases = []logCase{
 	{"private", "A query for what is public never returns a record with an audience, nor one user's record to another.", checkPrivate},
 	{"runs", "An ID counts as issued if it lies between the first of a run and the last that was appended in it.", checkRuns},
 	{"replica", "StartOver removes all records, and Last and Floor are what it is given.", checkReplica},
+	{"retainer", "SetRetention: wider bounds hold at once and narrower ones soon, also of topics, and Floor tells of what they removed.", checkRetainer},
 	{"pipeline", "What Begin has taken is readable when wait returns nil, in order, with several under way.", checkPipeline},
 }
 

@@ -29,14 +29,19 @@ type API struct {
 	// those of the route are refused.
 	Query []string
 
+	// Source, unless it is nil, says where a request comes from, as stream.WithSource
+	// does: requests for history share the turns of their source.
+	Source func(*http.Request) string
+
 	// RetryMin and RetryMax are the window of the reconnection time that is told to
 	// connections that are ended; 0 and 0 tell none.
 	RetryMin, RetryMax time.Duration
 
 	// RevokeUser, unless it is nil, is called before a user's connections are ended,
 	// so that it does not come back with the credentials that it has. It returns how
-	// many it has ended.
-	RevokeUser func(uid string) int
+	// many it has ended, or why it has done nothing: then nothing else is done, and a
+	// *stream.Error is the answer.
+	RevokeUser func(uid string) (int, error)
 
 	// Peers, unless it is nil, are the other hubs of a cluster: users and connections
 	// are those of all, and ended at all.

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -216,13 +215,4 @@ func (a *API) endConnection(c call) (answer, error) {
 		return answer{}, missing(unanswered)
 	}
 	return answer{}, errNoConnection
-}
-
-func topicError(i int, err error) error {
-	var field *wire.FieldError
-	reason := err.Error()
-	if errors.As(err, &field) {
-		reason = field.Reason
-	}
-	return &stream.Error{Status: http.StatusBadRequest, Field: fmt.Sprintf("topics[%d]", i), Message: reason}
 }

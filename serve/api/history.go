@@ -59,6 +59,9 @@ func (a *API) history(c call) (answer, error) {
 	if err := mayRead(&c, sub.Topics); err != nil {
 		return answer{}, err
 	}
+	if a.Source != nil {
+		sub.Source = a.Source(c.Request)
+	}
 	seat, err := a.Hub.Seat(c.Context(), sub)
 	if err != nil {
 		return answer{}, err
@@ -84,14 +87,11 @@ func mayRead(c *call, topics []string) error {
 		most = min(most, n)
 	}
 	if len(topics) > most {
-		return &stream.Error{Status: http.StatusBadRequest, Field: "topics", Message: fmt.Sprintf("are %d, more than the %d that may be asked for", len(topics), most)}
+		return &stream.Error{Status: http.StatusBadRequest, Field: "topic", Message: fmt.Sprintf("is given %d times, more than the %d that may be asked for", len(topics), most)}
 	}
-	patterns := make([]wire.Pattern, len(topics))
-	for i, topic := range topics {
-		var err error
-		if patterns[i], err = wire.ParsePattern(topic); err != nil {
-			return topicError(i, err)
-		}
+	patterns, refusal := stream.ParseTopics(topics)
+	if refusal != nil {
+		return refusal
 	}
 	return c.grant.CheckRead(patterns)
 }

@@ -316,7 +316,10 @@ func (a *API) endUserHere(ctx context.Context, uid string) (int, error) {
 	}
 	revoked := 0
 	if a.RevokeUser != nil {
-		revoked = a.RevokeUser(uid)
+		var err error
+		if revoked, err = a.RevokeUser(uid); err != nil {
+			return 0, err
+		}
 	}
 	n, err := a.Hub.Disconnect(ctx, engine.Disconnection{UID: uid, RetryMin: a.RetryMin, RetryMax: a.RetryMax})
 	return revoked + n, err

@@ -394,28 +394,3 @@ func FuzzJWT(f *testing.F) {
 		require.Error(t, err)
 	})
 }
-
-func BenchmarkJWT(b *testing.B) {
-	for _, tc := range []struct {
-		method jwt.SigningMethod
-		key    crypto.Signer
-	}{
-		{jwt.SigningMethodHS256, nil}, {jwt.SigningMethodES256, p256Key}, {jwt.SigningMethodRS256, rsaKey}, {jwt.SigningMethodEdDSA, edKey},
-	} {
-		b.Run(tc.method.Alg(), func(b *testing.B) {
-			keys, signer := secretKeys(b), any(secret)
-			if tc.key != nil {
-				keys, _ = auth.PublicKeys(publicPEM(b, tc.key))
-				signer = tc.key
-			}
-			a := authorizer(b, auth.JWTConfig{Keys: keys, Issuer: "https://issuer", Audience: []string{"hub"}})
-			r := withBearer(sign(b, tc.method, signer, claims("iss", "https://issuer", "aud", "hub", "spate", map[string]any{"read": []string{"orders.>", "prices"}})))
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := a(r); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}

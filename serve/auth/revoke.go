@@ -1,9 +1,13 @@
 package auth
 
 import (
+	"errors"
+	"fmt"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spatehub/spate/serve/stream"
 )
@@ -14,23 +18,40 @@ const maxRevoked = 100_000
 // errRevoked is the answer to credentials that were taken back.
 var errRevoked = &stream.Error{Status: http.StatusForbidden, Message: "the credentials have been revoked"}
 
+// ErrRevocationsFull says that nothing more can be revoked. As an answer it is a 503.
+var ErrRevocationsFull error = &stream.Error{Status: http.StatusServiceUnavailable, RetryAfter: time.Minute,
+	Message: fmt.Sprintf("%d revocations are remembered, and no more can be: nothing was revoked", maxRevoked)}
+
 // Revocations remembers which grants were taken back, so that who had them is
 // refused when it returns: a token goes on to be a good one by itself. What is
-// revoked is kept until the grants in question have expired anyway. It is kept in
-// memory: a restart forgets it.
+// revoked is kept until the grants in question have expired anyway: in memory, which
+// a restart forgets, unless they are kept in a file ([Revocations.Keep]).
 //
 // The zero value is empty and ready, and may be used by many goroutines at once.
 type Revocations struct {
-	mu struct {
+	change sync.Mutex       // whoever adds one
+	file   *revocationsFile // nil: in memory alone
+	mu     struct {
 		sync.Mutex
-		grants map[string]time.Time // by ID: until when
-		users  map[string]cutoff
+		revoked
 	}
 	now func() time.Time // nil: time.Now
 }
 
+// revoked is what is taken back.
+type revoked struct {
+	grants map[string]time.Time // by ID: until when
+	users  map[string]cutoff
+}
+
 // cutoff takes back the grants of a user that were issued before.
 type cutoff struct{ at, until time.Time }
+
+// revocation is one of either.
+type revocation struct {
+	user, grant string
+	cutoff
+}
 
 func (v *Revocations) clock() time.Time {
 	if v.now != nil {
@@ -40,54 +61,86 @@ func (v *Revocations) clock() time.Time {
 }
 
 // Grant takes back the grant with this ID, until when it would have expired; the
-// zero time is for ever. It reports false, and does nothing, where 100,000 entries
-// are kept that are still of use.
-func (v *Revocations) Grant(id string, until time.Time) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.mu.grants == nil {
-		v.mu.grants = map[string]time.Time{}
+// zero time is for ever.
+//
+// On an error nothing has changed: [ErrRevocationsFull] where 100,000 entries are kept
+// that are still of use, or that of the file.
+func (v *Revocations) Grant(id string, until time.Time) error {
+	if id == "" || !utf8.ValidString(id) {
+		return errors.New("auth: a grant is revoked by its ID, a text in UTF-8")
 	}
-	if !v.roomLocked(v.clock()) {
-		return false
-	}
-	v.mu.grants[id] = until
-	return true
+	return v.add(revocation{grant: id, cutoff: cutoff{v.clock(), until}})
 }
 
 // User takes back all grants of the user that were issued until now, and those
 // that do not say when they were, until the time given, when the last of them has
-// expired; the zero time is for ever. See Grant for what it reports.
-func (v *Revocations) User(user string, until time.Time) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.mu.users == nil {
-		v.mu.users = map[string]cutoff{}
+// expired; the zero time is for ever. Errors are those of Grant.
+func (v *Revocations) User(user string, until time.Time) error {
+	if user == "" {
+		return errors.New("auth: nobody has no name to be revoked by")
 	}
-	now := v.clock()
-	if !v.roomLocked(now) {
-		return false
+	if err := checkUser(user); err != nil {
+		return fmt.Errorf("auth: the user %w", err)
 	}
-	v.mu.users[user] = cutoff{now, until}
-	return true
+	return v.add(revocation{user: user, cutoff: cutoff{v.clock(), until}})
 }
 
-// roomLocked makes room for one more by forgetting what is over, once there is none.
-func (v *Revocations) roomLocked(now time.Time) bool {
-	if len(v.mu.grants)+len(v.mu.users) < maxRevoked {
-		return true
+// add makes a revocation hold, which is written first.
+func (v *Revocations) add(r revocation) error {
+	v.change.Lock()
+	defer v.change.Unlock()
+	v.mu.Lock()
+	ok := v.mu.has(&r) || v.mu.room(v.clock())
+	v.mu.Unlock()
+	if !ok {
+		return ErrRevocationsFull
 	}
-	for id, until := range v.mu.grants {
-		if over(until, now) {
-			delete(v.mu.grants, id)
+	if v.file != nil {
+		if err := v.file.append(&r, &v.mu.revoked); err != nil { // which nobody else changes
+			return err
 		}
 	}
-	for user, c := range v.mu.users {
-		if over(c.until, now) {
-			delete(v.mu.users, user)
-		}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.mu.put(&r)
+	return nil
+}
+
+// has says whether the entry has the place of another one.
+func (m *revoked) has(r *revocation) (has bool) {
+	if r.user != "" {
+		_, has = m.users[r.user]
+	} else {
+		_, has = m.grants[r.grant]
 	}
-	return len(v.mu.grants)+len(v.mu.users) < maxRevoked
+	return has
+}
+
+func (m *revoked) put(r *revocation) {
+	if m.users == nil {
+		m.users, m.grants = map[string]cutoff{}, map[string]time.Time{}
+	}
+	if r.user != "" {
+		m.users[r.user] = r.cutoff
+	} else {
+		m.grants[r.grant] = r.until
+	}
+}
+
+func (m *revoked) len() int { return len(m.grants) + len(m.users) }
+
+// room makes room for one more by forgetting what is over, once there is none.
+func (m *revoked) room(now time.Time) bool {
+	if m.len() >= maxRevoked {
+		m.forget(now)
+	}
+	return m.len() < maxRevoked
+}
+
+// forget drops what is over.
+func (m *revoked) forget(now time.Time) {
+	maps.DeleteFunc(m.grants, func(_ string, until time.Time) bool { return over(until, now) })
+	maps.DeleteFunc(m.users, func(_ string, c cutoff) bool { return over(c.until, now) })
 }
 
 func over(until, now time.Time) bool { return !until.IsZero() && !now.Before(until) }

@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -307,14 +308,14 @@ func TestRevocations(t *testing.T) {
 	_, err := check(ask("/"))
 	require.NoError(t, err)
 
-	require.True(t, v.Grant("g1", begin.Add(time.Hour)))
+	require.NoError(t, v.Grant("g1", begin.Add(time.Hour)))
 	_, err = check(ask("/"))
 	refused(t, err, 403, "revoked")
 	now = begin.Add(time.Hour)
 	_, err = check(ask("/"))
 	require.NoError(t, err, "forgotten when it would have expired")
 
-	require.True(t, v.User("tom", time.Time{}))
+	require.NoError(t, v.User("tom", time.Time{}))
 	_, err = check(ask("/"))
 	refused(t, err, 403, "revoked")
 	base.Issued = now.Add(time.Second)
@@ -328,12 +329,17 @@ func TestRevocations(t *testing.T) {
 	require.NoError(t, err)
 
 	for i := range 100_000 { // bounded, and what is over makes room
-		v.Grant("g"+strconv.Itoa(i), now.Add(time.Minute))
+		err := v.Grant("g"+strconv.Itoa(i), now.Add(time.Minute))
+		require.True(t, err == nil || errors.Is(err, auth.ErrRevocationsFull), err)
 	}
-	require.False(t, v.Grant("one more", time.Time{}))
-	require.False(t, v.User("one more", time.Time{}))
+	refused(t, v.Grant("one more", time.Time{}), 503, "100000")
+	require.ErrorIs(t, v.User("one more", time.Time{}), auth.ErrRevocationsFull)
+	require.NoError(t, v.User("tom", time.Time{}), "the place of one that is there")
+	require.False(t, v.Revoked(&stream.Grant{ID: "one more"}))
+	require.Error(t, v.User("", time.Time{}))
+	require.Error(t, v.Grant("", time.Time{}))
 	now = now.Add(time.Minute)
-	require.True(t, v.Grant("one more", time.Time{}))
+	require.NoError(t, v.Grant("one more", time.Time{}))
 	require.True(t, v.Revoked(&stream.Grant{ID: "one more"}))
 	require.True(t, v.Revoked(&stream.Grant{User: "tom"}), "what is still of use stays")
 }

@@ -43,12 +43,13 @@ func HashToken(token string) string {
 // stay:
 //
 //	{"tokens": [
-//	  {"hash": "sha256:<64 digits>", "id": "ci", "user": "ci", "expires": "2027-01-31T00:00:00Z",
-//	   "read": ["builds.>"], "push": {"topics": ["builds.*"]}, "limits": {"connections": 5}}
+//	  {"hash": "sha256:<64 digits>", "id": "ci", "user": "ci", "issued": "2026-11-28T10:00:00Z",
+//	   "expires": "2027-01-31T00:00:00Z", "read": ["builds.>"], "push": {"topics": ["builds.*"]}, "limits": {"connections": 5}}
 //	]}
 //
 // A token has a hash ([HashToken]) and an id, by which it can be revoked; the rest
-// may be left out. The rights are as [ParseRights] says.
+// may be left out. One that does not say when it was issued is no good any more once its
+// user is revoked. The rights are as [ParseRights] says.
 func StaticTokens(path string, source Source, report func(error)) (stream.Authorizer, error) {
 	value, err := fresh.New(func() (*tokenFile, error) {
 		text, err := readSmall(path)
@@ -155,6 +156,8 @@ func parseToken(at string, raw json.RawMessage) (t staticToken, err error) {
 			return decode(at, v, &t.grant.ID, "a text")
 		case "user":
 			return parseUser(at, v, &t.grant.User)
+		case "issued":
+			return decode(at, v, &t.grant.Issued, "a time such as 2027-01-31T00:00:00Z")
 		case "expires":
 			return decode(at, v, &t.grant.Expires, "a time such as 2027-01-31T00:00:00Z")
 		case "read", "push", "admin", "limits":

@@ -76,12 +76,12 @@ func TestBucketsAreBounded(t *testing.T) {
 // TestBucketsModel: no key ever gets more than its rate allows over any span that begins full, whatever the order of keys.
 func TestBucketsModel(t *testing.T) {
 	seed := rand.Uint64()
-	if v := os.Getenv("SPATE_SEED"); v != "" {
+	if v := os.Getenv("SPATETEST_SEED"); v != "" {
 		n, err := strconv.ParseUint(v, 10, 64)
 		require.NoError(t, err)
 		seed = n
 	}
-	t.Logf("replay with SPATE_SEED=%d go test -run '^%s$' ./serve/limit", seed, t.Name())
+	t.Logf("replay with SPATETEST_SEED=%d go test -run '^%s$' ./serve/limit", seed, t.Name())
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	const keys, room = 40, 10
 	b := limit.NewBuckets[int](room)

@@ -65,33 +65,37 @@ func ServeGrant(w http.ResponseWriter, r *http.Request, hub *engine.Hub, g Grant
 	return c.enter(w, r, hub, c.asked(func(*http.Request) (Grant, error) { return g, nil }))
 }
 
-// entry says who a request comes from, what it may do, and which topics it is to
-// follow, all of which are allowed.
-type entry func(r *http.Request) (g Grant, topics []string, refusal *Error)
+// entry says who a request comes from and what it is to get.
+type entry func(r *http.Request) (a admitted, refusal *Error)
+
+// admitted is who is let in.
+type admitted struct {
+	grant  Grant
+	topics []string   // to follow, all of which are allowed
+	query  url.Values // of the request; nil: not parsed
+}
 
 // asked is the entry of those who ask for topics in the query.
 func (c *config) asked(authorize Authorizer) entry {
-	return func(r *http.Request) (Grant, []string, *Error) {
-		g, refusal := grantOf(r, authorize, c.gate)
-		if refusal != nil {
-			return g, nil, refusal
+	return func(r *http.Request) (a admitted, refusal *Error) {
+		if a.grant, refusal = grantOf(r, authorize, c.gate); refusal == nil {
+			refusal = c.askedOf(r, &a)
 		}
-		topics, refusal := c.askedOf(r, &g)
-		return g, topics, refusal
+		return a, refusal
 	}
 }
 
 // identified is the entry of those whose topics the server chooses.
 func identified(identify func(*http.Request) (uid string, topics []string, err error)) entry {
-	return func(r *http.Request) (g Grant, topics []string, refusal *Error) {
+	return func(r *http.Request) (a admitted, refusal *Error) {
 		if identify == nil {
-			return FullGrant(""), nil, nil
+			return admitted{grant: FullGrant("")}, nil
 		}
 		uid, topics, err := identify(r)
 		if err != nil {
 			refusal = identityError(err)
 		}
-		return FullGrant(uid), topics, refusal
+		return admitted{grant: FullGrant(uid), topics: topics}, refusal
 	}
 }
 
@@ -112,16 +116,16 @@ func (c *config) enter(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 		}
 	}
 	since := c.sessions.now()
-	g, topics, refusal := in(r)
+	a, refusal := in(r)
 	var s *session
 	if refusal == nil {
-		s, refusal = c.session(r, g, since)
+		s, refusal = c.session(r, a.grant, since)
 	}
 	if refusal != nil {
 		c.refuse(w, r, refusal)
 		return false
 	}
-	return c.serve(w, r, hub, g.User, topics, s)
+	return c.serve(w, r, hub, &a, s)
 }
 
 // grantOf authorizes a request. A grant with limits that nobody would hold is no
@@ -139,40 +143,66 @@ func grantOf(r *http.Request, authorize Authorizer, gate Gate) (Grant, *Error) {
 	return g, nil
 }
 
-// askedOf returns the topics and patterns that the request asks for, all of which
-// the grant allows.
-func (c *config) askedOf(r *http.Request, g *Grant) ([]string, *Error) {
+// askedOf reads what the request asks for, all of which the grant allows. Where that is
+// very much, few requests are read at a time.
+func (c *config) askedOf(r *http.Request, a *admitted) *Error {
 	if r.URL.RawQuery == "" {
-		return nil, nil
+		return nil
 	}
-	query, refusal := c.parseAsked(r)
-	if refusal != nil {
-		return nil, refusal
+	if len(r.URL.RawQuery) >= dearQuery {
+		done, err := dearTurns.take(r.Context(), c.source(r))
+		if err != nil {
+			return unavailable("too many requests ask for very much")
+		}
+		defer done()
 	}
-	for _, uid := range query[userQuery] {
-		if uid != g.User {
-			return nil, forbidden(userQuery, fmt.Sprintf("%q is not who the credentials are for", shortName(uid)))
+	var refusal *Error
+	if a.query, refusal = c.parseAsked(r); refusal != nil {
+		return refusal
+	}
+	for _, uid := range a.query[userQuery] {
+		if uid != a.grant.User {
+			return forbidden(userQuery, fmt.Sprintf("%q is not who the credentials are for", shortName(uid)))
 		}
 	}
-	topics := query[topicQuery]
+	a.topics = a.query[topicQuery]
 	most := c.maxTopics
-	if g.Limits.Topics > 0 {
-		most = min(most, g.Limits.Topics)
+	if n := a.grant.Limits.Topics; n > 0 {
+		most = min(most, n)
 	}
-	if n := len(c.topics) + len(topics); n > most {
-		return nil, badRequest("topics", fmt.Sprintf("are %d, more than the %d that this connection may follow", n, most))
+	if n := len(c.topics) + len(a.topics); n > most {
+		return badRequest(topicQuery, fmt.Sprintf("makes it %d topics, more than the %d that this connection may follow", n, most))
 	}
-	patterns := make([]wire.Pattern, len(topics))
+	patterns, refusal := ParseTopics(a.topics)
+	if refusal != nil {
+		return refusal
+	}
+	if err := a.grant.CheckRead(patterns); err != nil {
+		return identityError(err)
+	}
+	return nil
+}
+
+// ParseTopics parses the values of a query's parameter "topic": topics and patterns. The
+// error is the answer where one is none, or more have wildcards than a connection may
+// follow; it says which by its value.
+func ParseTopics(topics []string) ([]wire.Pattern, *Error) {
+	patterns, wild := make([]wire.Pattern, len(topics)), 0
 	for i, topic := range topics {
-		var err error
-		if patterns[i], err = wire.ParsePattern(topic); err != nil {
-			return nil, fieldError(fmt.Sprintf("topics[%d]", i), err)
+		p, err := wire.ParsePattern(topic)
+		if err != nil {
+			refusal := fieldError(topicQuery, err)
+			refusal.Message = fmt.Sprintf("%q %s", shortName(topic), refusal.Message)
+			return nil, refusal
+		}
+		if patterns[i] = p; p.Wild() {
+			wild++
 		}
 	}
-	if err := g.CheckRead(patterns); err != nil {
-		return nil, identityError(err)
+	if wild > engine.MaxPatterns {
+		return nil, badRequest(topicQuery, fmt.Sprintf("has %d patterns with wildcards, more than the %d that a connection may follow", wild, engine.MaxPatterns))
 	}
-	return topics, nil
+	return patterns, nil
 }
 
 // parseAsked parses the query. A name that is meant for one of ours is refused, or

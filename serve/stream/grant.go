@@ -94,11 +94,11 @@ func (g *Grant) ExpiredAt(now time.Time) bool {
 }
 
 // CheckRead returns nil if all that is asked may be followed, else an [*Error]
-// with status 403 that names the first that may not.
+// with status 403 about "topic" that names the first that may not.
 func (g *Grant) CheckRead(asked []wire.Pattern) error {
-	for i, p := range asked {
+	for _, p := range asked {
 		if !within(g.Read, p) {
-			return forbidden(fmt.Sprintf("topics[%d]", i), fmt.Sprintf("%q may not be read", p))
+			return forbidden(topicQuery, fmt.Sprintf("%q may not be read", shortName(p.String())))
 		}
 	}
 	return nil

@@ -29,15 +29,15 @@ func Serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, uid string, 
 
 // serve is enter for who has been let in. It sees to it that the session, where
 // there is one, ends with the stream.
-func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, uid string, topics []string, s *session) bool {
+func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, a *admitted, s *session) bool {
 	limit := c.limitOfGrant(r, s)
-	wishes, refusal := wishesOf(r)
+	wishes, refusal := wishesOf(r, a.query)
 	if refusal == nil {
 		refusal = passBody(w, r)
 	}
 	var sub engine.Subscription
 	if refusal == nil {
-		sub, refusal = c.subscription(wishes, uid, topics)
+		sub, refusal = c.subscription(wishes, a.grant.User, a.topics)
 		sub.Source = c.source(r)
 	}
 	var k coding

@@ -214,11 +214,38 @@ func limitBody(w http.ResponseWriter, r *http.Request, limit time.Duration) (lif
 
 // read returns the body.
 func (c *pushConfig) read(w http.ResponseWriter, r *http.Request) ([]byte, *Error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, c.maxBody))
+	body, err := readAll(http.MaxBytesReader(w, r.Body, c.maxBody), r.ContentLength)
 	if err != nil {
 		return nil, readError(w, r, err)
 	}
 	return body, nil
+}
+
+// readAll is io.ReadAll for what is said to be so long, -1 being unknown: no more than
+// that is allocated in the end, and before as much as has come.
+func readAll(r io.Reader, size int64) ([]byte, error) {
+	const few = 512
+	body := make([]byte, 0, few)
+	if 0 < size && size < 64<<10 {
+		body = make([]byte, 0, size+1) // and a byte for the end to be seen
+	}
+	for {
+		if len(body) == cap(body) {
+			more := 2 * cap(body)
+			if size >= int64(len(body)) {
+				more = int(min(int64(more), size+1))
+			}
+			body = append(make([]byte, 0, more), body...)
+		}
+		n, err := r.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		if err == io.EOF {
+			return body, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 }
 
 // readError is the answer to an error of reading a body.

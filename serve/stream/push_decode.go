@@ -26,7 +26,17 @@ func decodePush(body []byte, maxUsers, maxEvents int) (*push, *Error) {
 	if !utf8.Valid(body) {
 		return nil, badRequest("", "the body is not valid UTF-8")
 	}
-	d := pushDecoder{json: json.NewDecoder(bytes.NewReader(body)), maxUsers: maxUsers, maxEvents: maxEvents, halves: jsontext.MayHaveSurrogates(body)}
+	d := pushDecoder{maxUsers: maxUsers, maxEvents: maxEvents, halves: jsontext.MayHaveSurrogates(body)}
+	var text io.Reader = bytes.NewReader(body)
+	if users, rest, ok := cutUsers(body, maxUsers); ok {
+		d.users, text = users, rest
+	}
+	d.json = json.NewDecoder(text)
+	return d.push()
+}
+
+// push reads the body.
+func (d *pushDecoder) push() (*push, *Error) {
 	d.json.UseNumber() // a number is never wanted, and none is too large to be refused as such
 	p := &push{}
 	err := d.object("", func(name string) error {
@@ -72,6 +82,8 @@ type pushDecoder struct {
 	maxUsers  int
 	maxEvents int
 	halves    bool // strings may have one half of a surrogate pair
+
+	users []string // those of the list, which is empty in json; nil: it is in json
 }
 
 // object reads an object and calls member for each name, with the decoder
@@ -124,6 +136,9 @@ func (d *pushDecoder) uids(p *push) error {
 		return badRequest("uids", "is not a list")
 	}
 	p.uids = []string{} // from here on it is a list, however short
+	if d.users != nil {
+		p.uids, d.users = d.users, nil
+	}
 	for d.json.More() {
 		if len(p.uids) == d.maxUsers {
 			return tooMany("uids", fmt.Sprintf("has more than %d users", d.maxUsers))

@@ -61,6 +61,8 @@ func strictQuery(r *http.Request, single, multiple, others []string) (url.Values
 // parseQuery parses all of a query; url.ParseQuery would leave out what it can't.
 func parseQuery(raw string) (url.Values, *Error) {
 	query := make(url.Values)
+	var last string // the name of values, which query does not have yet: a name mostly comes in a row
+	var values []string
 	for pair := range strings.SplitSeq(raw, "&") {
 		if pair == "" {
 			continue
@@ -77,7 +79,16 @@ func parseQuery(raw string) (url.Values, *Error) {
 		if err != nil {
 			return nil, badRequest(shortName(name), "is not percent-encoded as it should be: write % as %25")
 		}
-		query[name] = append(query[name], text)
+		if name != last || values == nil {
+			if values != nil {
+				query[last] = values
+			}
+			last, values = name, query[name]
+		}
+		values = append(values, text)
+	}
+	if values != nil {
+		query[last] = values
 	}
 	return query, nil
 }

@@ -67,10 +67,10 @@ func (s *site) trust() *tls.Config {
 // over a small window, gets every event whole, once, in order, and a close_notify.
 func TestTLSPartialWrites(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
-	if env, err := strconv.ParseUint(os.Getenv("SPATE_SEED"), 10, 64); err == nil {
+	if env, err := strconv.ParseUint(os.Getenv("SPATETEST_SEED"), 10, 64); err == nil {
 		seed = env
 	}
-	t.Logf("replay with SPATE_SEED=%d", seed)
+	t.Logf("replay with SPATETEST_SEED=%d", seed)
 	random := rand.New(rand.NewPCG(seed, 1))
 	s := newSite(t, tlsMode(t), setup{
 		hub:     []engine.HubOption{engine.WithChanBufferSize(8192), engine.WithQueueBytes(64 << 20)},

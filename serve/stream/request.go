@@ -21,9 +21,10 @@ type wishes struct {
 	conflate    bool
 }
 
-// wishesOf reads them from the request. For where to begin, the header wins: a
-// browser that reconnects sends it with the query of the first connection.
-func wishesOf(r *http.Request) (w wishes, err *Error) {
+// wishesOf reads them from the request, whose query is parsed unless it is nil. For
+// where to begin, the header wins: a browser that reconnects sends it with the query of
+// the first connection.
+func wishesOf(r *http.Request, query url.Values) (w wishes, err *Error) {
 	// In its canonical form, which Get need not make (and allocate) first.
 	ids := r.Header["Last-Event-Id"]
 	if len(ids) > 1 {
@@ -35,11 +36,12 @@ func wishesOf(r *http.Request) (w wishes, err *Error) {
 	if r.URL.RawQuery == "" {
 		return w, nil
 	}
-	query, err := parseQuery(r.URL.RawQuery)
-	if err == nil {
-		err = checkOurs(query)
+	if query == nil {
+		if query, err = parseQuery(r.URL.RawQuery); err != nil {
+			return w, err
+		}
 	}
-	if err != nil {
+	if err = checkOurs(query); err != nil {
 		return w, err
 	}
 	return w, w.begin(query, time.Now())

@@ -18,8 +18,8 @@ import (
 
 // The environment variables by which a child knows its part and gets its set-up.
 const (
-	partVar  = "SPATE_BENCH_PART"
-	setupVar = "SPATE_BENCH_SETUP"
+	partVar  = "SPATETEST_BENCH_PART"
+	setupVar = "SPATETEST_BENCH_SETUP"
 )
 
 // Descriptors of a child: requests come in on the first, answers go out on the second.

@@ -83,6 +83,9 @@ func (l *loop) connected(c *conn, n int) {
 	if l.connect.LastID != "" {
 		request += "Last-Event-ID: " + l.connect.LastID + "\r\n"
 	}
+	if len(l.connect.Bearers) > 0 {
+		request += "Authorization: Bearer " + l.connect.Bearers[n] + "\r\n"
+	}
 	if k, err := unix.Write(c.fd, []byte(request+"\r\n")); err != nil || k != len(request)+2 {
 		l.fail(c, fmt.Sprintf("request: %v", err))
 		return

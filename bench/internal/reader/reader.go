@@ -40,6 +40,7 @@ type Connect struct {
 	Stalled     int           `json:"stalled"`   // streams beside those that never read after the head
 	InFlight    int           `json:"in_flight"` // most connections under way at once
 	LastID      string        `json:"last_id,omitempty"`
+	Bearers     []string      `json:"bearers,omitempty"` // tokens by the stream's number; nil: none are sent
 	Kind        stamp.Kind    `json:"kind"`
 	Targets     int           `json:"targets"` // users or topics; stream n is user n and follows topic n, modulo this
 	Had         uint64        `json:"had"`     // events published before those that the streams are owed

@@ -17,15 +17,15 @@ import (
 	"github.com/spatehub/spate/loadtest/stamp"
 )
 
-// seed of the random tests; SPATE_BENCH_SEED replays one that failed.
+// seed of the random tests; SPATETEST_BENCH_SEED replays one that failed.
 func seed(t *testing.T) *rand.Rand {
 	n := uint64(time.Now().UnixNano())
-	if text := os.Getenv("SPATE_BENCH_SEED"); text != "" {
+	if text := os.Getenv("SPATETEST_BENCH_SEED"); text != "" {
 		var err error
 		n, err = strconv.ParseUint(text, 10, 64)
 		require.NoError(t, err)
 	}
-	t.Logf("replay with SPATE_BENCH_SEED=%d", n)
+	t.Logf("replay with SPATETEST_BENCH_SEED=%d", n)
 	return rand.New(rand.NewPCG(n, 0))
 }
 

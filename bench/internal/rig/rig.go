@@ -71,6 +71,8 @@ type Rig struct {
 	dir    string
 	total  uint64 // events published
 	runs   uint32
+
+	bearers []string // of the streams, where the server wants some
 }
 
 // New starts a server and a reader, without streams.
@@ -191,8 +193,14 @@ func (r *Rig) connect(inFlight int, lastID string, had uint64) (c Connected, err
 	if err != nil {
 		return c, err
 	}
+	if info.Secret != "" && r.bearers == nil {
+		if r.bearers, err = bearers(info.Secret, r.load.Streams+r.load.Stalled); err != nil {
+			return c, err
+		}
+	}
 	err = r.reader.Call(reader.Request{Connect: &reader.Connect{
-		Port: info.Port, Path: info.Path, StalledPath: info.StalledPath, Streams: r.load.Streams, Stalled: r.load.Stalled, InFlight: inFlight,
+		Bearers: r.bearers,
+		Port:    info.Port, Path: info.Path, StalledPath: info.StalledPath, Streams: r.load.Streams, Stalled: r.load.Stalled, InFlight: inFlight,
 		LastID: lastID, Kind: r.load.Kind, Targets: r.load.targets(), Had: had, Timeout: connectTimeout,
 	}}, &c.Opened)
 	if err != nil {

@@ -54,8 +54,9 @@ type InfoKind struct {
 type Info struct {
 	Port        int                `json:"port"`
 	Path        string             `json:"path"`
-	StalledPath string             `json:"stalled_path"` // the same for stalled streams
-	Position    string             `json:"position"`     // Last-Event-ID of a client that has everything; "" = none
+	StalledPath string             `json:"stalled_path"`     // the same for stalled streams
+	Secret      string             `json:"secret,omitempty"` // see [Guarded]
+	Position    string             `json:"position"`         // Last-Event-ID of a client that has everything; "" = none
 	Counters    map[string]float64 `json:"counters"`
 }
 
@@ -110,6 +111,9 @@ func infoOf(srv Server, ln net.Listener, kind byte) Info {
 	info.StalledPath = info.Path + "&topic=" + Name('t', fillTopic)
 	if p, ok := srv.(Positioner); ok {
 		info.Position = p.Position()
+	}
+	if g, ok := srv.(Guarded); ok {
+		info.Secret = g.Secret()
 	}
 	if c, ok := srv.(Counter); ok {
 		info.Counters = c.Counters()

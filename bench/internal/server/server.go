@@ -41,6 +41,13 @@ type Positioner interface {
 	Position() string
 }
 
+// Guarded is a Server that takes streams with a JWT alone, as a bearer's: HS256, with the user of the stream as its
+// subject.
+type Guarded interface {
+	// Secret is what signs them.
+	Secret() string
+}
+
 // Counter is a Server that can tell how it fared.
 type Counter interface {
 	// Counters returns figures of its own by name; they are printed, not compared.
@@ -77,6 +84,7 @@ func Ours() Catalog {
 		Schedule:         func(Options) (Server, error) { return schedule{}, nil },
 		"spate":          newSpate,
 		"spate-log":      newSpateLog,
+		"spate-guarded":  newGuarded,
 	}
 }
 

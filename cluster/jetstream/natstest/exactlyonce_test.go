@@ -39,12 +39,12 @@ func logger(t testing.TB) *slog.Logger {
 
 func seed(t testing.TB) uint64 {
 	n := uint64(time.Now().UnixNano())
-	if v := os.Getenv("SPATE_SEED"); v != "" {
+	if v := os.Getenv("SPATETEST_SEED"); v != "" {
 		var err error
 		n, err = strconv.ParseUint(v, 10, 64)
 		require.NoError(t, err)
 	}
-	t.Logf("replay with SPATE_SEED=%d go test -run '^%s$' .", n, t.Name())
+	t.Logf("replay with SPATETEST_SEED=%d go test -run '^%s$' .", n, t.Name())
 	return n
 }
 
@@ -205,7 +205,7 @@ func (w *world) fail(rng *rand.Rand, calm <-chan struct{}) {
 func TestExactlyOnce(t *testing.T) {
 	w := newWorld(t)
 	pushes, clients := 50, 12
-	if torture, _ := strconv.Atoi(os.Getenv("SPATE_CLUSTER_PUSHES")); torture > 0 {
+	if torture, _ := strconv.Atoi(os.Getenv("SPATETEST_CLUSTER_PUSHES")); torture > 0 {
 		pushes, clients = torture, 100
 	}
 	start, err := w.hubs[0].stream.Origin(within(t, 10*time.Second))

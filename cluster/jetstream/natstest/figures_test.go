@@ -29,8 +29,8 @@ import (
 // TestFigures measures what docs/cluster.md tells: bare clients and hubs on the same
 // servers, in turn. It is run by hand, as it takes long and machines differ.
 func TestFigures(t *testing.T) {
-	if os.Getenv("SPATE_CLUSTER_FIGURES") == "" {
-		t.Skip("set SPATE_CLUSTER_FIGURES to have it")
+	if os.Getenv("SPATETEST_CLUSTER_FIGURES") == "" {
+		t.Skip("set SPATETEST_CLUSTER_FIGURES to have it")
 	}
 	servers := natstest.Start(t, 3)
 	t.Run("push", func(t *testing.T) { figuresPush(t, servers) })

@@ -22,7 +22,7 @@ import (
 // findChromium returns the browser's path, or skips the test.
 func findChromium(t *testing.T) string {
 	t.Helper()
-	return findBrowser(t, "Chromium", "SPATE_CHROMIUM", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+	return findBrowser(t, "Chromium", "SPATETEST_CHROMIUM", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 }
 
 func findBrowser(t *testing.T, name, variable string, commands ...string) string {

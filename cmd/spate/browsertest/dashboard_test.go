@@ -201,10 +201,10 @@ func until(t *testing.T, ctx context.Context, expression string) {
 	}
 }
 
-// screenshots writes what the page looks like into the folder SPATE_SCREENSHOTS, where it is set.
+// screenshots writes what the page looks like into the folder SPATETEST_SCREENSHOTS, where it is set.
 func screenshots(t *testing.T, ctx context.Context) {
 	t.Helper()
-	dir := os.Getenv("SPATE_SCREENSHOTS")
+	dir := os.Getenv("SPATETEST_SCREENSHOTS")
 	for _, shot := range []struct {
 		name, scheme  string
 		width, height int64

@@ -56,7 +56,7 @@ var (
 // firefox returns a profile of its own in the one headless Firefox of all tests, or skips the test.
 func firefox(t *testing.T) *firefoxProfile {
 	t.Helper()
-	path := findBrowser(t, "Firefox", "SPATE_FIREFOX", "firefox-esr", "firefox")
+	path := findBrowser(t, "Firefox", "SPATETEST_FIREFOX", "firefox-esr", "firefox")
 	firefoxOnce.Do(func() { startFirefox(t, path) })
 	require.NotNil(t, firefoxBrowser, "Firefox did not start")
 	var made struct {

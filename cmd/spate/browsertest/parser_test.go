@@ -20,12 +20,12 @@ import (
 // Chromium 156 may lose a line.
 func TestParserAgreesWithTheBrowser(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("SPATE_SEED"); s != "" {
+	if s := os.Getenv("SPATETEST_SEED"); s != "" {
 		var err error
 		seed, err = strconv.ParseUint(s, 10, 64)
 		require.NoError(t, err)
 	}
-	t.Logf("SPATE_SEED=%d", seed)
+	t.Logf("SPATETEST_SEED=%d", seed)
 	bin := buildHub(t)
 	h := startHub(t, bin, "127.0.0.1:0", t.TempDir())
 	base := startFront(t, h, map[string]func(http.ResponseWriter, *http.Request, http.Handler){
@@ -46,8 +46,8 @@ func TestParserAgreesWithTheBrowser(t *testing.T) {
 	await(t, page, live)
 	for n := range 40 {
 		both := get[struct{ Browser, Own []any }](t, page, fmt.Sprintf(compareParsers, n, n))
-		require.NotEmpty(t, both.Browser, "SPATE_SEED=%d, stream %d", seed, n)
-		require.Equal(t, both.Browser, both.Own, "SPATE_SEED=%d, stream %d", seed, n)
+		require.NotEmpty(t, both.Browser, "SPATETEST_SEED=%d, stream %d", seed, n)
+		require.Equal(t, both.Browser, both.Own, "SPATETEST_SEED=%d, stream %d", seed, n)
 	}
 }
 

@@ -76,12 +76,12 @@ func TestIndex(t *testing.T) {
 // TestIndexModel: after any additions and removals the index tells whom a dumb twin tells, and what is empty is gone. (Invariant 4.)
 func TestIndexModel(t *testing.T) {
 	seed := rand.Uint64()
-	if v := os.Getenv("SPATE_SEED"); v != "" {
+	if v := os.Getenv("SPATETEST_SEED"); v != "" {
 		n, err := strconv.ParseUint(v, 10, 64)
 		require.NoError(t, err)
 		seed = n
 	}
-	t.Logf("replay with SPATE_SEED=%d go test -run '^%s$' ./engine/internal/topics", seed, t.Name())
+	t.Logf("replay with SPATETEST_SEED=%d go test -run '^%s$' ./engine/internal/topics", seed, t.Name())
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	const slots = 4
 	token := func(wild bool) string {

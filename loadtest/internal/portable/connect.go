@@ -1,22 +1,19 @@
 package portable
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
-	"mime"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/spatehub/spate/loadtest/http1"
+	sse "github.com/spatehub/spate/client"
+	"github.com/spatehub/spate/loadtest/internal/adapter"
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/fleet"
 	"github.com/spatehub/spate/loadtest/internal/session"
@@ -77,17 +74,10 @@ func newRoundTripper(p *fleet.Part, addrs *fleet.Addresses) (*http.Transport, er
 
 // connect runs one connection of a stream to its end and says why it ended.
 func (t *Transport) connect(ctx context.Context, s *stream) (kind string) {
-	env, sh := t.part.Env, t.shard(s.index)
 	n := t.part.From + s.index
 	sub, err := t.part.Adapter.Subscribe(n)
 	if err != nil {
 		return fleet.Kind("connect", err)
-	}
-	var sent, first atomic.Bool // each report is counted once, also if net/http tries again
-	locked := func(fn func(r *session.Reader)) {
-		sh.mu.Lock()
-		fn(sh.reader)
-		sh.mu.Unlock()
 	}
 	hc := t.client(s.index)
 	free := func() {}
@@ -96,127 +86,62 @@ func (t *Transport) connect(ctx context.Context, s *stream) (kind string) {
 		free = sync.OnceFunc(hc.dial.Unlock)
 		defer free()
 	}
-	trace := &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) {
-			free()
-			if now := env.Clock.Now(); sent.CompareAndSwap(false, true) {
-				locked(func(r *session.Reader) {
-					dialled := s.sess.Began()
-					if info.Reused {
-						dialled = 0
-					}
-					r.Connected(&s.sess, dialled, now)
-				})
-			}
-		},
-		GotFirstResponseByte: func() {
-			if now := env.Clock.Now(); first.CompareAndSwap(false, true) {
-				locked(func(r *session.Reader) { r.FirstByte(&s.sess, now) })
-			}
-		},
-	}
-	ctx = httptrace.WithClientTrace(context.WithValue(ctx, streamKey{}, n), trace)
-	var content io.Reader
-	if sub.Body != nil {
-		content = bytes.NewReader(sub.Body)
-	}
-	req, err := http.NewRequestWithContext(ctx, sub.Method, sub.URL.String(), content)
-	if err != nil {
-		return fleet.Kind("connect", err)
-	}
-	req.Header.Set("Accept", http1.EventStream)
-	req.Header.Set("Cache-Control", "no-cache")
-	req.Header.Set("User-Agent", "spate-loadtest")
-	for _, h := range sub.Header {
-		req.Header.Set(h.Name, h.Value)
-	}
-	locked(func(r *session.Reader) {
-		r.Begin(&s.sess, env.Clock.Now())
-		if len(s.sess.LastID) > 0 {
-			req.Header.Set("Last-Event-ID", string(s.sess.LastID))
+	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, streamKey{}, n))
+	defer cancel(nil)
+	c := &connection{t: t, s: s, sh: t.shard(s.index), inner: hc.Transport}
+	late := time.AfterFunc(t.part.Config.ConnectTimeout, func() { cancel(os.ErrDeadlineExceeded) })
+	defer late.Stop()
+
+	reader := c.newReader(sub, &http.Client{Transport: c, CheckRedirect: hc.CheckRedirect})
+	reader.OnOpen(func(header http.Header) {
+		late.Stop()
+		free()
+		if c.encoding = header.Get("Content-Encoding"); c.encoding != "" && c.encoding != "identity" {
+			cancel(sse.ErrContentEncoding) // it has not been asked for
+			return
 		}
+		c.open = true
+		c.locked(func(r *session.Reader) { r.Joined(&s.sess, t.part.Env.Clock.Now()) })
 	})
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	late := time.AfterFunc(t.part.Config.ConnectTimeout, cancel)
-	resp, err := hc.Do(req.WithContext(ctx))
-	free()
-	if !late.Stop() && err != nil {
-		err = os.ErrDeadlineExceeded
-	}
-	if err != nil {
-		if sent.Load() {
-			return fleet.Kind("response head", err)
+	for e, why := range reader.RawEvents(httptrace.WithClientTrace(ctx, c.trace(free))) {
+		if err = why; err != nil {
+			break
 		}
-		return fleet.Kind("connect", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fleet.StatusKind(resp.StatusCode)
-	}
-	if media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); media != http1.EventStream {
-		return fleet.TypeKind(media)
-	}
-	if enc := resp.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
-		return "content-encoding " + enc
-	}
-	locked(func(r *session.Reader) { r.Joined(&s.sess, env.Clock.Now()) })
-	return t.read(ctx, s, sh, resp.Body)
-}
-
-// readBuffer is what a stream reads at once.
-const readBuffer = 4 << 10
-
-// slowTick is how often a slow stream reads.
-const slowTick = 50 * time.Millisecond
-
-// read feeds the body to the session until it ends.
-func (t *Transport) read(ctx context.Context, s *stream, sh *shard, body io.Reader) (kind string) {
-	buf := make([]byte, readBuffer)
-	switch s.sess.Role { // never changes, so it needs no lock
-	case session.Stalled:
-		<-ctx.Done()
-		return fleet.KindClosed
-	case session.Slow:
-		share := max(1, int(int64(t.part.SlowRate(s.index))*int64(slowTick)/int64(time.Second)))
-		buf = buf[:min(share, len(buf))]
-		pause := time.NewTicker(slowTick)
-		defer pause.Stop()
-		body = &slowReader{r: body, tick: pause.C, done: ctx.Done()}
-	}
-	for {
-		n, err := body.Read(buf)
-		if n > 0 {
-			now := t.part.Env.Clock.Now()
-			sh.mu.Lock()
-			sh.reader.Stats.Bytes += int64(n)
-			bad := sh.reader.Feed(&s.sess, buf[:n], now)
-			sh.mu.Unlock()
-			switch {
-			case errors.Is(bad, wire.ErrEventTooLarge):
-				return fleet.KindTooLarge
-			case bad != nil:
-				return fleet.Kind("read", bad)
-			}
-		}
+		c.locked(func(r *session.Reader) { err = r.Event(&s.sess, e, c.now) })
 		if err != nil {
-			return fleet.Kind("read", err)
+			break
 		}
 	}
+	c.locked(func(r *session.Reader) { r.Position(&s.sess, []byte(reader.LastEventID())) })
+	return c.kind(err)
 }
 
-// slowReader reads once a tick.
-type slowReader struct {
-	r    io.Reader
-	tick <-chan time.Time
-	done <-chan struct{}
-}
-
-func (s *slowReader) Read(p []byte) (int, error) {
-	select {
-	case <-s.tick:
-		return s.r.Read(p)
-	case <-s.done:
-		return 0, io.EOF
+// newReader makes the client that reads the stream, of one connection: when the next
+// one begins is the tester's to say.
+func (c *connection) newReader(sub adapter.Subscribe, hc *http.Client) *sse.SSEClient {
+	env := c.t.part.Env
+	var lastID string
+	c.locked(func(r *session.Reader) {
+		r.Begin(&c.s.sess, env.Clock.Now())
+		lastID = string(c.s.sess.LastID)
+	})
+	opts := []sse.Option{
+		sse.WithHTTPClient(hc), sse.WithMethod(sub.Method), sse.WithLastEventID(lastID), sse.WithMaxEventSize(env.MaxEvent),
+		sse.WithCompression(false), sse.WithIdleTimeout(-1), sse.WithoutReconnect(),
+		sse.WithHeaderFunc(func(_ context.Context, header http.Header) error {
+			header.Set("User-Agent", "spate-loadtest")
+			for _, h := range sub.Header {
+				header.Set(h.Name, h.Value)
+			}
+			return nil
+		}),
 	}
+	if sub.Body != nil {
+		opts = append(opts, sse.WithBody("", sub.Body))
+	}
+	reader := sse.NewClient(sub.URL.String(), opts...)
+	// Comments are counted, and a hub's last word is an event like any other.
+	reader.OnComment(func(string) { c.locked(func(r *session.Reader) { r.Stats.Comments++ }) })
+	reader.OnEvent(sse.DisconnectEvent, func(*wire.Event) {})
+	return reader
 }

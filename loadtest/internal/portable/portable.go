@@ -1,5 +1,5 @@
-// Package portable reads event streams with net/http: with TLS, with HTTP/2,
-// through proxies, on any system. It costs several goroutines and some 20 to
+// Package portable reads event streams with package client, and so with net/http:
+// with TLS, with HTTP/2, through proxies, on any system. It costs several goroutines and some 20 to
 // 40 KB per stream; its figures mean the same as the raw reader's, because both
 // feed the same sessions.
 package portable

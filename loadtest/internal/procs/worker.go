@@ -17,7 +17,7 @@ import (
 )
 
 // workerEnv marks a process that is to be a worker.
-const workerEnv = "SPATE_LOADTEST_WORKER"
+const workerEnv = "SPATETEST_LOADTEST_WORKER"
 
 // ledgerFile is the descriptor of the ledger's memory in a worker.
 const ledgerFile = 3

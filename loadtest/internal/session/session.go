@@ -207,14 +207,28 @@ func (r *Reader) Ended(s *Session, own bool, kind string, now int64) {
 	case !own:
 		r.Stats.Fail(kind)
 	}
-	if s.open && r.env.Finite == nil {
-		if id := s.Parser.LastID(); len(id) > 0 {
-			s.LastID = append(s.LastID[:0], id...)
-		}
-	}
+	r.Position(s, s.Parser.LastID())
 	s.Parser.Reset()
 	s.own = own && (s.open || s.own)
 	s.open, s.resuming, s.Due = false, false, 0
+}
+
+// Position tells the last ID of the stream's connection, none if it has told none.
+func (r *Reader) Position(s *Session, id []byte) {
+	if len(id) > 0 && s.open && r.env.Finite == nil && r.env.Resume {
+		s.LastID = append(s.LastID[:0], id...)
+	}
+}
+
+// Event takes in an event of an open stream that arrived at now, where somebody else
+// has parsed it. Its error ends the stream.
+func (r *Reader) Event(s *Session, e *wire.RawEvent, now int64) error {
+	r.cur, r.now = s, now
+	err := r.event(*e)
+	if s.resuming {
+		r.caughtUp(s, now)
+	}
+	return err
 }
 
 // Feed takes in bytes of an open stream's body that arrived at now. It does not

@@ -24,7 +24,8 @@ type Set struct {
 
 	byTopic shrink.Map[string, uint64]
 	common  uint64
-	passed  int // records removed since floors were last looked through
+	former  uint64 // the common one when topics were last taken their bounds
+	passed  int    // records removed since floors were last looked through
 }
 
 // Common returns the floor that all topics with bounds have.
@@ -33,8 +34,24 @@ func (s *Set) Common() uint64 { return s.common }
 // SetCommon sets it, when the set is built.
 func (s *Set) SetCommon(id uint64) { s.common = id }
 
-// Of returns the floor of a topic that has bounds.
-func (s *Set) Of(topic string) uint64 { return max(s.byTopic.Get(topic), s.common) }
+// Former returns the floor that topics without bounds have, because they may have had
+// some.
+func (s *Set) Former() uint64 { return s.former }
+
+// SetFormer sets it, when the set is built.
+func (s *Set) SetFormer(id uint64) { s.former = id }
+
+// Rebound notes that other topics have bounds from now on. Those that have none any more
+// keep the common floor that they had.
+func (s *Set) Rebound() { s.former = s.common }
+
+// Of returns the floor of a topic that has bounds, or has none.
+func (s *Set) Of(topic string, bounded bool) uint64 {
+	if bounded {
+		return max(s.byTopic.Get(topic), s.common)
+	}
+	return max(s.byTopic.Get(topic), s.former)
+}
 
 // Highest returns the highest floor of the topics that match reports true for, and
 // that they have in common. It looks at all that are remembered by name.

@@ -75,15 +75,15 @@ func QueryAll(tb testing.TB, l persist.Querier, q persist.Query, after uint64, n
 }
 
 // Seeded returns a random source whose seed is in the log of a failed test. The
-// environment variable SPATE_SEED replays it.
+// environment variable SPATETEST_SEED replays it.
 func Seeded(t *testing.T, pkg string) *rand.Rand {
 	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("SPATE_SEED"); s != "" {
+	if s := os.Getenv("SPATETEST_SEED"); s != "" {
 		var err error
 		seed, err = strconv.ParseUint(s, 10, 64)
 		require.NoError(t, err)
 	}
-	t.Logf("replay with: SPATE_SEED=%d go test -run '^%s$' ./%s", seed, t.Name(), pkg)
+	t.Logf("replay with: SPATETEST_SEED=%d go test -run '^%s$' ./%s", seed, t.Name(), pkg)
 	return rand.New(rand.NewPCG(seed, 0))
 }
 

@@ -8,6 +8,7 @@ package merge
 // missing. Done says that the stream has nothing beyond UpTo.
 type Cursor struct {
 	Name  string
+	Many  bool // Name is only what the names of the streams begin with
 	IDs   []uint64
 	UpTo  uint64
 	Done  bool
