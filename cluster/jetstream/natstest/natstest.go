@@ -50,7 +50,7 @@ type Access struct {
 	TLS     bool
 }
 
-// build builds the server, unless TEST_NATS_SERVER names one that is there.
+// build builds the server, unless SPATETEST_NATS_SERVER names one that is there.
 var build = sync.OnceValues(func() (string, error) {
 	if binary := os.Getenv(serverVariable); binary != "" {
 		return binary, nil
@@ -67,7 +67,7 @@ var build = sync.OnceValues(func() (string, error) {
 	return binary, nil
 })
 
-const serverVariable = "TEST_NATS_SERVER"
+const serverVariable = "SPATETEST_NATS_SERVER"
 
 // Clean removes what was built for the tests of a package.
 func Clean() {

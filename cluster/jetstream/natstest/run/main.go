@@ -86,6 +86,7 @@ func main() {
 	for i, h := range r.hubs.Hubs {
 		fmt.Printf("hub %d  %s/\n", i, h.URL)
 	}
+	fmt.Printf("hubs   %s/cluster\n", r.hubs.Hubs[0].URL)
 	if *length > 0 {
 		var cancel func()
 		ctx, cancel = context.WithTimeout(ctx, *length)
