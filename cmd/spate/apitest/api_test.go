@@ -239,6 +239,7 @@ func (p *prover) reads() {
 		{method: "GET", target: "/connections?cursor=0-0", status: 200},
 		{method: "GET", target: "/connections?cursor=77-0", status: 400},
 		{method: "GET", target: "/stats", status: 200},
+		{method: "GET", target: "/cluster", status: 200},
 		{method: "GET", target: "/metrics", status: 200},
 		{method: "GET", target: "/healthz", status: 200},
 		{method: "GET", target: "/readyz", status: 200},
