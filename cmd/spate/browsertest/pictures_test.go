@@ -12,11 +12,11 @@ import (
 )
 
 // TestPictures makes the README's pictures of the dashboard, of a hub under a small load, into the folder
-// SPATE_SCREENSHOTS; without it there is nothing to do.
+// SPATETEST_SCREENSHOTS; without it there is nothing to do.
 func TestPictures(t *testing.T) {
-	dir := os.Getenv("SPATE_SCREENSHOTS")
+	dir := os.Getenv("SPATETEST_SCREENSHOTS")
 	if dir == "" {
-		t.Skip("SPATE_SCREENSHOTS names no folder")
+		t.Skip("SPATETEST_SCREENSHOTS names no folder")
 	}
 	require.NoError(t, os.MkdirAll(dir, 0o755))
 	h := startPlain(t, "--retain-bytes", "64MiB")
