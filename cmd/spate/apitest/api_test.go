@@ -228,7 +228,7 @@ func (p *prover) reads() {
 		{method: "GET", target: "/topics?match=a.>.b", status: 400},
 		{method: "GET", target: "/topics?limit=1001", status: 400, bad: true},
 		{method: "GET", target: "/audience", status: 200},
-		{method: "GET", target: "/audience?topic=a.b&uid=tom&uid=ann", status: 200},
+		{method: "GET", target: "/audience?topic=a.b&user=tom&user=ann", status: 200},
 		{method: "GET", target: "/audience?topic=a.*", status: 400},
 		{method: "GET", target: "/users", status: 200},
 		{method: "GET", target: "/users?limit=0", status: 400, bad: true},
