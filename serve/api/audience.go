@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -30,6 +31,9 @@ func (a *API) audience(c call) (answer, error) {
 		return answer{}, &stream.Error{Status: http.StatusBadRequest, Field: "user", Message: fmt.Sprintf("is given more than %d times", maxAudience)}
 	}
 	if err := probe.Validate(); err != nil {
+		if field := (*wire.FieldError)(nil); errors.As(err, &field) && field.Field == "users" {
+			err = &wire.FieldError{Field: "uid", Reason: field.Reason} // as the query calls it
+		}
 		return answer{}, err
 	}
 	counts, err := a.Hub.Entitled(c.Context(), probe.Users, []string{probe.Topic})
