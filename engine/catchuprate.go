@@ -1,12 +1,9 @@
 package engine
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 // maxCatchUpRate bounds what a bound may be: beyond it, it binds nobody.
-const maxCatchUpRate = min(1<<40, math.MaxInt)
+const maxCatchUpRate = 1 << 30
 
 // WithCatchUpRate bounds the bytes a second that one connection is sent while it
 // reads the log (0: the default, no bound). What is above it waits for the hub's

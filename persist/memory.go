@@ -45,6 +45,7 @@ type Memory struct {
 		// streams holds the IDs of live records by stream, topics those of topics
 		// that have bounds.
 		streams shrink.Map[streamKey, *memStream]
+		byName  topicIndex // those of topics
 		topics  shrink.Map[string, *topicList]
 		ages    deadlines.Heap // of topics with a bound of age that have records
 
@@ -244,6 +245,7 @@ func (m *Memory) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mu.closed = true
+	m.mu.byName = topicIndex{}
 	m.mu.chunks, m.mu.streams, m.mu.topics, m.mu.ages = nil, shrink.Map[streamKey, *memStream]{}, shrink.Map[string, *topicList]{}, deadlines.Heap{}
 	m.mu.first, m.mu.count, m.mu.bytes = 0, 0, 0
 	return nil
