@@ -61,7 +61,7 @@ func TestUsersOfAProxyMayOnlyRead(t *testing.T) {
 			status             int
 		}{
 			{"POST", "/push", event, 403}, {"POST", "/push", `{"events":[{"data":"x"}]}`, 403}, {"POST", "/drain", "", 403},
-			{"GET", "/stats", "", 403}, {"GET", "/metrics", "", 403}, {"GET", "/", "", 403}, {"GET", "/users", "", 403},
+			{"GET", "/stats", "", 403}, {"GET", "/metrics", "", 403}, {"GET", "/settings", "", 403}, {"GET", "/topics", "", 403}, {"GET", "/", "", 200}, {"GET", "/users", "", 403},
 			{"GET", "/connections", "", 403}, {"DELETE", "/users/u2", "", 403}, {"GET", "/users/u2", "", 403},
 			{"GET", "/history?topic=a", "", 200}, {"HEAD", "/events?topic=a", "", 200},
 		} {
@@ -77,4 +77,24 @@ func TestUsersOfAProxyMayOnlyRead(t *testing.T) {
 	}
 	status, _ = s.get("/stats")
 	require.Equal(t, 200, status)
+}
+
+// Where a route tells about users, those that its query names are not who asks: there may be several of them, and a
+// proxy's header says nothing of them.
+func TestUsersThatAreAskedAboutAreNotWhoAsks(t *testing.T) {
+	for name, authorize := range map[string]serve.Authorizer{"query": byQuery, "header": byHeader("X-User")} {
+		for _, target := range []string{"/audience?topic=a&uid=tom&uid=ann", "/connections?uid=tom"} {
+			g, err := authorize(httptest.NewRequest("GET", target, nil))
+			require.NoError(t, err, name+" "+target)
+			require.Empty(t, g.User)
+			require.True(t, g.Admin)
+		}
+		r := httptest.NewRequest("GET", "/audience?uid=tom&uid=ann", nil)
+		r.Header.Set("X-User", "tom")
+		g, err := authorize(r)
+		require.NoError(t, err)
+		require.Equal(t, name == "query", g.Admin)
+		_, err = authorize(httptest.NewRequest("GET", "/events?uid=tom&uid=ann", nil))
+		require.Error(t, err, name)
+	}
 }
