@@ -161,14 +161,15 @@ torture: ## Long crash tests: ROUNDS (50) times kill -9 under load, power cuts, 
 	SPATETEST_KILL_ROUNDS=$(ROUNDS) $(GO) test -race -count=1 -timeout 0 -v -run '^TestKill$$' ./cmd/spate
 	$(GO) test -race -count=$(REPEAT) -timeout 0 -run 'PowerCut|DiskFails|EachCallFails|UnderFire' ./persist/... ./engine/...
 
-# Pushes of each publisher in torture-cluster; TORTURETIME seconds of the part with processes.
+# Pushes of each publisher in torture-cluster; the part with processes ends after TORTURETIME seconds, or DELIVERIES.
 PUSHES     ?= 3000
-TORTURETIME ?= 300
+TORTURETIME ?= 3600
+DELIVERIES ?= 10000000
 .PHONY: torture-cluster
 torture-cluster: ## Exactly-once in a cluster, long: over an orderer that fails, NATS servers that are killed and cut off, and hubs that are killed with -9
 	SPATETEST_CLUSTER_PUSHES=$(PUSHES) $(GO) test -count=1 -timeout 0 -v -run '^TestExactlyOnce$$' ./cluster
 	cd cluster/jetstream/natstest && SPATETEST_CLUSTER_PUSHES=$(PUSHES) $(GO) test -count=1 -timeout 0 -v -run '^TestExactlyOnce$$' .
-	cd cluster/jetstream/natstest && $(GO) run ./run -chaos -demo=false -clients 200 -for $(TORTURETIME)s
+	cd cluster/jetstream/natstest && $(GO) run ./run -chaos -demo=false -clients 400 -pause 20ms -deliveries $(DELIVERIES) -for $(TORTURETIME)s
 
 .PHONY: model
 model: ## Model checks: rings, log and hand-over against obviously right twins

@@ -218,7 +218,6 @@ func TestPanicInCallbackIsNotSwallowed(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(out), "panic: out of a callback")
-	require.NotContains(t, string(out), "survived")
 }
 
 func panicInCallback() {
@@ -230,6 +229,5 @@ func panicInCallback() {
 		return
 	}
 	<-c.Wait()
-	<-time.After(10 * time.Second)
-	fmt.Println("survived")
+	select {} // until the panic ends it, or the test
 }

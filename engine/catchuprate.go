@@ -3,7 +3,7 @@ package engine
 import "time"
 
 // maxCatchUpRate bounds what a bound may be: beyond it, it binds nobody.
-const maxCatchUpRate = 1 << 40
+const maxCatchUpRate = 1 << 30
 
 // WithCatchUpRate bounds the bytes a second that one connection is sent while it
 // reads the log (0: the default, no bound). What is above it waits for the hub's

@@ -88,8 +88,9 @@ type Log interface {
 }
 
 // Querier is a [Log] with an index, which finds the records of a topic or a user
-// in time proportional to what it returns. For a pattern with wildcards it may have
-// to look at records that it does not return, a bounded number for each page.
+// in time proportional to what it returns, and so those of a pattern that ends in a ">"
+// and has no other wildcard. For other patterns it may have to look at records that it
+// does not return, a bounded number for each page.
 type Querier interface {
 	// Query is Read for the records that q selects.
 	Query(ctx context.Context, q Query, after uint64, lim Limit) (Page, error)

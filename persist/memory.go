@@ -45,6 +45,7 @@ type Memory struct {
 		// streams holds the IDs of live records by stream, topics those of topics
 		// that have bounds.
 		streams shrink.Map[streamKey, *memStream]
+		byName  topicIndex // those of topics
 		topics  shrink.Map[string, *topicList]
 		ages    deadlines.Heap // of topics with a bound of age that have records
 
@@ -74,6 +75,10 @@ func NewMemory(opts ...Option) *Memory {
 	}
 	m.start = m.cfg.clock.Now()
 	m.mu.floors.Limit = m.cfg.maxFloors
+	m.mu.floors.Bounded = func(topic string) bool {
+		_, bounded := m.cfg.retention.ForTopic(topic)
+		return bounded
+	}
 	m.aging.Store(m.cfg.retention.ages())
 	return m
 }
@@ -240,6 +245,7 @@ func (m *Memory) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mu.closed = true
+	m.mu.byName = topicIndex{}
 	m.mu.chunks, m.mu.streams, m.mu.topics, m.mu.ages = nil, shrink.Map[streamKey, *memStream]{}, shrink.Map[string, *topicList]{}, deadlines.Heap{}
 	m.mu.first, m.mu.count, m.mu.bytes = 0, 0, 0
 	return nil

@@ -30,7 +30,7 @@ const (
 	recordHeld = int64(unsafe.Sizeof(memRecord{}))
 	idHeld     = 16  // an ID in a list
 	nameHeld   = 16  // a reference to a name
-	streamHeld = 176 // a stream, beside its name
+	streamHeld = 192 // a stream, beside its name
 	topicHeld  = 192 // a topic with bounds; the name is that of a stream
 )
 
@@ -51,6 +51,9 @@ func (m *Memory) streamLocked(key streamKey, id uint64) *memStream {
 		key.name = strings.Clone(key.name)
 		s = &memStream{key: key}
 		m.mu.streams.Set(key, s)
+		if key.kind == topicStream {
+			m.mu.byName.add(s)
+		}
 		m.mu.bytes += streamHeld + int64(len(key.name))
 	}
 	s.push(id)
@@ -68,6 +71,9 @@ func (m *Memory) unindexLocked(r *memRecord) {
 		s.remove(r.ID, func(id uint64) bool { _, r := findRecord(m.mu.chunks, id); return r != nil })
 		if s.len() == 0 {
 			m.mu.streams.Delete(key)
+			if kind == topicStream {
+				m.mu.byName.remove(s)
+			}
 			m.mu.bytes -= streamHeld + int64(len(name))
 		}
 	})

@@ -51,17 +51,23 @@ func (m *Memory) Query(ctx context.Context, q Query, after uint64, lim Limit) (P
 	if m.mu.closed {
 		return Page{}, ErrClosed
 	}
-	if set := NewTopicSet(q.Topics); set.Wild() {
-		return m.scanLocked(&q, after, lim), nil
-	}
-	var cursors []*merge.Cursor
-	for _, name := range streams.Selected(q.Public, q.Topics, q.User) {
-		key := streamKey{}
-		if name != "" {
-			key = streamKey{name[:1], name[1:]}
+	page, _ := m.queryLocked(&q, after, lim)
+	return page, nil
+}
+
+// queryLocked is Query by the index, or by going through the records where patterns
+// select in too much of it. looks is how many topics or records patterns had it look at.
+func (m *Memory) queryLocked(q *Query, after uint64, lim Limit) (page Page, looks int) {
+	set := NewTopicSet(q.Topics)
+	prefixes, topics, ok := set.Ranges()
+	cursors := m.cursorsLocked(streams.Selected(q.Public, topics, q.User), after)
+	if set.Wild() {
+		if ok = ok && m.mu.last > after+fewRecords; ok {
+			cursors, looks, ok = m.sweepLocked(cursors, prefixes, &set, after)
 		}
-		if list := m.mu.streams.Get(key); list != nil {
-			cursors = append(cursors, &merge.Cursor{IDs: list.after(after), Done: true})
+		if !ok {
+			page, scanned := m.scanLocked(q, after, lim)
+			return page, looks + scanned
 		}
 	}
 	ids := merge.New(cursors, nil)
@@ -70,45 +76,79 @@ func (m *Memory) Query(ctx context.Context, q Query, after uint64, lim Limit) (P
 		id, ok, _ := ids.Next()
 		if !ok {
 			b.Reach(m.mu.last)
-			return b.Page, nil
+			return b.Page, looks
 		}
 		_, r := findRecord(m.mu.chunks, id)
 		if r == nil {
 			continue // removed out of the middle of a list
 		}
 		if !b.Fits(len(r.Frame)) {
-			return b.Page, nil
+			return b.Page, looks
 		}
 		b.AddCopy(&r.Record)
 	}
 }
 
-// scanBudget is how many records a Query for patterns looks at.
-const scanBudget = 16 << 10
+// cursorsLocked returns where streams are read behind an ID.
+func (m *Memory) cursorsLocked(names []string, after uint64) (cursors []*merge.Cursor) {
+	for _, name := range names {
+		key := streamKey{}
+		if name != "" {
+			key = streamKey{name[:1], name[1:]}
+		}
+		if list := m.mu.streams.Get(key); list != nil {
+			cursors = append(cursors, &merge.Cursor{IDs: list.after(after), Done: true})
+		}
+	}
+	return cursors
+}
 
-// scanLocked is Query for topics with patterns: the index has a stream for each
-// topic, and a pattern may have any number of topics.
-func (m *Memory) scanLocked(q *Query, after uint64, lim Limit) Page {
+const (
+	// scanBudget is how many records a Query for patterns looks at, or topics.
+	scanBudget = 16 << 10
+
+	// fewRecords is for how many IDs at most a reader of patterns goes through the records
+	// at once: a client that was away for a moment wants fewer than there are topics.
+	fewRecords = 256
+)
+
+// sweepLocked adds the streams of the topics with these prefixes that the set follows. ok
+// is false where there are too many topics.
+func (m *Memory) sweepLocked(cursors []*merge.Cursor, prefixes []string, set *TopicSet, after uint64) (_ []*merge.Cursor, looks int, ok bool) {
+	for _, prefix := range prefixes {
+		m.mu.byName.each(prefix, func(s *memStream) bool {
+			looks++
+			if last := s.ids[len(s.ids)-1]; last > after && set.Follows(s.key.name) {
+				cursors = append(cursors, &merge.Cursor{IDs: s.after(after), Done: true})
+			}
+			return looks < scanBudget
+		})
+	}
+	return cursors, looks, looks < scanBudget
+}
+
+// scanLocked is Query for topics with patterns where the index does not help: a pattern
+// that begins with a wildcard may have topics anywhere in it.
+func (m *Memory) scanLocked(q *Query, after uint64, lim Limit) (page Page, looks int) {
 	b := NewPageBuilder(after, lim)
-	left := scanBudget
 	for i := searchChunks(m.mu.chunks, after); i < len(m.mu.chunks); i++ {
 		c := m.mu.chunks[i]
 		for j := c.search(after); j < len(c.recs); j++ {
 			r := &c.recs[j]
 			if !r.dead && q.Selects(&r.Record) {
 				if !b.Fits(len(r.Frame)) {
-					return b.Page
+					return b.Page, looks
 				}
 				b.AddCopy(&r.Record)
 			}
-			if left--; left == 0 {
+			if looks++; looks == scanBudget {
 				b.Reach(r.ID)
-				return b.Page
+				return b.Page, looks
 			}
 		}
 	}
 	b.Reach(m.mu.last)
-	return b.Page
+	return b.Page, looks
 }
 
 // Has implements [Log].

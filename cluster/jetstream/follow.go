@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"github.com/spatehub/spate/cluster"
 )
@@ -156,11 +157,37 @@ func (f *following) page(m jetstream.Msg, fn func(cluster.Page) error) (cluster.
 		if n == maxPage {
 			return page, nil
 		}
-		select {
-		case m = <-f.msgs:
-		default:
+		next := f.nextOf(m)
+		if next == nil {
 			return page, nil
 		}
+		m = next
+	}
+}
+
+// batchPatience is how long a page waits for the rest of a batch: it is committed, and
+// comes.
+const batchPatience = 20 * time.Millisecond
+
+// nextOf returns the message behind m if it is there; nil: it is not. Behind one that is
+// not the last of its batch it is waited for: connections get in one go what comes in one
+// page.
+func (f *following) nextOf(m jetstream.Msg) jetstream.Msg {
+	select {
+	case next := <-f.msgs:
+		return next
+	default:
+	}
+	if h := m.Headers(); h.Get(jetstreamext.BatchIDHeader) == "" || h.Get(jetstreamext.BatchCommitHeader) != "" {
+		return nil
+	}
+	over := time.NewTimer(batchPatience)
+	defer over.Stop()
+	select {
+	case next := <-f.msgs:
+		return next
+	case <-over.C:
+		return nil
 	}
 }
 

@@ -9,30 +9,30 @@ import (
 	"github.com/synadia-io/orbit.go/jetstreamext"
 )
 
-// Single events that are published at one time are sent as one batch: to the servers it
-// is one step and one answer. Each has its own token, so that it does not matter to any
-// of them what becomes of the batch: where it is refused, or nobody knows, each is
-// published by itself, and is there once.
+// Pushes at one time are sent as one batch: to the servers it is one step and one answer.
+// Each has its own tokens, so that it does not matter to any of them what becomes of the
+// batch: where it is refused, or nobody knows, each is published by itself, and is there
+// once.
 
 const (
-	// groupFlights is how many groups are under way. While there are fewer, an event
+	// groupFlights is how many groups are under way. While there are fewer, a push
 	// goes at once, by itself: who publishes alone waits for nobody.
 	groupFlights = 2
-	groupMost    = 64
-	groupBytes   = 512 << 10 // of a group of several
+	groupMost    = 128       // messages of a group of several pushes
+	groupBytes   = 512 << 10 // likewise
 )
 
-// group is the single events that wait for their turn.
+// group is the pushes that wait for their turn.
 type group struct {
 	mu      sync.Mutex
 	waiting []*grouped
 	flights int
 }
 
-// grouped is one event of a group.
+// grouped is one push of a group.
 type grouped struct {
-	msg     *nats.Msg
-	size    int
+	msgs    []*nats.Msg
+	size    int               // in bytes
 	outcome chan groupOutcome // of capacity 1
 }
 
@@ -42,19 +42,22 @@ type groupOutcome struct {
 	unknown   bool // else nothing of it was added
 }
 
-// publishOne adds one message, with others that wait.
-func (s *Stream) publishOne(ctx context.Context, token string, m *nats.Msg) error {
-	m.Header[jetstream.MsgIDHeader] = []string{token}
+// publishGrouped adds the messages of a push, which have their tokens, with others that
+// wait.
+func (s *Stream) publishGrouped(ctx context.Context, msgs []*nats.Msg) error {
 	g := &s.group
 	g.mu.Lock()
 	if g.flights < groupFlights && len(g.waiting) == 0 {
 		g.flights++
 		g.mu.Unlock()
-		err := s.publishAlone(ctx, m)
+		err := s.publishAlone(ctx, msgs)
 		s.land()
 		return err
 	}
-	p := &grouped{msg: m, size: m.Size(), outcome: make(chan groupOutcome, 1)}
+	p := &grouped{msgs: msgs, outcome: make(chan groupOutcome, 1)}
+	for _, m := range msgs {
+		p.size += m.Size()
+	}
 	g.waiting = append(g.waiting, p)
 	g.mu.Unlock()
 	select {
@@ -64,10 +67,12 @@ func (s *Stream) publishOne(ctx context.Context, token string, m *nats.Msg) erro
 		if o.committed {
 			return nil
 		}
-		for _, key := range []string{jetstreamext.BatchIDHeader, jetstreamext.BatchSeqHeader, jetstreamext.BatchCommitHeader} {
-			m.Header.Del(key)
+		for _, m := range msgs {
+			for _, key := range []string{jetstreamext.BatchIDHeader, jetstreamext.BatchSeqHeader, jetstreamext.BatchCommitHeader} {
+				m.Header.Del(key)
+			}
 		}
-		err := s.publishAlone(ctx, m)
+		err := s.publishAlone(ctx, msgs)
 		if err != nil && o.unknown {
 			return &errNotRefused{err}
 		}
@@ -80,9 +85,12 @@ type errNotRefused struct{ err error }
 
 func (e *errNotRefused) Error() string { return e.err.Error() }
 
-// publishAlone adds one message that has its token.
-func (s *Stream) publishAlone(ctx context.Context, m *nats.Msg) error {
-	_, err := s.js.PublishMsg(ctx, m, jetstream.WithExpectStream(s.cfg.name), jetstream.WithRetryAttempts(0))
+// publishAlone adds the messages of one push.
+func (s *Stream) publishAlone(ctx context.Context, msgs []*nats.Msg) error {
+	if len(msgs) > 1 {
+		return verdict(s.publishBatch(ctx, msgs))
+	}
+	_, err := s.js.PublishMsg(ctx, msgs[0], jetstream.WithExpectStream(s.cfg.name), jetstream.WithRetryAttempts(0))
 	return verdict(err)
 }
 
@@ -101,9 +109,11 @@ func (s *Stream) land() {
 func (g *group) next() []*grouped {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	n, bytes := 0, 0
-	for ; n < min(len(g.waiting), groupMost); n++ {
-		if bytes += g.waiting[n].size; n > 0 && bytes > groupBytes {
+	n, msgs, bytes := 0, 0, 0
+	for ; n < len(g.waiting); n++ {
+		msgs += len(g.waiting[n].msgs)
+		bytes += g.waiting[n].size
+		if n > 0 && (msgs > groupMost || bytes > groupBytes) {
 			break
 		}
 	}
@@ -121,9 +131,9 @@ func (g *group) next() []*grouped {
 func (s *Stream) fly(some []*grouped) {
 	var o groupOutcome
 	if len(some) > 1 { // else it is published by who waits
-		msgs := make([]*nats.Msg, len(some))
-		for i, p := range some {
-			msgs[i] = p.msg
+		var msgs []*nats.Msg
+		for _, p := range some {
+			msgs = append(msgs, p.msgs...)
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), apiTimeout)
 		err := s.publishBatch(ctx, msgs)

@@ -72,10 +72,11 @@ func (s *Stream) commit(ctx context.Context, token string, msgs []*nats.Msg) err
 	case len(msgs) > maxBatch:
 		return fmt.Errorf("%w: %w: %d events, and a batch has at most %d", cluster.ErrRefused, engine.ErrTooMany, len(msgs), maxBatch)
 	case len(msgs) == 1:
-		return s.publishOne(ctx, token, msgs[0])
+		msgs[0].Header[jetstream.MsgIDHeader] = []string{token}
+	default:
+		number(token, msgs)
 	}
-	number(token, msgs)
-	return verdict(s.publishBatch(ctx, msgs))
+	return s.publishGrouped(ctx, msgs)
 }
 
 // number gives each message of a batch a token of its own.

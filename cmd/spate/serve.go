@@ -157,7 +157,7 @@ func explainOpen(dir string, err error) error {
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
 		return fmt.Errorf("%s is no folder; choose another one with --data", dir)
 	case errors.Is(err, syscall.ENOSPC):
-		return fmt.Errorf("no space left for the folder %s; make room, or choose another folder with --data", dir)
+		return fmt.Errorf("no space left for the folder %s; make room, shorten the retention so that something can be removed, or choose another folder with --data", dir)
 	}
 	return fmt.Errorf("cannot open the log in %s: %s", dir, strings.ReplaceAll(err.Error(), "\n", "; "))
 }

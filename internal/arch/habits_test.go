@@ -2,10 +2,14 @@ package arch_test
 
 import (
 	"go/ast"
+	"go/parser"
+	"go/token"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // TestExportedNamesAreDocumented: every exported type, function, method, constant and variable of the library has a
@@ -93,7 +97,108 @@ func TestHabits(t *testing.T) {
 			}
 			return true
 		})
+		if !src.test || usesSynctest(src) {
+			continue
+		}
+		if _, may := mayPause[src.path]; may {
+			assert.NotEmpty(t, pauses(src.file), "%s: nothing of it pauses: it needs no exception", src.path)
+			continue
+		}
+		for _, at := range pauses(src.file) {
+			assert.Fail(t, "sleeping test", "%s: a pause: wait for the condition instead", src.at(at))
+		}
 	}
+}
+
+// mayPause are the test files that may wait for a time, and why.
+var mayPause = map[string]string{
+	"bench/append_test.go":                           "between looks whether this process is at rest",
+	"loadtest/internal/run/observe_test.go":          "the time that a server takes for an answer, which is measured",
+	"bench/coding_test.go":                           "events at a rate, and output that is over when nothing more comes of another process",
+	"cluster/cluster_test.go":                        "between looks at a condition, and storms at random times",
+	"cluster/jetstream/natstest/exactlyonce_test.go": "between looks at a condition, and storms at random times",
+	"cmd/spate/once_test.go":                         "a client that tries again while the hub is killed",
+	"engine/fakelog_test.go":                         "the time that a disk takes: tests set it in a bubble",
+}
+
+// pauses returns the receives from a timer that nothing else can end: all but those that
+// are one case of a select among several.
+func pauses(file *ast.File) (at []ast.Node) {
+	timers := map[string]bool{} // variables that are one
+	cases := map[ast.Node]bool{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.AssignStmt:
+			for i, value := range n.Rhs {
+				if name, ok := n.Lhs[i].(*ast.Ident); ok && len(n.Lhs) == len(n.Rhs) && callsTime(value, "NewTimer", "NewTicker", "After", "Tick") {
+					timers[name.Name] = true
+				}
+			}
+		case *ast.SelectStmt:
+			if len(n.Body.List) > 1 {
+				for _, c := range n.Body.List {
+					if comm, ok := c.(*ast.CommClause).Comm.(*ast.ExprStmt); ok {
+						cases[comm.X] = true
+					}
+				}
+			}
+		case *ast.UnaryExpr:
+			if n.Op == token.ARROW && !cases[n] && timed(n.X, timers) {
+				at = append(at, n)
+			}
+		}
+		return true
+	})
+	return at
+}
+
+// timed says whether a channel is a timer's.
+func timed(ch ast.Expr, timers map[string]bool) bool {
+	switch ch := ch.(type) {
+	case *ast.Ident:
+		return timers[ch.Name]
+	case *ast.SelectorExpr:
+		name, ok := ch.X.(*ast.Ident)
+		return ch.Sel.Name == "C" && (callsTime(ch.X, "NewTimer", "NewTicker") || ok && timers[name.Name])
+	}
+	return callsTime(ch, "After", "Tick")
+}
+
+// callsTime says whether an expression calls one of these functions of package time.
+func callsTime(e ast.Expr, names ...string) bool {
+	call, ok := e.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	sel, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	pkg, ok := sel.X.(*ast.Ident)
+	return ok && pkg.Name == "time" && slices.Contains(names, sel.Sel.Name)
+}
+
+// TestPausesAreSeen: the rule above sees what it is meant to.
+func TestPausesAreSeen(t *testing.T) {
+	const code = `package p
+func f() {
+	<-time.After(1)                           // 1
+	for ; ; <-time.Tick(1) {                  // 2
+	}
+	<-time.NewTimer(1).C                      // 3
+	timer := time.NewTimer(1)
+	<-timer.C                                 // 4
+	select { case <-timer.C: }                // 5
+	late := time.After(1)
+	_ = <-late                                // 6
+	select { case <-timer.C: case <-done: }
+	select { case <-time.After(1): default: }
+	<-done
+	<-other.C
+}`
+	file, err := parser.ParseFile(token.NewFileSet(), "p.go", code, 0)
+	require.NoError(t, err)
+	require.Len(t, pauses(file), 6)
 }
 
 func rawAtomic(name string) bool {

@@ -33,7 +33,7 @@ var rooms = map[string][]string{
 	"cluster/jetstream": {"wire", "engine", "cluster"},
 	"sse":               {"wire", "persist", "engine", "serve", "serve/stream", "client"},
 	"loadtest":          {"wire", "client"},
-	"bench":             {"wire", "compress", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client", "loadtest"},
+	"bench":             {"wire", "compress", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client", "loadtest", "serve/auth", "serve/limit"},
 	"cmd": {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client",
 		"cluster", "cluster/jetstream",
 		"serve/api", "serve/auth", "serve/limit", "serve/cors", "serve/tlsfile", "compress"},

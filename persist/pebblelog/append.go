@@ -105,10 +105,11 @@ func (p *Log) finish(g *generation, b *pebble.Batch, first, last uint64) error {
 }
 
 // build fills b with records, their index, and the chunks that they complete. It
-// reports whether retention may have work.
+// reports whether the keeper may have work.
 func (p *Log) build(b *pebble.Batch, recs []persist.Record) (due bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	chunks := len(p.mu.chunks)
 	for i := range recs {
 		r := &recs[i]
 		putRecord(b, r)
@@ -116,7 +117,7 @@ func (p *Log) build(b *pebble.Batch, recs []persist.Record) (due bool) {
 		p.mu.countRecord(r.ID, r.Topic, r.Users != nil, r.Time, int64(r.Size()), b)
 	}
 	p.appending.postings.flush(b)
-	return p.mu.due()
+	return p.mu.due() || len(p.mu.chunks) > chunks && !p.reserved.Load()
 }
 
 // putRecord adds a record without its index. A batch only grows in memory, so

@@ -166,7 +166,7 @@ func copyFiles(ctx context.Context, fsys vfs.FS, from, to string, copyOne func(c
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		if name == "LOCK" || name == markName || strings.HasPrefix(name, ".") || !dataFile.MatchString(name) && !otherFile.MatchString(name) {
+		if name == "LOCK" || name == markName || name == reserveName || strings.HasPrefix(name, ".") || !dataFile.MatchString(name) && !otherFile.MatchString(name) {
 			continue
 		}
 		info, err := fsys.Stat(fsys.PathJoin(from, name))

@@ -40,7 +40,7 @@ func (p *Log) healLocked() error {
 	if now.Before(p.heal.retryAt) {
 		return p.unhealed(cause)
 	}
-	if err := p.replace(); err != nil {
+	if err := p.replaceTight(); err != nil {
 		p.heal.err = told(err)
 		p.heal.pause = min(max(2*p.heal.pause, firstPause), maxPause)
 		p.heal.retryAt = now.Add(p.heal.pause)
@@ -50,6 +50,24 @@ func (p *Log) healLocked() error {
 	p.heal.err, p.heal.pause, p.heal.retryAt = nil, 0, time.Time{}
 	p.sayAnew()
 	p.cfg.logger.Info("persist: log takes records again", "dir", p.dir, "last", p.acked.Load())
+	return nil
+}
+
+// replaceTight is replace, also where the disk is full and the bounds allow to remove
+// something. maint is held.
+func (p *Log) replaceTight() error {
+	err := p.replace()
+	if !full(err) || !p.overdue() || !p.giveReserve() {
+		return err
+	}
+	if err = p.replace(); err != nil {
+		_ = p.makeReserve()
+		return err
+	}
+	// The log works. If making room fails, the keeper goes on with it.
+	if err := p.makeRoom(); err != nil && !errors.Is(err, errInterrupted) {
+		p.say(slog.LevelWarn, "persist: retention failed", err)
+	}
 	return nil
 }
 

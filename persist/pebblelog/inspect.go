@@ -22,7 +22,7 @@ import (
 
 var (
 	dataFile  = regexp.MustCompile(`^\d{6,}(-\d+)?\.(sst|log|blob)$`)
-	otherFile = regexp.MustCompile(`^(MANIFEST-\d+|OPTIONS-\d+|marker\..*|temporary\..*|.*\.dbtmp|LOCK|` + markName + `|lost\+found|\..*)$`)
+	otherFile = regexp.MustCompile(`^(MANIFEST-\d+|OPTIONS-\d+|marker\..*|temporary\..*|.*\.dbtmp|LOCK|` + markName + `|` + reserveName + `|lost\+found|\..*)$`)
 )
 
 // requireOurs refuses a folder with files in it and no log.

@@ -42,6 +42,9 @@ func (p *Log) work() {
 	if err == nil {
 		err = p.reclaim()
 	}
+	if err == nil {
+		p.keepReserve()
+	}
 	if err != nil && !errors.Is(err, errInterrupted) {
 		p.say(slog.LevelWarn, "persist: retention failed", err)
 	}

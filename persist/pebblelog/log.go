@@ -84,8 +84,9 @@ type Log struct {
 	// each other. No other lock is taken under it.
 	measuring sync.Mutex
 
-	reclaimAt time.Time // when to look after disk space, zero for never; guarded by maint
-	passed    int       // keys of the index that retention of topics has passed, deleted ones too; guarded by maint
+	reclaimAt time.Time   // when to look after disk space, zero for never; guarded by maint
+	reserved  atomic.Bool // the reserve is there; set with maint held
+	passed    int         // keys of the index that retention of topics has passed, deleted ones too; guarded by maint
 
 	mark *tailMark        // what was acknowledged; set when the log is opened, as are the next two
 	high uint64           // the highest ID that an earlier life may have acknowledged
@@ -148,20 +149,40 @@ func (p *Log) open() (err error) {
 	if err := inspect(p.cfg.fs, p.dir); err != nil {
 		return errors.Join(err, p.lock.Close())
 	}
+	err = p.openDatabase()
+	if full(err) && p.giveReserve() {
+		wasFull := err
+		if err = p.openDatabase(); err == nil {
+			err = p.openTight(wasFull)
+		} else {
+			_ = p.makeReserve()
+		}
+	}
+	if err != nil {
+		if p.gen != nil {
+			err = errors.Join(err, p.gen.close())
+		}
+		return errors.Join(err, p.lock.Close())
+	}
+	p.openTail(p.acked.Load())
+	return nil
+}
+
+// openDatabase opens the first database and loads the state from it.
+func (p *Log) openDatabase() error {
 	g, err := p.openGeneration()
 	if err != nil {
-		return errors.Join(err, p.lock.Close())
+		return err
 	}
 	st, last, err := load(g, &p.cfg)
 	if err != nil {
-		return errors.Join(err, g.close(), p.lock.Close())
+		return errors.Join(err, g.close())
 	}
 	p.gen = g
 	p.mu.state = st
 	p.floor.Store(st.floor)
 	p.acked.Store(last)
 	p.appending.begun = last
-	p.openTail(last)
 	return nil
 }
 

@@ -29,13 +29,18 @@ func (p *Log) reclaim() error {
 		return nil
 	}
 	p.reclaimAt = time.Time{}
+	return p.excise(reclaimMin)
+}
+
+// excise cuts off what is below the floor if it takes so many bytes of disk.
+func (p *Log) excise(atLeast uint64) error {
 	floor := p.floor.Load()
 	removed := []pebble.KeyRange{
 		{Start: []byte{keyRecord}, End: recordKey(nil, floor+1)},
 		{Start: []byte{keyIndex}, End: appendSegment(nil, (floor+1)>>segmentBits)},
 	}
 	used, err := p.diskUsage(removed)
-	if err != nil || used < reclaimMin {
+	if err != nil || used < atLeast {
 		return err
 	}
 	// What is cut off is gone at once, and after a power cut no record above the

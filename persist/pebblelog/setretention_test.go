@@ -2,6 +2,8 @@ package pebblelog_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -116,6 +118,19 @@ func TestFloorOfFormerTopics(t *testing.T) {
 	require.NoError(t, l.Close())
 }
 
+// TestMergedFloorOfFormerTopic is logtest.CheckMergedFloor, and the same in the next life.
+func TestMergedFloorOfFormerTopic(t *testing.T) {
+	fs, clock := vfs.NewMem(), logtest.NewClock()
+	opts := []pebblelog.Option{pebblelog.WithFS(fs), pebblelog.WithSync(false), pebblelog.WithClock(clock), pebblelog.WithMaxFloors(logtest.ManyTopics / 5)}
+	l := openPebble(t, "log", opts...)
+	logtest.CheckMergedFloor(t, l, clock, l.Settle)
+	bounds := l.LogStats().Retention
+	require.NoError(t, l.Close())
+	l = openPebble(t, "log", append(opts, pebblelog.WithRetention(bounds))...)
+	require.EqualValues(t, 1, l.Floor([]string{"former"}))
+	require.NoError(t, l.Close())
+}
+
 // TestSetRetentionOfFailedLog holds that a log which can't write takes other bounds, and
 // goes by them when it works again.
 func TestSetRetentionOfFailedLog(t *testing.T) {
@@ -191,4 +206,98 @@ func TestSetRetentionConcurrently(t *testing.T) {
 		checkStats(t, l, logtest.ReadAll(t, l, 0, 1000))
 		require.NoError(t, l.Close())
 	})
+}
+
+// fillDisk writes a file until there is no room left.
+func fillDisk(t *testing.T, name string) {
+	t.Helper()
+	f, err := os.Create(name)
+	require.NoError(t, err)
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	require.NoError(t, f.Close())
+}
+
+// fullLog returns the folder of a log of 15 MiB on a real file system without any room
+// left, the log, which has found that out, and its last ID.
+func fullLog(t *testing.T) (dir string, l *pebblelog.Log, last uint64) {
+	mnt := mountTmpfs(t, "size=64m")
+	dir = filepath.Join(mnt, "log")
+	l = openPebble(t, dir, pebblelog.WithMemTable(1<<20))
+	for last < 240 {
+		last++
+		require.NoError(t, l.Append(ctx, []persist.Record{{ID: last, Time: int64(last), Frame: randomFrame(last, 64<<10)}}))
+	}
+	require.Eventually(t, func() bool {
+		l.Settle()
+		_, err := os.Stat(filepath.Join(dir, "reserve"))
+		return err == nil
+	}, time.Minute, time.Millisecond)
+	fillDisk(t, filepath.Join(mnt, "ballast"))
+	for {
+		err := l.Append(ctx, []persist.Record{{ID: last + 1, Time: int64(last), Frame: randomFrame(last+1, 64<<10)}})
+		if err != nil {
+			require.ErrorIs(t, err, syscall.ENOSPC)
+			break
+		}
+		last++
+	}
+	fillDisk(t, filepath.Join(mnt, "ballast2"))
+	return dir, l, last
+}
+
+// requireRoom requires that a log that was full takes records again, has the newest of
+// those that were acknowledged, and not the oldest.
+func requireRoom(t *testing.T, l *pebblelog.Log, last uint64) {
+	t.Helper()
+	next := last + 10
+	require.Eventually(t, func() bool {
+		next++
+		return l.Append(ctx, []persist.Record{{ID: next, Frame: randomFrame(next, 64<<10)}}) == nil
+	}, time.Minute, time.Millisecond)
+	got := logtest.IDs(logtest.ReadAll(t, l, 0, 1000))
+	require.Greater(t, got[0], uint64(100))
+	require.Equal(t, append(logtest.Sequence(got[0], last), next), got)
+	require.Equal(t, got[0]-1, l.Floor(nil))
+}
+
+// TestFullDiskWithShorterRetention holds that a log on a full disk opens with bounds that
+// allow to remove something, and goes on; and that what is set aside for that is still
+// there after it was opened without, as often as that is tried.
+func TestFullDiskWithShorterRetention(t *testing.T) {
+	dir, l, last := fullLog(t)
+	_ = l.Close() // it can't be closed in good order
+	fillDisk(t, filepath.Join(filepath.Dir(dir), "ballast3"))
+	for i := range 3 {
+		l, err := pebblelog.Open(dir, pebblelog.WithMemTable(1<<20))
+		if err == nil {
+			_ = l.Close() // what it needed was just there
+		} else {
+			require.ErrorIs(t, err, syscall.ENOSPC)
+		}
+		require.FileExists(t, filepath.Join(dir, "reserve"))
+		fillDisk(t, filepath.Join(filepath.Dir(dir), fmt.Sprint("more", i)))
+	}
+	narrow := pebblelog.WithRetention(persist.Retention{MaxCount: 80})
+	l = openPebble(t, dir, pebblelog.WithMemTable(1<<20), narrow)
+	requireRoom(t, l, last)
+	l = reopenAt(t, l, dir, pebblelog.WithMemTable(1<<20), narrow)
+	require.Greater(t, l.First(), uint64(100))
+	require.NoError(t, l.Close())
+}
+
+// TestFullDiskWithRetentionSet holds the same for a log that is in use.
+func TestFullDiskWithRetentionSet(t *testing.T) {
+	_, l, last := fullLog(t)
+	require.NoError(t, l.SetRetention(persist.Retention{MaxCount: 80}))
+	requireRoom(t, l, last)
+	require.NoError(t, l.Close())
+}
+
+func reopenAt(t *testing.T, l *pebblelog.Log, dir string, opts ...pebblelog.Option) *pebblelog.Log {
+	t.Helper()
+	require.NoError(t, l.Close())
+	return openPebble(t, dir, opts...)
 }

@@ -50,6 +50,7 @@ var logCases = []logCase{
 	{"closed", "After Close, Append, Read and Has return ErrClosed, and Close returns nil again.", checkClosed},
 	{"concurrent", "Readers beside an appender see whole batches, in order, without holes.", checkConcurrent},
 	{"query", "Query returns just the records of Read that the query selects, and UpTo tells how far.", checkQuery},
+	{"patterns", "Query returns just the records of topics that its patterns match, however many topics and IDs lie between.", checkPatterns},
 	{"private", "A query for what is public never returns a record with an audience, nor one user's record to another.", checkPrivate},
 	{"runs", "An ID counts as issued if it lies between the first of a run and the last that was appended in it.", checkRuns},
 	{"replica", "StartOver removes all records, and Last and Floor are what it is given.", checkReplica},

@@ -147,6 +147,59 @@ func checkQuery(t *logTest) {
 	}
 }
 
+func checkPatterns(t *logTest) {
+	l, ok := t.log.(persist.Querier)
+	if !ok {
+		t.Skip("the log is no Querier")
+	}
+	// IDs far from each other, topics next to each other by name, and streams of other
+	// kinds between.
+	const n, step = 600, 1 << 13
+	tokens := []string{"a", "ab", "a-", "b", "\x7f", "ÿ"}
+	all := make([]persist.Record, n)
+	for i := range all {
+		r := plain(uint64(1+i) * step)
+		r.Topic = tokens[i%6] + "." + tokens[i/6%6]
+		switch i % 7 {
+		case 1:
+			r.Topic += "." + tokens[i%5]
+		case 3:
+			r.Topic = tokens[i/6%6]
+		case 4:
+			r.Users = []string{"a.b"}
+		case 5:
+			r.Topic = ""
+		}
+		all[i] = r
+	}
+	for batch := range slices.Chunk(all, 97) {
+		t.append(batch...)
+	}
+	for _, q := range []persist.Query{
+		{Topics: []string{"a.>"}},
+		{Topics: []string{"a.>", "a", "a.a", "ab.ab", "b"}},
+		{Topics: []string{"a.a.>", "a.>", "ÿ.>"}, Public: true},
+		{Topics: []string{"ab.*", "a.*.b"}, User: "a.b"},
+		{Topics: []string{"a.>", "*.b"}},
+		{Topics: []string{">"}, Public: true},
+		{Topics: []string{"\x7f.>", "c.>", "a-.>"}},
+	} {
+		for _, after := range []uint64{0, step * n / 2, step*n/2 + 1, step * (n - 10), step * n} {
+			for _, size := range []int{3, 1000} {
+				var want []persist.Record
+				for _, r := range all {
+					if r.ID > after && selects(q, r) {
+						want = append(want, r)
+					}
+				}
+				t.sameAll(t.pages(after, func(after uint64) (persist.Page, error) {
+					return l.Query(context.Background(), q, after, persist.Limit{Records: size})
+				}), want)
+			}
+		}
+	}
+}
+
 func checkPrivate(t *logTest) {
 	l, ok := t.log.(persist.Querier)
 	if !ok {

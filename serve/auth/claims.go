@@ -17,20 +17,21 @@ type claimSet struct {
 	exp, iat, nbf *jwt.NumericDate
 	iss, sub, jti string
 	aud           jwt.ClaimStrings
-	all           map[string]json.RawMessage
+	all           []member
 }
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (c *claimSet) UnmarshalJSON(b []byte) error {
-	if err := json.Unmarshal(b, &c.all); err != nil {
+	var err error
+	if c.all, err = members("", b); err != nil {
 		return err
 	}
 	if len(c.all) > maxClaims {
 		return fmt.Errorf("there are more than %d claims", maxClaims)
 	}
-	for name, v := range c.all {
-		if err := c.read(name, v); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+	for _, m := range c.all {
+		if err := c.read(m.name, m.value); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
 	if len(c.jti) > maxKid {
@@ -67,8 +68,11 @@ var errNull = errors.New("is null")
 
 // text reads a claim that is a text.
 func text(v json.RawMessage, to *string) error {
-	if string(v) == "null" {
+	switch {
+	case string(v) == "null":
 		return errNull
+	case v[0] == '"':
+		return textOf(v, to)
 	}
 	return json.Unmarshal(v, to)
 }

@@ -207,7 +207,7 @@ func (a *jwtAuthorizer) grant(text string, claims *claimSet) (stream.Grant, erro
 	if claims.iat != nil {
 		g.Issued = claims.iat.Time
 	}
-	if raw, has := claims.all[a.UserClaim]; has {
+	if raw := find(claims.all, a.UserClaim); raw != nil {
 		if err := decode(a.UserClaim, raw, &g.User, "a text"); err != nil {
 			return stream.Grant{}, noLonger("the token's claim " + err.Error())
 		}
@@ -215,7 +215,7 @@ func (a *jwtAuthorizer) grant(text string, claims *claimSet) (stream.Grant, erro
 			return stream.Grant{}, noLonger("the token's claim " + a.UserClaim + " " + err.Error())
 		}
 	}
-	if raw, has := claims.all[a.RightsClaim]; has {
+	if raw := find(claims.all, a.RightsClaim); raw != nil {
 		g.Read, g.Push, g.Admin = nil, stream.PushRights{}, false
 		if err := ParseRights(raw, &g); err != nil {
 			return stream.Grant{}, noLonger("the token's claim " + a.RightsClaim + ": " + err.Error())

@@ -1,12 +1,9 @@
 package auth
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/wire"
@@ -159,17 +156,20 @@ var errUnknown = errors.New("is not known here")
 
 // object reads a JSON object, whose members all have to be known by their exact
 // names: encoding/json would take other letters for the same name.
-func object(at string, text []byte, member func(name, at string, v json.RawMessage) error) error {
+func object(at string, text []byte, read func(name, at string, v json.RawMessage) error) error {
+	if !json.Valid(text) {
+		return fmt.Errorf("%s: must be an object", shown(at))
+	}
 	all, err := members(at, text)
 	if err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(all)) { // so that the error is the same each time
-		path := name
+	for _, m := range all { // in an order, so that the error is the same each time
+		path := m.name
 		if at != "" {
-			path = at + "." + name
+			path = at + "." + m.name
 		}
-		if err := member(name, path, all[name]); err == errUnknown {
+		if err := read(m.name, path, m.value); err == errUnknown {
 			return fmt.Errorf("%.100q: %w", path, err)
 		} else if err != nil {
 			return err
@@ -178,34 +178,11 @@ func object(at string, text []byte, member func(name, at string, v json.RawMessa
 	return nil
 }
 
-// members returns the members of an object. None may be there twice: it would be
-// anybody's guess which of the two counts.
-func members(at string, text []byte) (map[string]json.RawMessage, error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	if open, err := d.Token(); err != nil || open != json.Delim('{') || !json.Valid(text) {
-		return nil, fmt.Errorf("%s: must be an object", shown(at))
-	}
-	all := map[string]json.RawMessage{}
-	for d.More() {
-		key, err := d.Token()
-		name, isText := key.(string)
-		var v json.RawMessage
-		if err == nil {
-			err = d.Decode(&v)
-		}
-		if err != nil || !isText {
-			return nil, fmt.Errorf("%s: must be an object", shown(at))
-		}
-		if _, twice := all[name]; twice {
-			return nil, fmt.Errorf("%s: has %.100q twice", shown(at), name)
-		}
-		all[name] = v
-	}
-	return all, nil
-}
-
 // decode reads one value; null is none.
 func decode(at string, v json.RawMessage, to any, what string) error {
+	if s, ok := to.(*string); ok && text(v, s) == nil {
+		return nil
+	}
 	if string(v) == "null" || json.Unmarshal(v, to) != nil {
 		return fmt.Errorf("%s: must be %s", at, what)
 	}

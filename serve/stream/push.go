@@ -222,18 +222,18 @@ func (c *pushConfig) read(w http.ResponseWriter, r *http.Request) ([]byte, *Erro
 }
 
 // readAll is io.ReadAll for what is said to be so long, -1 being unknown: no more than
-// that is allocated in the end, and before as much as has come.
+// that is allocated in the end, and before it a multiple of what has come.
 func readAll(r io.Reader, size int64) ([]byte, error) {
-	const few = 512
+	const few, some = 512, 64 << 10
 	body := make([]byte, 0, few)
-	if 0 < size && size < 64<<10 {
-		body = make([]byte, 0, size+1) // and a byte for the end to be seen
+	if size > 0 {
+		body = make([]byte, 0, min(size+1, some)) // with a byte for the end to be seen
 	}
 	for {
 		if len(body) == cap(body) {
 			more := 2 * cap(body)
 			if size >= int64(len(body)) {
-				more = int(min(int64(more), size+1))
+				more = int(min(8*int64(cap(body)), size+1))
 			}
 			body = append(make([]byte, 0, more), body...)
 		}

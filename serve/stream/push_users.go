@@ -3,15 +3,18 @@ package stream
 import (
 	"bytes"
 	"io"
+	"strings"
+	"unsafe"
 
 	"github.com/spatehub/spate/wire"
 )
 
 // A body's list of users may be nearly all of it: ten thousand names. Where nothing is
-// odd about it, it is cut out and read by itself, the names into one text. All else, and
-// all that is wrong, is left to pushDecoder, which says what and where.
+// odd about it, it is cut out and read by itself, and the names are parts of the body.
+// All else, and all that is wrong, is left to pushDecoder, which says what and where.
 
-// cutUsers returns the names in the body's list of users, and the body without the
+// cutUsers returns the names in the body's list of users, which must not be changed from
+// here on, and the body without the
 // list, in which an empty one stands for it. ok is false where the list is to be read as
 // part of the body.
 func cutUsers(body []byte, maxUsers int) (names []string, rest io.Reader, ok bool) {
@@ -25,6 +28,9 @@ func cutUsers(body []byte, maxUsers int) (names []string, rest io.Reader, ok boo
 	probe := wire.Event{Data: "", Users: names}
 	if probe.Validate() != nil {
 		return nil, nil, false
+	}
+	if len(names) == 1 {
+		names[0] = strings.Clone(names[0]) // the ring keeps it, and a list's names of its own
 	}
 	return names, io.MultiReader(bytes.NewReader(body[:from]), bytes.NewReader(body[to:])), true
 }
@@ -62,7 +68,7 @@ func plainNames(list []byte, most int) (names []string, ok bool) {
 		return nil, false
 	}
 	names = make([]string, 0, n)
-	text := string(list)
+	text := unsafe.String(unsafe.SliceData(list), len(list)) // the body never changes, and is as large
 	for s := (scanner{b: list}); ; {
 		name, ok := s.text()
 		if !ok || len(names) == cap(names) {

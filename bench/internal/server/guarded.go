@@ -17,7 +17,6 @@ import (
 	"github.com/spatehub/spate/serve"
 	"github.com/spatehub/spate/serve/auth"
 	"github.com/spatehub/spate/serve/limit"
-	"github.com/spatehub/spate/serve/stream"
 )
 
 // guarded is spate as it is put on the internet: JWTs that may be revoked, limits for all, users and addresses, and
@@ -46,7 +45,7 @@ func newGuarded(Options) (Server, error) {
 		Requests: many,
 	})
 	g := &guarded{spate: spate{hub: engine.NewHub(quiet(), engine.WithTopicFigures(100), engine.WithCatchUpRate(100<<20))}}
-	g.streams = stream.Authorized(g.hub, new(auth.Revocations).Guard(authorize), stream.WithGate(gate), stream.WithSessions(new(stream.Sessions)))
+	g.streams = serve.Authorized(g.hub, new(auth.Revocations).Guard(authorize), serve.WithGate(gate), serve.WithSessions(new(serve.Sessions)))
 	return g, nil
 }
 

@@ -1,11 +1,13 @@
 package natstest_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -36,6 +38,7 @@ func TestFigures(t *testing.T) {
 	t.Run("push", func(t *testing.T) { figuresPush(t, servers) })
 	t.Run("latency", func(t *testing.T) { figuresLatency(t, servers) })
 	t.Run("move", func(t *testing.T) { figuresMove(t, servers) })
+	t.Run("fanout", func(t *testing.T) { figuresFanout(t, servers) })
 	t.Run("follow", func(t *testing.T) { figuresFollow(t, servers) })
 }
 
@@ -87,7 +90,7 @@ func figuresPush(t *testing.T, servers *natstest.Cluster) {
 	}
 	for _, batch := range []int{1, 10} {
 		var ratios, bares []float64
-		for round := range 5 {
+		for round := range 7 {
 			bare := rate(64, 2*time.Second, func(i int) {
 				if batch == 1 {
 					_, err := js.PublishMsg(ctx, &nats.Msg{Subject: "pushes.h", Data: []byte(data200)}, natsjs.WithMsgID(fmt.Sprint(round, ".", i)))
@@ -184,6 +187,63 @@ func figuresMove(t *testing.T, servers *natstest.Cluster) {
 		took = append(took, float64(time.Since(start).Microseconds()))
 	}
 	t.Logf("microseconds until a client that had an event at once at one hub is let in at another: %s", spread(took))
+}
+
+// counter is a sink that counts frames.
+type counter struct{ n *atomic.Int64 }
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.n.Add(int64(bytes.Count(p, []byte("\n\n"))))
+	return len(p), nil
+}
+func (c *counter) Close(error) {}
+
+// figuresFanout compares what a delivery costs a hub of a cluster, pushes and following
+// with it, with what it costs a hub that is alone and does not sync.
+func figuresFanout(t *testing.T, servers *natstest.Cluster) {
+	const clients, publishers, pushes, batch = 2000, 16, 160, 10
+	log, err := pebblelog.Open(t.TempDir(), pebblelog.WithSync(false), pebblelog.WithLogger(slog.New(slog.DiscardHandler)))
+	require.NoError(t, err)
+	alone := engine.NewHub(engine.WithLog(log), engine.WithEnableResendEvents())
+	t.Cleanup(alone.Close)
+	member, _ := realHub(t, servers, "fanout")
+	var got atomic.Int64
+	for range clients {
+		for _, h := range []*engine.Hub{alone, member} {
+			_, err := h.Subscribe(engine.Subscription{Form: engine.FormPlain}, &counter{&got})
+			require.NoError(t, err)
+		}
+	}
+	events := make([]*wire.Event, batch)
+	for i := range events {
+		events[i] = &wire.Event{Data: data200}
+	}
+	cost := func(h *engine.Hub) float64 {
+		runtime.GC()
+		before := used()
+		want := got.Load() + clients*pushes*batch
+		var all sync.WaitGroup
+		for range publishers {
+			all.Go(func() {
+				for range pushes / publishers {
+					if err := h.Push(nil, events...); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		all.Wait()
+		eventually(t, func() bool { return got.Load() >= want })
+		return float64((used() - before).Nanoseconds()) / (clients * pushes * batch)
+	}
+	cost(alone) // who is new is let in
+	cost(member)
+	var alones, members, more []float64
+	for range 15 {
+		a, m := cost(alone), cost(member)
+		alones, members, more = append(alones, a), append(members, m), append(more, (m-a)*clients/1000)
+	}
+	t.Logf("processor time of a delivery, %d connections that cost nothing themselves: alone %s ns; in a cluster %s ns: microseconds more for each event %s", clients, spread(alones), spread(members), spread(more))
 }
 
 func figuresFollow(t *testing.T, servers *natstest.Cluster) {

@@ -17,10 +17,10 @@ type Hub struct {
 	cmd  *exec.Cmd
 }
 
-// Spate builds the program spate, unless TEST_SPATE names one that is there.
+// Spate builds the program spate, unless SPATETEST_BINARY names one that is there.
 func Spate(t TB) string {
 	t.Helper()
-	if binary := os.Getenv("TEST_SPATE"); binary != "" {
+	if binary := os.Getenv("SPATETEST_BINARY"); binary != "" {
 		return binary
 	}
 	binary := filepath.Join(t.TempDir(), "spate")

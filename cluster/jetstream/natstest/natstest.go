@@ -50,7 +50,7 @@ type Access struct {
 	TLS     bool
 }
 
-// build builds the server, unless TEST_NATS_SERVER names one that is there.
+// build builds the server, unless SPATETEST_NATS_SERVER names one that is there.
 var build = sync.OnceValues(func() (string, error) {
 	if binary := os.Getenv(serverVariable); binary != "" {
 		return binary, nil
@@ -67,7 +67,7 @@ var build = sync.OnceValues(func() (string, error) {
 	return binary, nil
 })
 
-const serverVariable = "TEST_NATS_SERVER"
+const serverVariable = "SPATETEST_NATS_SERVER"
 
 // Clean removes what was built for the tests of a package.
 func Clean() {
@@ -198,14 +198,4 @@ func (c *Cluster) Halt(i int, halt bool) {
 		}
 		_ = s.cmd.Process.Signal(signal)
 	}
-}
-
-// Pids are the servers' processes.
-func (c *Cluster) Pids() (pids []int) {
-	for _, s := range c.Servers {
-		if s.cmd != nil {
-			pids = append(pids, s.cmd.Process.Pid)
-		}
-	}
-	return pids
 }

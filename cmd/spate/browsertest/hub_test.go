@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -69,6 +70,10 @@ func startHub(t *testing.T, bin, listen, data string) *hub {
 func startHubWith(t *testing.T, bin string, flags ...string) *hub {
 	t.Helper()
 	h := &hub{t: t, cmd: exec.Command(bin, append([]string{"serve"}, flags...)...), stderr: &safeBuffer{}, exited: make(chan error, 1)}
+	h.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { // those of these tests are no settings
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains([]string{"SPATETEST_SCREENSHOTS", "SPATETEST_CHROMIUM", "SPATETEST_FIREFOX", "SPATETEST_SEED"}, name)
+	})
 	h.cmd.Stderr = h.stderr
 	stdout, err := h.cmd.StdoutPipe()
 	require.NoError(t, err)

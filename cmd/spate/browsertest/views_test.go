@@ -207,6 +207,7 @@ func TestConnectionsAreListedAndEnded(t *testing.T) {
 		require.Equal(t, []string{"live", "live"}, get[[]string](t, page, rows("connections", "state")))
 		await(t, page, `/ann is online since .*, connections: 2/.test(document.querySelector('[data-view="connections"]').textContent)`)
 
+		await(t, page, live) // its own connection is there
 		before := clients(t, h)
 		press(t, page, "connections", "Disconnect")
 		await(t, page, `document.querySelector("#sure").open`)

@@ -9,17 +9,20 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/loadtest/internal/calibrate"
 	"github.com/spatehub/spate/loadtest/internal/cli"
 	"github.com/spatehub/spate/loadtest/internal/report"
+	"github.com/spatehub/spate/serve/stream"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) } // the hub of a test brings a pool that lives for ever
 
 // command runs a command line.
 func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
@@ -255,4 +258,34 @@ func TestHelp(t *testing.T) {
 	code, _, errs := command(t, "run", "-h")
 	require.Equal(t, report.ExitOK, code)
 	require.Contains(t, errs, "-streams")
+}
+
+// Streams move between servers that are one, and have every event once: here a hub that
+// is reached at two addresses.
+func TestMove(t *testing.T) {
+	hub := engine.NewHub(engine.WithEnableResendEvents())
+	t.Cleanup(hub.Close)
+	mux := http.NewServeMux()
+	var first, second atomic.Int64
+	mux.Handle("POST /push", stream.PushHandler(hub))
+	events := stream.Handler(hub, func(r *http.Request) (string, []string, error) { return r.URL.Query().Get("uid"), nil, nil })
+	at := func(count *atomic.Int64) string {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet {
+				count.Add(1)
+				events.ServeHTTP(w, r)
+				return
+			}
+			mux.ServeHTTP(w, r)
+		}))
+		t.Cleanup(srv.Close)
+		t.Cleanup(hub.Close) // before the server waits for its streams
+		return srv.URL
+	}
+	url := at(&first) + "," + at(&second)
+	code, out, errs := command(t, "run", "-url", url, "-streams", "100", "-connect-rate", "1000", "-rate", "50/s", "-duration", "2s", "-settle", "0s",
+		"-move", "100%", "-drain", "5s", "-max-lag", "0", "-max-busy", "0", "-expect", "lost==0", "-expect", "duplicates==0", "-expect", "disorder==0")
+	require.Equal(t, report.ExitOK, code, "%s\n%s", out, errs)
+	require.Greater(t, first.Load()+second.Load(), int64(101), "some have moved")
+	require.Greater(t, second.Load(), int64(40))
 }

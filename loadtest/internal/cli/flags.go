@@ -77,7 +77,7 @@ func list(fs *flag.FlagSet, name, usage string, to *[]string) {
 }
 
 func subscriberFlags(fs *flag.FlagSet, c *config.Config) {
-	fs.StringVar(&c.URL, "url", "", "`URL` of a stream, a template with {{.N}}, {{.User}}, {{.Topic}}, {{.Topics}}, {{.Token}}; or just the server's")
+	fs.Func("url", "`URL` of a stream, a template with {{.N}}, {{.User}}, {{.Topic}}, {{.Topics}}, {{.Token}}; or just the server's; of servers that are one, several with commas between them, or several times", c.SetURLs)
 	fs.StringVar(&c.Adapter, "adapter", c.Adapter, "what kind of server: "+strings.Join(adapter.Names(), ", "))
 	fs.IntVar(&c.Streams, "streams", c.Streams, "number of streams; 0 = only publish")
 	fs.IntVar(&c.Users, "users", 0, "number of users the streams belong to; 0 = one for each stream")
@@ -95,7 +95,7 @@ func subscriberFlags(fs *flag.FlagSet, c *config.Config) {
 		return err
 	})
 	fs.Func("source", "local `addresses` to spread connections over, e.g. 127.0.0.1-127.0.0.4", addresses(&c.Sources))
-	fs.Func("dest", "`addresses` of the server to spread connections over instead of the URL's host, e.g. 127.0.0.1,127.0.0.2:8081", addresses(&c.Dests))
+	fs.Func("dest", "`addresses` of the server to spread connections over instead of the URL's host, e.g. 127.0.0.1,127.0.0.2:8081", c.SetDests)
 	fs.StringVar(&c.Mode, "mode", c.Mode, "raw (epoll; Linux, plain HTTP/1.1), portable (net/http) or auto")
 	fs.BoolVar(&c.HTTP2, "http2", false, "speak HTTP/2 (without TLS too)")
 	fs.BoolVar(&c.Insecure, "insecure", false, "accept any certificate")
@@ -133,6 +133,7 @@ func subscriberFlags(fs *flag.FlagSet, c *config.Config) {
 func behaviourFlags(fs *flag.FlagSet, c *config.Config) {
 	fs.BoolVar(&c.Resume, "resume", c.Resume, "reconnect with Last-Event-ID, and expect what was missed")
 	fs.Func("churn", "`share` of the streams that drop and come back each second, e.g. 1%", share(&c.Churn))
+	fs.Func("move", "`share` of the streams that go on at the next of several URLs each minute, with Last-Event-ID, e.g. 50%", share(&c.Move))
 	fs.DurationVar(&c.Away, "away", c.Away, "how long dropped streams stay away")
 	fs.Func("slow", "`share` of streams that read slowly", share(&c.Slow))
 	fs.IntVar(&c.SlowRate, "slow-rate", c.SlowRate, "how slowly, bytes a second")

@@ -26,8 +26,9 @@ type Config struct {
 	Header          []string      `json:"-"`                 // "Name: value" templates; not stored, they hold secrets
 	Bearer          string        `json:"-"`                 // template of a bearer token
 	Tokens          []string      `json:"-"`                 // by user; {{.Token}} in templates
+	several         bool          // URLs were given; Dests are theirs
 	Sources         []string      `json:"sources,omitempty"` // local addresses to spread connections over
-	Dests           []string      `json:"dests,omitempty"`   // addresses of the server to spread connections over, host or host:port
+	Dests           []string      `json:"dests,omitempty"`   // addresses of the server, or servers, to spread connections over, host or host:port
 	Mode            string        `json:"mode"`              // ModeAuto, ModeRaw or ModePortable
 	HTTP2           bool          `json:"http2"`
 	Insecure        bool          `json:"insecure"`
@@ -47,9 +48,10 @@ type Config struct {
 
 	// Behaviour.
 	Resume   bool          `json:"resume"`
-	Churn    float64       `json:"churn"` // share of the streams that drop each second
-	Away     time.Duration `json:"away"`  // how long a dropped stream stays away
-	Slow     float64       `json:"slow"`  // share of the streams
+	Churn    float64       `json:"churn"`          // share of the streams that drop each second
+	Move     float64       `json:"move,omitempty"` // share of the streams that go on at the next of Dests each minute
+	Away     time.Duration `json:"away"`           // how long a dropped stream stays away
+	Slow     float64       `json:"slow"`           // share of the streams
 	SlowRate int           `json:"slow_rate"`
 	Stall    float64       `json:"stall"` // share of the streams
 	Storms   []Storm       `json:"storms,omitempty"`

@@ -63,6 +63,7 @@ func (c *Config) Normalize() error {
 		}
 	}
 	faults = append(faults, c.checkURL()...)
+	faults = append(faults, c.checkMove()...)
 	faults = append(faults, c.checkFinite()...)
 	faults = append(faults, c.checkUnused()...)
 	faults = append(faults, c.checkGroups()...)

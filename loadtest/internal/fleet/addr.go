@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/spatehub/spate/loadtest/internal/config"
 )
@@ -21,6 +22,7 @@ const portsPerSource = 20_000
 type Addresses struct {
 	sources []netip.Addr
 	dests   []string
+	turns   []atomic.Uint32 // how often each stream has connected; nil: all stay where they are
 	mu      struct {
 		sync.Mutex
 		known map[string]netip.AddrPort
@@ -32,6 +34,9 @@ type Addresses struct {
 func NewAddresses(c *config.Config) (*Addresses, error) {
 	a := &Addresses{dests: c.Dests}
 	a.mu.known = map[string]netip.AddrPort{}
+	if c.Move > 0 {
+		a.turns = make([]atomic.Uint32, c.Streams)
+	}
 	for _, s := range c.Sources {
 		ip, err := netip.ParseAddr(s)
 		if err != nil {
@@ -96,13 +101,17 @@ func (a *Addresses) HostPort(n int, u *url.URL) string {
 }
 
 // Spread replaces the address that stream n would connect to by one of the
-// given destinations, if there are any.
+// given destinations, if there are any; where streams move, each time by the next.
 func (a *Addresses) Spread(n int, hostport string) string {
 	if len(a.dests) == 0 {
 		return hostport
 	}
 	_, port, _ := net.SplitHostPort(hostport)
-	d := a.dests[n/max(1, len(a.sources))%len(a.dests)]
+	turn := n / max(1, len(a.sources))
+	if n < len(a.turns) {
+		turn += int(a.turns[n].Add(1)) - 1
+	}
+	d := a.dests[turn%len(a.dests)]
 	if _, _, err := net.SplitHostPort(d); err == nil {
 		return d
 	}

@@ -233,6 +233,10 @@ func (f *Local) Measure(begin, from int64) error {
 			f.wg.Go(func() { f.churn(ctx, g) })
 		}
 	}
+	if c := f.part.Config; c.Move > 0 {
+		r := rand.New(rand.NewPCG(c.Seed, uint64(f.part.From)<<8|255))
+		f.wg.Go(func() { f.drop(ctx, r, 0, f.part.Len(), c.Move/60, 0) }) // who comes back does so at the next one
+	}
 	if len(f.part.Config.Line) > 0 {
 		f.wg.Go(func() { f.stages(ctx, begin) })
 	}
@@ -278,14 +282,19 @@ func (f *Local) churn(ctx context.Context, g int) {
 		return
 	}
 	r := rand.New(rand.NewPCG(c.Seed, uint64(f.part.From)<<8|uint64(g+1)))
-	perSecond := b.Churn * float64(hi-lo)
+	f.drop(ctx, r, lo, hi, b.Churn, b.Away)
+}
+
+// drop drops a share of streams lo to hi (excluded) each second, drawn by r.
+func (f *Local) drop(ctx context.Context, r *rand.Rand, lo, hi int, share float64, away time.Duration) {
+	perSecond := share * float64(hi-lo)
 	start, done := time.Now(), 0
 	f.every(ctx, func() bool {
 		var list []int
 		for due := int(time.Since(start).Seconds() * perSecond); done < due; done++ {
 			list = append(list, lo+r.IntN(hi-lo))
 		}
-		f.tr.Drop(list, b.Away)
+		f.tr.Drop(list, away)
 		return true
 	})
 }

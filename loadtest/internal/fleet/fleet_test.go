@@ -92,6 +92,20 @@ func TestAddresses(t *testing.T) {
 	require.Equal(t, "example.invalid:443", a.HostPort(0, u))
 }
 
+// Where streams move, each connects at the next address each time.
+func TestAddressesInTurn(t *testing.T) {
+	u, err := url.Parse("http://127.0.0.1:8080/events")
+	require.NoError(t, err)
+	c := config.Default()
+	c.URL, c.Streams, c.Move, c.Dests = u.String(), 2, 1, []string{"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"}
+	a, err := fleet.NewAddresses(&c)
+	require.NoError(t, err)
+	for _, want := range []string{"1", "2", "3", "1"} {
+		require.Equal(t, "127.0.0.1:"+want, a.HostPort(0, u))
+	}
+	require.Equal(t, "127.0.0.1:2", a.HostPort(1, u))
+}
+
 func TestKinds(t *testing.T) {
 	for want, err := range map[string]error{
 		fleet.KindClosed:                              io.EOF,

@@ -58,6 +58,7 @@ func main() {
 	publishers := flag.Int("publishers", 8, "publishers")
 	pause := flag.Duration("pause", 5*time.Millisecond, "of each publisher, between pushes")
 	length := flag.Duration("for", 0, "how long (0: until Ctrl-C)")
+	deliveries := flag.Int64("deliveries", 0, "end once there were so many (0: do not)")
 	chaos := flag.Bool("chaos", false, "kill hubs and servers, and stop servers, all the time")
 	demo := flag.Bool("demo", true, "measurements of this machine on the dashboards")
 	seed := flag.Uint64("seed", uint64(time.Now().UnixNano()), "of what is random")
@@ -85,10 +86,17 @@ func main() {
 	for i, h := range r.hubs.Hubs {
 		fmt.Printf("hub %d  %s/\n", i, h.URL)
 	}
+	fmt.Printf("hubs   %s/cluster\n", r.hubs.Hubs[0].URL)
 	if *length > 0 {
 		var cancel func()
 		ctx, cancel = context.WithTimeout(ctx, *length)
 		defer cancel()
+	}
+	if *deliveries > 0 {
+		var cancel func()
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		r.enough, r.most = cancel, *deliveries
 	}
 	r.run(ctx, *clients, *pause, *chaos)
 	p.end()
@@ -104,9 +112,17 @@ type run struct {
 	nats *natstest.Cluster
 	hubs *natstest.Hubs
 
+	most   int64 // deliveries after which it ends by enough; 0: none
+	enough func()
+
 	mu    sync.Mutex
 	acked map[string]uint64 // data to ID
 	tried map[string]bool
+
+	seen struct {
+		sync.RWMutex
+		data map[uint64]string // by ID, as the first client had it
+	}
 
 	moves, got, doubt atomic.Int64
 	last              atomic.Uint64 // ID of the last event; 0: not yet
@@ -117,7 +133,7 @@ func (r *run) rng(n int) *rand.Rand { return rand.New(rand.NewPCG(r.seed, uint64
 func (r *run) url(rng *rand.Rand) string { return r.hubs.Hubs[rng.IntN(len(r.hubs.Hubs))].URL }
 
 func (r *run) run(ctx context.Context, clients int, pause time.Duration, chaos bool) {
-	r.acked, r.tried = map[string]uint64{}, map[string]bool{}
+	r.acked, r.tried, r.seen.data = map[string]uint64{}, map[string]bool{}, map[uint64]string{}
 	start := r.push(r.rng(1), "the beginning")
 	var publishing, roaming, others sync.WaitGroup
 	for i := range r.max {
@@ -131,7 +147,7 @@ func (r *run) run(ctx context.Context, clients int, pause time.Duration, chaos b
 	}
 	all := make([]*roamer, clients)
 	for i := range all {
-		all[i] = &roamer{r: r, rng: r.rng(1000 + i), last: start, got: map[uint64]string{}}
+		all[i] = &roamer{r: r, rng: r.rng(1000 + i), last: start}
 		roaming.Go(all[i].roam)
 	}
 	others.Go(func() { r.report(ctx) })
@@ -232,7 +248,7 @@ type roamer struct {
 	r    *run
 	rng  *rand.Rand
 	last uint64
-	got  map[uint64]string
+	got  int // events, each with a higher ID than the one before
 	gaps int
 }
 
@@ -274,28 +290,45 @@ func (c *roamer) read(ctx context.Context) {
 				c.r.p.Error("an event that was there already, or is late:", e, "after", c.last)
 			}
 			c.last = id
-			c.got[id] = fmt.Sprint(e.Data)
-			c.r.got.Add(1)
+			c.got++
+			c.r.see(id, fmt.Sprint(e.Data))
+			if n := c.r.got.Add(1); n == c.r.most {
+				c.r.enough()
+			}
 		}
 	}
 }
 
-// verify sees whether everybody has the same, and it is what was acknowledged.
-func (r *run) verify(all []*roamer) {
-	want, byData := map[uint64]string{}, map[string]uint64{}
-	for _, c := range all {
-		for id, data := range c.got {
-			if was, there := want[id]; there && was != data {
-				r.p.Error("ID", id, "is", was, "and", data)
-			}
-			if was := byData[data]; was != 0 && was != id {
-				r.p.Error(data, "is there twice:", was, id)
-			}
-			if !r.tried[data] {
-				r.p.Error("nobody pushed", data)
-			}
-			want[id], byData[data] = data, id
+// see notes what an ID stands for, which is the same for all.
+func (r *run) see(id uint64, data string) {
+	r.seen.RLock()
+	was, there := r.seen.data[id]
+	r.seen.RUnlock()
+	if !there {
+		r.seen.Lock()
+		if was, there = r.seen.data[id]; !there {
+			was = data
+			r.seen.data[id] = data
 		}
+		r.seen.Unlock()
+	}
+	if was != data {
+		r.p.Error("ID", id, "is", was, "and", data)
+	}
+}
+
+// verify sees whether everybody has the same, and it is what was acknowledged. Who has as
+// many events as there are, with rising IDs that all are among them, has each once.
+func (r *run) verify(all []*roamer) {
+	want, byData := r.seen.data, map[string]uint64{}
+	for id, data := range want {
+		if was := byData[data]; was != 0 {
+			r.p.Error(data, "is there twice:", was, id)
+		}
+		if !r.tried[data] {
+			r.p.Error("nobody pushed", data)
+		}
+		byData[data] = id
 	}
 	for data, id := range r.acked {
 		if data != "the beginning" && byData[data] != id {
@@ -305,8 +338,8 @@ func (r *run) verify(all []*roamer) {
 	gaps := 0
 	for i, c := range all {
 		gaps += c.gaps
-		if len(c.got) != len(want) {
-			r.p.Error("client", i, "has", len(c.got), "events of", len(want))
+		if c.got != len(want) {
+			r.p.Error("client", i, "has", c.got, "events of", len(want))
 		}
 	}
 	if gaps > 0 {

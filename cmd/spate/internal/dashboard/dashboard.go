@@ -5,6 +5,7 @@ package dashboard
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -12,6 +13,8 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"strconv"
+	"strings"
 
 	"github.com/spatehub/spate/serve/stream"
 )
@@ -26,8 +29,14 @@ const Policy = "default-src 'none'; script-src 'self'; worker-src 'self'; style-
 
 // asset is one embedded file, ready to be served.
 type asset struct {
+	kind  string
+	plain form
+	gzip  form // without a body where it would not be smaller
+}
+
+// form is what is sent of an asset, and its ETag.
+type form struct {
 	body []byte
-	kind string
 	etag string
 }
 
@@ -50,13 +59,19 @@ func Handler() http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-cache")
-		h.Set("ETag", a.etag)
-		if r.Header.Get("If-None-Match") == a.etag {
+		h.Set("Vary", "Accept-Encoding")
+		f := &a.plain
+		if a.gzip.body != nil && acceptsGzip(r.Header.Get("Accept-Encoding")) {
+			f = &a.gzip
+			h.Set("Content-Encoding", "gzip")
+		}
+		h.Set("ETag", f.etag)
+		if r.Header.Get("If-None-Match") == f.etag {
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
 		h.Set("Content-Type", a.kind)
-		_, _ = w.Write(a.body)
+		_, _ = w.Write(f.body)
 	})
 }
 
@@ -82,13 +97,39 @@ func load() map[string]asset {
 	}
 	const page = "ui/index.html"
 	sum := hex.EncodeToString(build.Sum(nil)[:8])
-	assets["/"+page] = newAsset(page, bytes.ReplaceAll(assets["/"+page].body, []byte("{{build}}"), []byte(sum)))
+	assets["/"+page] = newAsset(page, bytes.ReplaceAll(assets["/"+page].plain.body, []byte("{{build}}"), []byte(sum)))
 	return assets
 }
 
 func newAsset(name string, body []byte) asset {
+	a := asset{kind: contentType(name), plain: newForm(body)}
+	var short bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&short, gzip.BestCompression) // the level is a good one
+	_, _ = w.Write(body)                                      // a buffer takes everything
+	_ = w.Close()
+	if short.Len() < len(body) {
+		a.gzip = newForm(short.Bytes())
+	}
+	return a
+}
+
+func newForm(body []byte) form {
 	sum := sha256.Sum256(body)
-	return asset{body: body, kind: contentType(name), etag: `"` + hex.EncodeToString(sum[:8]) + `"`}
+	return form{body: body, etag: `"` + hex.EncodeToString(sum[:8]) + `"`}
+}
+
+// acceptsGzip reads an Accept-Encoding: gzip is named, and not excluded.
+func acceptsGzip(text string) bool {
+	for member := range strings.SplitSeq(text, ",") {
+		name, params, _ := strings.Cut(member, ";")
+		if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			continue
+		}
+		weight, given := strings.CutPrefix(strings.ToLower(strings.TrimSpace(params)), "q=")
+		q, err := strconv.ParseFloat(weight, 64)
+		return !given || err == nil && q > 0
+	}
+	return false
 }
 
 // contentType does not ask the system's table of types, which differs from machine to machine.

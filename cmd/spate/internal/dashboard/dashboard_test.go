@@ -1,6 +1,7 @@
 package dashboard_test
 
 import (
+	"compress/gzip"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -90,4 +91,30 @@ func TestThePageNamesItsBuild(t *testing.T) {
 	require.Regexp(t, `data-build="[0-9a-f]{16}"`, text)
 	require.NotContains(t, text, "{{")
 	require.NotEqual(t, `""`, get(t, "GET", "/").Header.Get("ETag"))
+}
+
+// TestFilesAreShortForBrowsers: coded where a client says that it takes that, the same otherwise, each form with a tag of
+// its own.
+func TestFilesAreShortForBrowsers(t *testing.T) {
+	plain := get(t, "GET", "/ui/style.css")
+	require.Empty(t, plain.Header.Get("Content-Encoding"))
+	want := body(t, plain)
+	for accept, coded := range map[string]bool{"gzip": true, "br, GZIP;q=0.5": true, "": false, "gzip;q=0": false, "gzip; q=0.000": false, "br": false, "gzip;q=x": false, "xgzip": false} {
+		res := get(t, "GET", "/ui/style.css", "Accept-Encoding", accept)
+		require.Equal(t, "Accept-Encoding", res.Header.Get("Vary"))
+		if !coded {
+			require.Empty(t, res.Header.Get("Content-Encoding"), accept)
+			require.Equal(t, want, body(t, res), accept)
+			continue
+		}
+		require.Equal(t, "gzip", res.Header.Get("Content-Encoding"), accept)
+		require.NotEqual(t, plain.Header.Get("ETag"), res.Header.Get("ETag"))
+		r, err := gzip.NewReader(res.Body)
+		require.NoError(t, err)
+		text, err := io.ReadAll(r)
+		require.NoError(t, err)
+		require.Equal(t, want, string(text))
+		again := get(t, "GET", "/ui/style.css", "Accept-Encoding", accept, "If-None-Match", res.Header.Get("ETag"))
+		require.Equal(t, http.StatusNotModified, again.StatusCode)
+	}
 }
