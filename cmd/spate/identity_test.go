@@ -78,23 +78,3 @@ func TestUsersOfAProxyMayOnlyRead(t *testing.T) {
 	status, _ = s.get("/stats")
 	require.Equal(t, 200, status)
 }
-
-// Where a route tells about users, those that its query names are not who asks: there may be several of them, and a
-// proxy's header says nothing of them.
-func TestUsersThatAreAskedAboutAreNotWhoAsks(t *testing.T) {
-	for name, authorize := range map[string]serve.Authorizer{"query": byQuery, "header": byHeader("X-User")} {
-		for _, target := range []string{"/audience?topic=a&uid=tom&uid=ann", "/connections?uid=tom"} {
-			g, err := authorize(httptest.NewRequest("GET", target, nil))
-			require.NoError(t, err, name+" "+target)
-			require.Empty(t, g.User)
-			require.True(t, g.Admin)
-		}
-		r := httptest.NewRequest("GET", "/audience?uid=tom&uid=ann", nil)
-		r.Header.Set("X-User", "tom")
-		g, err := authorize(r)
-		require.NoError(t, err)
-		require.Equal(t, name == "query", g.Admin)
-		_, err = authorize(httptest.NewRequest("GET", "/events?uid=tom&uid=ann", nil))
-		require.Error(t, err, name)
-	}
-}

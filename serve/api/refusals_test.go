@@ -29,7 +29,7 @@ func TestTheAudiencesErrorsNameTheParameter(t *testing.T) {
 	hub := engine.NewHub()
 	defer hub.Close()
 	ask := answers(&api.API{Hub: hub})
-	for query, field := range map[string]string{"uid=": "uid", "uid=tom&uid=%00": "uid", "topic=a.*": "topic"} {
+	for query, field := range map[string]string{"user=": "user", "user=tom&user=%00": "user", "uid=tom": "uid", "topic=a.*": "topic"} {
 		w := ask("GET", "/audience?"+query)
 		require.Equal(t, 400, w.Code, query)
 		require.Contains(t, w.Body.String(), `"field":"`+field+`"`, query)

@@ -233,7 +233,6 @@ func (p *prover) reads() {
 		{method: "GET", target: "/audience?topic=a.b&user=tom&user=ann", status: 200},
 		{method: "GET", target: "/audience?topic=a.*", status: 400},
 		{method: "GET", target: "/stats?x=1", status: 400, bad: true},
-		{method: "GET", target: "/cluster", status: 200},
 		{method: "GET", target: "/cluster?x=1", status: 400, bad: true},
 		{method: "GET", target: "/openapi.json?x=1", status: 400, bad: true},
 		{method: "GET", target: "/users", status: 200},
