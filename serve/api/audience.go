@@ -32,7 +32,7 @@ func (a *API) audience(c call) (answer, error) {
 	}
 	if err := probe.Validate(); err != nil {
 		if field := (*wire.FieldError)(nil); errors.As(err, &field) && field.Field == "users" {
-			err = &wire.FieldError{Field: "uid", Reason: field.Reason} // as the query calls it
+			err = &wire.FieldError{Field: "user", Reason: field.Reason} // as the query calls it
 		}
 		return answer{}, err
 	}
