@@ -119,8 +119,6 @@ func (c *config) enter(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 	a, refusal := in(r)
 	var s *session
 	if refusal == nil {
-		// Streams keep it, and it may be part of something large, such as a token.
-		a.grant.User = strings.Clone(a.grant.User)
 		s, refusal = c.session(r, &a.grant, since)
 	}
 	if refusal != nil {
@@ -234,10 +232,11 @@ func (c *config) parseAsked(r *http.Request) (url.Values, *Error) {
 // session opens the books of a stream, where there is anything to keep them for.
 // Whoever gets it sees to its end.
 func (c *config) session(r *http.Request, g *Grant, since uint64) (*session, *Error) {
+	names := g.ownNames()
 	if c.gate == nil && c.sessions == nil && g.Expires.IsZero() {
 		return nil, nil
 	}
-	s := new(session)
+	s := &session{names: names, user: int32(len(g.User))}
 	if c.gate != nil {
 		leave, err := c.gate.Enter(r, g)
 		if err != nil {

@@ -46,6 +46,11 @@ func (c *config) limitOfGrant(r *http.Request, s *session, expires time.Time) li
 	return l
 }
 
+// booked reports whether the books of a session have all of the limit.
+func (l limit) booked() bool {
+	return l.session != nil && l.session.owner() != nil && (l.ctx == nil || l.ctx.Done() == nil)
+}
+
 // release gives back what a stream held that has ended, or did not become one.
 func (l limit) release() {
 	if l.session != nil {
@@ -78,7 +83,7 @@ func (l *leash) tie(to limit, subscriber engine.Subscriber) {
 	}
 	l.session = to.session
 	var wait stops
-	if to.session != nil && to.session.owner != nil {
+	if to.session != nil && to.session.owner() != nil {
 		to.session.tie(subscriber, to.deadline)
 	} else if !to.deadline.IsZero() {
 		wait.deadline = time.AfterFunc(time.Until(to.deadline), subscriber.Expire).Stop

@@ -1,5 +1,10 @@
 package stream
 
+import (
+	"hash/maphash"
+	"maps"
+)
+
 // listing is a way by which sessions are found.
 type listing int
 
@@ -9,31 +14,36 @@ const (
 	listings // their number
 )
 
-// lists holds sessions by a name. The zero value is empty and ready.
+// lists holds sessions by a name: by its hash, which takes less memory. Those of two
+// names may so be in one list, and who looks for one compares. The zero value is empty
+// and ready.
 type lists struct {
-	heads map[string]*session
-	peak  int // most names since heads was made
+	heads map[uint64]*session
+	peak  int // most lists since heads was made
 }
 
 // link is a session's place in a list.
 type link struct{ prev, next *session }
 
-// roomyLists is how many names a map may once have had without being made anew.
+// roomyLists is how many lists a map may once have had without being made anew.
 const roomyLists = 1024
 
-func (l *lists) add(name string, by listing, one *session) {
+var seed = maphash.MakeSeed()
+
+func (l *lists) add(by listing, one *session) {
 	if l.heads == nil {
-		l.heads = make(map[string]*session)
+		l.heads = make(map[uint64]*session)
 	}
-	head := l.heads[name]
+	hash := maphash.String(seed, one.name(by))
+	head := l.heads[hash]
 	if one.links[by].next = head; head != nil {
 		head.links[by].prev = one
 	}
-	l.heads[name] = one
+	l.heads[hash] = one
 	l.peak = max(l.peak, len(l.heads))
 }
 
-func (l *lists) remove(name string, by listing, one *session) {
+func (l *lists) remove(by listing, one *session) {
 	at := &one.links[by]
 	if at.next != nil {
 		at.next.links[by].prev = at.prev
@@ -42,29 +52,32 @@ func (l *lists) remove(name string, by listing, one *session) {
 	case at.prev != nil:
 		at.prev.links[by].next = at.next
 	case at.next != nil:
-		l.heads[name] = at.next
+		l.heads[maphash.String(seed, one.name(by))] = at.next
 	default:
-		delete(l.heads, name)
+		delete(l.heads, maphash.String(seed, one.name(by)))
 		l.shrink()
 	}
 	*at = link{}
 }
 
 // shrink gives memory back, which Go's maps do not, once three quarters of the
-// names are gone.
+// lists are gone.
 func (l *lists) shrink() {
 	if l.peak < roomyLists || len(l.heads) > l.peak/4 {
 		return
 	}
-	small := make(map[string]*session, len(l.heads))
-	for name, one := range l.heads {
-		small[name] = one
-	}
+	small := make(map[uint64]*session, len(l.heads))
+	maps.Copy(small, l.heads)
 	l.heads, l.peak = small, len(small)
 }
 
+// each calls fn for the sessions of the name, and maybe others.
 func (l *lists) each(name string, by listing, fn func(*session)) {
-	for one := l.heads[name]; one != nil; one = one.links[by].next {
+	l.eachOf(maphash.String(seed, name), by, fn)
+}
+
+func (l *lists) eachOf(hash uint64, by listing, fn func(*session)) {
+	for one := l.heads[hash]; one != nil; one = one.links[by].next {
 		fn(one)
 	}
 }

@@ -18,9 +18,10 @@ type rights struct {
 	admin  bool
 	limits Limits
 
-	hash uint64
-	used int     // sessions that have them
-	next *rights // others of the same hash
+	owner *Sessions
+	hash  uint64
+	used  int     // sessions that have them
+	next  *rights // others of the same hash
 }
 
 // grant is a grant of these rights, of nobody yet.
@@ -40,7 +41,7 @@ func (r *rights) are(g *Grant) bool {
 type sharedRights struct{ byHash map[uint64]*rights }
 
 // share returns the rights of a grant, whose hash [hashRights] says, for one session.
-func (s *sharedRights) share(g *Grant, hash uint64) *rights {
+func (s *sharedRights) share(owner *Sessions, g *Grant, hash uint64) *rights {
 	for r := s.byHash[hash]; r != nil; r = r.next {
 		if r.are(g) {
 			r.used++
@@ -51,7 +52,7 @@ func (s *sharedRights) share(g *Grant, hash uint64) *rights {
 		s.byHash = make(map[uint64]*rights)
 	}
 	// Their texts may be parts of something large, such as a token.
-	r := &rights{read: clonePatterns(g.Read), push: g.Push, admin: g.Admin, limits: g.Limits, hash: hash, used: 1, next: s.byHash[hash]}
+	r := &rights{read: clonePatterns(g.Read), push: g.Push, admin: g.Admin, limits: g.Limits, owner: owner, hash: hash, used: 1, next: s.byHash[hash]}
 	r.push.Topics = clonePatterns(r.push.Topics)
 	r.push.Users = slices.Clone(r.push.Users)
 	for i, user := range r.push.Users {
@@ -87,12 +88,10 @@ func (s *sharedRights) release(r *rights) {
 	before.next = r.next
 }
 
-var rightsSeed = maphash.MakeSeed()
-
 // hashRights is the same for equal rights.
 func hashRights(g *Grant) uint64 {
 	var h maphash.Hash
-	h.SetSeed(rightsSeed)
+	h.SetSeed(seed)
 	hashPatterns(&h, g.Read)
 	hashPatterns(&h, g.Push.Topics)
 	hashNumber(&h, uint64(len(g.Push.Users)))

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,20 +36,47 @@ const recentRevocations = 64
 // session is one stream of a grant, from before its head to its end. There is one for
 // each connection: it keeps what says which grant it has, and shares what many grants
 // have alike.
+//
+// As an [engine.Sink] it is that of the stream, with the session's end; see hand.
 type session struct {
-	owner  *Sessions // nil: it is in no books
-	leave  func()    // gives back what a gate counts; nil: nothing
-	id     string
-	user   string
-	rights *rights // of owner
+	names  string  // the user, then the grant's ID
+	user   int32   // bytes of names that are the user
+	place  int32   // in the owner's deadlines, from 1; 0: not there
+	rights *rights // nil: it is in no books
 	times  times
+	leave  func() // gives back what a gate counts; nil: nothing
+	sink   engine.Sink
 
-	// These are under the lock of owner.
+	// These are under the lock of the owner.
 	links      [listings]link
 	subscriber engine.Subscriber
-	place      int32 // in owner's deadlines, from 1; 0: not there
 
-	flags atomic.Uint32 // changed under the lock of owner where there is one
+	flags atomic.Uint32 // changed under the lock of the owner where there is one
+}
+
+// Write implements [engine.Sink].
+func (one *session) Write(p []byte) (int, error) { return one.sink.Write(p) }
+
+// Close implements [engine.Sink].
+func (one *session) Close(reason error) {
+	one.end()
+	one.sink.Close(reason)
+}
+
+// owner has the session in its books; nil: nobody has.
+func (one *session) owner() *Sessions {
+	if one.rights == nil {
+		return nil
+	}
+	return one.rights.owner
+}
+
+// name is what the session is found by; "" is not at all, but for a user.
+func (one *session) name(by listing) string {
+	if by == byUser {
+		return one.names[:one.user]
+	}
+	return one.names[one.user:]
 }
 
 // What has become of a session.
@@ -81,7 +107,7 @@ func timeOf(s int64, part int32) time.Time {
 // grant puts the session's grant together.
 func (one *session) grant() Grant {
 	g := one.rights.grant()
-	g.ID, g.User = one.id, one.user
+	g.User, g.ID = one.name(byUser), one.name(byGrant)
 	g.Issued = timeOf(one.times.issued, one.times.issuedPart)
 	g.Expires = timeOf(one.times.expires, one.times.expiresPart)
 	return g
@@ -111,8 +137,8 @@ func (s *Sessions) Revoke(match func(*Grant) bool) int {
 
 // all calls fn for each session. The lock is held.
 func (s *Sessions) all(fn func(*session)) {
-	for user := range s.mu.lists[byUser].heads {
-		s.mu.lists[byUser].each(user, byUser, fn)
+	for hash := range s.mu.lists[byUser].heads {
+		s.mu.lists[byUser].eachOf(hash, byUser, fn)
 	}
 }
 
@@ -165,12 +191,11 @@ func (s *Sessions) join(one *session, g *Grant, since uint64) *Error {
 			return forbidden("", "the credentials have been revoked")
 		}
 	}
-	one.owner = s
-	one.id, one.user, one.times = strings.Clone(g.ID), g.User, timesOf(g)
-	one.rights = s.mu.rights.share(g, hash)
-	s.mu.lists[byUser].add(one.user, byUser, one)
-	if one.id != "" {
-		s.mu.lists[byGrant].add(one.id, byGrant, one)
+	one.times = timesOf(g)
+	one.rights = s.mu.rights.share(s, g, hash)
+	s.mu.lists[byUser].add(byUser, one)
+	if one.name(byGrant) != "" {
+		s.mu.lists[byGrant].add(byGrant, one)
 	}
 	return nil
 }
@@ -178,7 +203,7 @@ func (s *Sessions) join(one *session, g *Grant, since uint64) *Error {
 // tie says which connection of the hub the session is, and when that has to end; the
 // zero time is never.
 func (one *session) tie(subscriber engine.Subscriber, deadline time.Time) {
-	s := one.owner
+	s := one.owner()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if one.flags.Load()&sessionEnded != 0 {
@@ -203,7 +228,7 @@ func (one *session) end() {
 
 // finish is end but for what a gate counts, and reports whether it was the first.
 func (one *session) finish() bool {
-	s := one.owner
+	s := one.owner()
 	if s == nil {
 		return one.flags.Or(sessionEnded)&sessionEnded == 0
 	}
@@ -212,9 +237,9 @@ func (one *session) finish() bool {
 	if one.flags.Or(sessionEnded)&sessionEnded != 0 {
 		return false
 	}
-	s.mu.lists[byUser].remove(one.user, byUser, one)
-	if one.id != "" {
-		s.mu.lists[byGrant].remove(one.id, byGrant, one)
+	s.mu.lists[byUser].remove(byUser, one)
+	if one.name(byGrant) != "" {
+		s.mu.lists[byGrant].remove(byGrant, one)
 	}
 	s.mu.deadlines.remove(one)
 	s.mu.rights.release(one.rights)
