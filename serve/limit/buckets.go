@@ -1,7 +1,6 @@
 package limit
 
 import (
-	"container/list"
 	"math"
 	"sync"
 	"time"
@@ -12,8 +11,12 @@ import (
 // DefaultKeys is how many keys a table of buckets knows apart.
 const DefaultKeys = 65_536
 
-// evictTries is how many of the longest unused keys a new one may look at.
-const evictTries = 4
+// How many buckets, whose turn goes round, are looked at for whether they are full
+// again: by each request, and by a new key that needs the room.
+const (
+	sweepLooks = 2
+	evictLooks = 4
+)
 
 // Rate is what a bucket gives: PerSecond tokens over time, and Burst at once at
 // most. PerSecond ≤ 0 is no bound.
@@ -33,24 +36,21 @@ func (r Rate) burst() int {
 // Buckets is a table of token buckets by key, such as a user's name or a client's
 // address. A key that it does not know has a full bucket.
 //
-// It keeps a bounded number of keys. A key is forgotten when a new one needs the
-// room and its bucket is full again, so that nothing is lost. Where there is none
-// such, all new keys share one bucket until there is, and begin with what is left
-// in it: nobody escapes a limit by coming from very many addresses, no key gets
+// It keeps a bounded number of keys. A key is forgotten soon after its bucket is full
+// again, so that nothing is lost, and who has long been idle takes no memory. Where no
+// room is left, all new keys share one bucket until there is, and begin with what is
+// left in it: nobody escapes a limit by coming from very many addresses, no key gets
 // more than its rate, and the known ones are not disturbed.
 type Buckets[K comparable] struct {
 	max int
 	mu  struct {
 		sync.Mutex
-		keys   map[K]*list.Element // of *bucket[K]
-		used   *list.List          // the bucket used last in front
+		keys   map[K]*rate.Limiter
+		peak   int // most keys since the map was made
+		ring   []K // the keys
+		hand   int // in ring: whose bucket is looked at next
 		shared *rate.Limiter
 	}
-}
-
-type bucket[K comparable] struct {
-	key K
-	lim *rate.Limiter
 }
 
 // NewBuckets returns a table of at most maxKeys keys; 0 or less is [DefaultKeys].
@@ -59,8 +59,7 @@ func NewBuckets[K comparable](maxKeys int) *Buckets[K] {
 		maxKeys = DefaultKeys
 	}
 	b := &Buckets[K]{max: maxKeys}
-	b.mu.keys = make(map[K]*list.Element)
-	b.mu.used = list.New()
+	b.mu.keys = make(map[K]*rate.Limiter)
 	return b
 }
 
@@ -76,6 +75,7 @@ func (b *Buckets[K]) Take(now time.Time, key K, r Rate, n int) (wait time.Durati
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	defer b.tidyLocked(now) // after the key has taken: its own bucket is not full then
 	lim := b.limiterLocked(now, key, r)
 	if lim.Limit() != rate.Limit(r.PerSecond) {
 		lim.SetLimitAt(now, rate.Limit(r.PerSecond))
@@ -106,11 +106,10 @@ func (b *Buckets[K]) Len() int {
 
 // limiterLocked returns the key's bucket, or the shared one.
 func (b *Buckets[K]) limiterLocked(now time.Time, key K, r Rate) *rate.Limiter {
-	if el := b.mu.keys[key]; el != nil {
-		b.mu.used.MoveToFront(el)
-		return el.Value.(*bucket[K]).lim
+	if lim := b.mu.keys[key]; lim != nil {
+		return lim
 	}
-	if len(b.mu.keys) >= b.max && !b.evictLocked(now) {
+	if len(b.mu.keys) >= b.max && !b.sweepLocked(now, evictLooks) {
 		if b.mu.shared == nil {
 			b.mu.shared = newLimiter(r)
 		}
@@ -122,27 +121,49 @@ func (b *Buckets[K]) limiterLocked(now time.Time, key K, r Rate) *rate.Limiter {
 			lim.AllowN(now, min(r.burst(), int(math.Ceil(spent))))
 		}
 	}
-	b.mu.keys[key] = b.mu.used.PushFront(&bucket[K]{key, lim})
+	b.mu.keys[key] = lim
+	b.mu.peak = max(b.mu.peak, len(b.mu.keys))
+	b.mu.ring = append(b.mu.ring, key)
 	return lim
 }
 
 func newLimiter(r Rate) *rate.Limiter { return rate.NewLimiter(rate.Limit(r.PerSecond), r.burst()) }
 
-// evictLocked forgets a key whose bucket is full, of those that were not used for
-// the longest time.
-func (b *Buckets[K]) evictLocked(now time.Time) bool {
-	el := b.mu.used.Back()
-	for range evictTries {
-		if el == nil {
-			return false
+func isFull(lim *rate.Limiter, now time.Time) bool { return lim.TokensAt(now) >= float64(lim.Burst()) }
+
+// tidyLocked forgets some of what is full again. While new keys share a bucket, a known
+// one keeps its own: it would have to begin with what is left in that.
+func (b *Buckets[K]) tidyLocked(now time.Time) {
+	if b.mu.shared != nil {
+		if !isFull(b.mu.shared, now) {
+			return
 		}
-		old := el.Value.(*bucket[K])
-		if old.lim.TokensAt(now) >= float64(old.lim.Burst()) {
-			b.mu.used.Remove(el)
-			delete(b.mu.keys, old.key)
-			return true
-		}
-		el = el.Prev()
+		b.mu.shared = nil
 	}
-	return false
+	b.sweepLocked(now, sweepLooks)
+}
+
+// sweepLocked looks at so many buckets, in turn, and reports whether it forgot a key.
+func (b *Buckets[K]) sweepLocked(now time.Time, looks int) (some bool) {
+	m := &b.mu
+	for ; looks > 0 && len(m.ring) > 0; looks-- {
+		if m.hand >= len(m.ring) {
+			m.hand = 0
+		}
+		key, last := m.ring[m.hand], len(m.ring)-1
+		if !isFull(m.keys[key], now) {
+			m.hand++
+			continue
+		}
+		delete(m.keys, key)
+		m.ring[m.hand] = m.ring[last]
+		clear(m.ring[last:])
+		m.ring = m.ring[:last]
+		some = true
+	}
+	if small, ok := shrunk(m.keys, m.peak); ok {
+		m.keys, m.peak = small, len(small)
+		m.ring = append(make([]K, 0, len(m.ring)), m.ring...)
+	}
+	return some
 }

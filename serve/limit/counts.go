@@ -1,6 +1,9 @@
 package limit
 
-import "sync"
+import (
+	"maps"
+	"sync"
+)
 
 // Counts counts what each key holds at a time, such as the streams of a user. It
 // takes memory for the keys that hold something.
@@ -56,15 +59,20 @@ func (c *Counts[K]) Held(key K) int {
 	return c.mu.held[key]
 }
 
-// shrinkLocked gives memory back, which Go's maps do not, once three quarters of
-// the keys are gone.
+// shrinkLocked gives memory back once most keys are gone.
 func (c *Counts[K]) shrinkLocked() {
-	if c.mu.peak < roomy || len(c.mu.held) > c.mu.peak/4 {
-		return
+	if small, ok := shrunk(c.mu.held, c.mu.peak); ok {
+		c.mu.held, c.mu.peak = small, len(small)
 	}
-	small := make(map[K]int, len(c.mu.held))
-	for k, n := range c.mu.held {
-		small[k] = n
+}
+
+// shrunk returns a smaller map in the place of one that had peak keys, once three
+// quarters of them are gone: Go's maps give no memory back.
+func shrunk[K comparable, V any](m map[K]V, peak int) (small map[K]V, ok bool) {
+	if peak < roomy || len(m) > peak/4 {
+		return nil, false
 	}
-	c.mu.held, c.mu.peak = small, len(small)
+	small = make(map[K]V, len(m))
+	maps.Copy(small, m)
+	return small, true
 }

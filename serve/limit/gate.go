@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -48,14 +49,15 @@ const retryBusy = 5 * time.Second
 // beyond the bound of all is answered by 503, what is beyond one's own by 429, both
 // with Retry-After.
 type Gate struct {
-	c        atomic.Pointer[Config]
-	streams  atomic.Int64
-	users    Counts[caller]
-	addrs    Counts[netip.Prefix]
-	requests *Buckets[netip.Prefix]
-	connects tables
-	events   tables
-	bytes    tables
+	c         atomic.Pointer[Config]
+	streams   atomic.Int64
+	users     Counts[string]
+	strangers Counts[network] // in the place of users
+	addrs     Counts[network]
+	requests  *Buckets[network]
+	connects  tables
+	events    tables
+	bytes     tables
 }
 
 // tables are one for each kind of caller: strangers of very many addresses can't
@@ -72,8 +74,28 @@ func newTables(keys int) (t tables) {
 // caller is whom limits are for: a user, an address where there is none, or all.
 type caller struct {
 	user string
-	addr netip.Prefix
+	addr network
 	kind callerKind
+}
+
+// network is what an address counts as, which [Client] says, in few bytes: there is one
+// for each stream.
+type network struct {
+	bits uint64 // all of an IPv4 address, or those of an IPv6 network
+	long byte   // how many count: 0 is a Unix socket's
+}
+
+func networkOf(p netip.Prefix) network {
+	if !p.IsValid() {
+		return network{}
+	}
+	a, n := p.Addr().As16(), network{long: byte(p.Bits())}
+	if p.Addr().Is4() {
+		n.bits = binary.BigEndian.Uint64(a[8:])
+	} else {
+		n.bits = binary.BigEndian.Uint64(a[:8])
+	}
+	return n
 }
 
 type callerKind byte
@@ -89,7 +111,7 @@ const (
 // NewGate returns a gate with these bounds.
 func NewGate(c Config) *Gate {
 	g := &Gate{
-		requests: NewBuckets[netip.Prefix](c.Keys),
+		requests: NewBuckets[network](c.Keys),
 		connects: newTables(c.Keys), events: newTables(c.Keys), bytes: newTables(c.Keys),
 	}
 	g.Configure(c)
@@ -139,23 +161,40 @@ func (g *Gate) Enter(r *http.Request, grant *stream.Grant) (leave func(), err er
 	if grant.Limits.Connections > 0 {
 		most = grant.Limits.Connections
 	}
-	if !g.users.Acquire(who, most) {
+	if !g.acquire(grant.User, addr.addr, most) {
 		return nil, tooMany("user", most)
 	}
 	if !g.addrs.Acquire(addr.addr, c.Addr.Connections) {
-		g.users.Release(who)
+		g.release(grant.User, addr.addr)
 		return nil, tooMany("address", c.Addr.Connections)
 	}
+	user, from := grant.User, addr.addr // all that a stream keeps
 	leave = func() {
 		g.streams.Add(-1)
-		g.addrs.Release(addr.addr)
-		g.users.Release(who)
+		g.addrs.Release(from)
+		g.release(user, from)
 	}
 	if n := g.streams.Add(1); c.All.Connections > 0 && n > int64(c.All.Connections) {
 		leave()
 		return nil, full()
 	}
 	return leave, nil
+}
+
+// acquire counts a stream for its user, or a stranger's address.
+func (g *Gate) acquire(user string, from network, most int) bool {
+	if user == "" {
+		return g.strangers.Acquire(from, most)
+	}
+	return g.users.Acquire(user, most)
+}
+
+func (g *Gate) release(user string, from network) {
+	if user == "" {
+		g.strangers.Release(from)
+	} else {
+		g.users.Release(user)
+	}
 }
 
 // Push implements [stream.Gate].
@@ -174,7 +213,7 @@ func (g *Gate) Push(r *http.Request, grant *stream.Grant, events, bytes int) err
 		{addr, c.Addr.PushBytes, "this address"}, {all, c.All.PushBytes, ""}})
 }
 
-func (c *Config) addrOf(r *http.Request) netip.Prefix { return Client(c.Proxies.ClientAddr(r)) }
+func (c *Config) addrOf(r *http.Request) network { return networkOf(Client(c.Proxies.ClientAddr(r))) }
 
 // callersOf are whom a request counts for, beside all.
 func (c *Config) callersOf(r *http.Request, grant *stream.Grant) (who, addr caller) {

@@ -73,6 +73,26 @@ func TestBucketsAreBounded(t *testing.T) {
 	require.Equal(t, known, b.Len())
 }
 
+// A bucket that is full again is not kept, and what is left of very many keys is little.
+func TestBucketsForgetTheIdle(t *testing.T) {
+	const many = 20_000
+	b := limit.NewBuckets[int](0)
+	r := limit.Rate{PerSecond: 1, Burst: 2}
+	for i := range many {
+		require.Zero(t, b.Take(begin, i, r, 1))
+	}
+	require.Equal(t, many, b.Len(), "none is full yet")
+	require.Zero(t, b.Take(begin, -1, r, 2))
+	for i := range many { // nobody new
+		require.NotZero(t, b.Take(begin.Add(999*time.Millisecond), -1, r, 2), i)
+	}
+	require.Equal(t, many+1, b.Len())
+	for range many {
+		require.NotZero(t, b.Take(begin.Add(1500*time.Millisecond), -1, r, 2))
+	}
+	require.Equal(t, 1, b.Len(), "who still lacks something")
+}
+
 // TestBucketsModel: no key ever gets more than its rate allows over any span that begins full, whatever the order of keys.
 func TestBucketsModel(t *testing.T) {
 	seed := rand.Uint64()

@@ -119,7 +119,7 @@ func (c *config) enter(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 	a, refusal := in(r)
 	var s *session
 	if refusal == nil {
-		s, refusal = c.session(r, a.grant, since)
+		s, refusal = c.session(r, &a.grant, since)
 	}
 	if refusal != nil {
 		c.refuse(w, r, refusal)
@@ -231,19 +231,20 @@ func (c *config) parseAsked(r *http.Request) (url.Values, *Error) {
 
 // session opens the books of a stream, where there is anything to keep them for.
 // Whoever gets it sees to its end.
-func (c *config) session(r *http.Request, g Grant, since uint64) (*session, *Error) {
+func (c *config) session(r *http.Request, g *Grant, since uint64) (*session, *Error) {
+	names := g.ownNames()
 	if c.gate == nil && c.sessions == nil && g.Expires.IsZero() {
 		return nil, nil
 	}
-	s := &session{grant: &g}
+	s := &session{names: names, user: int32(len(g.User))}
 	if c.gate != nil {
-		leave, err := c.gate.Enter(r, &g)
+		leave, err := c.gate.Enter(r, g)
 		if err != nil {
 			return nil, identityError(err)
 		}
 		s.leave = leave
 	}
-	if refusal := c.sessions.join(s, since); refusal != nil {
+	if refusal := c.sessions.join(s, g, since); refusal != nil {
 		s.end()
 		return nil, refusal
 	}

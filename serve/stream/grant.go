@@ -3,6 +3,7 @@ package stream
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spatehub/spate/wire"
@@ -91,6 +92,18 @@ func mustPattern(s string) wire.Pattern {
 // ExpiredAt reports whether the grant has ended at the given time.
 func (g *Grant) ExpiredAt(now time.Time) bool {
 	return !g.Expires.IsZero() && !now.Before(g.Expires)
+}
+
+// ownNames makes the grant's names parts of a text of their own, the user's first: they
+// may be parts of something large, such as a token, and a stream keeps them.
+func (g *Grant) ownNames() (names string) {
+	var b strings.Builder
+	b.Grow(len(g.User) + len(g.ID))
+	b.WriteString(g.User)
+	b.WriteString(g.ID)
+	names = b.String()
+	g.User, g.ID = names[:len(g.User)], names[len(g.User):]
+	return names
 }
 
 // CheckRead returns nil if all that is asked may be followed, else an [*Error]

@@ -30,7 +30,7 @@ func Serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, uid string, 
 // serve is enter for who has been let in. It sees to it that the session, where
 // there is one, ends with the stream.
 func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, a *admitted, s *session) bool {
-	limit := c.limitOfGrant(r, s)
+	limit := c.limitOfGrant(r, s, a.grant.Expires)
 	wishes, refusal := wishesOf(r, a.query)
 	if refusal == nil {
 		refusal = passBody(w, r)

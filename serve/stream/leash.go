@@ -35,15 +35,20 @@ func (l limit) set() bool {
 }
 
 // limitOfGrant is limitOf for the stream of a grant.
-func (c *config) limitOfGrant(r *http.Request, s *session) limit {
+func (c *config) limitOfGrant(r *http.Request, s *session, expires time.Time) limit {
 	l := c.limitOf(r)
 	if s != nil {
 		l.session = s
-		if end := s.grant.Expires; !end.IsZero() && (l.deadline.IsZero() || end.Before(l.deadline)) {
-			l.deadline = end
+		if !expires.IsZero() && (l.deadline.IsZero() || expires.Before(l.deadline)) {
+			l.deadline = expires
 		}
 	}
 	return l
+}
+
+// booked reports whether the books of a session have all of the limit.
+func (l limit) booked() bool {
+	return l.session != nil && l.session.owner() != nil && (l.ctx == nil || l.ctx.Done() == nil)
 }
 
 // release gives back what a stream held that has ended, or did not become one.
@@ -56,43 +61,60 @@ func (l limit) release() {
 // leash ends a connection when its limit is reached. tie and loose may be called
 // side by side, once each.
 type leash struct {
-	cut   atomic.Pointer[func()] // stops what waits; published by tie
-	freed atomic.Bool            // set by loose before it looks at cut, looked at by tie after it has set it
+	session *session
+	stops   *stops // nil: nothing waits but what is in the session's books
+	state   atomic.Uint32
 }
+
+// stops stop what waits for one connection alone; each may be nil.
+type stops struct{ deadline, ctx func() bool }
+
+// Which of tie and loose has come first.
+const (
+	leashNew uint32 = iota
+	leashTied
+	leashLoose
+)
 
 // tie has the subscriber end with the limit.
 func (l *leash) tie(to limit, subscriber engine.Subscriber) {
 	if !to.set() {
 		return
 	}
-	var stops [2]func() bool
-	if !to.deadline.IsZero() {
-		stops[0] = time.AfterFunc(time.Until(to.deadline), subscriber.Expire).Stop
+	l.session = to.session
+	var wait stops
+	if to.session != nil && to.session.owner() != nil {
+		to.session.tie(subscriber, to.deadline)
+	} else if !to.deadline.IsZero() {
+		wait.deadline = time.AfterFunc(time.Until(to.deadline), subscriber.Expire).Stop
 	}
-	if to.ctx != nil {
-		stops[1] = context.AfterFunc(to.ctx, subscriber.Expire)
+	if to.ctx != nil && to.ctx.Done() != nil {
+		wait.ctx = context.AfterFunc(to.ctx, subscriber.Expire)
 	}
-	if to.session != nil {
-		to.session.tie(subscriber)
+	if wait.deadline != nil || wait.ctx != nil {
+		l.stops = &wait
 	}
-	cut := func() {
-		to.release()
-		for _, stop := range stops {
-			if stop != nil {
-				stop()
-			}
-		}
-	}
-	l.cut.Store(&cut)
-	if l.freed.Load() {
-		cut()
+	if !l.state.CompareAndSwap(leashNew, leashTied) {
+		l.cut()
 	}
 }
 
 // loose lets go of the connection, which has ended.
 func (l *leash) loose() {
-	l.freed.Store(true)
-	if cut := l.cut.Load(); cut != nil {
-		(*cut)()
+	if !l.state.CompareAndSwap(leashNew, leashLoose) {
+		l.cut()
+	}
+}
+
+// cut gives back what tie took. It is called by whichever comes second.
+func (l *leash) cut() {
+	limit{session: l.session}.release()
+	if l.stops == nil {
+		return
+	}
+	for _, stop := range []func() bool{l.stops.deadline, l.stops.ctx} {
+		if stop != nil {
+			stop()
+		}
 	}
 }

@@ -42,7 +42,7 @@ func hopeless(reason error) bool {
 	return errors.Is(reason, engine.ErrStalled) || errors.Is(reason, rawsock.ErrReset)
 }
 
-// leashedSink is a sink whose stream may end before its peer.
+// leashedSink is a sink whose stream may end before its peer, by what no session sees to.
 type leashedSink struct {
 	engine.Sink
 	leash leash
@@ -141,7 +141,11 @@ type socket interface {
 // hand gives the socket, whose sink is sink, to the hub.
 func (c *config) hand(sink engine.Sink, sock socket, seat *engine.Seat, by transport, limit limit) {
 	var leashed *leashedSink
-	if limit.set() {
+	switch {
+	case limit.booked(): // nearly all: a session is its own leash
+		limit.session.sink = sink
+		sink = limit.session
+	case limit.set():
 		leashed = &leashedSink{Sink: sink}
 		sink = leashed
 	}
@@ -154,8 +158,11 @@ func (c *config) hand(sink engine.Sink, sock socket, seat *engine.Seat, by trans
 		return
 	}
 	sock.Watch(subscriber)
-	if leashed != nil {
+	switch {
+	case leashed != nil:
 		leashed.leash.tie(limit, subscriber)
+	case limit.booked():
+		limit.session.tie(subscriber, limit.deadline)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/spatehub/spate/engine"
@@ -106,7 +105,7 @@ func (c *config) subscription(w wishes, uid string, topics []string) (engine.Sub
 	all := make([]string, 0, len(c.topics)+len(topics))
 	all = append(append(all, c.topics...), topics...)
 	return engine.Subscription{
-		UID:          strings.Clone(uid),
+		UID:          uid,
 		Topics:       all,
 		LastEventID:  w.lastEventID,
 		Since:        w.since,
