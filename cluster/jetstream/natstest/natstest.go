@@ -67,6 +67,10 @@ var build = sync.OnceValues(func() (string, error) {
 	return binary, nil
 })
 
+// ServerBinary is the path of the server's program, which it builds if need be. Clean
+// removes it.
+func ServerBinary() (string, error) { return build() }
+
 const serverVariable = "SPATETEST_NATS_SERVER"
 
 // Clean removes what was built for the tests of a package.
