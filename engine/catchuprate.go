@@ -3,7 +3,7 @@ package engine
 import "time"
 
 // maxCatchUpRate bounds what a bound may be: beyond it, it binds nobody.
-const maxCatchUpRate = 1 << 40
+const maxCatchUpRate = 1 << 30
 
 // WithCatchUpRate bounds the bytes a second that one connection is sent while it
 // reads the log (0: the default, no bound). What is above it waits for the hub's
@@ -66,6 +66,26 @@ func (h *Hub) catchUpBytes(bytes int) int {
 		return int(min(int64(bytes), rate))
 	}
 	return bytes
+}
+
+// bound ends a segment where it has more than a second gives: its page may be one that
+// others share, of when there was no bound, and the client's own events come beside it.
+func (s *shard) bound(c *client, seg *segment) {
+	rate := int(s.hub.catchUpRate.Load())
+	if rate == 0 {
+		return
+	}
+	upTo, bytes := c.id, 0
+	for rest := seg.unread(c.id); !rest.empty(); {
+		p, i := rest.next()
+		r := &p.records[i]
+		s.spend(lookCost)
+		if bytes += len(r.Frame); bytes > rate && upTo != c.id {
+			seg.upTo = upTo
+			return
+		}
+		upTo = eventID(r.ID)
+	}
 }
 
 // mayKeep is how many bytes a conflating client keeps of what it has read: no more

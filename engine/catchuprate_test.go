@@ -153,3 +153,39 @@ func TestCatchUpOwesNothingOfBefore(t *testing.T) {
 		require.Equal(t, fmt.Sprint(ids), fmt.Sprint(s.ids(t)))
 	})
 }
+
+// A bound holds too where pages are there already that were read without one, and where
+// the client's own events come beside those that are for everybody.
+func TestCatchUpIsBoundedWhateverIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rate, size, many = 20_000, 1000, 100
+		h := newHub(t, engine.WithStore(persist.NewMemory()), engine.WithEnableResendEvents(), engine.WithChanBufferSize(16))
+		var public, all []uint64
+		for range many {
+			ids := pushLarge(t, h, 1, size, nil)
+			public = append(public, ids...)
+			all = append(append(all, ids...), pushLarge(t, h, 1, size, []string{"u"})...)
+		}
+		want := map[string][]uint64{"": public, "u": all}
+		for uid := range want {
+			join(t, h, engine.Subscription{UID: uid, LastEventID: engine.Earliest}, -1)
+		}
+		synctest.Wait()
+		h.SetCatchUpRate(rate)
+		began, slow := time.Now(), map[string]*memSink{}
+		for uid := range want {
+			slow[uid] = join(t, h, engine.Subscription{UID: uid, LastEventID: engine.Earliest}, -1)
+		}
+		for range 30 {
+			synctest.Wait()
+			for uid, s := range slow {
+				most := int(rate*time.Since(began).Seconds()) + 2*rate + size + 100
+				require.LessOrEqual(t, s.len(), most, "user %q after %v", uid, time.Since(began))
+			}
+			time.Sleep(500 * time.Millisecond)
+		}
+		for uid, s := range slow {
+			require.Equal(t, want[uid], s.ids(t))
+		}
+	})
+}

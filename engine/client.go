@@ -162,16 +162,24 @@ func (c *client) follow(patterns []wire.Pattern) {
 }
 
 // Follows implements audience.Topics.
-func (c *client) Follows(name string) bool {
+func (c *client) Follows(name string) bool { return c.follows(name) >= 0 }
+
+// follows returns the place, among the client's topics, of the first that has the
+// topic; -1: none has.
+func (c *client) follows(name string) int {
 	exact := c.topics[:len(c.topics)-int(c.wild)]
 	i := sort.Search(len(exact), func(i int) bool { return exact[i].pattern.String() >= name })
 	if i < len(exact) && exact[i].pattern.String() == name {
-		return true
+		return i
 	}
 	for i := len(exact); i < len(c.topics); i++ {
 		if c.topics[i].pattern.Match(name) {
-			return true
+			return i
 		}
 	}
-	return false
+	return -1
 }
+
+// followCost is what a look at whether it follows a topic costs: its patterns are looked
+// through.
+func (c *client) followCost() int { return lookCost * (1 + int(c.wild)) }

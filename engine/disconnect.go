@@ -200,16 +200,16 @@ type turn struct {
 	d    Disconnection
 	told toldCount
 
-	looked    bool   // at how many wait for their place
-	waiting   int    // of these, still to be told
-	early     int    // of these, told
-	begun     bool   // with those in the books
-	begin     uint32 // tick
-	over, all uint32 // ticks of the telling, and of all
-	upTo      uint64 // serial: later ones are not meant
-	n         int    // how many there were
-	pos       int    // in s.books.clients, downwards; see Hub.list
-	missed    int    // that have something waiting, in this round
+	looked    bool      // at who waits for its place
+	waiting   []*client // these, still to be told
+	early     int       // of these, told
+	begun     bool      // with those in the books
+	begin     uint32    // tick
+	over, all uint32    // ticks of the telling, and of all
+	upTo      uint64    // serial: later ones are not meant
+	n         int       // how many there were
+	pos       int       // in s.books.clients, downwards; see Hub.list
+	missed    int       // that have something waiting, in this round
 }
 
 // step tells as many as are due at this tick: of n connections, n·t/over at t.
@@ -264,22 +264,19 @@ func (t *turn) step(s *shard, end int) progress {
 }
 
 // endEarly tells those that wait for their place, all at the beginning: once they have
-// one they look as if they came later. It returns whether they are done with.
+// one they look as if they came later. Those that find theirs meanwhile are in the books
+// before the telling there begins. It returns whether they are done with.
 func (t *turn) endEarly(s *shard, end int) (done bool) {
 	if !t.looked {
-		t.looked, t.waiting = true, len(s.early.list)
+		t.looked, t.waiting = true, s.early.all()
+		s.spend(8 * len(t.waiting))
 	}
-	for ; t.waiting > 0; t.waiting-- {
+	for ; len(t.waiting) > 0; t.waiting = t.waiting[1:] {
 		if s.cost >= end {
 			return false
 		}
 		s.spend(lookCost)
-		c := s.early.shift()
-		if c == nil {
-			t.waiting = 0
-			break
-		}
-		if s.endEarly(c, t.d.Reason, t.d.retry()) {
+		if s.endEarly(t.waiting[0], t.d.Reason, t.d.retry()) {
 			t.early++
 			t.told.Add(1)
 		}

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -90,4 +91,65 @@ func TestEarlyConnectionsCostNothing(t *testing.T) {
 			require.Equal(t, []string{"last"}, s.data(t))
 		}
 	}
+}
+
+// Who waits for its place when all are disconnected is told so, and who comes meanwhile
+// is not, although their shard moves, and looks at them, while they are told in parts.
+func TestThoseThatWaitAreToldWhileTheirShardMoves(t *testing.T) {
+	log := steppedLog{newFakeLog(), make(chan struct{}), &atomic.Int32{}}
+	h := newHub(t, engine.WithShards(1), engine.WithSweepBudget(1), engine.WithLog(log), engine.WithHeartbeat(-1))
+	release := sync.OnceFunc(func() { close(log.steps) })
+	t.Cleanup(release)
+	witness := join(t, h, engine.Subscription{}, -1)
+	var pushed []*engine.Result
+	for i := range 2 {
+		p, err := h.PushAsync(nil, number(i))
+		require.NoError(t, err)
+		pushed = append(pushed, p)
+		require.Eventually(t, func() bool { return log.begun.Load() > 0 }, time.Minute, time.Millisecond)
+	}
+	var early, later []*memSink
+	for range 60 {
+		early = append(early, joinNow(t, h, engine.Subscription{}))
+	}
+	require.Eventually(t, func() bool { return engine.Early(h) == len(early) }, time.Minute, time.Millisecond)
+	type result struct {
+		told int
+		err  error
+	}
+	done := make(chan result, 1)
+	engine.Passes(h, func() {
+		log.steps <- struct{}{}
+		_, err := pushed[0].Wait(t.Context())
+		require.NoError(t, err)
+		go func() {
+			n, err := h.Disconnect(context.Background(), engine.Disconnection{All: true})
+			done <- result{n, err}
+		}()
+		engine.AwaitErrand(h)
+	}, func() bool {
+		if len(later) < 40 {
+			later = append(later, joinNow(t, h, engine.Subscription{}))
+		}
+		return true
+	})
+	require.Equal(t, result{told: len(early) + 1}, <-done)
+	for _, s := range append(early, witness) {
+		require.Equal(t, "closed", engine.StateOf(h, s.sub))
+	}
+	for _, s := range later {
+		require.Equal(t, "new", engine.StateOf(h, s.sub))
+	}
+	release()
+	require.NoError(t, h.Push(nil, message("last")))
+	sent := witness.len()
+	for _, s := range later {
+		s.awaitText("last")
+		sent += s.len()
+	}
+	for _, s := range early {
+		require.ErrorIs(t, s.awaitClosed(), engine.ErrReconnect)
+		sent += s.len()
+	}
+	require.EqualValues(t, sent, settled(h).SentBytes, "also what the early ones were told")
 }

@@ -50,9 +50,10 @@ type entitled struct {
 	some        bool // only connections of uids
 	counts      []int
 
-	at   int // in names
-	pos  int // of the sets' members, or of uids, that were looked at
-	sets []*topics.Set[*client]
+	at     int    // in names
+	pos    int    // of the sets' members, or of uids, that were looked at
+	serial uint64 // of the user's connection that was looked at last; 0: none was
+	sets   []*topics.Set[*client]
 }
 
 func (e *entitled) step(s *shard, end int) progress {
@@ -93,19 +94,26 @@ func (e *entitled) one(s *shard, end int) bool {
 	return e.ofSets(s, name, end)
 }
 
-// ofUsers counts the connections of the users that get an event of the topic.
+// ofUsers counts the connections of the users that get an event of the topic. Those of a
+// user are looked at from the newest to the oldest, by serial.
 func (e *entitled) ofUsers(s *shard, name string, end int) bool {
-	for ; e.pos < len(e.uids) && s.cost < end; e.pos++ {
+	for ; e.pos < len(e.uids); e.pos, e.serial = e.pos+1, 0 {
 		s.spend(lookCost)
-		n := 0
-		for c := s.books.users[e.uids[e.pos]]; c != nil && n < MaxCounted; c, n = s.books.older(c), n+1 {
-			s.spend(lookCost)
-			if name == "" || c.follows(name) >= 0 {
+		for c := s.books.users[e.uids[e.pos]]; c != nil; c = s.books.older(c) {
+			if e.serial != 0 && c.serial >= e.serial {
+				continue
+			}
+			e.serial = c.serial
+			s.spend(c.followCost())
+			if c.wish().Takes(name, true) {
 				e.counts[e.at]++
+			}
+			if s.reached(end) {
+				return false
 			}
 		}
 	}
-	return e.pos >= len(e.uids)
+	return true
 }
 
 // ofSets counts members of several sets, each once: by the first of its patterns that
@@ -116,7 +124,7 @@ func (e *entitled) ofSets(s *shard, name string, end int) bool {
 		members := set.Entries()
 		for e.pos < at+len(members) && s.cost < end {
 			m := members[e.pos-at]
-			s.spend(lookCost)
+			s.spend(m.Member.followCost())
 			if m.Member.topics[m.Member.follows(name)].In(set) {
 				e.counts[e.at]++
 			}
@@ -127,10 +135,4 @@ func (e *entitled) ofSets(s *shard, name string, end int) bool {
 		}
 	}
 	return true
-}
-
-// follows returns the place, among the client's topics, of the first that has the
-// topic; -1: none has.
-func (c *client) follows(name string) int {
-	return slices.IndexFunc(c.topics, func(ref topicRef) bool { return ref.pattern.Match(name) })
 }

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,7 +14,7 @@ import (
 // TestEntitledIsTheRuleOfAudience: whoever follows what, by names and patterns that overlap, each connection counts once,
 // and as the one rule of audience says, also where the work is cut into the smallest pieces.
 func TestEntitledIsTheRuleOfAudience(t *testing.T) {
-	hub := newHub(t)
+	hub := newHub(t, engine.WithSweepBudget(1))
 	var subs []engine.Subscription
 	for _, sub := range everyWish() {
 		for range 3 {
@@ -46,4 +47,27 @@ func TestEntitledIsTheRuleOfAudience(t *testing.T) {
 	hub.Close()
 	_, err = hub.Entitled(t.Context(), nil, asked)
 	require.ErrorIs(t, err, engine.ErrClosed)
+}
+
+// Those of one user are counted in parts too, each once, and each of their patterns costs
+// a look: nobody else waits for them (invariant 5).
+func TestEntitledOfOneUserIsCountedInParts(t *testing.T) {
+	const n = 600
+	h := passHub(t)
+	patterns := make([]string, engine.MaxPatterns)
+	for i := range patterns {
+		patterns[i] = fmt.Sprintf("none-%d.*", i)
+	}
+	patterns[len(patterns)-1] = "some.*"
+	crowd(t, h, n, -1, engine.Subscription{UID: "u", Topics: patterns})
+	got := make(chan []int, 1)
+	costs := engine.Passes(h, func() {
+		go func() {
+			counts, _ := h.Entitled(context.Background(), []string{"u"}, []string{"some.one", "none"})
+			got <- counts
+		}()
+		engine.AwaitErrand(h)
+	}, nil)
+	requireWithinBudget(t, costs)
+	require.Equal(t, []int{n, 0}, <-got)
 }

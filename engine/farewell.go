@@ -130,7 +130,7 @@ func (s *shard) endEarly(c *client, reason error, retry time.Duration) bool {
 		id = s.hub.told(c.id)
 	}
 	if w := s.farewell(endingOf(reason), id, retry); !w.silent() {
-		_, _ = c.sink.Write(s.word(w, c.form)) // it is closed anyway
+		_, _ = s.write(c, s.word(w, c.form)) // it is closed anyway
 	}
 	s.close(c, reason)
 	return true

@@ -105,6 +105,7 @@ func (s *shard) readOn(c *client) bool {
 			return false
 		}
 	}
+	s.bound(c, seg)
 	if c.conflate {
 		s.eachRecord(c, seg, func(p *page, i int) { s.keep(c, p, i) })
 		h.kept.flushing = h.kept.bytes > s.mayKeep(c)

@@ -153,8 +153,8 @@ type Note struct {
 }
 
 // Notes calls fn for the notes that the log has since a time, in their order, until it
-// returns an error. A hub that follows has those of its source, if any. Errors: ErrNoNotes for a log that is not
-// persist.Dated; the log's. ctx bounds it.
+// returns an error. A hub that follows has those of its source, if any. Errors:
+// ErrNoNotes for a log that is not persist.Dated; the log's. ctx bounds it.
 func (h *Hub) Notes(ctx context.Context, since time.Time, fn func(Note) error) error {
 	if src, is := h.notedSource(); is {
 		return src.Notes(ctx, since, fn)

@@ -45,11 +45,10 @@ type shard struct {
 	dismissing dismissing
 
 	budget
-	dearJoins int   // what those of connections with many topics have cost in this pass
-	high      point // events ≤ high are counted as pushed to this shard's clients
-	tick      uint32
-	occupied  bool // as hub.occupied has it
-	window    windowing
+	high     point // events ≤ high are counted as pushed to this shard's clients
+	tick     uint32
+	occupied bool // as hub.occupied has it
+	window   windowing
 
 	fan      fan
 	gathered gathered

@@ -25,8 +25,9 @@ type TopicFigures struct {
 }
 
 // TopicFigures returns the counts by topic, in the order in which the topics were
-// first pushed to, so that a beginning of the list is the same topics each time, and those of all other
-// topics last; nothing unless [WithTopicFigures] asks for them. It takes no lock.
+// first pushed to, so that a beginning of the list is the same topics each time, and
+// those of all other topics last; nothing unless [WithTopicFigures] asks for them. It
+// takes no lock.
 func (h *Hub) TopicFigures() []TopicFigures {
 	t := h.topicFigures
 	if t == nil {

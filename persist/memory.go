@@ -75,6 +75,10 @@ func NewMemory(opts ...Option) *Memory {
 	}
 	m.start = m.cfg.clock.Now()
 	m.mu.floors.Limit = m.cfg.maxFloors
+	m.mu.floors.Bounded = func(topic string) bool {
+		_, bounded := m.cfg.retention.ForTopic(topic)
+		return bounded
+	}
 	m.aging.Store(m.cfg.retention.ages())
 	return m
 }

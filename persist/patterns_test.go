@@ -66,3 +66,9 @@ func TestTopicSet(t *testing.T) {
 	none := persist.NewTopicSet(nil)
 	require.False(t, none.Wild() || none.Follows("") || none.Follows("a"))
 }
+
+func TestMergedFloorOfFormerTopic(t *testing.T) {
+	clock := logtest.NewClock()
+	l := persist.NewMemory(persist.WithClock(clock), persist.WithMaxFloors(logtest.ManyTopics/5))
+	logtest.CheckMergedFloor(t, l, clock, func() { l.First() })
+}

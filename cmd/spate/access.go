@@ -229,12 +229,27 @@ func (a *access) close() {
 type granted func(w http.ResponseWriter, r *http.Request, g serve.Grant)
 
 // caller lets requests with good credentials pass, whatever they allow: h has to look at its grant. Tickets are for
-// streams and count for nothing here: they stand in URLs.
+// streams and count for nothing here: they stand in URLs. These routes take no parameters.
 func (a *access) caller(h granted) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g, ok := a.admit(w, r, a.credentials); ok {
-			h(w, r, g)
+			a.withoutParameters(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h(w, r, g) })).ServeHTTP(w, r)
 		}
+	})
+}
+
+// withoutParameters refuses parameters, but that with the token: it is for who was let in.
+func (a *access) withoutParameters(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var own []string
+		if a.tokens.Query != "" {
+			own = []string{a.tokens.Query}
+		}
+		if _, err := stream.ParseRouteQuery(r, own, nil); err != nil {
+			serve.WriteError(w, stream.AuthorizerError(err))
+			return
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -102,7 +102,7 @@ func TestAStrangerLearnsNothing(t *testing.T) {
 	s := startServe(t, "--data", filepath.Join(dir, "data"), "--backup-dir", filepath.Join(dir, "backups"), "--demo",
 		"--jwt-secret-file", secretFile(t), "--token-file", tokens, "--token-query", "access_token", "--token-cookie", "session")
 	inPath := regexp.MustCompile(`\{[^}]*\}`)
-	paths := map[string]bool{"/nowhere": true, "/ui/": true, "/ui/main.js": true, "/push/": true, "//stats": true, "/debug/pprof/": true}
+	paths := map[string]bool{"/nowhere": true, "/ui/": true, "/ui/main.js": true, "/push/": true, "//stats": true, "/ui": true, "/ui/../backup": true, "/debug/pprof/": true}
 	for _, pattern := range routesInSource(t) {
 		_, path, _ := strings.Cut(pattern, " ")
 		paths[inPath.ReplaceAllStringFunc(path, func(name string) string {
@@ -141,10 +141,7 @@ func TestAStrangerLearnsNothing(t *testing.T) {
 					if path == "/push" && query != "" || method == "OPTIONS" && status == 404 {
 						require.GreaterOrEqual(t, status, 400, about)
 					} else {
-						require.Contains(t, []int{401, 405, 301, 307}, status, about)
-					}
-					if status < 400 { // the mux leads to the path without double slashes, whatever there is
-						continue
+						require.Contains(t, []int{401, 405}, status, about)
 					}
 					require.NotContains(t, strings.ToLower(text), "topic", about)
 					for _, word := range []string{"version", "position", "ops", "cpu", "spate_", "devel"} {
@@ -216,6 +213,7 @@ func TestRightsAreHeld(t *testing.T) {
 		{"a cookie of another page", "GET", "/stats", "", []string{"Cookie", "session=" + ops, "Origin", "https://evil.example"}, 403, "origin"},
 		{"a token in the query", "GET", "/stats?access_token=" + ops, "", nil, 200, "version"},
 		{"two tokens", "GET", "/stats?access_token=" + ops, "", as(reader), 400, "once"},
+		{"a token, and what no route takes", "GET", "/settings?access_token=" + ops + "&given=1", "", nil, 400, "given"},
 		{"nobody", "HEAD", "/events?topic=public.a", "", nil, 200, ""},
 		{"nobody beyond its grant", "GET", "/events?topic=orders.1", "", nil, 403, "orders.1"},
 		{"nobody that administers", "GET", "/metrics", "", nil, 401, "credentials"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 
 // clusterConfig says of which cluster the hub is one.
 type clusterConfig struct {
-	urls          listValue
+	urls          serversValue
 	stream        string
 	replicas      int
 	maxAge        time.Duration
@@ -75,6 +76,20 @@ func (c *clusterConfig) validate(fs *flagSet, immediate bool) {
 	fs.must(c.then == "keep" || c.then == "end", "cluster-silent", "--cluster-silent %q: give keep or end", c.then)
 	fs.must((c.cert == "") == (c.key == ""), "cluster-tls-cert", "--cluster-tls-cert and --cluster-tls-key go together: give both")
 	fs.must(!c.on() || !immediate, "immediate", "--immediate and --cluster contradict each other: a hub of a cluster delivers what is committed")
+}
+
+// serversValue is a list of servers, whose URLs may have users, passwords and tokens.
+type serversValue struct{ listValue }
+
+var credentialsOfServer = regexp.MustCompile(`(^|,)(\s*(?:[A-Za-z]+://)?)[^,]*@`)
+
+// shown is the list without them: of a server, whose scheme may be left out, all up to its last @.
+func (v *serversValue) shown() []string {
+	shown := make([]string, len(v.values))
+	for i, text := range v.values {
+		shown[i] = credentialsOfServer.ReplaceAllString(text, "${1}${2}"+hidden+"@")
+	}
+	return shown
 }
 
 // redacted is a URL without its password.

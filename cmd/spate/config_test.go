@@ -327,3 +327,22 @@ func TestPublicAddresses(t *testing.T) {
 	status, _ = s.do("POST", "/push", `{"events":[{"data":"x"}]}`, "Content-Type", asJSON, "Origin", "https://evil.example", "Host", "hub.example.com")
 	require.Equal(t, 403, status, "pages of others stay out")
 }
+
+// However the servers of a cluster are written down, what the hub shows of them has no passwords.
+func TestServersAreShownWithoutPasswords(t *testing.T) {
+	for given, shown := range map[string][]string{
+		"nats://10.0.0.1:4222":             {"nats://10.0.0.1:4222"},
+		"tom:s3cret@10.0.0.1:4222":         {"(hidden)@10.0.0.1:4222"},
+		"nats://tom:s3@cret@a, bob:pw@b,c": {"nats://(hidden)@a, (hidden)@b,c"},
+		"tls://s3cret@a,tls://tom:pw@b":    {"tls://(hidden)@a,tls://(hidden)@b"},
+	} {
+		var c serveConfig
+		fs := newFlagSet("serve")
+		c.cluster.addFlags(fs)
+		f := fs.Lookup("cluster")
+		require.NoError(t, f.Value.Set(given))
+		value, secret := settingValue(f)
+		require.False(t, secret)
+		require.Equal(t, shown, value, given)
+	}
+}

@@ -3,7 +3,9 @@ package main
 import (
 	"log/slog"
 	"net/http"
+	"path"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spatehub/spate/cmd/spate/internal/dashboard"
@@ -63,10 +65,10 @@ func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p pa
 	if a.tickets != nil {
 		mux.Handle("POST /tickets", a.ticketOffice())
 	}
-	mux.Handle("GET /stats", a.admin(http.HandlerFunc(stats.serveStats)))
+	mux.Handle("GET /stats", a.admin(a.withoutParameters(http.HandlerFunc(stats.serveStats))))
 	mux.Handle("GET /overview", a.admin(&overviewRoute{stats, p.past, tokenQuery(c)}))
 	mux.Handle("GET /topics", a.admin(&topicsRoute{hub, p.rates, tokenQuery(c)}))
-	mux.Handle("GET /settings", a.admin(p.board))
+	mux.Handle("GET /settings", a.admin(a.withoutParameters(p.board)))
 	mux.Handle("GET /grant", a.caller(a.serveGrant))
 	mux.Handle("GET /metrics", a.admin(serve.MetricsHandler(hub, serve.WithMetricTopics(shownTopics))))
 	mux.HandleFunc("GET /healthz", stats.serveHealth)
@@ -77,7 +79,7 @@ func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p pa
 		routes.Peers, stats.cluster.answer = stats.cluster, routes.Answer
 	}
 	routes.Register(mux)
-	mux.Handle("GET /cluster", a.admin(http.HandlerFunc(stats.serveCluster)))
+	mux.Handle("GET /cluster", a.admin(a.withoutParameters(http.HandlerFunc(stats.serveCluster))))
 	if l, onDisk := stats.log.(*pebblelog.Log); onDisk && c.backupDir != "" {
 		mux.Handle("POST /backup", a.admin(http.HandlerFunc((&backups{dir: c.backupDir, log: l}).serveBackup)))
 	}
@@ -100,7 +102,7 @@ func withoutQuery(next http.Handler) http.Handler {
 func problems(a *access, mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h, pattern := mux.Handler(r)
-		if pattern != "" {
+		if pattern != "" && !redirects(r.URL.EscapedPath(), pattern) {
 			mux.ServeHTTP(w, r)
 			return
 		}
@@ -121,6 +123,16 @@ func problems(a *access, mux *http.ServeMux) http.Handler {
 		}
 		serve.WriteError(w, &serve.Error{Status: http.StatusNotFound, Message: "there is nothing here; streams are at /events, pushes at /push"})
 	})
+}
+
+// redirects says whether the mux would send the client elsewhere, which tells whoever asks that there is a route: to the
+// path without empty and dotted elements, or with a slash at its end.
+func redirects(asked, pattern string) bool {
+	clean := path.Clean("/" + asked)
+	if strings.HasSuffix(asked, "/") && clean != "/" {
+		clean += "/"
+	}
+	return asked != clean || strings.HasSuffix(pattern, asked+"/")
 }
 
 // statusOnly is a ResponseWriter that keeps the status and header of an answer alone.

@@ -61,7 +61,7 @@ func TestUsersOfAProxyMayOnlyRead(t *testing.T) {
 			status             int
 		}{
 			{"POST", "/push", event, 403}, {"POST", "/push", `{"events":[{"data":"x"}]}`, 403}, {"POST", "/drain", "", 403},
-			{"GET", "/stats", "", 403}, {"GET", "/metrics", "", 403}, {"GET", "/", "", 403}, {"GET", "/users", "", 403},
+			{"GET", "/stats", "", 403}, {"GET", "/metrics", "", 403}, {"GET", "/settings", "", 403}, {"GET", "/topics", "", 403}, {"GET", "/", "", 200}, {"GET", "/users", "", 403},
 			{"GET", "/connections", "", 403}, {"DELETE", "/users/u2", "", 403}, {"GET", "/users/u2", "", 403},
 			{"GET", "/history?topic=a", "", 200}, {"HEAD", "/events?topic=a", "", 200},
 		} {

@@ -61,7 +61,7 @@ func (l *limitConfig) validate(fs *flagSet) {
 		fs.must(n >= 0, name, "--%s %d: give a positive number, or 0 for no limit", name, n)
 	}
 	fs.must(l.topics >= 1 && l.topics <= 1000, "max-topics", "--max-topics %d: give 1 to 1000", l.topics)
-	fs.must(l.catchUp == 0 || l.catchUp >= 1<<10 && l.catchUp <= maxRate, "max-catch-up-bytes", "--max-catch-up-bytes %v: give 1KiB to 1TiB, or 0 for no limit", &l.catchUp)
+	fs.must(l.catchUp == 0 || l.catchUp >= 1<<10 && l.catchUp <= 1<<30, "max-catch-up-bytes", "--max-catch-up-bytes %v: give 1KiB to 1GiB, or 0 for no limit", &l.catchUp)
 	_, err := limit.NewProxies(l.trusted.values, "")
 	fs.must(err == nil, "trusted-proxy", "--trusted-proxy: %v", err)
 	_, err = limit.NewProxies(nil, l.proxyHeader)

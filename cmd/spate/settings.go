@@ -65,12 +65,15 @@ func (fs *flagSet) shown() (all []setting) {
 func settingValue(f *flag.Flag) (value any, secret bool) {
 	value = f.Value.String()
 	list, isList := f.Value.(listed)
+	servers, areServers := f.Value.(*serversValue)
 	_, secret = f.Value.(*secretValue)
 	switch {
 	case isList && len(list.items()) == 0, value == "":
 		return nil, secret
 	case secret:
 		return hidden, true
+	case areServers:
+		return servers.shown(), false
 	case isList:
 		value = list.items()
 	case isSwitch(f.Value):

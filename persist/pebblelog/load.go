@@ -153,7 +153,7 @@ func (l *loader) loadFloors() error {
 		if err == nil && id > l.state.floor {
 			gone := func(topic string) { _ = l.batch.Delete(topicKey(keyFloor, topic), nil) }
 			if l.state.floors.Raise(string(key[1:]), id, gone) {
-				putID(l.batch, stateCommon, l.state.floors.Common())
+				l.state.putMerged(l.batch)
 			}
 		}
 		return err

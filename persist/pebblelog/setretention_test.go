@@ -118,6 +118,19 @@ func TestFloorOfFormerTopics(t *testing.T) {
 	require.NoError(t, l.Close())
 }
 
+// TestMergedFloorOfFormerTopic is logtest.CheckMergedFloor, and the same in the next life.
+func TestMergedFloorOfFormerTopic(t *testing.T) {
+	fs, clock := vfs.NewMem(), logtest.NewClock()
+	opts := []pebblelog.Option{pebblelog.WithFS(fs), pebblelog.WithSync(false), pebblelog.WithClock(clock), pebblelog.WithMaxFloors(logtest.ManyTopics / 5)}
+	l := openPebble(t, "log", opts...)
+	logtest.CheckMergedFloor(t, l, clock, l.Settle)
+	bounds := l.LogStats().Retention
+	require.NoError(t, l.Close())
+	l = openPebble(t, "log", append(opts, pebblelog.WithRetention(bounds))...)
+	require.EqualValues(t, 1, l.Floor([]string{"former"}))
+	require.NoError(t, l.Close())
+}
+
 // TestSetRetentionOfFailedLog holds that a log which can't write takes other bounds, and
 // goes by them when it works again.
 func TestSetRetentionOfFailedLog(t *testing.T) {

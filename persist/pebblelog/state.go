@@ -100,6 +100,10 @@ func (t *topicCount) begins(id uint64, private bool) {
 func newState(c *config) state {
 	s := state{retention: &c.retention, clock: c.clock, grain: newGrain(&c.retention)}
 	s.floors.Limit = c.maxFloors
+	s.floors.Bounded = func(topic string) bool {
+		_, bounded := c.retention.ForTopic(topic)
+		return bounded
+	}
 	return s
 }
 
@@ -108,8 +112,14 @@ func (s *state) raiseFloor(b *pebble.Batch, topic string, id uint64) {
 	gone := func(topic string) { _ = b.Delete(topicKey(keyFloor, topic), nil) }
 	putID(b, topicKey(keyFloor, topic), id)
 	if s.floors.Raise(topic, id, gone) {
-		putID(b, stateCommon, s.floors.Common())
+		s.putMerged(b)
 	}
+}
+
+// putMerged writes the floors that topics have in common.
+func (s *state) putMerged(b *pebble.Batch) {
+	putID(b, stateCommon, s.floors.Common())
+	putID(b, stateFormer, s.floors.Former())
 }
 
 // setTopic adds a topic with bounds.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -20,15 +21,19 @@ func (a *API) audience(c call) (answer, error) {
 	if err := c.admin(); err != nil {
 		return answer{}, err
 	}
-	q, err := c.params([]string{"topic"}, []string{"uid"})
+	// user and not uid, which says who asks where nobody is asked for credentials.
+	q, err := c.params([]string{"topic"}, []string{"user"})
 	if err != nil {
 		return answer{}, err
 	}
-	probe := wire.Event{Topic: q.Get("topic"), Data: "", Users: q["uid"]}
+	probe := wire.Event{Topic: q.Get("topic"), Data: "", Users: q["user"]}
 	if len(probe.Users) > maxAudience {
-		return answer{}, &stream.Error{Status: http.StatusBadRequest, Field: "uid", Message: fmt.Sprintf("is given more than %d times", maxAudience)}
+		return answer{}, &stream.Error{Status: http.StatusBadRequest, Field: "user", Message: fmt.Sprintf("is given more than %d times", maxAudience)}
 	}
 	if err := probe.Validate(); err != nil {
+		if field := (*wire.FieldError)(nil); errors.As(err, &field) && field.Field == "users" {
+			err = &wire.FieldError{Field: "user", Reason: field.Reason} // as the query calls it
+		}
 		return answer{}, err
 	}
 	counts, err := a.Hub.Entitled(c.Context(), probe.Users, []string{probe.Topic})

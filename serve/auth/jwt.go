@@ -96,7 +96,8 @@ func JWT(c JWTConfig) (stream.Authorizer, error) {
 	if c.now == nil {
 		c.now = time.Now
 	}
-	options := []jwt.ParserOption{jwt.WithValidMethods(allAlgs), jwt.WithStrictDecoding(), jwt.WithLeeway(c.Skew), jwt.WithTimeFunc(c.now)}
+	options := []jwt.ParserOption{jwt.WithValidMethods(allAlgs), jwt.WithStrictDecoding(), jwt.WithLeeway(c.Skew), jwt.WithTimeFunc(c.now),
+		jwt.WithIssuedAt()} // revoking its user would not take back what claims to come later
 	if !c.NoExpiry {
 		options = append(options, jwt.WithExpirationRequired())
 	}
@@ -180,6 +181,8 @@ func jwtError(err error) error {
 		return err
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return noLonger("the token has expired")
+	case errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
+		return noLonger("the token says that it was issued in the future: the clocks are too far apart")
 	case errors.Is(err, jwt.ErrTokenNotValidYet):
 		return noLonger("the token is not valid yet")
 	case errors.Is(err, jwt.ErrTokenInvalidIssuer):

@@ -198,6 +198,17 @@ func TestJWTClaims(t *testing.T) {
 	require.True(t, g.Expires.IsZero())
 }
 
+// A token that claims to come from later would outlive the revocation of its user, whenever that is.
+func TestJWTIssuedInTheFuture(t *testing.T) {
+	a := authorizer(t, auth.JWTConfig{Keys: secretKeys(t), Skew: time.Minute})
+	ask := func(iat time.Time) error {
+		_, err := a(withBearer(sign(t, jwt.SigningMethodHS256, secret, claims("iat", iat.Unix()))))
+		return err
+	}
+	require.NoError(t, ask(begin.Add(time.Minute)), "the issuer's clock may be ahead")
+	refused(t, ask(begin.Add(time.Minute+time.Second)), 401, "issued in the future")
+}
+
 func TestJWTGrant(t *testing.T) {
 	a := authorizer(t, auth.JWTConfig{Keys: secretKeys(t), Default: stream.Grant{Read: patterns(t, "public.>"), Limits: stream.Limits{Connections: 3, Topics: 9}}})
 	rights := map[string]any{

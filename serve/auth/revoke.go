@@ -61,7 +61,8 @@ func (v *Revocations) clock() time.Time {
 }
 
 // Grant takes back the grant with this ID, until when it would have expired; the
-// zero time is for ever.
+// zero time is for ever. Of two of the same ID, or the same user, the one that holds
+// longer counts.
 //
 // On an error nothing has changed: [ErrRevocationsFull] where 100,000 entries are kept
 // that are still of use, or that of the file.
@@ -116,15 +117,39 @@ func (m *revoked) has(r *revocation) (has bool) {
 	return has
 }
 
+// put has the revocation hold beside the one that has its place: what was taken back
+// stays so, also where the clock was set back meanwhile, or the new one ends sooner.
 func (m *revoked) put(r *revocation) {
 	if m.users == nil {
 		m.users, m.grants = map[string]cutoff{}, map[string]time.Time{}
 	}
 	if r.user != "" {
-		m.users[r.user] = r.cutoff
-	} else {
-		m.grants[r.grant] = r.until
+		c := r.cutoff
+		if before, has := m.users[r.user]; has {
+			if before.at.After(c.at) {
+				c.at = before.at
+			}
+			c.until = longer(before.until, c.until)
+		}
+		m.users[r.user] = c
+		return
 	}
+	until := r.until
+	if before, has := m.grants[r.grant]; has {
+		until = longer(before, until)
+	}
+	m.grants[r.grant] = until
+}
+
+// longer returns the later of two ends; the zero time is none.
+func longer(a, b time.Time) time.Time {
+	if a.IsZero() || b.IsZero() {
+		return time.Time{}
+	}
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func (m *revoked) len() int { return len(m.grants) + len(m.users) }

@@ -157,7 +157,11 @@ func (f *revocationsFile) append(r *revocation, all *revoked) error {
 	if err != nil {
 		return err
 	}
-	if f.worn || f.lines >= 2*all.len()+spareLines {
+	gone, err := f.gone()
+	if err != nil {
+		return err
+	}
+	if gone || f.worn || f.lines >= 2*all.len()+spareLines {
 		if err := f.rewrite(all); err != nil {
 			return err
 		}
@@ -186,6 +190,25 @@ func (f *revocationsFile) append(r *revocation, all *revoked) error {
 	f.size += int64(len(line))
 	f.lines++
 	return nil
+}
+
+// errForeign says that a file has lines that nobody here has written.
+var errForeign = errors.New("somebody else has written to it: what it has more is lost if it is written to, and holds after a restart")
+
+// gone reports whether what was written is not in the file any more, as far as its length
+// tells: somebody took it away, or cut it. A line by itself would be at a place where
+// there is nothing before it, and the next start refuse the file.
+func (f *revocationsFile) gone() (bool, error) {
+	info, err := os.Stat(f.path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return f.size > 0, nil
+	case err != nil:
+		return false, err
+	case info.Size() > f.size && !f.worn:
+		return false, fmt.Errorf("%s: %w", f.path, errForeign)
+	}
+	return info.Size() < f.size, nil
 }
 
 // rewrite replaces the file by one that has what holds and nothing else.

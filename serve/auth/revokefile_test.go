@@ -143,6 +143,69 @@ func TestRevocationsFileIsWrittenAnew(t *testing.T) {
 	}
 }
 
+// A file that was taken away or cut while it was in use is whole again after the next
+// revocation; one to which somebody else has written is left alone.
+func TestRevocationsOfAFileThatOthersTouch(t *testing.T) {
+	for name, spoil := range map[string]func(path string) error{
+		"removed": os.Remove,
+		"emptied": func(path string) error { return os.Truncate(path, 0) },
+		"cut":     func(path string) error { return os.Truncate(path, 20) },
+	} {
+		path := filepath.Join(t.TempDir(), "revoked")
+		v, err := kept(path)
+		require.NoError(t, err)
+		require.NoError(t, v.User("tom", time.Time{}))
+		require.NoError(t, spoil(path), name)
+		require.NoError(t, v.User("ann", time.Time{}), name)
+		v, err = kept(path)
+		require.NoError(t, err, name)
+		require.True(t, v.Revoked(&stream.Grant{User: "tom"}), name)
+		require.True(t, v.Revoked(&stream.Grant{User: "ann"}), name)
+	}
+
+	path := filepath.Join(t.TempDir(), "revoked")
+	one, err := kept(path)
+	require.NoError(t, err)
+	two, err := kept(path)
+	require.NoError(t, err)
+	require.NoError(t, one.User("tom", time.Time{}))
+	require.ErrorContains(t, two.User("ann", time.Time{}), "somebody else")
+	require.False(t, two.Revoked(&stream.Grant{User: "ann"}))
+	again, err := kept(path)
+	require.NoError(t, err)
+	require.True(t, again.Revoked(&stream.Grant{User: "tom"}))
+}
+
+// What is revoked once more stays revoked as it was: neither a clock that was set back nor
+// an end that comes sooner lets in whom the first one kept out, after a restart either.
+func TestRevokingAgainTakesNothingBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "revoked")
+	v, err := kept(path)
+	require.NoError(t, err)
+	now := time.Now()
+	clock := now
+	v.SetClock(func() time.Time { return clock })
+	require.NoError(t, v.User("tom", time.Time{}))
+	require.NoError(t, v.Grant("g", time.Time{}))
+	require.NoError(t, v.User("ann", now.Add(2*time.Hour)))
+	clock = now.Add(-24 * time.Hour) // set back
+	require.NoError(t, v.User("tom", now.Add(time.Minute)))
+	require.NoError(t, v.Grant("g", now.Add(time.Minute)))
+	require.NoError(t, v.User("ann", now.Add(time.Hour)))
+	check := func(v *auth.Revocations) {
+		v.SetClock(func() time.Time { return now.Add(90 * time.Minute) })
+		require.True(t, v.Revoked(&stream.Grant{User: "tom", Issued: now.Add(-time.Hour)}))
+		require.True(t, v.Revoked(&stream.Grant{ID: "g"}))
+		require.True(t, v.Revoked(&stream.Grant{User: "ann", Issued: now.Add(-time.Hour)}))
+		v.SetClock(func() time.Time { return now.Add(3 * time.Hour) })
+		require.False(t, v.Revoked(&stream.Grant{User: "ann", Issued: now.Add(-time.Hour)}))
+	}
+	check(v)
+	again, err := kept(path)
+	require.NoError(t, err)
+	check(again)
+}
+
 // Whatever is in the file, it is read or refused, and what is read is kept as it was.
 func FuzzRevocationsFile(f *testing.F) {
 	f.Add([]byte(`{"user":"tom","at":"2026-11-28T10:00:00Z","until":"2099-01-01T00:00:00Z"}` + "\n" + `{"grant":"g","at":"2026-11-28T10:00:00Z"}`))

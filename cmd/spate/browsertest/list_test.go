@@ -47,8 +47,6 @@ func TestEventsOfAnyTypeShow(t *testing.T) {
 			require.Equal(t, strings.TrimSpace(string(out)), row["id"])
 			require.Equal(t, "greeting", row["type"])
 			require.Equal(t, "all", row["users"])
-			show(t, p, "live") // where it is asked of history which topic it has
-			await(t, p, rowWith("hello")+`.querySelector(".topic").textContent === "none"`)
 			row = cells(t, p, rowWith("passing by"))
 			require.Equal(t, "fleeting", row["type"])
 			require.Equal(t, "–", row["id"])

@@ -22,9 +22,13 @@ type Set struct {
 	// Limit takes the place of Max, in tests; 0 does not.
 	Limit int
 
+	// Bounded reports whether a topic has bounds at present; nil is that all have. A floor
+	// by name of one that has none any more is merged into the former one.
+	Bounded func(topic string) bool
+
 	byTopic shrink.Map[string, uint64]
 	common  uint64
-	former  uint64 // the common one when topics were last taken their bounds
+	former  uint64 // the common one when topics were last taken their bounds, or what was merged since
 	passed  int    // records removed since floors were last looked through
 }
 
@@ -73,7 +77,7 @@ func (s *Set) Len() int { return s.byTopic.Len() }
 
 // Raise sets the floor of a topic. If that makes too many, gone is called for each
 // that is merged into the common one, and merged is true. The cost is logarithmic on
-// average.
+// average. Where merged is true, Former may have risen too.
 func (s *Set) Raise(topic string, id uint64, gone func(topic string)) (merged bool) {
 	s.byTopic.Set(topic, id)
 	limit := Max
@@ -89,6 +93,11 @@ func (s *Set) Raise(topic string, id uint64, gone func(topic string)) (merged bo
 	}
 	slices.Sort(ids)
 	s.common = max(s.common, ids[len(ids)/2])
+	for topic, id := range s.byTopic.All() {
+		if id <= s.common && id > s.former && s.Bounded != nil && !s.Bounded(topic) {
+			s.former = id
+		}
+	}
 	s.drop(s.common, gone)
 	return true
 }

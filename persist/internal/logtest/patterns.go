@@ -140,6 +140,40 @@ func CheckPatternFloor(t *testing.T, l persist.Log, clock *Clock, settle func())
 	}
 }
 
+// ManyTopics is how many topics CheckMergedFloor raises the floors of. A log for it
+// remembers fewer by name.
+const ManyTopics = 100
+
+// CheckMergedFloor is invariant 3 where a topic has no bounds any more: of what retention
+// removed while it had, its readers are told, also when so many other topics have floors
+// since that its own is not remembered by name.
+func CheckMergedFloor(t *testing.T, l interface {
+	persist.Log
+	persist.Retainer
+}, clock *Clock, settle func()) {
+	t.Helper()
+	id := uint64(0)
+	expire := func(topic string) {
+		id++
+		r := persist.Record{ID: id, Topic: topic, Time: clock.Now().UnixMilli(), Frame: Frame(id, 1)}
+		require.NoError(t, l.Append(context.Background(), []persist.Record{r}))
+	}
+	aged := persist.Retention{MaxAge: time.Minute}
+	require.NoError(t, l.SetRetention(persist.Retention{Topics: map[string]persist.Retention{"*": aged}}))
+	expire("former")
+	clock.Advance(2 * time.Minute)
+	settle()
+	require.EqualValues(t, 1, l.Floor([]string{"former"}))
+	require.NoError(t, l.SetRetention(persist.Retention{Topics: map[string]persist.Retention{"*": aged, "former": {}, "never": {}}}))
+	for i := range ManyTopics {
+		expire(fmt.Sprint("topic-", i))
+	}
+	clock.Advance(2 * time.Minute)
+	settle()
+	require.Greater(t, l.Floor([]string{"topic-0"}), uint64(10), "floors were merged")
+	require.EqualValues(t, 1, l.Floor([]string{"former"}))
+}
+
 // OldTopics is the retention for CheckPatternFloor.
 func OldTopics() persist.Retention {
 	return persist.Retention{Topics: map[string]persist.Retention{"a.old": {MaxAge: time.Minute}, "c.old": {MaxAge: time.Minute}}}

@@ -21,7 +21,7 @@ export class Connections {
       { name: "address", title: "Address", cell: (c) => c.address || "–" },
       { name: "client", title: "Client", cell: (c) => c.client || "–" },
       { name: "transport", title: "Transport", cell: (c) => c.transport || "–" },
-      { name: "act", title: "", cell: (c) => this.button(c) },
+      { name: "act", title: "Action", cell: (c) => this.button(c) },
     ]);
     this.pager = new Pager((cursor, current) => this.load(cursor, current));
     this.form = make("form", { className: "row follow", autocomplete: "off" },

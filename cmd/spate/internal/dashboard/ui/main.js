@@ -103,7 +103,7 @@ function start() {
   if (!grant || !info || stream.subscription || start.begun) return;
   start.begun = true;
   position = info.position;
-  const uid = grant.user || "";
+  const uid = (!grant.open && grant.user) || ""; // a proxy that says who somebody is lets nobody say so besides
   const topics = followed();
   $("follow").elements.topics.value = topics.join(", ");
   $("follow").elements.uid.value = uid;

@@ -147,7 +147,7 @@ export class PushForm {
     const found = new Map(); // events of one topic reach the same connections
     for (const [i, line] of lines.entries()) {
       const topic = events[i].topic || "";
-      if (!found.has(topic)) found.set(topic, await ask("/audience", { uid: uids, topic }).catch(() => null));
+      if (!found.has(topic)) found.set(topic, await ask("/audience", { user: uids, topic }).catch(() => null));
       const reached = found.get(topic)?.connections;
       if (reached !== undefined) line.append(`, for ${reached} ${reached === 1 ? "connection" : "connections"} at present`);
     }

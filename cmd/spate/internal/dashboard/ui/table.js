@@ -10,7 +10,7 @@ export class Table {
     this.body = make("tbody", { role: "rowgroup" });
     this.empty = make("p", { className: "empty" }, "Nothing yet.");
     const table = make("table", { className: "list", role: "table", "aria-label": label }, make("thead", { role: "rowgroup" }, head), this.body);
-    this.element = make("div", { className: "scroll tall", role: "region", tabIndex: 0, "aria-label": label }, table, this.empty);
+    this.element = make("div", { className: "scroll tall", role: "region", tabIndex: 0, "aria-label": "List: " + label }, table, this.empty);
   }
 
   // show replaces the rows.
