@@ -23,7 +23,7 @@ import (
 
 // guardedBytes bounds what an idle connection may hold more for its grant, its limits and its user, where each has a user
 // and a token of its own. They are counted as objects of the heap: what is said of whole processes is in docs/benchmarks.md.
-const guardedBytes = 640
+const guardedBytes = 560
 
 // (Invariant 5.) What an idle connection holds for authorization and limits is little beside the connection itself: nothing
 // of its request and its token stays, equal rights are there once, and a bucket that is full again is not kept.
