@@ -1,7 +1,11 @@
-// The hub's place in its cluster, as far as it knows by itself.
+// The cluster: this hub's place in it, and all hubs as each says of itself.
 
+import { ask } from "./api.js";
 import { make, put } from "./dom.js";
 import { count } from "./format.js";
+import { Table } from "./table.js";
+
+const LOOK = 2000; // ms between two questions while the view is shown; hubs speak as often
 
 const ROWS = {
   stream: "Stream", server: "NATS server", position: "Position in the stream", ready: "Takes streams and pushes",
@@ -11,13 +15,48 @@ const ROWS = {
 export class Cluster {
   constructor(section) {
     this.cells = {};
-    const table = make("table", { className: "plain" });
+    const here = make("table", { className: "plain" });
     for (const [name, title] of Object.entries(ROWS)) {
       this.cells[name] = make("td", { className: "mono" });
-      table.append(make("tr", {}, make("th", { scope: "row" }, title), this.cells[name]));
+      here.append(make("tr", {}, make("th", { scope: "row" }, title), this.cells[name]));
     }
-    section.append(make("div", { className: "card" }, make("h2", {}, "Cluster"), table,
-      make("p", { className: "muted note" }, "A hub knows its own place alone: the others' are in their dashboards, and the lag of each is the difference of positions.")));
+    this.hubs = new Table("Hubs", [
+      { name: "hub", title: "Hub", cell: (h) => h.name + (h.self ? " (this one)" : "") },
+      { name: "ready", title: "Ready", cell: (h) => (!h.answered ? "does not answer" : h.ready ? "yes" : "no: " + h.reason) },
+      { name: "clients", title: "Connections", cell: (h) => count(h.clients) },
+      { name: "lag", title: "Lag", cell: (h) => (h.lag === 0 ? "none" : `${count(h.lag)} IDs`) },
+      { name: "position", title: "Newest event", cell: (h) => h.position },
+      { name: "version", title: "Version", cell: (h) => h.version },
+      { name: "heard", title: "Heard", cell: (h) => new Date(h.heard).toLocaleTimeString() },
+    ]);
+    this.why = make("p", { className: "muted note", role: "status" });
+    section.append(
+      make("div", { className: "card" }, make("h2", {}, "Hubs"), this.hubs.element, this.why),
+      make("div", { className: "card" }, make("h2", {}, "Here"), here));
+  }
+
+  show() {
+    this.shown = true;
+    this.look();
+  }
+
+  hide() {
+    this.shown = false;
+    clearTimeout(this.timer);
+  }
+
+  // look asks for the list, and again as long as the view is shown.
+  async look() {
+    clearTimeout(this.timer);
+    try {
+      const { hubs, clients } = await ask("/cluster");
+      this.hubs.show(hubs);
+      put(this.why, `${count(clients)} connections at all hubs that answer. The lag is in IDs, holes among them.`);
+    } catch (err) {
+      put(this.why, `The list is not to be had: ${err.message}`);
+    }
+    clearTimeout(this.timer);
+    if (this.shown) this.timer = setTimeout(() => this.look(), LOOK);
   }
 
   // draw takes what /stats says.

@@ -57,7 +57,7 @@ const look = controls({ log, follow });
 const overview = new Overview({ stats: (s) => cluster.draw(s) });
 const cluster = new Cluster(section("cluster"));
 const views = new Views($("views"), {
-  overview, machine,
+  overview, machine, cluster,
   connections: new Connections(section("connections")),
   history: new History(section("history"), { topics: followed, open: openKept }),
   topics: new Topics(section("topics")),
