@@ -19,7 +19,7 @@ func bearers(secret string, n int) ([]string, error) {
 		var err error
 		list[i], err = jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
 			"iss": "https://id.example.com", "sub": user, "jti": "session-" + user, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
-			"spate": map[string]any{"read": []string{"orders.>", "prices"}, "limits": map[string]any{"connections": 5}},
+			"spate": map[string]any{"read": []string{"orders.>", "*"}, "limits": map[string]any{"connections": 5}},
 		}).SignedString([]byte(secret))
 		if err != nil {
 			return nil, err
