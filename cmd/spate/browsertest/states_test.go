@@ -66,7 +66,7 @@ func TestARefusedStreamSaysWhy(t *testing.T) {
 		}
 		topics(`Array.from({length: 1001}, (_, i) => "t" + i).join()`)
 		await(t, page, `document.querySelector("#state").textContent === "refused"`)
-		await(t, page, `/refuses this stream \(400: topics: .*1001.*1000/.test(document.querySelector("#why").textContent)`)
+		await(t, page, `/refuses this stream \(400: topic: .*1001.*1000/.test(document.querySelector("#why").textContent)`)
 		topics(`Array.from({length: 1000}, (_, i) => "t" + i).join()`)
 		await(t, page, live+` && document.querySelector("#notice").hidden`)
 	})
