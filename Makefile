@@ -107,13 +107,17 @@ lint: cross ## gofmt, go vet and staticcheck on all modules; the builds of other
 	@echo "== go vet, staticcheck with -tags spatecheck"
 	@$(GO) vet -tags spatecheck ./ringbuf/... ./engine/... && $(TOOLS) staticcheck -tags spatecheck ./ringbuf/... ./engine/...
 
+# Two lanes: the browsers wait much. What the second one prints comes after the first.
 .PHONY: interop
 interop: ## With programs of others: the dashboard in browsers, clients and proxies through kill -9, Prometheus, other servers (skips what is not there)
-	@failed=; \
-	for m in $(OTHERS); do \
-		echo "== in $$m"; (cd $$m && $(GO) test -count=1 -timeout 10m ./...) || failed="$$failed $$m"; \
-	done; \
-	if [ -n "$$failed" ]; then echo "FAILED in$$failed" >&2; exit 1; fi
+	@out=$$(mktemp); trap 'rm -f "$$out"' EXIT; \
+	lane() { for m in "$$@"; do \
+		echo "== in $$m"; (cd $$m && $(GO) test -count=1 -timeout 10m ./...) || { echo "FAILED in $$m"; failed=1; }; \
+	done; [ -z "$${failed:-}" ]; }; \
+	lane $(filter-out ./cmd/spate/browsertest,$(OTHERS)) > "$$out" 2>&1 & other=$$!; \
+	ok=0; lane ./cmd/spate/browsertest || ok=1; \
+	wait $$other || ok=1; \
+	cat "$$out"; exit $$ok
 
 # 386 finds what needs 64 bits, and is vetted with its tests; darwin and windows find what needs Linux.
 .PHONY: cross

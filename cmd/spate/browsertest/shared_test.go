@@ -21,6 +21,11 @@ func pushIn(t *testing.T, page tab, data string) {
 		form.elements.data.value = %q;
 		form.requestSubmit();
 	})()`, data), nil)
+	defer func() {
+		if t.Failed() {
+			t.Logf("the page says of the push: %s", get[string](t, page, `document.querySelector("#result").textContent`))
+		}
+	}()
 	await(t, page, `/^ID \d+, acknowledged after [\d.]+ ms, here after [\d.]+ ms$/.test(document.querySelector("#result").textContent)`)
 }
 
