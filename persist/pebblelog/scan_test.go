@@ -17,6 +17,9 @@ func TestPatternPages(t *testing.T) {
 }
 
 func TestPatternLooks(t *testing.T) {
+	if raceEnabled {
+		t.Skip("takes long, and nothing in it is concurrent")
+	}
 	l := openPebble(t, "log", pebblelog.WithFS(vfs.NewMem()), pebblelog.WithSync(false))
 	logtest.CheckPatternLooks(t, l)
 	require.NoError(t, l.Close())
