@@ -163,7 +163,7 @@ bench-clients: ## The Go client beside other Go SSE clients, speed and behaviour
 .PHONY: torture
 torture: ## Long crash tests: ROUNDS (50) times kill -9 under load, power cuts, failing disks, resume under fire
 	SPATETEST_KILL_ROUNDS=$(ROUNDS) $(GO) test -race -count=1 -timeout 0 -v -run '^TestKill$$' ./cmd/spate
-	SPATETEST_TORTURE=1 $(GO) test -race -count=$(REPEAT) -timeout 0 -run 'PowerCut|DiskFails|EachCallFails|UnderFire' ./persist/... ./engine/...
+	$(GO) test -race -count=$(REPEAT) -timeout 0 -run 'PowerCut|DiskFails|EachCallFails|UnderFire' ./persist/... ./engine/...
 
 # Pushes of each publisher in torture-cluster; the part with processes ends after TORTURETIME seconds, or DELIVERIES.
 PUSHES     ?= 3000

@@ -97,6 +97,13 @@ func (p *Log) replace() error {
 		return err
 	}
 	st, err := p.restore(old, g)
+	// What was removed last may have come back, as retention is not synced. It stays
+	// out of sight until it is removed again: readers look at the floor before and after
+	// they read, and would not be told of what they missed if it were lowered.
+	floor := max(p.floor.Load(), st.floor)
+	if err == nil && floor > st.floor {
+		st.first, err = seekRecord(g.db, floor, p.acked.Load())
+	}
 	if err == nil {
 		err = g.fence.err()
 	}
@@ -108,7 +115,7 @@ func (p *Log) replace() error {
 	p.gen = g
 	p.mu.Lock()
 	p.mu.state = st
-	p.floor.Store(st.floor)
+	p.floor.Store(floor)
 	p.appending.begun = p.acked.Load()
 	if open, ok := st.runs.Open(); ok {
 		p.appending.begun = max(p.appending.begun, open.First-1)

@@ -66,8 +66,9 @@ type Log struct {
 	// publishes the batch to readers.
 	acked atomic.Uint64
 
-	// floor is the ID up to which retention has removed everything. It is stored
-	// after the removal is applied, with mu held.
+	// floor is the ID up to which readers find nothing, as retention has removed it: they
+	// are told so before it is removed. It never falls. It is stored with mu held, and is
+	// mu.floor, but after healing, until what came back is removed again.
 	floor atomic.Uint64
 
 	mu struct {
@@ -257,7 +258,7 @@ func (p *Log) Last() uint64 { return p.acked.Load() }
 func (p *Log) Floor(topics []string) uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	floor := p.mu.floor
+	floor := p.floor.Load()
 	for _, t := range topics {
 		_, bounded := p.mu.retention.ForTopic(t)
 		floor = max(floor, p.mu.floors.Of(t, bounded))
@@ -274,7 +275,7 @@ func (p *Log) LogStats() persist.LogStats {
 	p.mu.Lock()
 	s.Retention = *p.mu.retention
 	s.Retention.Topics = maps.Clone(s.Retention.Topics)
-	s.First, s.Last, s.Floor = p.mu.first, p.acked.Load(), p.mu.floor
+	s.First, s.Last, s.Floor = p.mu.first, p.acked.Load(), p.floor.Load()
 	s.Count, s.Bytes = p.mu.count, p.mu.bytes
 	p.mu.Unlock()
 

@@ -85,13 +85,13 @@ func (p *Log) dropChunks(now clock.Moment) (int, error) {
 		return 0, nil
 	}
 	last := p.mu.chunks[n-1].last
-	counting := p.mu.topics.Len() > 0
+	counting, floor := p.mu.topics.Len() > 0, p.mu.floor
 	p.mu.Unlock()
 
 	var lost map[string]*topicCount
 	if counting {
 		var err error
-		if lost, err = p.countTopics(p.floor.Load(), last, p.interrupted); err != nil {
+		if lost, err = p.countTopics(floor, last, p.interrupted); err != nil {
 			return 0, err
 		}
 	}
@@ -126,7 +126,7 @@ func (p *Log) dropLocked(b *pebble.Batch, n int, last uint64, lost map[string]*t
 	p.mu.drop(n)
 	removed -= p.mu.count
 	p.mu.floor = last
-	p.floor.Store(last)
+	p.floor.Store(max(last, p.floor.Load()))
 	_ = b.DeleteRange(recordKey(nil, from), recordKey(nil, last+1), nil)
 	if a, z := from>>segmentBits, (last+1)>>segmentBits; a < z {
 		_ = b.DeleteRange(appendSegment(nil, a), appendSegment(nil, z), nil)
@@ -228,12 +228,12 @@ var errInterrupted = errors.New("persist: interrupted")
 // changed. It is the only work of the log that reads everything.
 func (p *Log) recount() error {
 	p.mu.Lock()
-	to := p.mu.recountTo
+	to, floor := p.mu.recountTo, p.mu.floor
 	p.mu.Unlock()
 	if to == 0 {
 		return nil
 	}
-	counted, err := p.countTopics(p.floor.Load(), to, p.interrupted)
+	counted, err := p.countTopics(floor, to, p.interrupted)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func (p *Log) After(ctx context.Context, t time.Time) (id uint64, err error) {
 	if i := bytime.First(&p.mu.chunkList, since, now); i < len(p.mu.chunks) {
 		from, upTo = p.mu.chunks[i].first, min(v.upTo, p.mu.chunks[i].last)
 	}
-	first, floor, floorTime := p.mu.first, p.mu.floor, p.mu.floorTime
+	first, floor, floorTime := p.mu.first, p.floor.Load(), p.mu.floorTime
 	p.mu.Unlock()
 	if from == 0 {
 		return v.upTo, nil

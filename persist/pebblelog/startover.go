@@ -19,11 +19,11 @@ func (p *Log) StartOver(at uint64) error {
 		return fmt.Errorf("%w: to start over at %d, after %d", persist.ErrOrder, at, acked)
 	}
 	p.mu.Lock()
-	counting := p.mu.topics.Len() > 0
+	counting, floor := p.mu.topics.Len() > 0, p.mu.floor
 	p.mu.Unlock()
 	var lost map[string]*topicCount
 	if counting {
-		if lost, err = p.countTopics(p.floor.Load(), p.acked.Load(), p.quitting); err != nil {
+		if lost, err = p.countTopics(floor, p.acked.Load(), p.quitting); err != nil {
 			return failure(err)
 		}
 	}
