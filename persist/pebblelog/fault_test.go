@@ -255,7 +255,14 @@ func TestRetryOfFailedBatch(t *testing.T) {
 // TestPipelineFails holds that a failure fails all batches under way, and that a
 // wait of before it tells nothing about batches after it.
 func TestPipelineFails(t *testing.T) {
-	inj := failing(syscall.EIO, errorfs.OpFileSync, errorfs.OpFileSyncData)
+	begun := make(chan struct{})
+	inj := &switchable{&errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind != errorfs.OpFileSync && op.Kind != errorfs.OpFileSyncData {
+			return nil
+		}
+		<-begun // or the first batch could have failed before the others begin
+		return syscall.EIO
+	})}}
 	clock := logtest.NewClock()
 	l, err := pebblelog.Open("log", pebblelog.WithFS(errorfs.Wrap(vfs.NewMem(), inj)), pebblelog.WithClock(clock))
 	require.NoError(t, err)
@@ -263,13 +270,10 @@ func TestPipelineFails(t *testing.T) {
 	var waits []func() error
 	for id := uint64(1); id <= 5; id++ {
 		wait, err := l.Begin(logtest.Records(id))
-		if err != nil {
-			require.ErrorIs(t, err, syscall.EIO)
-			continue
-		}
+		require.NoError(t, err)
 		waits = append(waits, wait)
 	}
-	require.NotEmpty(t, waits)
+	close(begun)
 	require.ErrorIs(t, waits[0](), syscall.EIO)
 	inj.Off()
 	clock.Advance(time.Minute)
