@@ -330,6 +330,21 @@ func (h *Hub) LogStats() (st LogStats, ok bool) {
 	return st, false
 }
 
+// Kept is what a log keeps of a topic; see persist.Kept.
+type Kept = persist.Kept
+
+// Kept tells what the hub's log keeps of each of these topics, which are no patterns,
+// in their order. ok is false where there is no log, or it does not tell. The work is
+// bounded for a call; it reads the disk. Errors: ctx's, and the log's.
+func (h *Hub) Kept(ctx context.Context, topics []string) (kept []Kept, ok bool, err error) {
+	l, ok := h.log.(persist.Counted)
+	if !ok {
+		return nil, false, nil
+	}
+	kept, err = l.Kept(ctx, topics)
+	return kept, true, err
+}
+
 // PrintPushStats writes the counters to the hub's logger.
 func (h *Hub) PrintPushStats() {
 	st := h.Stats()

@@ -21,7 +21,7 @@ const (
 )
 
 // Memory is a [Log] that lives and dies with the process. It implements
-// [Querier], [Runs], [Dated], [Stats], [Retainer] and [Store] too, and keeps its retention
+// [Querier], [Runs], [Dated], [Stats], [Retainer], [Counted] and [Store] too, and keeps its retention
 // exactly. Its bytes, those of [Retention] and of [LogStats], are about all the
 // memory that records take: names, index and bookkeeping too.
 //

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
@@ -59,7 +60,7 @@ func TestModel(t *testing.T) {
 func runModel(t *testing.T, rng *rand.Rand, steps int, l querierLog, reopen func() querierLog) {
 	var m twin
 	for range steps {
-		switch op := rng.IntN(20); {
+		switch op := rng.IntN(21); {
 		case op < 8:
 			recs := logtest.RandomRecords(rng, rng.IntN(30), m.last())
 			require.NoError(t, l.Append(ctx, recs))
@@ -75,6 +76,8 @@ func runModel(t *testing.T, rng *rand.Rand, steps int, l querierLog, reopen func
 			got, err := l.Has(ctx, id)
 			require.NoError(t, err)
 			require.Equal(t, slices.ContainsFunc(m.recs, func(r persist.Record) bool { return r.ID == id }), got)
+		case op == 20:
+			checkKept(t, l, m.recs)
 		case op < 19 && reopen != nil:
 			require.NoError(t, l.Close())
 			l = reopen()
@@ -91,6 +94,25 @@ func somewhere(rng *rand.Rand, m *twin) uint64 {
 		return rng.Uint64N(m.last() + 10)
 	}
 	return m.recs[rng.IntN(len(m.recs))].ID - rng.Uint64N(2)
+}
+
+// checkKept requires that a log tells of topics what it has.
+func checkKept(t *testing.T, l querierLog, recs []persist.Record) {
+	t.Helper()
+	topics := []string{"t0", "t1", "t2", "t3", "t4", "t5"}
+	want := make([]persist.Kept, len(topics))
+	for _, r := range recs {
+		i := slices.Index(topics, r.Topic)
+		if i < 0 {
+			continue
+		}
+		if want[i].Records++; want[i].Records == 1 {
+			want[i].First, want[i].Since = r.ID, time.UnixMilli(r.Time)
+		}
+	}
+	got, err := l.(persist.Counted).Kept(ctx, topics)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
 }
 
 // checkStats requires that a log's numbers are those of the records it has.

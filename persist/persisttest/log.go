@@ -55,6 +55,7 @@ var logCases = []logCase{
 	{"runs", "An ID counts as issued if it lies between the first of a run and the last that was appended in it.", checkRuns},
 	{"replica", "StartOver removes all records, and Last and Floor are what it is given.", checkReplica},
 	{"retainer", "SetRetention: wider bounds hold at once and narrower ones soon, also of topics, and Floor tells of what they removed.", checkRetainer},
+	{"kept", "Kept tells of topics how many records can be read, which is the oldest, and when that came.", checkKept},
 	{"pipeline", "What Begin has taken is readable when wait returns nil, in order, with several under way.", checkPipeline},
 }
 
