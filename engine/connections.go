@@ -49,7 +49,7 @@ type Connection struct {
 	ID     ConnectionID
 	UID    string    // "": anonymous
 	Since  time.Time // to a tick of the hub's clock, a quarter of a second at most
-	State  string    // "live", "lagging" or "behind"
+	State  string    // one of States
 	Topics int       // topics and patterns followed
 	Peer   Peer      // as Seat.UsePeer said it
 
@@ -74,9 +74,48 @@ const MaxCounted = 10_000
 // MaxListed bounds one page of a list of connections or users.
 const MaxListed = 1000
 
+// ConnectionFilter says which connections are meant: those that are as all its fields
+// say which are not "".
+type ConnectionFilter struct {
+	UID     string
+	Topic   string // that they follow, by its name or a pattern
+	State   string // "live", "lagging" or "behind"
+	Address string // of the peer, as it was told: see [Peer]
+}
+
+// States are those that a connection may be listed in.
+func States() []string { return []string{"live", "lagging", "behind"} }
+
+// shownState is one of States.
+func (c *client) shownState() string {
+	switch c.state {
+	case stateBehind:
+		return "behind"
+	case stateLagging:
+		return "lagging"
+	default:
+		return "live"
+	}
+}
+
+// fits says whether a client is meant.
+func (f *ConnectionFilter) fits(s *shard, c *client) bool {
+	switch {
+	case f.UID != "" && c.uid != f.UID,
+		f.State != "" && c.shownState() != f.State,
+		f.Address != "" && (c.peer == nil || c.peer.Address != f.Address):
+		return false
+	case f.Topic == "":
+		return true
+	}
+	s.spend(c.followCost())
+	return c.follows(f.Topic) >= 0
+}
+
 // Connections lists connections, at most limit of them (1 to MaxListed), from a
-// cursor: "" at first, then next, until that is "". uid, unless it is "", leaves out
-// those of other users.
+// cursor: "" at first, then next, until that is "". A page of few among many costs a look
+// at each of the many, once, shared out over the shards' passes; of a user's own shard,
+// where a user is named.
 //
 // Every connection that is there from the first page to the last is listed. One that
 // comes or goes meanwhile may be listed or not, and another one twice.
@@ -84,9 +123,12 @@ const MaxListed = 1000
 // one that has been told its end is not any more.
 //
 // Errors: ErrClosed, ctx's, a *wire.FieldError for the cursor.
-func (h *Hub) Connections(ctx context.Context, uid, cursor string, limit int) (list []Connection, next string, err error) {
+func (h *Hub) Connections(ctx context.Context, which ConnectionFilter, cursor string, limit int) (list []Connection, next string, err error) {
 	var found []Connection // not the result: where ctx ends, a shard may still be at it
-	next, err = h.list(ctx, uid, cursor, limit, func(s *shard, c *client) bool {
+	next, err = h.list(ctx, which.UID, cursor, limit, func(s *shard, c *client) bool {
+		if !which.fits(s, c) {
+			return false
+		}
 		found = append(found, s.describe(c))
 		return true
 	})
@@ -131,7 +173,8 @@ func (h *Hub) User(ctx context.Context, uid string) (u User, ok bool, err error)
 // list walks over clients, from the last of a shard's list to its first. What is
 // struck off is replaced by the last one, which has been passed already or is among
 // those that are gone; what joins is added behind. So none that is there throughout
-// is passed over, and the walk can be interrupted anywhere.
+// is passed over, and the walk can be interrupted anywhere. uid, unless it is "", names
+// the one shard that is walked over.
 func (h *Hub) list(ctx context.Context, uid, cursor string, limit int, take func(*shard, *client) bool) (next string, err error) {
 	at, pos, err := h.parseCursor(cursor)
 	if err != nil {
@@ -155,7 +198,7 @@ func (h *Hub) list(ctx context.Context, uid, cursor string, limit int, take func
 				}
 				pos--
 				s.spend(lookCost)
-				if c := s.books.clients[pos]; (uid == "" || c.uid == uid) && take(s, c) {
+				if take(s, s.books.clients[pos]) {
 					taken++
 				}
 			}
@@ -188,14 +231,14 @@ func (h *Hub) parseCursor(text string) (shard, pos int, err error) {
 
 // describe is what there is to say of an enrolled client.
 func (s *shard) describe(c *client) Connection {
-	d := Connection{ID: c.connectionID(), UID: c.uid, Since: s.timeOf(c.born), Topics: len(c.topics)}
+	d := Connection{ID: c.connectionID(), UID: c.uid, Since: s.timeOf(c.born), State: c.shownState(), Topics: len(c.topics)}
 	switch c.state {
 	case stateBehind:
-		d.State, d.LastID = "behind", uint64(c.id)
+		d.LastID = uint64(c.id)
 	case stateLagging:
-		d.State, d.LastID = "lagging", uint64(s.idAt(c.pos))
+		d.LastID = uint64(s.idAt(c.pos))
 	default:
-		d.State, d.LastID = "live", uint64(s.hub.told(s.high.id))
+		d.LastID = uint64(s.hub.told(s.high.id))
 	}
 	if c.peer != nil {
 		d.Peer = *c.peer

@@ -143,7 +143,7 @@ func TestConnectionsGivenUp(t *testing.T) {
 	for range 50 {
 		ctx := &racingContext{}
 		ctx.Context, ctx.end = context.WithCancel(context.Background())
-		list, _, err := h.Connections(ctx, "", "", 10)
+		list, _, err := h.Connections(ctx, engine.ConnectionFilter{}, "", 10)
 		require.Equal(t, err != nil, list == nil)
 	}
 }

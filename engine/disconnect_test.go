@@ -114,7 +114,7 @@ func TestDisconnectEndsWhoIsMeant(t *testing.T) {
 		require.ErrorIs(t, ann.awaitClosed(), engine.ErrReconnect)
 		require.ErrorIs(t, ann2.awaitClosed(), engine.ErrReconnect)
 		require.Equal(t, "reconnect", reasonTold(t, ann))
-		list, _, err := h.Connections(t.Context(), "", "", 10)
+		list, _, err := h.Connections(t.Context(), engine.ConnectionFilter{}, "", 10)
 		require.NoError(t, err)
 		require.Len(t, list, 1)
 		again := join(t, h, engine.Subscription{UID: "tom"}, -1)
@@ -203,7 +203,7 @@ func TestPagesUnderChurn(t *testing.T) {
 			byConnection, byUser := map[string]bool{}, map[string]bool{}
 			limit := 1 + rng.IntN(20)
 			for cursor, pages := "", 0; ; pages++ {
-				list, next, err := h.Connections(t.Context(), "", cursor, limit)
+				list, next, err := h.Connections(t.Context(), engine.ConnectionFilter{}, cursor, limit)
 				require.NoError(t, err)
 				require.LessOrEqual(t, len(list), limit)
 				for _, c := range list {
@@ -250,6 +250,6 @@ func TestErrandsEndWithTheirContext(t *testing.T) {
 	})
 	h := newHub(t)
 	h.Close()
-	_, _, err := h.Connections(t.Context(), "", "", 1)
+	_, _, err := h.Connections(t.Context(), engine.ConnectionFilter{}, "", 1)
 	require.ErrorIs(t, err, engine.ErrClosed)
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/engine"
-	"github.com/spatehub/spate/serve"
 	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/wire"
 )
@@ -30,7 +29,25 @@ type topicReply struct {
 	Bytes       uint64       `json:"bytes"`
 	Rate        float64      `json:"rate"`                  // events a second
 	Subscribers *int         `json:"subscribers,omitempty"` // connections that follow it
-	Kept        *boundsStats `json:"kept,omitempty"`        // its own retention, where it has one
+	Kept        *keptReply   `json:"kept,omitempty"`        // in the log, where there is one
+	Retention   *boundsStats `json:"retention,omitempty"`   // its own, where it has one
+}
+
+// keptReply is what the log keeps of a topic.
+type keptReply struct {
+	Events  int        `json:"events"`
+	AtLeast bool       `json:"at_least,omitempty"` // there may be more: so many were counted
+	First   string     `json:"first,omitempty"`    // the ID of the oldest
+	Since   *time.Time `json:"since,omitempty"`    // when that was pushed
+}
+
+func keptOf(k engine.Kept) *keptReply {
+	reply := &keptReply{Events: k.Records, AtLeast: k.More}
+	if k.First != 0 {
+		since := k.Since.UTC()
+		reply.First, reply.Since = wire.FormatID(k.First), &since
+	}
+	return reply
 }
 
 // topicRates knows how many events the topics had a while ago.
@@ -90,13 +107,13 @@ const (
 func (t *topicsRoute) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	reply, err := t.page(r)
 	if err != nil {
-		serve.WriteError(w, err)
+		stream.WriteError(w, err)
 		return
 	}
 	writeCompact(w, reply)
 }
 
-func (t *topicsRoute) page(r *http.Request) (*topicsReply, *serve.Error) {
+func (t *topicsRoute) page(r *http.Request) (*topicsReply, *stream.Error) {
 	q, err := stream.ParseRouteQuery(r, slices.Concat([]string{"match", "cursor", "limit"}, t.query), nil)
 	if err != nil {
 		return nil, stream.AuthorizerError(err)
@@ -104,7 +121,7 @@ func (t *topicsRoute) page(r *http.Request) (*topicsReply, *serve.Error) {
 	limit := defaultTopics
 	if text := q.Get("limit"); text != "" {
 		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxTopics {
-			return nil, &serve.Error{Status: http.StatusBadRequest, Field: "limit", Message: "must be a number from 1 to " + strconv.Itoa(maxTopics)}
+			return nil, &stream.Error{Status: http.StatusBadRequest, Field: "limit", Message: "must be a number from 1 to " + strconv.Itoa(maxTopics)}
 		}
 	}
 	var match wire.Pattern
@@ -114,7 +131,7 @@ func (t *topicsRoute) page(r *http.Request) (*topicsReply, *serve.Error) {
 			if errors.As(err, &field) {
 				err = errors.New(field.Reason)
 			}
-			return nil, &serve.Error{Status: http.StatusBadRequest, Field: "match", Message: err.Error()}
+			return nil, &stream.Error{Status: http.StatusBadRequest, Field: "match", Message: err.Error()}
 		}
 	}
 	now, base := time.Now(), t.rates.base()
@@ -160,8 +177,8 @@ func (c topicCounts) rate(f engine.TopicFigures, now time.Time) float64 {
 	return float64(f.Events-min(c.events[f.Topic], f.Events)) / seconds
 }
 
-// fill says who follows the topics, and how long they are kept.
-func (t *topicsRoute) fill(ctx context.Context, topics []topicReply) *serve.Error {
+// fill says who follows the topics, how long they are kept, and what is there of them.
+func (t *topicsRoute) fill(ctx context.Context, topics []topicReply) *stream.Error {
 	ctx, cancel := context.WithTimeout(ctx, topicsPatience)
 	defer cancel()
 	names := make([]string, len(topics))
@@ -170,14 +187,21 @@ func (t *topicsRoute) fill(ctx context.Context, topics []topicReply) *serve.Erro
 	}
 	counts, err := t.hub.Entitled(ctx, nil, names)
 	if err != nil {
-		return &serve.Error{Status: http.StatusServiceUnavailable, Message: strings.TrimPrefix(err.Error(), "spate: ")}
+		return &stream.Error{Status: http.StatusServiceUnavailable, Message: strings.TrimPrefix(err.Error(), "spate: ")}
+	}
+	kept, counted, err := t.hub.Kept(ctx, names)
+	if err != nil {
+		return &stream.Error{Status: http.StatusServiceUnavailable, Message: "the log can't be read: " + err.Error()}
 	}
 	log, logged := t.hub.LogStats()
 	for i := range topics {
 		topics[i].Subscribers = &counts[i]
+		if counted {
+			topics[i].Kept = keptOf(kept[i])
+		}
 		if bounds, own := log.Retention.ForTopic(topics[i].Topic); logged && own {
-			kept := boundsOf(bounds)
-			topics[i].Kept = &kept
+			retention := boundsOf(bounds)
+			topics[i].Retention = &retention
 		}
 	}
 	return nil

@@ -33,8 +33,8 @@ func TestTopicsComeInPages(t *testing.T) {
 		if cursor == "" {
 			require.NotNil(t, page.Others)
 			require.EqualValues(t, 500, page.Others.Events)
-			require.EqualValues(t, 5, page.Topics[3].Kept.Records)
-			require.Nil(t, page.Topics[4].Kept)
+			require.EqualValues(t, 5, page.Topics[3].Retention.Records)
+			require.Nil(t, page.Topics[4].Retention)
 		} else {
 			require.Nil(t, page.Others)
 		}
@@ -42,6 +42,9 @@ func TestTopicsComeInPages(t *testing.T) {
 			require.Equal(t, fmt.Sprintf("t%05d", seen), topic.Topic)
 			require.EqualValues(t, 1, topic.Events)
 			require.Zero(t, *topic.Subscribers)
+			require.Equal(t, 1, topic.Kept.Events)
+			require.False(t, topic.Kept.AtLeast)
+			require.WithinDuration(t, time.Now(), *topic.Kept.Since, time.Hour)
 			seen++
 		}
 		if cursor = page.Next; cursor == "" {

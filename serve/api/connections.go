@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spatehub/spate/engine"
@@ -62,7 +65,7 @@ func (a *API) connections(c call) (answer, error) {
 	if err := c.admin(); err != nil {
 		return answer{}, err
 	}
-	q, err := c.params([]string{"uid", "cursor", "limit"}, nil)
+	q, err := c.params([]string{"uid", "topic", "state", "address", "cursor", "limit"}, nil)
 	if err != nil {
 		return answer{}, err
 	}
@@ -70,19 +73,41 @@ func (a *API) connections(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	which, err := filterOf(q)
+	if err != nil {
+		return answer{}, err
+	}
 	list := a.connectionsHere
 	if a.Peers != nil {
 		list = a.connectionsOver
 	}
-	reply, err := list(c.Context(), q.Get("uid"), q.Get("cursor"), limit)
+	reply, err := list(c.Context(), which, q.Get("cursor"), limit)
 	if err != nil {
 		return answer{}, err
 	}
 	return ok(reply), nil
 }
 
-func (a *API) connectionsHere(ctx context.Context, uid, cursor string, limit int) (connectionsReply, error) {
-	list, next, err := a.Hub.Connections(ctx, uid, cursor, limit)
+// filterOf reads which connections are asked for.
+func filterOf(q url.Values) (engine.ConnectionFilter, error) {
+	which := engine.ConnectionFilter{UID: q.Get("uid"), Topic: q.Get("topic"), State: q.Get("state"), Address: q.Get("address")}
+	if which.State != "" && !slices.Contains(engine.States(), which.State) {
+		return which, &wire.FieldError{Field: "state", Reason: "must be one of " + strings.Join(engine.States(), ", ")}
+	}
+	if which.Topic != "" {
+		pattern, err := wire.ParsePattern(which.Topic)
+		switch {
+		case err != nil:
+			return which, err
+		case pattern.Wild():
+			return which, &wire.FieldError{Field: "topic", Reason: "is a pattern: those are asked for who follow one topic"}
+		}
+	}
+	return which, nil
+}
+
+func (a *API) connectionsHere(ctx context.Context, which engine.ConnectionFilter, cursor string, limit int) (connectionsReply, error) {
+	list, next, err := a.Hub.Connections(ctx, which, cursor, limit)
 	if err != nil {
 		return connectionsReply{}, err
 	}

@@ -49,6 +49,9 @@ type question struct {
 	ID     string   `json:"id,omitempty"`
 	Cursor string   `json:"cursor,omitempty"`
 	Limit  int      `json:"limit,omitempty"`
+
+	// Of askConnections.
+	Which engine.ConnectionFilter `json:"which,omitzero"`
 }
 
 // peerPage bounds a list of which a hub tells another one, so that it fits into one message.
@@ -80,7 +83,7 @@ func (a *API) Answer(ctx context.Context, what string, body json.RawMessage) (an
 		n, err := a.endConnectionHere(ctx, id)
 		return ended{Disconnected: n}, err
 	case askConnections:
-		return a.connectionsHere(ctx, q.UID, q.Cursor, q.Limit)
+		return a.connectionsHere(ctx, q.Which, q.Cursor, q.Limit)
 	case askUsers:
 		return a.usersHere(ctx, q.Cursor, q.Limit)
 	case askOnline:
@@ -216,10 +219,10 @@ func listOver[T any](ctx context.Context, a *API, what, cursor string, q questio
 }
 
 // connectionsOver lists the connections of all hubs.
-func (a *API) connectionsOver(ctx context.Context, uid, cursor string, limit int) (connectionsReply, error) {
-	page, err := listOver(ctx, a, askConnections, cursor, question{UID: uid, Limit: min(limit, peerPage)},
+func (a *API) connectionsOver(ctx context.Context, which engine.ConnectionFilter, cursor string, limit int) (connectionsReply, error) {
+	page, err := listOver(ctx, a, askConnections, cursor, question{Which: which, Limit: min(limit, peerPage)},
 		func(cursor string) ([]connection, string, error) {
-			r, err := a.connectionsHere(ctx, uid, cursor, limit)
+			r, err := a.connectionsHere(ctx, which, cursor, limit)
 			return r.Connections, r.Next, err
 		},
 		func(body json.RawMessage) ([]connection, string, error) {

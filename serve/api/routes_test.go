@@ -102,6 +102,8 @@ func TestRoutesRefuse(t *testing.T) {
 		row{"GET", "/history?who=admin&after=x", 400, "after"}, row{"GET", "/history?who=admin&after=-1", 400, "after"}, row{"GET", "/history?who=admin&after=99999999999999999999", 400, "after"},
 		row{"GET", "/users/ann?who=tom", 403, ""}, row{"GET", "/users/" + long + "?who=admin", 400, "uid"}, row{"DELETE", "/users/" + long + "?who=admin", 400, "uid"},
 		row{"GET", "/users/a%FFb?who=admin", 400, "uid"},
+		row{"GET", "/connections?who=admin&state=gone", 400, "state"}, row{"GET", "/connections?who=admin&topic=a.*", 400, "topic"},
+		row{"GET", "/connections?who=admin&topic=" + long, 400, "topic"},
 		row{"GET", "/users?who=admin&cursor=x", 400, "cursor"}, row{"GET", "/connections?who=admin&cursor=x", 400, "cursor"},
 		row{"DELETE", "/connections/x?who=admin", 400, "id"}, row{"DELETE", "/connections/" + connection + "?who=admin", 404, "id"},
 	)

@@ -207,6 +207,15 @@ func TestConnectionsAreListedAndEnded(t *testing.T) {
 		require.Equal(t, []string{"live", "live"}, get[[]string](t, page, rows("connections", "state")))
 		await(t, page, `/ann is online since .*, connections: 2/.test(document.querySelector('[data-view="connections"]').textContent)`)
 
+		// The hub looks through all of them for those that are asked for.
+		for _, one := range []struct {
+			form map[string]string
+			rows int
+		}{{map[string]string{"uid": "", "topic": "a"}, 105}, {map[string]string{"topic": "", "address": "10.0.0.1"}, 0},
+			{map[string]string{"address": "127.0.0.1", "state": "behind"}, 0}, {map[string]string{"uid": "ann", "state": "live"}, 2}} {
+			fill(t, page, "connections", one.form)
+			await(t, page, fmt.Sprintf(`/page 1, %d shown$/.test(document.querySelector('[data-view="connections"] .pager').textContent)`, min(one.rows, 100)))
+		}
 		await(t, page, live) // its own connection is there
 		before := clients(t, h)
 		press(t, page, "connections", "Disconnect")

@@ -1,7 +1,7 @@
 // The connections, as the hub lists them, page by page.
 
 import { ask } from "./api.js";
-import { field, make } from "./dom.js";
+import { choice, field, make } from "./dom.js";
 import { age, bytes, count } from "./format.js";
 import { Pager } from "./pager.js";
 import { sure } from "./sure.js";
@@ -25,7 +25,11 @@ export class Connections {
     ]);
     this.pager = new Pager((cursor, current) => this.load(cursor, current));
     this.form = make("form", { className: "row follow", autocomplete: "off" },
-      field("Only of user", "uid", { placeholder: "any" }), make("button", { type: "submit" }, "Show"));
+      field("Only of user", "uid", { placeholder: "any" }),
+      field("that follow the topic", "topic", { placeholder: "any" }),
+      choice("that are", "state", "in any state", ["live", "lagging", "behind"]),
+      field("from the address", "address", { placeholder: "any" }),
+      make("button", { type: "submit" }, "Show"));
     this.form.addEventListener("submit", (e) => {
       e.preventDefault();
       this.pager.first();
@@ -39,12 +43,12 @@ export class Connections {
   }
 
   async load(cursor, current) {
-    const uid = this.form.elements.uid.value.trim();
-    const page = await ask("/connections", { uid, cursor, limit: PAGE });
+    const [uid, topic, state, address] = ["uid", "topic", "state", "address"].map((name) => this.form.elements[name].value.trim());
+    const page = await ask("/connections", { uid, topic, state, address, cursor, limit: PAGE });
     const user = uid && await ask("/users/" + encodeURIComponent(uid));
     if (current()) {
       this.online.textContent = !user ? "" : user.online ? `${uid} is online since ${new Date(user.since).toLocaleString()}, connections: ${user.connections}` : `${uid} is not online`;
-      this.table.show(page.connections, uid ? `${uid} has no connection.` : "Nobody is connected.");
+      this.table.show(page.connections, uid || topic || state || address ? "No connection is so." : "Nobody is connected.");
     }
     return { shown: page.connections.length, next: page.next };
   }

@@ -16,6 +16,12 @@ export function put(e, text) {
   if (e.textContent !== text) e.textContent = text;
 }
 
+// choice is a labelled list of texts to choose from, after one that stands for "".
+export function choice(label, name, none, texts) {
+  const options = [["", none], ...texts.map((t) => [t, t])].map(([value, text]) => make("option", { value }, text));
+  return make("label", {}, label + " ", make("select", { name }, ...options));
+}
+
 // field is a labelled input.
 export function field(label, name, props = {}) {
   return make("label", {}, label + " ", make("input", { name, spellcheck: false, ...props }));

@@ -16,7 +16,8 @@ export class Topics {
       { name: "count", title: "Events", cell: (t) => count(t.events) },
       { name: "size", title: "Bytes", cell: (t) => bytes(t.bytes) },
       { name: "subscribers", title: "Subscribers", cell: (t) => (t.subscribers === undefined ? "–" : count(t.subscribers)) },
-      { name: "kept", title: "Kept", cell: (t) => (t.kept === undefined ? "as the log is" : bounds(t.kept)) },
+      { name: "kept", title: "Kept", cell: (t) => (t.kept === undefined ? "–" : kept(t.kept)) },
+      { name: "retention", title: "Kept at most", cell: (t) => (t.retention === undefined ? "as the log is" : bounds(t.retention)) },
     ]);
     this.pager = new Pager((cursor, current) => this.load(cursor, current));
     this.form = make("form", { className: "row follow", autocomplete: "off" },
@@ -26,7 +27,7 @@ export class Topics {
       this.pager.first();
     });
     section.append(make("div", { className: "card" }, make("h2", {}, "Topics"), this.form, this.pager.element, this.table.element,
-      make("p", { className: "muted note" }, "Counts are since the hub began. The rate is that of the last ten seconds or so.")));
+      make("p", { className: "muted note" }, "Counts are since the hub began. The rate is that of the last ten seconds or so. Kept are the events that the log has now.")));
   }
 
   show() {
@@ -39,6 +40,12 @@ export class Topics {
     if (current()) this.table.show(all, "No topic was pushed to since the hub began.");
     return { shown: page.topics.length, next: page.next };
   }
+}
+
+// kept is how many events the log has, and since when.
+function kept({ events, at_least: more, since }) {
+  if (events === 0) return "none";
+  return `${more ? "at least " : ""}${count(events)}, since ${new Date(since).toLocaleString()}`;
 }
 
 function bounds({ age_seconds: age, records, bytes: size }) {
