@@ -22,12 +22,23 @@ import (
 // sample returns the configuration that docs/operations.md prints for a proxy, between the two addresses.
 func sample(t *testing.T, language, front, hub string) string {
 	t.Helper()
+	return sampleOf(t, language, "127.0.0.1:8000", front, hub)
+}
+
+// sampleOf is sample for the proxy that listens on an address in the document.
+func sampleOf(t *testing.T, language, listens, front, hub string) string {
+	t.Helper()
 	text, err := os.ReadFile("../docs/operations.md")
 	require.NoError(t, err)
-	blocks := regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(text), -1)
-	require.Len(t, blocks, 1, "samples for %s", language)
-	config := blocks[0][1]
-	for from, to := range map[string]string{"127.0.0.1:8000": front, "127.0.0.1:8080": hub} {
+	var found []string
+	for _, block := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		if strings.Contains(block[1], listens) {
+			found = append(found, block[1])
+		}
+	}
+	require.Len(t, found, 1, "samples for %s", language)
+	config := found[0]
+	for from, to := range map[string]string{listens: front, "127.0.0.1:8080": hub} {
 		require.Contains(t, config, from)
 		config = strings.ReplaceAll(config, from, to)
 	}
@@ -37,10 +48,29 @@ func sample(t *testing.T, language, front, hub string) string {
 // proxies start a proxy from the documents' sample, to listen on front, in a folder of its own.
 var proxies = map[string]func(t *testing.T, dir, front, hub string){
 	"nginx": func(t *testing.T, dir, front, hub string) {
-		bin := needs(t, "nginx", "/usr/sbin/nginx")
 		server := strings.Replace(sample(t, "nginx", front, hub), "/etc/nginx/users.htpasswd", filepath.Join(dir, "users"), 1)
 		write(t, dir, "users", "u1:{PLAIN}secret\n")
-		write(t, dir, "nginx.conf", fmt.Sprintf(`
+		startNginx(t, dir, server)
+	},
+	"haproxy": func(t *testing.T, dir, front, hub string) {
+		bin := needs(t, "haproxy", "/usr/sbin/haproxy")
+		write(t, dir, "haproxy.cfg", sample(t, "haproxy", front, hub))
+		run(t, exec.Command(bin, "-db", "-f", filepath.Join(dir, "haproxy.cfg")))
+	},
+	"caddy": func(t *testing.T, dir, front, hub string) {
+		bin := needs(t, "caddy")
+		write(t, dir, "Caddyfile", "{\n\tadmin off\n\tauto_https off\n}\n"+sample(t, "caddyfile", front, hub))
+		cmd := exec.Command(bin, "run", "--config", filepath.Join(dir, "Caddyfile"), "--adapter", "caddyfile")
+		cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+		run(t, cmd)
+	},
+}
+
+// startNginx starts nginx with a server.
+func startNginx(t *testing.T, dir, server string) {
+	t.Helper()
+	bin := needs(t, "nginx", "/usr/sbin/nginx")
+	write(t, dir, "nginx.conf", fmt.Sprintf(`
 daemon off;
 pid %[1]s/pid;
 error_log stderr;
@@ -57,20 +87,7 @@ http {
 %[2]s
 }
 `, dir, server))
-		run(t, exec.Command(bin, "-p", dir, "-c", filepath.Join(dir, "nginx.conf")))
-	},
-	"haproxy": func(t *testing.T, dir, front, hub string) {
-		bin := needs(t, "haproxy", "/usr/sbin/haproxy")
-		write(t, dir, "haproxy.cfg", sample(t, "haproxy", front, hub))
-		run(t, exec.Command(bin, "-db", "-f", filepath.Join(dir, "haproxy.cfg")))
-	},
-	"caddy": func(t *testing.T, dir, front, hub string) {
-		bin := needs(t, "caddy")
-		write(t, dir, "Caddyfile", "{\n\tadmin off\n\tauto_https off\n}\n"+sample(t, "caddyfile", front, hub))
-		cmd := exec.Command(bin, "run", "--config", filepath.Join(dir, "Caddyfile"), "--adapter", "caddyfile")
-		cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
-		run(t, cmd)
-	},
+	run(t, exec.Command(bin, "-p", dir, "-c", filepath.Join(dir, "nginx.conf")))
 }
 
 func write(t *testing.T, dir, name, text string) {
@@ -231,4 +248,40 @@ func (p *proxied) comments(t *testing.T, n int) {
 func (p *proxied) rest() error {
 	_, err := io.Copy(io.Discard, p.lines)
 	return err
+}
+
+// TestDashboardBehindAPath: set up as the documents say, the whole hub is below a path of nginx, its page, what that loads and
+// asks for, and a stream.
+func TestDashboardBehindAPath(t *testing.T) {
+	h := startHub(t, "127.0.0.1:0", t.TempDir())
+	dir, err := os.MkdirTemp(scratch, "path")
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(dir, 0o777))
+	front := freeAddress(t)
+	startNginx(t, dir, sampleOf(t, "nginx", "127.0.0.1:8001", front, h.address()))
+	base := "http://" + front + "/spate"
+	require.Eventually(t, func() bool {
+		resp, err := http.Get(base) // the slash is added
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		return err == nil && resp.StatusCode == http.StatusOK && strings.Contains(string(text), `src="ui/main.js"`)
+	}, patience, 10*time.Millisecond)
+	for _, path := range []string{"/ui/main.js", "/ui/worker.js", "/overview", "/openapi.json"} {
+		require.Equal(t, http.StatusOK, status(t, base+path, "", nil), path)
+	}
+
+	s := open(t, base+"/events", nil)
+	req, err := http.NewRequest(http.MethodPost, base+"/push", strings.NewReader(`{"events":[{"data":"by the page"}]}`))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Origin", "http://"+front) // as a browser does
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	resp.Body.Close()
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.Equal(t, "by the page", s.next(t).Data)
+	s.close()
 }

@@ -126,3 +126,29 @@ func TestAnOlderPushDoesNotSpeakForANewerOne(t *testing.T) {
 		require.Regexp(t, `^ID \d{6,}, acknowledged after .* here after`, get[string](t, page, `document.querySelector("#result").textContent`))
 	})
 }
+
+// TestAPushWithoutAStreamIsSeenLater: what is pushed while the page's stream is cut comes when it goes on, and the form says
+// so then.
+func TestAPushWithoutAStreamIsSeenLater(t *testing.T) {
+	bin := buildHub(t)
+	inBrowsers(t, func(t *testing.T, open func() tab) {
+		h := startHub(t, bin, "127.0.0.1:0", t.TempDir())
+		answer := make(chan struct{})
+		base := startFront(t, h, map[string]func(http.ResponseWriter, *http.Request, http.Handler){
+			"/events": func(w http.ResponseWriter, r *http.Request, hub http.Handler) {
+				select {
+				case <-answer:
+					hub.ServeHTTP(w, r)
+				case <-r.Context().Done():
+				}
+			},
+		})
+		page := open()
+		page.navigate(t, base+"/")
+		await(t, page, `document.querySelector("#state").textContent === "waiting"`)
+		page.eval(t, `document.querySelector("#push").requestSubmit()`, nil)
+		await(t, page, `/^ID \d+, acknowledged after [\d.]+ ms; this page has no stream at present$/.test(document.querySelector("#result").textContent)`)
+		close(answer)
+		await(t, page, `/^ID \d+, acknowledged after [\d.]+ ms, here after [\d.]+ ms$/.test(document.querySelector("#result").textContent)`)
+	})
+}

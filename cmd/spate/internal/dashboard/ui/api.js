@@ -1,5 +1,6 @@
 // Questions to the hub beside the stream. What is wrong is thrown as an Error in the hub's own words.
 
+import { hub } from "./at.js";
 import { sentence } from "./feed.js";
 
 const PATIENCE = 15_000; // ms; the hub's own is 10 s
@@ -8,7 +9,7 @@ const PATIENCE = 15_000; // ms; the hub's own is 10 s
 export async function ask(path, query = {}, method = "GET", body = undefined) {
   let answer;
   try {
-    answer = await fetch(path + search(query), {
+    answer = await fetch(hub(path) + search(query), {
       method, cache: "no-store", signal: AbortSignal.timeout(PATIENCE),
       ...(body && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
     });

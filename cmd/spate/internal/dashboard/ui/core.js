@@ -2,6 +2,7 @@
 // connections to a hub at most, for all tabs together: pages that ask for the same share one stream, and the number of
 // different ones is bounded, so that there is always room for pushes.
 
+import { hub } from "./at.js";
 import { Feed, sentence } from "./feed.js";
 
 export const STREAMS = 4;
@@ -154,7 +155,7 @@ export class Core {
 
 async function stats() {
   try {
-    const answer = await fetch("/stats", { cache: "no-store", signal: AbortSignal.timeout(LOOK_TIMEOUT) });
+    const answer = await fetch(hub("/stats"), { cache: "no-store", signal: AbortSignal.timeout(LOOK_TIMEOUT) });
     if (answer.status === 403) return { kind: "stats", forbidden: true, why: "they are the administrator's" };
     if (!answer.ok) return { kind: "stats", why: `${answer.status}: ${sentence(await answer.text())}` };
     return { kind: "stats", stats: await answer.json() };

@@ -1,5 +1,7 @@
 // What a page does, as a command of a shell.
 
+import { hub } from "./at.js";
+
 // quoted is a text as one word of a POSIX shell.
 function quoted(text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
@@ -7,5 +9,5 @@ function quoted(text) {
 
 // pushCommand is the command that pushes a body.
 export function pushCommand(body) {
-  return `curl -H 'Content-Type: application/json' \\\n  -d ${quoted(JSON.stringify(body))} \\\n  ${location.origin}/push`;
+  return `curl -H 'Content-Type: application/json' \\\n  -d ${quoted(JSON.stringify(body))} \\\n  ${hub("/push")}`;
 }

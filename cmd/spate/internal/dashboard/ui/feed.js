@@ -1,5 +1,6 @@
 // One stream of the hub, read by fetch, that comes back after whatever cut it and goes on after the last ID.
 
+import { hub } from "./at.js";
 import { compare } from "./ids.js";
 import { Recent } from "./recent.js";
 import { Parser } from "./sse.js";
@@ -106,7 +107,7 @@ export class Feed {
     try {
       const query = new URLSearchParams(this.query);
       if (this.last) query.set("last_event_id", this.last);
-      const answer = await fetch("/events?" + query, { cache: "no-store", signal: abort.signal, headers: { Accept: "text/event-stream" } });
+      const answer = await fetch(hub("/events?") + query, { cache: "no-store", signal: abort.signal, headers: { Accept: "text/event-stream" } });
       clearTimeout(slow);
       await check(answer);
       this.tries = 0;

@@ -1,12 +1,14 @@
 // A page's way to the Core, by whatever the browser has. See worker.js.
 
-const SCRIPT = "/ui/worker.js";
+import { hub } from "./at.js";
+
+const SCRIPT = hub("/ui/worker.js");
 
 export class Link {
   // build names the hub's version of these files: pages of two versions do not share a worker. on: message(m), and
   // ready(lock) whenever a Core begins to listen that knows nothing of this page yet.
   constructor(build, on) {
-    this.build = build;
+    this.build = `${build} ${hub("/")}`; // nor do those of two hubs at one address
     this.on = on;
     this.page = Array.from(crypto.getRandomValues(new Uint32Array(3)), (n) => n.toString(36)).join("");
     this.post = () => {};

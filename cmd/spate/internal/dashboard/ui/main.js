@@ -51,7 +51,7 @@ const names = new TopicNames((id, topic, key) => {
   audience.learnTopic(id, topic, key);
   log.dirty = true;
 });
-const push = new PushForm($("push"), { whyNot: whyNotHere, pushed: (p) => stream.tell(p), reach: () => grant?.admin });
+const push = new PushForm($("push"), { whyNot: whyNotHere, cut: () => (stream.state === "live" ? "" : "this page has no stream at present"), pushed: (p) => stream.tell(p), reach: () => grant?.admin });
 const notice = new Notice({ pill: $("state"), line: $("notice"), why: $("why"), next: $("next"), again: $("again") }, () => stream.again());
 const look = controls({ log, follow });
 const overview = new Overview({ stats: (s) => cluster.draw(s) });
@@ -157,7 +157,6 @@ function onState(state) {
 
 function whyNotHere(uids, event) {
   const { uid, topics } = stream.subscription ?? { uid: "", topics: [] };
-  if (stream.state !== "live") return "this page has no stream at present"; // it may come later
   if (uids && !uids.includes(uid)) return "this page is none of those users";
   if (event.topic && !topics.some((t) => matches(t, event.topic))) return `this page does not follow topic ${event.topic}`;
   return "";

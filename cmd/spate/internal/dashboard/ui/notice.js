@@ -39,6 +39,7 @@ export class Notice {
 
 function sentenceFor({ state, why, since, slow, streams }) {
   const away = since ? ` since ${time(since)}` : "";
+  if (state === "refused" && why.startsWith("401:")) return `The hub does not know any more who reads this page${away} (${why}). Load it again to say so, or ask again once you have.`;
   if (state === "refused") return `The hub refuses this stream (${why}). Change user or topics below, or ask again.`;
   if (state === "failed") return "This browser cannot run the page's worker, which reads the stream: it needs workers with modules.";
   if (state === "waiting") {

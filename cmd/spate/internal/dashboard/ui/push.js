@@ -1,6 +1,7 @@
 // The form that pushes events, and says what became of them.
 
 import { ask } from "./api.js";
+import { hub } from "./at.js";
 import { pushCommand } from "./curl.js";
 import { make, put } from "./dom.js";
 import { sentence } from "./feed.js";
@@ -13,8 +14,9 @@ const ARRIVALS = 50_000; // IDs remembered while a push has no answer yet
 const EVENTS = 50;      // events that one form pushes at once
 
 export class PushForm {
-  // on: whyNot(uids, event) tells why this page's stream would not get an event, as a sentence, or ""; pushed(event) is
-  // told of what was acknowledged; reach() is whether the hub may be asked how many connections an event reaches.
+  // on: whyNot(uids, event) tells why this page's stream would not get an event, as a sentence, or ""; cut() why the
+  // stream gets nothing now, but what was pushed meanwhile when it goes on, or ""; pushed(event) is told of what was
+  // acknowledged; reach() is whether the hub may be asked how many connections an event reaches.
   constructor(form, on) {
     this.form = form;
     this.on = on;
@@ -98,7 +100,7 @@ export class PushForm {
       this.say(push, "", "waiting: the hub has not answered yet, or the browser has no free connection to it (close other tabs of it)");
     }, SLOW);
     try {
-      const answer = await fetch("/push", {
+      const answer = await fetch(hub("/push"), {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify(push.body),
@@ -132,9 +134,19 @@ export class PushForm {
     } else if (this.arrivals.has(push.waits)) {
       this.arrived(push, this.arrivals.get(push.waits));
     } else {
-      this.say(push, "good", push.said);
-      push.timer = setTimeout(() => this.say(push, "bad", `${push.said}, but it has not come back to this page`), PATIENCE);
+      this.wait(push);
     }
+  }
+
+  // wait says that the event is not here yet, and after a while that it should be; not while the stream is cut.
+  wait(push) {
+    const cut = this.on.cut();
+    this.say(push, "good", push.said + (cut && "; " + cut));
+    push.timer = setTimeout(() => {
+      if (push !== this.current) return;
+      if (cut || this.on.cut()) this.wait(push); // where it has gone on, the event's time begins now
+      else this.say(push, "bad", `${push.said}, but it has not come back to this page`);
+    }, PATIENCE);
   }
 
   // list writes one line for each event: its ID, and how many connections it is for.
