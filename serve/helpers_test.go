@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/engine"
-	"github.com/spatehub/spate/persist"
 )
 
 // patience ends a test that waits for what does not come.
@@ -19,12 +18,3 @@ func newHub(t *testing.T, opts ...engine.HubOption) *engine.Hub {
 	t.Cleanup(hub.Close)
 	return hub
 }
-
-// greedy is a sink that takes everything.
-type greedy struct{}
-
-func (greedy) Write(p []byte) (int, error) { return len(p), nil }
-func (greedy) Close(error)                 {}
-
-// muteLog tells nothing of itself.
-type muteLog struct{ persist.Log }

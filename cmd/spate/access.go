@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/spatehub/spate/serve"
 	"github.com/spatehub/spate/serve/auth"
 	"github.com/spatehub/spate/serve/cors"
 	"github.com/spatehub/spate/serve/limit"
@@ -18,12 +17,12 @@ import (
 
 // access says what a request may do. Every route asks it but those of health, and no route decides for itself.
 type access struct {
-	open      bool             // no authorization: everybody may do everything
-	loopback  bool             // open, so that nobody but this machine may reach it
-	authorize serve.Authorizer // who asks, and what it may do; each request is asked about once, as tickets are good once
-	query     []string         // the parameters that authorize reads, which routes have to let pass
-	tokens    auth.Source      // where tokens may be, but for the origins; fixed, as query is
-	sessions  serve.Sessions   // the streams that were allowed
+	open      bool              // no authorization: everybody may do everything
+	loopback  bool              // open, so that nobody but this machine may reach it
+	authorize stream.Authorizer // who asks, and what it may do; each request is asked about once, as tickets are good once
+	query     []string          // the parameters that authorize reads, which routes have to let pass
+	tokens    auth.Source       // where tokens may be, but for the origins; fixed, as query is
+	sessions  stream.Sessions   // the streams that were allowed
 	revoked   auth.Revocations
 	revokeFor time.Duration // 0: for ever
 	tickets   *auth.Tickets // nil: none are given
@@ -38,8 +37,8 @@ type access struct {
 
 // authorizers are what knows credentials, but for tickets. They may change while the hub runs.
 type authorizers struct {
-	known serve.Authorizer // requires credentials
-	all   serve.Authorizer // takes those without any, where the settings give them rights
+	known stream.Authorizer // requires credentials
+	all   stream.Authorizer // takes those without any, where the settings give them rights
 }
 
 // newAccess is the access that the settings describe. With authorization it lets nobody in before it is configured.
@@ -52,8 +51,8 @@ func newAccess(c *serveConfig, log *slog.Logger) *access {
 		a.authorize = c.identify()
 		return a
 	}
-	nobody := serve.Authorizer(func(*http.Request) (serve.Grant, error) {
-		return serve.Grant{}, &serve.Error{Status: http.StatusServiceUnavailable, Message: "the hub is about to start"}
+	nobody := stream.Authorizer(func(*http.Request) (stream.Grant, error) {
+		return stream.Grant{}, &stream.Error{Status: http.StatusServiceUnavailable, Message: "the hub is about to start"}
 	})
 	a.inForce.Store(&authorizers{nobody, nobody})
 	a.tokens = auth.Source{Query: c.access.tokenQuery, Cookie: c.access.tokenCookie, Basic: true}
@@ -77,7 +76,7 @@ func must[T any](v T, err error) T {
 }
 
 // credentials asks what is in force at the time.
-func (a *access) credentials(r *http.Request) (serve.Grant, error) {
+func (a *access) credentials(r *http.Request) (stream.Grant, error) {
 	if a.open {
 		return a.authorize(r)
 	}
@@ -85,7 +84,7 @@ func (a *access) credentials(r *http.Request) (serve.Grant, error) {
 }
 
 // required is credentials for what nobody may do without any. With authorization off there are none to require.
-func (a *access) required(r *http.Request) (serve.Grant, error) {
+func (a *access) required(r *http.Request) (stream.Grant, error) {
 	if a.open {
 		return a.authorize(r)
 	}
@@ -151,9 +150,9 @@ func (p *change) enforce() {
 func (a *access) authorizer(c *serveConfig, origins cors.Origins, report func(error)) (*authorizers, *auth.Remote, error) {
 	source := a.tokens
 	source.Origins = origins
-	var list []serve.Authorizer
+	var list []stream.Authorizer
 	var wrong []error
-	add := func(name string, authorizer serve.Authorizer, err error) {
+	add := func(name string, authorizer stream.Authorizer, err error) {
 		if err != nil {
 			wrong = append(wrong, fmt.Errorf("--%s: %w", name, err))
 		}
@@ -166,7 +165,7 @@ func (a *access) authorizer(c *serveConfig, origins cors.Origins, report func(er
 	var remote *auth.Remote
 	if names := c.access.keySources(); len(names) > 0 {
 		keys, r, err := a.keys(&c.access, report)
-		var authorizer serve.Authorizer
+		var authorizer stream.Authorizer
 		if remote = r; err == nil {
 			authorizer, err = auth.JWT(auth.JWTConfig{
 				Keys: keys, Source: source, Issuer: c.access.issuer, Audience: c.access.audience.values, AnyAudience: c.access.anyAudience,
@@ -177,7 +176,7 @@ func (a *access) authorizer(c *serveConfig, origins cors.Origins, report func(er
 	}
 	if c.access.clientName != "" {
 		rights, err := auth.UserRights(c.access.clientRights, report)
-		var authorizer serve.Authorizer
+		var authorizer stream.Authorizer
 		if err == nil {
 			authorizer, err = auth.MutualTLS(auth.CertName(c.access.clientName), rights)
 		}
@@ -226,7 +225,7 @@ func (a *access) close() {
 }
 
 // granted is a handler for whom access has let in; g is what the caller may do.
-type granted func(w http.ResponseWriter, r *http.Request, g serve.Grant)
+type granted func(w http.ResponseWriter, r *http.Request, g stream.Grant)
 
 // caller lets requests with good credentials pass, whatever they allow: h has to look at its grant. Tickets are for
 // streams and count for nothing here: they stand in URLs. These routes take no parameters.
@@ -246,7 +245,7 @@ func (a *access) withoutParameters(next http.Handler) http.Handler {
 			own = []string{a.tokens.Query}
 		}
 		if _, err := stream.ParseRouteQuery(r, own, nil); err != nil {
-			serve.WriteError(w, stream.AuthorizerError(err))
+			stream.WriteError(w, stream.AuthorizerError(err))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -286,13 +285,13 @@ func (a *access) page(next http.Handler) http.Handler {
 }
 
 // admit returns the grant of a request, or answers it.
-func (a *access) admit(w http.ResponseWriter, r *http.Request, authorize serve.Authorizer) (g serve.Grant, ok bool) {
+func (a *access) admit(w http.ResponseWriter, r *http.Request, authorize stream.Authorizer) (g stream.Grant, ok bool) {
 	err := a.gate.Request(r)
 	if err == nil {
 		g, err = a.revoked.Guard(authorize)(r)
 	}
 	if err == nil && g.ExpiredAt(time.Now()) {
-		err = &serve.Error{Status: http.StatusUnauthorized, Message: "the credentials have expired"}
+		err = &stream.Error{Status: http.StatusUnauthorized, Message: "the credentials have expired"}
 	}
 	if err == nil {
 		return g, true
@@ -301,8 +300,8 @@ func (a *access) admit(w http.ResponseWriter, r *http.Request, authorize serve.A
 	if refusal.Status != http.StatusUnauthorized {
 		w.Header().Del("WWW-Authenticate")
 	}
-	serve.WriteError(w, refusal)
-	return serve.Grant{}, false
+	stream.WriteError(w, refusal)
+	return stream.Grant{}, false
 }
 
 // ticketOffice gives tickets to who has real credentials.
@@ -310,7 +309,7 @@ func (a *access) ticketOffice() http.Handler {
 	office := a.tickets.Handler(a.revoked.Guard(a.required))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := a.gate.Request(r); err != nil {
-			serve.WriteError(w, stream.AuthorizerError(err))
+			stream.WriteError(w, stream.AuthorizerError(err))
 			return
 		}
 		office.ServeHTTP(w, r)
@@ -339,15 +338,15 @@ func (a *access) revokeUser(user string) (int, error) {
 	if a.revokeFor > 0 {
 		until = time.Now().Add(a.revokeFor)
 	}
-	var told *serve.Error
+	var told *stream.Error
 	if err := a.revoked.User(user, until); errors.As(err, &told) {
 		return 0, err
 	} else if err != nil {
 		a.log.Error("a user could not be revoked", "uid", user, "why", err)
-		return 0, &serve.Error{Status: http.StatusServiceUnavailable, Message: "the revocation could not be written: nothing was revoked"}
+		return 0, &stream.Error{Status: http.StatusServiceUnavailable, Message: "the revocation could not be written: nothing was revoked"}
 	}
 	if a.tickets != nil {
-		a.tickets.Revoke(func(g *serve.Grant) bool { return g.User == user })
+		a.tickets.Revoke(func(g *stream.Grant) bool { return g.User == user })
 	}
 	return a.sessions.RevokeUser(user), nil
 }

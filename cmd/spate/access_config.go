@@ -6,9 +6,9 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/spatehub/spate/serve"
 	"github.com/spatehub/spate/serve/auth"
 	"github.com/spatehub/spate/serve/cors"
+	"github.com/spatehub/spate/serve/stream"
 )
 
 // accessConfig says whose word is taken for what a caller may do.
@@ -119,7 +119,7 @@ func (a *accessConfig) validate(fs *flagSet) {
 	_, err := cors.ParseOrigins(a.origins.values...)
 	fs.must(err == nil, "cors-origin", "--cors-origin: %v", err)
 	if a.clientName != "" {
-		_, err = auth.MutualTLS(auth.CertName(a.clientName), func(string) (serve.Grant, bool) { return serve.Grant{}, false })
+		_, err = auth.MutualTLS(auth.CertName(a.clientName), func(string) (stream.Grant, bool) { return stream.Grant{}, false })
 		fs.must(err == nil, "tls-client-name", "--tls-client-name: %v", err)
 	}
 	fs.must(a.clientName == "" || a.clientRights != "", "tls-client-name", "--tls-client-name takes the rights of users: give --tls-client-rights")
@@ -147,7 +147,7 @@ func goodParameter(name string) bool {
 // rightsValue is what a caller may do, as JSON.
 type rightsValue struct {
 	text  string
-	grant serve.Grant
+	grant stream.Grant
 }
 
 func (v *rightsValue) String() string { return v.text }
@@ -157,7 +157,7 @@ func (v *rightsValue) Set(text string) error {
 	if text == "" {
 		return errors.New(`must not be empty: give rights such as {"read":["news.>"]}`)
 	}
-	var g serve.Grant
+	var g stream.Grant
 	if err := auth.ParseRights([]byte(text), &g); err != nil {
 		return fmt.Errorf(`%w; give rights such as {"read":["news.>"]}`, err)
 	}

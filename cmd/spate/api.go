@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/engine"
-	"github.com/spatehub/spate/serve"
 	"github.com/spatehub/spate/serve/api"
 	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/wire"
@@ -48,9 +47,9 @@ func (p parts) api(c *serveConfig, hub *engine.Hub, a *access) *api.API {
 
 // grant is what a request may do that is neither a stream nor a push: within the bounds of all requests, and by what
 // has not been taken back.
-func (a *access) grant(r *http.Request) (serve.Grant, error) {
+func (a *access) grant(r *http.Request) (stream.Grant, error) {
 	if err := a.gate.Request(r); err != nil {
-		return serve.Grant{}, err
+		return stream.Grant{}, err
 	}
 	return a.revoked.Guard(a.credentials)(r)
 }

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -26,7 +26,7 @@ type pushReply struct {
 }
 
 // serveGrant answers GET /grant.
-func (a *access) serveGrant(w http.ResponseWriter, _ *http.Request, g serve.Grant) {
+func (a *access) serveGrant(w http.ResponseWriter, _ *http.Request, g stream.Grant) {
 	reply := grantReply{
 		User: g.User, Open: a.open, Admin: g.Admin, Read: patternTexts(g.Read),
 		Push: pushReply{

@@ -5,7 +5,7 @@ import (
 	"net"
 	"net/http"
 
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 )
 
 // guard stands before all routes and keeps web pages of other sites away: a browser sends what it has (certificates,
@@ -54,7 +54,7 @@ func hostname(hostport string) string {
 
 // refuse answers in the form of all errors.
 func refuse(w http.ResponseWriter, status int, field, message string) {
-	serve.WriteError(w, &serve.Error{Status: status, Field: field, Message: message})
+	stream.WriteError(w, &stream.Error{Status: status, Field: field, Message: message})
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {

@@ -13,7 +13,7 @@ import (
 	"github.com/spatehub/spate/cmd/spate/internal/overview"
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist/pebblelog"
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/metrics"
 	"github.com/spatehub/spate/serve/stream"
 )
 
@@ -53,15 +53,15 @@ func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p pa
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", page)
 	mux.Handle("GET /ui/", page)
-	options := []serve.ServeOption{
-		serve.WithGate(a.gate), serve.WithSource(a.source), stream.WithPeers(a.address), serve.WithQuery(a.query...), serve.WithMaxTopics(c.limits.topics),
-		serve.WithRetry(c.retry), serve.WithDescriptorReserve(c.descriptors()), serve.WithLater(c.later),
+	options := []stream.Option{
+		stream.WithGate(a.gate), stream.WithSource(a.source), stream.WithPeers(a.address), stream.WithQuery(a.query...), stream.WithMaxTopics(c.limits.topics),
+		stream.WithRetry(c.retry), stream.WithDescriptorReserve(c.descriptors()), stream.WithLater(c.later),
 	}
 	if !a.open { // else no grant can be revoked
-		options = append(options, serve.WithSessions(&a.sessions))
+		options = append(options, stream.WithSessions(&a.sessions))
 	}
-	mux.Handle("GET /events", serve.Authorized(hub, a.authorize, options...))
-	mux.Handle("POST /push", withoutQuery(serve.AuthorizedPush(hub, a.authorize, serve.WithPushGate(a.gate), serve.WithPushBodyLimit(bodyLimit(c.maxEvent)), stream.WithPushOnce(p.once))))
+	mux.Handle("GET /events", stream.Authorized(hub, a.authorize, options...))
+	mux.Handle("POST /push", withoutQuery(stream.AuthorizedPush(hub, a.authorize, stream.WithPushGate(a.gate), stream.WithPushBodyLimit(bodyLimit(c.maxEvent)), stream.WithPushOnce(p.once))))
 	if a.tickets != nil {
 		mux.Handle("POST /tickets", a.ticketOffice())
 	}
@@ -70,10 +70,10 @@ func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p pa
 	mux.Handle("GET /topics", a.admin(&topicsRoute{hub, p.rates, tokenQuery(c)}))
 	mux.Handle("GET /settings", a.admin(a.withoutParameters(p.board)))
 	mux.Handle("GET /grant", a.caller(a.serveGrant))
-	mux.Handle("GET /metrics", a.admin(serve.MetricsHandler(hub, serve.WithMetricTopics(shownTopics))))
+	mux.Handle("GET /metrics", a.admin(metrics.Handler(hub, metrics.WithTopics(shownTopics))))
 	mux.HandleFunc("GET /healthz", stats.serveHealth)
 	mux.HandleFunc("GET /readyz", p.drain.serveReady)
-	mux.Handle("GET /openapi.json", a.caller(func(w http.ResponseWriter, r *http.Request, _ serve.Grant) { openapi.Handler().ServeHTTP(w, r) }))
+	mux.Handle("GET /openapi.json", a.caller(func(w http.ResponseWriter, r *http.Request, _ stream.Grant) { openapi.Handler().ServeHTTP(w, r) }))
 	routes := p.api(c, hub, a)
 	if stats.cluster != nil {
 		routes.Peers, stats.cluster.answer = stats.cluster, routes.Answer
@@ -118,10 +118,10 @@ func problems(a *access, mux *http.ServeMux) http.Handler {
 				w.WriteHeader(http.StatusNoContent)
 				return
 			}
-			serve.WriteError(w, &serve.Error{Status: own.status, Message: "method " + strconv.Quote(r.Method) + " is not allowed here, but " + allow})
+			stream.WriteError(w, &stream.Error{Status: own.status, Message: "method " + strconv.Quote(r.Method) + " is not allowed here, but " + allow})
 			return
 		}
-		serve.WriteError(w, &serve.Error{Status: http.StatusNotFound, Message: "there is nothing here; streams are at /events, pushes at /push"})
+		stream.WriteError(w, &stream.Error{Status: http.StatusNotFound, Message: "there is nothing here; streams are at /events, pushes at /push"})
 	})
 }
 

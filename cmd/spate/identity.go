@@ -7,13 +7,12 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/spatehub/spate/serve"
 	"github.com/spatehub/spate/serve/stream"
 )
 
 // identify is how a hub without authorization learns who somebody is. Whoever it is may do everything, but for the users
 // of a proxy, who may read alone.
-func (c *serveConfig) identify() serve.Authorizer {
+func (c *serveConfig) identify() stream.Authorizer {
 	if c.userHeader != "" {
 		return byHeader(c.userHeader)
 	}
@@ -22,13 +21,13 @@ func (c *serveConfig) identify() serve.Authorizer {
 
 // byQuery takes the word of the query: without authorization whoever asks may read everything anyway. An empty uid is
 // nobody's: such a connection is anonymous.
-func byQuery(r *http.Request) (serve.Grant, error) {
+func byQuery(r *http.Request) (stream.Grant, error) {
 	uids, err := uidsOf(r)
 	switch {
 	case err != nil:
-		return serve.Grant{}, err
+		return stream.Grant{}, err
 	case len(uids) > 1:
-		return serve.Grant{}, &serve.Error{Status: http.StatusBadRequest, Field: "uid", Message: "is given more than once: give it once"}
+		return stream.Grant{}, &stream.Error{Status: http.StatusBadRequest, Field: "uid", Message: "is given more than once: give it once"}
 	case len(uids) == 1:
 		return stream.FullGrant(uids[0]), nil
 	}
@@ -39,14 +38,14 @@ func byQuery(r *http.Request) (serve.Grant, error) {
 // client itself says may count beside it. Whom the header names, or an empty one does not, is a user, and may read: a
 // proxy that lets more through than /events gives nothing else away. Requests without it are those of programs beside
 // the hub, and may do everything.
-func byHeader(name string) serve.Authorizer {
-	return func(r *http.Request) (serve.Grant, error) {
+func byHeader(name string) stream.Authorizer {
+	return func(r *http.Request) (stream.Grant, error) {
 		uids, err := uidsOf(r)
 		if err != nil {
-			return serve.Grant{}, err
+			return stream.Grant{}, err
 		}
 		if uids != nil {
-			return serve.Grant{}, &serve.Error{Status: http.StatusBadRequest, Field: "uid",
+			return stream.Grant{}, &stream.Error{Status: http.StatusBadRequest, Field: "uid",
 				Message: "is not taken here: the proxy says who a user is, by the header " + name}
 		}
 		values := r.Header.Values(name)
@@ -54,9 +53,9 @@ func byHeader(name string) serve.Authorizer {
 		case 0:
 			return stream.FullGrant(""), nil
 		case 1:
-			return serve.Grant{User: values[0], Read: stream.FullGrant("").Read}, nil
+			return stream.Grant{User: values[0], Read: stream.FullGrant("").Read}, nil
 		}
-		return serve.Grant{}, &serve.Error{Status: http.StatusBadRequest, Field: name,
+		return stream.Grant{}, &stream.Error{Status: http.StatusBadRequest, Field: name,
 			Message: "is there more than once: the proxy must set it, not add to it"}
 	}
 }

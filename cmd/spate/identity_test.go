@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 )
 
 // Behind a proxy its header alone says who a user is, once and in whatever case; what the client says besides, and a
@@ -43,7 +43,7 @@ func TestTheProxysHeaderAloneNamesTheUser(t *testing.T) {
 				require.Equal(t, r.Header.Values("X-Spate-User") == nil, g.Admin && g.Push.Everyone)
 				continue
 			}
-			var e *serve.Error
+			var e *stream.Error
 			require.ErrorAs(t, err, &e)
 			require.Equal(t, c.field, e.Field)
 		}

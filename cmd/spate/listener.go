@@ -11,7 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/spatehub/spate/serve"
 	"github.com/spatehub/spate/serve/limit"
 	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/serve/tlsfile"
@@ -97,7 +96,7 @@ func (l sparingListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if limit := serve.DescriptorStats().Limit; limit == 0 || descriptorOf(c) < limit-l.reserve {
+		if limit := stream.DescriptorStats().Limit; limit == 0 || descriptorOf(c) < limit-l.reserve {
 			return c, nil
 		}
 		c.Close()

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 )
 
 // Connections that come when few descriptors are left are hung up on, and others are
@@ -21,7 +21,7 @@ func TestConnectionsLeaveDescriptors(t *testing.T) {
 	for _, c := range []struct {
 		reserve int
 		taken   bool
-	}{{0, true}, {serve.DescriptorStats().Limit, false}} {
+	}{{0, true}, {stream.DescriptorStats().Limit, false}} {
 		inner, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		accepted := make(chan net.Conn, 1)

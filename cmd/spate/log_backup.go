@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/persist/pebblelog"
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 )
 
 // backupName is what a backup may be called: a plain name, so that whoever may ask for
@@ -64,7 +64,7 @@ func (b *backups) serveBackup(w http.ResponseWriter, r *http.Request) {
 	defer b.one.Unlock()
 	folder := filepath.Join(b.dir, name)
 	if err := b.log.Backup(r.Context(), folder); err != nil {
-		serve.WriteError(w, backupRefusal(err))
+		stream.WriteError(w, backupRefusal(err))
 		return
 	}
 	writeJSON(w, http.StatusOK, backupReply{name, folder})
@@ -148,12 +148,12 @@ func askForBackup(ctx context.Context, out io.Writer, auth *credentials, base, n
 }
 
 // backupRefusal is the answer to an error of a backup.
-func backupRefusal(err error) *serve.Error {
+func backupRefusal(err error) *stream.Error {
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return &serve.Error{Status: http.StatusConflict, Field: "name", Message: "there is a backup of this name already"}
+		return &stream.Error{Status: http.StatusConflict, Field: "name", Message: "there is a backup of this name already"}
 	case errors.Is(err, syscall.ENOSPC):
-		return &serve.Error{Status: http.StatusInsufficientStorage, Field: "name", Message: "no space left in the folder of the backups"}
+		return &stream.Error{Status: http.StatusInsufficientStorage, Field: "name", Message: "no space left in the folder of the backups"}
 	}
-	return &serve.Error{Status: http.StatusInternalServerError, Field: "name", Message: err.Error()}
+	return &stream.Error{Status: http.StatusInternalServerError, Field: "name", Message: err.Error()}
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spatehub/spate/cmd/spate/internal/overview"
 	"github.com/spatehub/spate/cmd/spate/internal/procfs"
-	"github.com/spatehub/spate/serve"
 	"github.com/spatehub/spate/serve/stream"
 )
 
@@ -50,30 +49,30 @@ type overviewRoute struct {
 func (o *overviewRoute) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q, err := stream.ParseRouteQuery(r, slices.Concat([]string{"after", "step"}, o.query), nil)
 	if err != nil {
-		serve.WriteError(w, stream.AuthorizerError(err))
+		stream.WriteError(w, stream.AuthorizerError(err))
 		return
 	}
 	after, step, refusal := overviewWish(q)
 	if refusal != nil {
-		serve.WriteError(w, refusal)
+		stream.WriteError(w, refusal)
 		return
 	}
 	writeCompact(w, overviewReply{o.stats.reply(), o.history.Since(after, step)})
 }
 
 // overviewWish reads the parameters: after, in Unix milliseconds, 0 without it, and step, in seconds.
-func overviewWish(q url.Values) (after int64, step int, refusal *serve.Error) {
+func overviewWish(q url.Values) (after int64, step int, refusal *stream.Error) {
 	step = defaultStep
 	if text := q.Get("after"); text != "" {
 		var err error
 		if after, err = strconv.ParseInt(text, 10, 64); err != nil || after < 0 {
-			return 0, 0, &serve.Error{Status: http.StatusBadRequest, Field: "after", Message: "must be a time in Unix milliseconds"}
+			return 0, 0, &stream.Error{Status: http.StatusBadRequest, Field: "after", Message: "must be a time in Unix milliseconds"}
 		}
 	}
 	if text := q.Get("step"); text != "" {
 		var err error
 		if step, err = strconv.Atoi(text); err != nil || step < 1 || step > maxStep {
-			return 0, 0, &serve.Error{Status: http.StatusBadRequest, Field: "step", Message: fmt.Sprintf("must be a number from 1 to %d", maxStep)}
+			return 0, 0, &stream.Error{Status: http.StatusBadRequest, Field: "step", Message: fmt.Sprintf("must be a number from 1 to %d", maxStep)}
 		}
 	}
 	return after, step, nil

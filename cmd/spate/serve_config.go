@@ -12,7 +12,7 @@ import (
 	"github.com/spatehub/spate/compress"
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 )
 
 // Defaults of `spate serve`.
@@ -150,7 +150,7 @@ func (c *serveConfig) validate(fs *flagSet) {
 		"--user-header is empty: give a header's name, such as X-Spate-User, or leave it out")
 	fs.check("user-header", checkUserHeader(c.userHeader))
 	fs.must(c.userHeader == "" || !c.access.on(), "user-header", "--user-header contradicts the settings that ask for credentials, which say who a user is: give one or the other")
-	limit := serve.DescriptorStats().Limit
+	limit := stream.DescriptorStats().Limit
 	fs.must(c.data != "" || c.memory, "data", "--data must name a folder (or use --memory)")
 	fs.must(!(c.memory && fs.contradicts("data", "memory")), "data", "--memory and --data %s contradict each other: give one of them", c.data)
 	fs.must(!(c.memory && c.noSync && fs.contradicts("no-sync", "memory")), "no-sync", "--memory and --no-sync contradict each other: a log in memory is never synced; leave --no-sync out")
@@ -175,7 +175,7 @@ func (c *serveConfig) validate(fs *flagSet) {
 // descriptors is how many descriptors streams leave to the rest of the hub. A log on disk may want hundreds for its
 // tables.
 func (c *serveConfig) descriptors() int {
-	d := serve.DescriptorStats()
+	d := stream.DescriptorStats()
 	switch {
 	case c.reserve > 0:
 		return c.reserve

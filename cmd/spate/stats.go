@@ -10,7 +10,7 @@ import (
 	"github.com/spatehub/spate/cmd/spate/internal/procfs"
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 )
 
 // statsReply is the answer to GET /stats. IDs are strings: they may be larger than what a JSON reader holds exactly.
@@ -160,5 +160,5 @@ func unwell(w http.ResponseWriter, why error, quiet bool) {
 	if quiet {
 		text = "not now"
 	}
-	serve.WriteError(w, &serve.Error{Status: http.StatusServiceUnavailable, Message: text})
+	stream.WriteError(w, &stream.Error{Status: http.StatusServiceUnavailable, Message: text})
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 )
 
 // The variables that are known are those of the flags, no more and no less.
@@ -76,7 +76,7 @@ func TestContradictionsAndMistakesAreExplained(t *testing.T) {
 		require.Contains(t, got.err, want, line)
 		require.NotContains(t, got.err, "parse error", line)
 	}
-	if limit := serve.DescriptorStats().Limit; limit > 0 {
+	if limit := stream.DescriptorStats().Limit; limit > 0 {
 		got := runToEnd(t, "", "serve", "--descriptor-reserve", strconv.Itoa(limit))
 		require.Equal(t, exitUsage, got.code, got.err)
 		require.Contains(t, got.err, "ulimit -n")

@@ -21,7 +21,8 @@ var rooms = map[string][]string{
 	"persist":           {"wire", "internal/audience"},
 	"persist/pebblelog": {"wire", "persist", "internal/jsontext"},
 	"engine":            {"wire", "ringbuf", "persist", "internal/audience"},
-	"serve":             {"engine", "wire", "serve/stream"},
+	"serve":             {"engine", "wire", "serve/stream", "serve/metrics"},
+	"serve/metrics":     {"engine", "serve/stream"},
 	"serve/stream":      {"engine", "wire", "ringbuf", "internal/jsontext"},
 	"serve/api":         {"engine", "wire", "serve/stream"},
 	"serve/auth":        {"wire", "serve/stream", "serve/cors", "serve/internal/fresh"},
@@ -34,7 +35,7 @@ var rooms = map[string][]string{
 	"sse":               {"wire", "persist", "engine", "serve", "serve/stream", "client"},
 	"loadtest":          {"wire", "client"},
 	"bench":             {"wire", "compress", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client", "loadtest", "serve/auth", "serve/limit"},
-	"cmd": {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client",
+	"cmd": {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve/metrics", "serve/stream", "client",
 		"cluster", "cluster/jetstream",
 		"serve/api", "serve/auth", "serve/limit", "serve/cors", "serve/tlsfile", "compress"},
 	"examples": {"wire", "ringbuf", "persist", "persist/pebblelog", "engine", "serve", "serve/stream", "client",
@@ -100,6 +101,16 @@ func TestLightEmbedding(t *testing.T) {
 	require.NoError(t, err)
 	require.LessOrEqual(t, info.Size(), int64(maxBytes))
 	t.Logf("%d modules, %.1f MB", len(modules), float64(info.Size())/1e6)
+}
+
+// TestTheHubLinksNoFramework: whoever builds it waits for all that it links. serve alone knows Gin.
+func TestTheHubLinksNoFramework(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", modulePath+"/cmd/spate").Output()
+	require.NoError(t, err)
+	require.Contains(t, string(out), "cockroachdb/pebble", "the test sees what is linked")
+	for _, heavy := range []string{"gin-gonic", "quic-go", "ugorji", "mongodb"} {
+		require.NotContains(t, string(out), heavy)
+	}
 }
 
 const lightProgram = `package main

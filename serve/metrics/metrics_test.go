@@ -1,4 +1,4 @@
-package serve_test
+package metrics_test
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/metrics"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -29,7 +29,7 @@ func TestMetrics(t *testing.T) {
 	}, patience, time.Millisecond)
 
 	rec := httptest.NewRecorder()
-	serve.MetricsHandler(hub).ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	metrics.Handler(hub).ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
 	require.Equal(t, 200, rec.Code)
 	text := rec.Body.String()
 	for _, line := range []string{
@@ -49,7 +49,7 @@ func TestMetrics(t *testing.T) {
 
 	// Consistent enough for a registry that checks everything.
 	pedantic := prometheus.NewPedanticRegistry()
-	require.NoError(t, pedantic.Register(serve.Collector(hub)))
+	require.NoError(t, pedantic.Register(metrics.Collector(hub)))
 	_, err = pedantic.Gather()
 	require.NoError(t, err)
 }
@@ -65,7 +65,7 @@ func TestMetricsOfEnds(t *testing.T) {
 	require.Eventually(t, func() bool { return hub.Stats().Ends.Hangup == 1 }, patience, time.Millisecond)
 	hub.Close()
 	rec := httptest.NewRecorder()
-	serve.MetricsHandler(hub).ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	metrics.Handler(hub).ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
 	text := rec.Body.String()
 	for _, line := range []string{
 		`spate_connections_ended_total{reason="hangup"} 1`,
@@ -99,7 +99,7 @@ func (l *tellingLog) LogStats() persist.LogStats {
 func scrape(t *testing.T, hub *engine.Hub, prefix string) map[string]float64 {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	require.NoError(t, registry.Register(serve.Collector(hub)))
+	require.NoError(t, registry.Register(metrics.Collector(hub)))
 	families, err := registry.Gather()
 	require.NoError(t, err)
 	got := make(map[string]float64)

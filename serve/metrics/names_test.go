@@ -1,4 +1,4 @@
-package serve_test
+package metrics_test
 
 import (
 	"net/http/httptest"
@@ -17,7 +17,7 @@ import (
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/metrics"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -25,7 +25,7 @@ import (
 func families(t *testing.T) []*dto.MetricFamily {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	require.NoError(t, registry.Register(serve.Collector(newHub(t, engine.WithLog(persist.NewMemory()), engine.WithTopicFigures(1)))))
+	require.NoError(t, registry.Register(metrics.Collector(newHub(t, engine.WithLog(persist.NewMemory()), engine.WithTopicFigures(1)))))
 	got, err := registry.Gather()
 	require.NoError(t, err)
 	return got
@@ -51,7 +51,7 @@ func TestMetricsAreBounded(t *testing.T) {
 		require.NoError(t, hub.Push(nil, &wire.Event{Topic: "orders." + strings.Repeat("x", 200) + strconv.Itoa(i), Data: "x"}))
 	}
 	rec := httptest.NewRecorder()
-	serve.MetricsHandler(hub).ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	metrics.Handler(hub).ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
 	text := rec.Body.String()
 	require.Equal(t, room+1, strings.Count(text, "\nspate_topic_events_total{"))
 	require.Contains(t, text, `spate_topic_events_total{topic=""} `+strconv.Itoa(topics-room))
@@ -67,7 +67,7 @@ func TestMetricsShowTheFirstTopics(t *testing.T) {
 		}
 	}
 	rec := httptest.NewRecorder()
-	serve.MetricsHandler(hub, serve.WithMetricTopics(10)).ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	metrics.Handler(hub, metrics.WithTopics(10)).ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
 	text := rec.Body.String()
 	require.Equal(t, 11, strings.Count(text, "\nspate_topic_events_total{"))
 	for i := range 10 {
@@ -83,7 +83,7 @@ func TestHistogramsAddUp(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		registry := prometheus.NewPedanticRegistry()
-		require.NoError(t, registry.Register(serve.Collector(hub)))
+		require.NoError(t, registry.Register(metrics.Collector(hub)))
 		got, err := registry.Gather()
 		require.NoError(t, err)
 		for _, f := range got {
@@ -105,7 +105,7 @@ func TestHistogramsAddUp(t *testing.T) {
 
 // The table of docs/operations.md has each metric, and no other.
 func TestMetricsAreThoseOfTheDocument(t *testing.T) {
-	text, err := os.ReadFile("../docs/operations.md")
+	text, err := os.ReadFile("../../docs/operations.md")
 	require.NoError(t, err)
 	_, table, ok := strings.Cut(string(text), "| metric | what to look for |\n")
 	require.True(t, ok, "the table's head")

@@ -1,4 +1,6 @@
-package serve
+// Package metrics shows a hub to Prometheus. Package serve has the same under names of
+// its own, with Gin beside it.
+package metrics
 
 import (
 	"net/http"
@@ -18,7 +20,7 @@ import (
 // outcomes, and with spate_deliveries_pending, to spate_pushed_total.
 //
 // Where the hub's log tells its state (Hub.LogStats), spate_log_* are that.
-func Collector(hub *engine.Hub, opts ...MetricsOption) prometheus.Collector {
+func Collector(hub *engine.Hub, opts ...Option) prometheus.Collector {
 	_, tells := hub.LogStats()
 	c := &collector{hub: hub, log: tells, measured: measuredDescs(hub), topics: -1}
 	for _, opt := range opts {
@@ -27,16 +29,16 @@ func Collector(hub *engine.Hub, opts ...MetricsOption) prometheus.Collector {
 	return c
 }
 
-// MetricsOption changes what a collector shows.
-type MetricsOption func(*collector)
+// Option changes what a collector shows.
+type Option func(*collector)
 
-// WithMetricTopics shows figures of so many topics at most, those that were pushed to first, and counts the rest
+// WithTopics shows figures of so many topics at most, those that were pushed to first, and counts the rest
 // together. Without it they are all that the hub counts by themselves: see engine.WithTopicFigures.
-func WithMetricTopics(n int) MetricsOption { return func(c *collector) { c.topics = max(n, 0) } }
+func WithTopics(n int) Option { return func(c *collector) { c.topics = max(n, 0) } }
 
-// MetricsHandler serves the hub's and its log's figures, and those of the Go runtime and the
+// Handler serves the hub's and its log's figures, and those of the Go runtime and the
 // process, in Prometheus' format.
-func MetricsHandler(hub *engine.Hub, opts ...MetricsOption) http.Handler {
+func Handler(hub *engine.Hub, opts ...Option) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(Collector(hub, opts...), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
