@@ -72,7 +72,7 @@ func startHubWith(t *testing.T, bin string, flags ...string) *hub {
 	h := &hub{t: t, cmd: exec.Command(bin, append([]string{"serve"}, flags...)...), stderr: &safeBuffer{}, exited: make(chan error, 1)}
 	h.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { // those of these tests are no settings
 		name, _, _ := strings.Cut(v, "=")
-		return slices.Contains([]string{"SPATETEST_SCREENSHOTS", "SPATETEST_CHROMIUM", "SPATETEST_FIREFOX", "SPATETEST_SEED"}, name)
+		return strings.HasPrefix(name, "SPATETEST_")
 	})
 	h.cmd.Stderr = h.stderr
 	stdout, err := h.cmd.StdoutPipe()
