@@ -19,7 +19,7 @@ export class Topics {
       { name: "kept", title: "Kept", cell: (t) => (t.kept === undefined ? "–" : kept(t.kept)) },
       { name: "retention", title: "Kept at most", cell: (t) => (t.retention === undefined ? "as the log is" : bounds(t.retention)) },
     ]);
-    this.pager = new Pager((cursor, current) => this.load(cursor, current));
+    this.pager = new Pager(this.table, (cursor) => this.load(cursor));
     this.form = make("form", { className: "row follow", autocomplete: "off" },
       field("Only topics that match", "match", { placeholder: "any, or a pattern such as orders.*" }), make("button", { type: "submit" }, "Show"));
     this.form.addEventListener("submit", (e) => {
@@ -31,14 +31,13 @@ export class Topics {
   }
 
   show() {
-    this.pager.go(this.pager.cursors);
+    this.pager.reload();
   }
 
-  async load(cursor, current) {
+  async load(cursor) {
     const page = await ask("/topics", { cursor, match: this.form.elements.match.value.trim(), limit: PAGE });
     const all = page.others ? [{ ...page.others, topic: "" }, ...page.topics] : page.topics;
-    if (current()) this.table.show(all, "No topic was pushed to since the hub began.");
-    return { shown: page.topics.length, next: page.next };
+    return { items: all, next: page.next, empty: "No topic was pushed to since the hub began." };
   }
 }
 
