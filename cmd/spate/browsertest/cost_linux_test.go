@@ -21,7 +21,7 @@ import (
 const (
 	costConnections = 10_000
 	costRounds      = 3
-	costTime        = 6 * time.Second // of each part of a round
+	costTime        = 3 * time.Second // of each part of a round
 )
 
 // TestCostOfTheOpenDashboard measures what the page costs a hub that has 10,000 connections, in turns with and without it:

@@ -45,9 +45,21 @@ func (fs FS) Net() ([]Interface, error) { return read(fs.path("net/dev"), ParseN
 // Resident reads the calling process's resident memory in bytes.
 func (fs FS) Resident() (uint64, error) { return read(fs.path("self/statm"), parseStatm) }
 
-// OpenFiles counts the calling process's open file descriptors, the one used for counting included.
+// OpenFiles counts the calling process's open file descriptors, perhaps one that is used for counting included. With very
+// many that is dear before Linux 6.2; since then the folder's size is their number.
 func (fs FS) OpenFiles() (int, error) {
-	names, err := os.ReadDir(fs.path("self/fd"))
+	path := fs.path("self/fd")
+	if fs == Root {
+		if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+			return int(info.Size()), nil
+		}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
 	return len(names), err
 }
 

@@ -143,4 +143,19 @@ func TestThisMachine(t *testing.T) {
 	n, err := live.OpenFiles()
 	require.NoError(t, err)
 	require.Positive(t, n)
+	listed, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	require.InDelta(t, len(listed), n, 2)
+	var more []*os.File
+	for range 100 {
+		f, err := os.Open(os.DevNull)
+		require.NoError(t, err)
+		more = append(more, f)
+	}
+	now, err := live.OpenFiles()
+	require.NoError(t, err)
+	require.InDelta(t, n+100, now, 2)
+	for _, f := range more {
+		f.Close()
+	}
 }
