@@ -9,12 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/internal/testrace"
 )
 
 // A connection with a user and a topic of its own takes less than 400 bytes, its names and its places among the others
 // included, so that a million are nothing. What they took is given back. (Invariant 5.)
 func TestSubscribersAreSmall(t *testing.T) {
-	if raceEnabled {
+	if testrace.On {
 		t.Skip("the race detector takes memory of its own")
 	}
 	const n = 50_000
