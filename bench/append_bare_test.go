@@ -64,10 +64,9 @@ func setLikeLog(opts *pebble.Options) {
 	}
 }
 
-// run commits batches for a round, and returns the records a second and the median time of a commit.
-func (w *bareLog) run(b *testing.B) (rate float64, commit time.Duration) {
+// run commits batches for a round, and returns the records a second, their number, and the median time of a commit.
+func (w *bareLog) run(b *testing.B) (rate float64, n uint64, commit time.Duration) {
 	var took []time.Duration
-	n := 0
 	start := time.Now()
 	for now := start; now.Sub(start) < logRound; {
 		if err := w.commit(); err != nil {
@@ -75,10 +74,10 @@ func (w *bareLog) run(b *testing.B) (rate float64, commit time.Duration) {
 		}
 		then := time.Now()
 		took = append(took, then.Sub(now))
-		n, now = n+w.batch, then
+		n, now = n+uint64(w.batch), then
 	}
 	slices.Sort(took)
-	return float64(n) / time.Since(start).Seconds(), took[len(took)/2]
+	return float64(n) / time.Since(start).Seconds(), n, took[len(took)/2]
 }
 
 // commit writes one batch: each record under its ID, and its place in the index.

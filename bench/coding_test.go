@@ -4,6 +4,7 @@ package bench_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -31,8 +32,10 @@ import (
 )
 
 // drainVar has a process of this binary read streams and throw them away: address,
-// number, Accept-Encoding.
+// number, Accept-Encoding or, for streams over TLS, overTLS.
 const drainVar = "SPATETEST_BENCH_DRAIN"
+
+const overTLS = "tls"
 
 func init() {
 	if what := os.Getenv(drainVar); what != "" {
@@ -51,7 +54,11 @@ func drain(what []string) {
 		if err != nil {
 			panic(err)
 		}
-		fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: x\r\nAccept-Encoding: %s\r\n\r\n", what[2])
+		accept := what[2]
+		if accept == overTLS {
+			c, accept = tls.Client(c, &tls.Config{InsecureSkipVerify: true}), "identity"
+		}
+		fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: x\r\nAccept-Encoding: %s\r\n\r\n", accept)
 		go func() {
 			buf := make([]byte, 32<<10)
 			for {
@@ -210,12 +217,7 @@ func steady(b *testing.B, c coder, streams, count, rate, run int, texts [][]byte
 	}
 	begun := d.bytes()
 	before := proc.CPU()
-	for i, begin := 0, time.Now(); i < count; i++ {
-		if i%run == 0 {
-			<-time.After(time.Until(begin.Add(time.Duration(i) * time.Second / time.Duration(rate))))
-		}
-		push(texts[i%len(texts)])
-	}
+	atRate(count, rate, run, func(i int) { push(texts[i%len(texts)]) })
 	n := d.bytes()
 	used := proc.CPU() - before
 	d.close()
@@ -223,6 +225,16 @@ func steady(b *testing.B, c coder, streams, count, rate, run int, texts [][]byte
 	_ = server.Close()
 	deliveries := float64(streams * count)
 	return float64(used) / 1e3 / deliveries, float64(n-begun) / deliveries
+}
+
+// atRate does something count times, in runs of several, at a rate a second.
+func atRate(count, rate, run int, do func(i int)) {
+	for i, begin := 0, time.Now(); i < count; i++ {
+		if i%run == 0 {
+			<-time.After(time.Until(begin.Add(time.Duration(i) * time.Second / time.Duration(rate))))
+		}
+		do(i)
+	}
 }
 
 // medianOf is the median of the figures.

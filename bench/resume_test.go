@@ -5,6 +5,8 @@ package bench_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"sync/atomic"
@@ -60,8 +62,7 @@ func (*firstByte) Close(error) {}
 // the same 2,000 events, or ranges that all begin elsewhere, and how long does a client wait for the 1,000 events of a
 // sparse topic out of all? The sinks are in memory: sockets come on top.
 func BenchmarkResume(b *testing.B) {
-	dir := b.TempDir()
-	fillLog(b, dir)
+	dir := logDir(b)
 	procs := runtime.GOMAXPROCS(1)
 	defer runtime.GOMAXPROCS(procs)
 	l, err := pebblelog.Open(dir)
@@ -84,6 +85,60 @@ func BenchmarkResume(b *testing.B) {
 	})
 }
 
+// BenchmarkResumeCold: how long does a client wait for the 1,000 events of a sparse topic out of all, where the log has just
+// been opened and has nothing in memory? Each op opens it anew; what the system keeps of its files stays.
+func BenchmarkResumeCold(b *testing.B) {
+	dir := logDir(b)
+	b.Run(fmt.Sprintf("sparse=%d/log=%d", sparseEvents, logEvents), func(b *testing.B) {
+		var firsts, alls []float64
+		for b.Loop() {
+			l, err := pebblelog.Open(dir)
+			if err != nil {
+				b.Fatal(err)
+			}
+			hub := engine.NewHub(quiet(), engine.WithLog(l), engine.WithEnableResendEvents())
+			sink := &firstByte{start: time.Now()}
+			sub := engine.Subscription{LastEventID: wire.FormatID(firstEvent), Topics: []string{sparseTopic}}
+			if _, err := hub.Subscribe(sub, sink); err != nil {
+				b.Fatal(err)
+			}
+			total := owed(firstEvent, sparseTopic)
+			await(b, func() bool { return hub.Stats().Resent >= total })
+			alls = append(alls, time.Since(sink.start).Seconds()*1e3)
+			firsts = append(firsts, float64(sink.begun.Load())/1e6)
+			hub.Close()
+		}
+		b.ReportMetric(middle(firsts), "first-byte-ms")
+		b.ReportMetric(middle(alls), "all-ms")
+		b.ReportMetric(alls[len(alls)-1], "worst-ms") // in rising order by now
+		b.ReportMetric(0, "ns/op")
+	})
+}
+
+// logDir returns the folder of a log of logEvents events: one that the environment names, made once, or a new one.
+func logDir(b *testing.B) string {
+	b.Helper()
+	kept := os.Getenv("SPATETEST_BENCH_LOG_DIR")
+	if kept == "" {
+		dir := b.TempDir()
+		fillLog(b, dir)
+		return dir
+	}
+	dir := filepath.Join(kept, strconv.Itoa(logEvents))
+	if _, err := os.Stat(dir); err == nil {
+		return dir
+	}
+	making := dir + ".part"
+	if err := os.RemoveAll(making); err != nil {
+		b.Fatal(err)
+	}
+	fillLog(b, making)
+	if err := os.Rename(making, dir); err != nil {
+		b.Fatal(err)
+	}
+	return dir
+}
+
 // fillLog makes a log of logEvents events.
 func fillLog(b *testing.B, dir string) {
 	b.Helper()
@@ -92,6 +147,7 @@ func fillLog(b *testing.B, dir string) {
 		b.Fatal(err)
 	}
 	const batch = 1000
+	texts := quotes(eventSize) // what compresses like nothing else is cut into tables like nothing else
 	for from := 0; from < logEvents; from += batch {
 		var recs []persist.Record
 		for i := from; i < min(from+batch, logEvents); i++ {
@@ -99,7 +155,7 @@ func fillLog(b *testing.B, dir string) {
 			if i%sparseStep() == 0 {
 				r.Topic = sparseTopic
 			}
-			r.Frame, err = wire.AppendEvent(nil, &wire.Event{ID: wire.FormatID(r.ID), Event: "message", Data: payload})
+			r.Frame, err = wire.AppendEvent(nil, &wire.Event{ID: wire.FormatID(r.ID), Event: "message", Data: texts[(i*7919+i/64)%len(texts)]})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -164,8 +220,7 @@ func resume(b *testing.B, hub *engine.Hub, clients int, from func(i int) (after 
 
 // BenchmarkReopen: how long until a hub with a log of that size is there again?
 func BenchmarkReopen(b *testing.B) {
-	dir := b.TempDir()
-	fillLog(b, dir)
+	dir := logDir(b)
 	b.Run("log="+strconv.Itoa(logEvents), func(b *testing.B) {
 		for b.Loop() {
 			l, err := pebblelog.Open(dir)

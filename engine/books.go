@@ -1,13 +1,16 @@
 package engine
 
-import "github.com/spatehub/spate/engine/internal/topics"
+import (
+	"github.com/spatehub/spate/engine/internal/names"
+	"github.com/spatehub/spate/engine/internal/topics"
+)
 
 // books say who is connected to a shard and receives events, by each way that an
 // event may take to its receivers: to all of them, by user, by topic. A rule of
 // audience decides who gets it; see rule.go.
 type books struct {
 	clients []*client
-	users   map[string]*client // the newest connection of each user
+	users   names.Table[*client] // the newest connection of each user
 	topics  topics.Index[*client]
 	only    int // clients that want nothing that is for everybody
 
@@ -60,10 +63,10 @@ func (b *books) older(c *client) *client {
 
 func (b *books) enterUser(c *client) {
 	c.kin = kin{}
-	if newest := b.users[c.uid]; newest != nil {
+	if newest := b.users.Get(c.uid); newest != nil {
 		c.kin.older, newest.kin.newer = newest.index+1, c.index+1
 	}
-	b.users[c.uid] = c
+	b.users.Put(c)
 }
 
 func (b *books) strikeUser(c *client) {
@@ -75,9 +78,9 @@ func (b *books) strikeUser(c *client) {
 	case c.kin.newer != 0:
 		b.clients[c.kin.newer-1].kin.older = c.kin.older
 	case older != nil:
-		b.users[c.uid] = older
+		b.users.Put(older)
 	default:
-		delete(b.users, c.uid)
+		b.users.Drop(c.uid)
 	}
 	c.kin = kin{}
 }

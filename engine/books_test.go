@@ -13,7 +13,7 @@ import (
 // them, a user's, a topic's, and whether anybody wants what is for everybody.
 func TestBooksAgree(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	b := books{users: map[string]*client{}}
+	var b books
 	var there []*client
 	names := func(i int) string { return fmt.Sprint("n", i) }
 	for range 2_000 {
@@ -54,7 +54,7 @@ func requireBooks(t *testing.T, b *books, there []*client) {
 	for i := range 5 {
 		name := fmt.Sprint("n", i)
 		var users, followers []*client
-		for c := b.users[name]; c != nil; c = b.older(c) {
+		for c := b.users.Get(name); c != nil; c = b.older(c) {
 			users = append(users, c)
 		}
 		require.ElementsMatch(t, slices.DeleteFunc(slices.Clone(there), func(c *client) bool { return c.uid != name }), users)

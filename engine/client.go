@@ -110,6 +110,9 @@ type topicRef struct {
 // TopicRef implements topics.Member.
 func (c *client) TopicRef(slot int32) *topics.Ref[*client] { return &c.topics[slot].Ref }
 
+// Name implements names.Named.
+func (c *client) Name() string { return c.uid }
+
 // attend asks the owning shard to look at the client. Any goroutine. It returns
 // false where the client is closed: then the shard will not look for that flag.
 func (c *client) attend(flag uint32) bool {

@@ -253,7 +253,7 @@ func (s *shard) describe(c *client) Connection {
 func (s *shard) user(uid string) User {
 	u := User{UID: uid}
 	oldest := s.tick
-	for c := s.books.users[uid]; c != nil && u.Connections < MaxCounted; c = s.books.older(c) {
+	for c := s.books.users.Get(uid); c != nil && u.Connections < MaxCounted; c = s.books.older(c) {
 		u.Connections++
 		s.spend(lookCost)
 		if before32(c.born, oldest) {

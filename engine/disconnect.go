@@ -134,7 +134,7 @@ func (d *Disconnection) ofUser() func(s *shard, end int, told *toldCount) progre
 				told.Add(1)
 			}
 		}
-		c := s.books.users[d.UID]
+		c := s.books.users.Get(d.UID)
 		if passed != nil && passed.enrolled() {
 			c = s.books.older(passed)
 		}

@@ -99,7 +99,7 @@ func (e *entitled) one(s *shard, end int) bool {
 func (e *entitled) ofUsers(s *shard, name string, end int) bool {
 	for ; e.pos < len(e.uids); e.pos, e.serial = e.pos+1, 0 {
 		s.spend(lookCost)
-		for c := s.books.users[e.uids[e.pos]]; c != nil; c = s.books.older(c) {
+		for c := s.books.users.Get(e.uids[e.pos]); c != nil; c = s.books.older(c) {
 			if e.serial != 0 && c.serial >= e.serial {
 				continue
 			}

@@ -168,7 +168,7 @@ func (s *shard) markCrowd(e *entry, bit uint64) {
 // markUser marks the user's connections. It returns whether there is one that is
 // entitled.
 func (s *shard) markUser(e *entry, uid string, bit uint64) (found bool) {
-	for c := s.books.users[uid]; c != nil; c = s.books.older(c) {
+	for c := s.books.users.Get(uid); c != nil; c = s.books.older(c) {
 		if c.wish().Takes(e.topic, true) {
 			s.fan.touch(c, bit)
 			found = true

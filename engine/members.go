@@ -18,7 +18,7 @@ func (s *shard) enrol(c *client) {
 func (s *shard) strike(c *client) {
 	s.books.strike(c)
 	s.spend(topicCost * len(c.topics))
-	if p := s.hub.presence; p != nil && c.uid != "" && s.books.users[c.uid] == nil {
+	if p := s.hub.presence; p != nil && c.uid != "" && s.books.users.Get(c.uid) == nil {
 		p.note(c.uid, false)
 	}
 }

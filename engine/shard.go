@@ -74,8 +74,7 @@ type doomedClient struct {
 func newShard(h *Hub, id int, reader *ringbuf.Reader[entry]) *shard {
 	s := &shard{
 		hub: h, id: id, bit: 1 << id, reader: reader,
-		books: books{users: map[string]*client{}},
-		high:  h.origin, window: windowing{size: h.cfg.window}, gathered: gathered{run: gatherer{hub: h}},
+		high: h.origin, window: windowing{size: h.cfg.window}, gathered: gathered{run: gatherer{hub: h}},
 	}
 	s.c.reached.Store(uint64(h.origin.id))
 	s.c.oldest.Store(uint64(h.origin.id))

@@ -30,9 +30,11 @@ const (
 //
 // A Pattern is comparable and never changes. The zero value has no topic.
 type Pattern struct {
-	text string
-	wild bool
+	text string // of one with wildcards after wildMark: a flag would cost each of millions eight bytes
 }
+
+// wildMark is what no name may have.
+const wildMark = '\x00'
 
 // ParsePattern returns the pattern that s writes. What no topic could match, or
 // what is beyond the bounds ([MaxNameLen] for all, [MaxPatternTokens] and
@@ -65,7 +67,10 @@ func ParsePattern(s string) (Pattern, error) {
 	case stars > MaxPatternStars:
 		return Pattern{}, &FieldError{Field: "topic", Reason: fmt.Sprintf(`has more than %d tokens "*"`, MaxPatternStars)}
 	}
-	return Pattern{text: s, wild: wild}, nil
+	if wild {
+		s = string(wildMark) + s
+	}
+	return Pattern{s}, nil
 }
 
 // TopicPattern is the pattern of one topic, which an event could be pushed to.
@@ -77,7 +82,7 @@ func TopicPattern(topic string) (Pattern, error) {
 	if err := checkTopic(topic); err != nil {
 		return Pattern{}, err
 	}
-	return Pattern{text: topic}, nil
+	return Pattern{topic}, nil
 }
 
 // checkTopic refuses what an event can't have as its topic: beside what no name
@@ -99,27 +104,33 @@ func checkTopic(topic string) error {
 }
 
 // String is the pattern as it was written.
-func (p Pattern) String() string { return p.text }
+func (p Pattern) String() string {
+	if p.Wild() {
+		return p.text[1:]
+	}
+	return p.text
+}
 
 // Wild reports whether the pattern has a wildcard. One without is its text's
 // topic.
-func (p Pattern) Wild() bool { return p.wild }
+func (p Pattern) Wild() bool { return p.text != "" && p.text[0] == wildMark }
 
 // Clone returns the pattern with a text of its own, which holds on to nothing
 // that it was cut from.
-func (p Pattern) Clone() Pattern { return Pattern{strings.Clone(p.text), p.wild} }
+func (p Pattern) Clone() Pattern { return Pattern{strings.Clone(p.text)} }
 
 // Prefix is what every topic of the pattern begins with: all before the first
 // wildcard. dense says that every topic that begins so is in the pattern, whose
 // only wildcard then is a ">": a range of sorted topics is all that it takes.
 func (p Pattern) Prefix() (prefix string, dense bool) {
-	if !p.wild {
+	if !p.Wild() {
 		return p.text, false
 	}
+	text := p.String()
 	for at := 0; ; {
-		token, _, more := strings.Cut(p.text[at:], ".")
+		token, _, more := strings.Cut(text[at:], ".")
 		if token == anyToken || token == anyRest && !more {
-			return p.text[:at], token == anyRest
+			return text[:at], token == anyRest
 		}
 		at += len(token) + 1
 	}
@@ -127,13 +138,13 @@ func (p Pattern) Prefix() (prefix string, dense bool) {
 
 // Match reports whether the topic is in the pattern. It allocates nothing.
 func (p Pattern) Match(topic string) bool {
-	if !p.wild {
+	if !p.Wild() {
 		return p.text == topic && topic != ""
 	}
 	if topic == "" {
 		return false
 	}
-	want, got := p.text, topic
+	want, got := p.String(), topic
 	for {
 		w, wants := cut(want)
 		if wants < 0 && w == anyRest {
@@ -153,13 +164,13 @@ func (p Pattern) Match(topic string) bool {
 // Contains reports whether every topic of q is in p. The zero Pattern contains
 // nothing and is in nothing. It allocates nothing.
 func (p Pattern) Contains(q Pattern) bool {
-	if !q.wild {
+	if !q.Wild() {
 		return p.Match(q.text)
 	}
-	if !p.wild {
+	if !p.Wild() {
 		return false // q has more than one topic
 	}
-	have, ask := p.text, q.text
+	have, ask := p.String(), q.String()
 	for {
 		h, haves := cut(have)
 		if haves < 0 && h == anyRest {

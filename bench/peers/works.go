@@ -76,6 +76,15 @@ var works = []work{
 		},
 	},
 	{
+		name: "kilobyte", title: "1,000 streams × 100 events/s of 1 kB",
+		text:    "1,000-byte events to everyone on schedule.",
+		columns: latencyColumns(), without: []string{"floor-batch-go"},
+		run: func(name string, o options) (sample, error) {
+			load := rig.Load{Streams: 1000, Kind: stamp.Broadcast, Burst: 256}
+			return latency(name, load, rig.Work{Rate: 100, Size: 1000, Duration: o.span}, nil)
+		},
+	},
+	{
 		name: "loadtest", title: "The same, loaded by loadtest",
 		text:    "Two independent loads: what they find has to agree, and whether it does is computed below.",
 		columns: latencyColumns(), without: []string{"floor-batch-go"}, least: comparedRounds,

@@ -114,6 +114,7 @@ func TestHabits(t *testing.T) {
 var mayPause = map[string]string{
 	"bench/append_test.go":                           "between looks whether this process is at rest",
 	"loadtest/internal/run/observe_test.go":          "the time that a server takes for an answer, which is measured",
+	"bench/resume_storm_test.go":                     "a stretch in which nothing but live events goes on, to compare with",
 	"bench/coding_test.go":                           "events at a rate, and output that is over when nothing more comes of another process",
 	"cluster/cluster_test.go":                        "between looks at a condition, and storms at random times",
 	"cluster/jetstream/natstest/exactlyonce_test.go": "between looks at a condition, and storms at random times",

@@ -30,7 +30,8 @@ var inner = map[string][]string{
 	"cmd/spate/internal/overview":  {"engine", "persist", "serve/stream"},
 	"cmd/spate/internal/procfs":    {},
 
-	"engine/internal/topics": {"wire"},
+	"engine/internal/names":  {},
+	"engine/internal/topics": {"wire", "engine/internal/names"},
 
 	"loadtest/internal/adapter":   {"loadtest/internal/config", "loadtest/stamp"},
 	"loadtest/internal/calibrate": {"loadtest/stamp"},

@@ -6,10 +6,10 @@ import "fmt"
 // slot, and calls check for each of them. It is for tests: it takes as long as
 // there are subscriptions.
 func (x *Index[M]) Audit(check func(M) error) error {
-	sets := make([]*Set[M], 0, len(x.exact.m)+x.tree.sets)
-	for topic, set := range x.exact.m {
-		if set.pattern.String() != topic || set.pattern.Wild() {
-			return fmt.Errorf("topics: %q has the set of %q", topic, set.pattern)
+	sets := make([]*Set[M], 0, x.exact.Len()+x.tree.sets)
+	for set := range x.exact.All() {
+		if x.exact.Get(set.Name()) != set || set.pattern.Wild() {
+			return fmt.Errorf("topics: %q is not found under its name", set.pattern)
 		}
 		sets = append(sets, set)
 	}
@@ -29,8 +29,8 @@ func (x *Index[M]) Audit(check func(M) error) error {
 			}
 		}
 	}
-	if len(sets) != len(x.exact.m)+x.tree.sets {
-		return fmt.Errorf("topics: %d patterns are counted, not %d", x.tree.sets, len(sets)-len(x.exact.m))
+	if len(sets) != x.exact.Len()+x.tree.sets {
+		return fmt.Errorf("topics: %d patterns are counted, not %d", x.tree.sets, len(sets)-x.exact.Len())
 	}
 	for _, set := range sets {
 		if err := audit(set, check); err != nil {

@@ -1,6 +1,7 @@
 package topics
 
 import (
+	"github.com/spatehub/spate/engine/internal/names"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -35,13 +36,16 @@ type Set[M any] struct {
 	at      *node[M] // where it hangs, of a pattern with wildcards
 }
 
+// Name implements names.Named.
+func (s *Set[M]) Name() string { return s.pattern.String() }
+
 // Entries are the set's members, at least one, in no order. The slice is valid
 // until the index changes.
 func (s *Set[M]) Entries() []Entry[M] { return s.entries }
 
 // Index finds the members that follow a topic. Its zero value is empty and ready.
 type Index[M Member[M]] struct {
-	exact table[string, *Set[M]]
+	exact names.Table[*Set[M]]
 	tree  trie[M]
 }
 
@@ -55,9 +59,9 @@ func (x *Index[M]) Add(p wire.Pattern, m M, slot int32) wire.Pattern {
 	var set *Set[M]
 	if p.Wild() {
 		set = x.tree.set(p)
-	} else if set = x.exact.get(p.String()); set == nil {
+	} else if set = x.exact.Get(p.String()); set == nil {
 		set = &Set[M]{pattern: p.Clone()}
-		x.exact.put(set.pattern.String(), set)
+		x.exact.Put(set)
 	}
 	*m.TopicRef(slot) = Ref[M]{set, int32(len(set.entries))}
 	set.entries = append(set.entries, Entry[M]{m, slot})
@@ -81,7 +85,7 @@ func (x *Index[M]) Remove(m M, slot int32) {
 	switch {
 	case n > 0:
 	case set.at == nil:
-		x.exact.drop(set.pattern.String())
+		x.exact.Drop(set.pattern.String())
 	default:
 		x.tree.drop(set)
 	}
@@ -92,7 +96,7 @@ func (x *Index[M]) AppendSets(dst []*Set[M], topic string) []*Set[M] {
 	if topic == "" {
 		return dst
 	}
-	if set := x.exact.get(topic); set != nil {
+	if set := x.exact.Get(topic); set != nil {
 		dst = append(dst, set)
 	}
 	if x.tree.sets == 0 {
@@ -106,12 +110,12 @@ func (x *Index[M]) Has(topic string) bool {
 	if topic == "" {
 		return false
 	}
-	return x.exact.get(topic) != nil || x.tree.sets > 0 && x.tree.has(&x.tree.root, topic)
+	return x.exact.Get(topic) != nil || x.tree.sets > 0 && x.tree.has(&x.tree.root, topic)
 }
 
 // Patterns is the number of patterns that are followed: exact topics, and those
 // with wildcards.
-func (x *Index[M]) Patterns() (exact, wild int) { return len(x.exact.m), x.tree.sets }
+func (x *Index[M]) Patterns() (exact, wild int) { return x.exact.Len(), x.tree.sets }
 
 // shrink gives memory back once three quarters of a large list are unused.
 func shrink[E any](list []E) []E {

@@ -127,7 +127,7 @@ func TestIndexModel(t *testing.T) {
 				x.Remove(at.f, at.slot) // and a second time: nothing
 			}
 			clear(twin)
-			require.Empty(t, x.exact.m)
+			require.Zero(t, x.exact.Len())
 			require.Zero(t, x.tree.sets)
 			require.Empty(t, x.tree.edges.m)
 			require.Equal(t, node[*follower]{}, x.tree.root)
