@@ -108,6 +108,9 @@ func (t *troubled) remove(c *client) {
 		t.list[n] = nil
 		t.list = t.list[:n]
 	}
+	if checked && c.owes() {
+		panic("engine: what is owed to a client is lost")
+	}
 	*c.lag = lag{partial: partial{more: c.lag.partial.more[:0]}}
 	t.spare, c.lag = c.lag, nil
 }
