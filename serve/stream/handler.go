@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"net"
 	"net/http"
 	"time"
 
@@ -146,13 +147,27 @@ func (c *config) begin(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 		next = c.greeting(k)
 	}
 	if takesOver && k.alone(w.Header()) && passedOn(w, len(greeted)) {
-		if conn, _, err := rc.Hijack(); err == nil {
+		if conn, err := hijack(w, rc); err == nil {
 			c.serveConn(conn, next, r, hub, begun.seat, begun.limit)
 			return
 		}
 	}
 	_ = rc.SetWriteDeadline(time.Time{})
 	c.pump(r, responseOutput{w: w, rc: rc}, next, hub, begun.seat, begun.limit)
+}
+
+// hijack takes the connection from the server. A wrapper may refuse that once it has
+// seen some of the body, as Gin's does; the server's own writer does not, and nothing
+// is held back on the way to it.
+func hijack(w http.ResponseWriter, rc *http.ResponseController) (net.Conn, error) {
+	conn, _, err := rc.Hijack()
+	if err == nil {
+		return conn, nil
+	}
+	if own, ok := innermost(w).(http.Hijacker); ok {
+		conn, _, err = own.Hijack()
+	}
+	return conn, err
 }
 
 // innermost follows Unwrap to the server's own ResponseWriter. Wrappers tend to
