@@ -20,6 +20,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/net/http2"
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/internal/testcert"
@@ -250,23 +252,31 @@ func TestAStormLeavesTheAcceptedUndisturbed(t *testing.T) {
 // listening serves like `spate serve`, with short time-outs, and returns the address.
 func listening(t *testing.T, certs *tlsfile.Config) string {
 	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	listenOn(t, l, certs)
+	return l.Addr().String()
+}
+
+func listenOn(t *testing.T, l net.Listener, certs *tlsfile.Config) {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	hub := engine.NewHub(engine.WithLogger(log))
 	t.Cleanup(hub.Close)
-	c := &serveConfig{memory: true}
+	c := &serveConfig{memory: true, stall: 100 * time.Millisecond}
+	c.tls.unencryptedTwo = certs == nil
 	c.tls.cert = map[bool]string{true: "x"}[certs != nil]
 	server := newServer(c, hub, newAccess(c, log), &statsSource{hub: hub}, parts{drain: newDrainer(t.Context(), drainConfig{}, hub, io.Discard)}, log)
 	server.Protocols = c.protocols()
 	server.ReadHeaderTimeout, server.ReadTimeout, server.IdleTimeout = 100*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	require.NotZero(t, server.WriteTimeout)
+	server.WriteTimeout = 100 * time.Millisecond
 	done := make(chan error, 1)
 	go func() { done <- serveOn(server, l, certs) }()
 	t.Cleanup(func() {
 		require.NoError(t, server.Close())
 		<-done
 	})
-	return l.Addr().String()
 }
 
 // (Invariant 5.) Who sends a head slowly, too much of one, nothing at all, or half a handshake, is hung up on, and others
@@ -316,5 +326,139 @@ func TestSlowAndFloodingPeersAreHungUpOn(t *testing.T) {
 			_, _ = io.WriteString(c, "GET /events HTTP/1.1\r\nHost: localhost\r\n"+one)
 		}()
 		require.NotContains(t, ended(c, name), "HTTP/1.1 200", name)
+	}
+}
+
+// pipes is a listener for connections without buffers.
+type pipes struct {
+	net.Listener // whose address it has
+	conns        chan net.Conn
+	closed       chan struct{}
+	once         sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return p.Listener.Close()
+}
+
+// toldConn tells that it was closed.
+type toldConn struct {
+	net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (c *toldConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
+
+// (Invariant 5.) A peer that asks for something and takes no byte of the answer is hung up on, without a credential too:
+// over HTTP/1.1, and over HTTP/2, where it holds up the whole connection.
+func TestPeersThatTakeNoAnswerAreHungUpOn(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	l := &pipes{Listener: inner, conns: make(chan net.Conn), closed: make(chan struct{})}
+	listenOn(t, l, nil)
+	for name, request := range map[string]string{"HTTP/1.1": "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/2": http2.ClientPreface} {
+		ours, theirs := net.Pipe()
+		defer ours.Close()
+		conn := &toldConn{Conn: theirs, closed: make(chan struct{})}
+		l.conns <- conn
+		require.NoError(t, ours.SetDeadline(time.Now().Add(patience)))
+		_, err := io.WriteString(ours, request)
+		require.NoError(t, err, name)
+		select {
+		case <-conn.closed:
+		case <-time.After(patience):
+			require.Fail(t, "it may hold its connection for ever", name)
+		}
+	}
+}
+
+// Requests that a proxy and the hub could see to end at different places are refused, or are the last ones of their
+// connection: what follows in it is not answered.
+func TestNothingIsSmuggledBehindARequest(t *testing.T) {
+	s := startServe(t, "--memory")
+	const hidden = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+	for name, request := range map[string]string{
+		"a length and chunks":               "POST /push HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"chunks and a length":               "POST /push HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
+		"chunks of HTTP/1.0":                "POST /push HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"two lengths":                       "POST /push HTTP/1.1\r\nContent-Length: 0\r\nContent-Length: 4\r\n\r\n",
+		"a list of lengths":                 "POST /push HTTP/1.1\r\nContent-Length: 0, 4\r\n\r\n",
+		"a length with a sign":              "POST /push HTTP/1.1\r\nContent-Length: +0\r\n\r\n",
+		"another encoding":                  "POST /push HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n",
+		"encodings in a list":               "POST /push HTTP/1.1\r\nTransfer-Encoding: chunked, identity\r\n\r\n",
+		"two encodings":                     "POST /push HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n",
+		"a space before the colon":          "POST /push HTTP/1.1\r\nTransfer-Encoding : chunked\r\n\r\n",
+		"a line feed within":                "POST /push HTTP/1.1\r\nX: a\nContent-Length: 0\r\nContent-Length: 4\r\n\r\n",
+		"a carriage return within":          "POST /push HTTP/1.1\r\nX: a\rTransfer-Encoding: chunked\r\n\r\n",
+		"a chunk of a size that is none":    "POST /push HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0x0\r\n\r\n",
+		"a stream with a length and chunks": "GET /audience HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"a switch to a web socket":          "GET /stats?x HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.base, "http://"))
+		require.NoError(t, err)
+		require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+		_, err = io.WriteString(conn, strings.Replace(request, "\r\n", "\r\nHost: localhost\r\n", 1)+hidden)
+		require.NoError(t, err, name)
+		text, err := io.ReadAll(conn)
+		if err != nil {
+			require.ErrorContains(t, err, "reset", name)
+		}
+		conn.Close()
+		require.LessOrEqual(t, strings.Count(string(text), "HTTP/1."), 1, "%s: %s", name, text)
+		require.NotContains(t, string(text), `"ok"`, name)
+	}
+}
+
+// (Invariant 5.) One address cannot take all connections by asking for nothing: beyond its bound it is hung up on, others
+// are not. A stream too many is told 429 all the same.
+func TestOneAddressCannotHoldAllConnections(t *testing.T) {
+	s := startServe(t, "--memory", "--max-connections-address", "1")
+	addr := strings.TrimPrefix(s.base, "http://")
+	dial := func(from string) net.Conn {
+		c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).Dial("tcp", addr)
+		require.NoError(t, err)
+		t.Cleanup(func() { c.Close() })
+		require.NoError(t, c.SetDeadline(time.Now().Add(patience)))
+		return c
+	}
+	stream := dial("127.0.0.1")
+	_, err := io.WriteString(stream, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	require.NoError(t, err)
+	line, err := bufio.NewReader(stream).ReadString('\n')
+	require.NoError(t, err)
+	require.Contains(t, line, "200")
+	var idle []net.Conn
+	for range 100 {
+		idle = append(idle, dial("127.0.0.1"))
+	}
+	text, err := io.ReadAll(dial("127.0.0.1"))
+	if err != nil {
+		require.ErrorContains(t, err, "reset")
+	}
+	require.Empty(t, text, "hung up on")
+	ask := func(c net.Conn) string {
+		_, err := io.WriteString(c, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		require.NoError(t, err)
+		line, err := bufio.NewReader(c).ReadString('\n')
+		require.NoError(t, err)
+		return line
+	}
+	require.Contains(t, ask(idle[99]), "429")
+	if runtime.GOOS == "linux" { // where all of 127.0.0.0/8 is this machine's
+		require.Contains(t, ask(dial("127.0.0.2")), "200")
 	}
 }

@@ -21,17 +21,29 @@ import (
 // connection for ever.
 const readTimeout = 30 * time.Second
 
-// newServer returns the hub's HTTP server. ReadTimeout is for bodies: serve lifts it for streams. It sets no
-// WriteTimeout: streams have none, the API bounds its own answers, and those of the other routes are small or an
-// administrator's.
+// writeTimeout is how long an answer may take to be made and taken, from the request's head on: a peer that asks and takes
+// no byte would hold its connection for ever. It is longer than a body may take to come and a push to wait.
+const writeTimeout = 2 * time.Minute
+
+// pingTimeout is how long a peer of HTTP/2 may take to answer a ping.
+const pingTimeout = 15 * time.Second
+
+// newServer returns the hub's HTTP server. ReadTimeout and WriteTimeout are for what ends: serve lifts them for streams, and
+// backups for themselves. A connection of HTTP/2, on which time-outs are those of its requests, is watched as streams are: it
+// is closed once its peer has taken no byte, or was silent and answers no ping, for the stall time-out.
 func newServer(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p parts, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           guard(a, routes(c, hub, a, stats, p)),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    maxHeader,
+		ConnState:         a.gate.ConnState,
+		HTTP2:             &http.HTTP2Config{WriteByteTimeout: c.stall, SendPingTimeout: c.stall, PingTimeout: pingTimeout},
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // peers that break off, mostly
+
+		DisableGeneralOptionsHandler: true, // nothing is answered before the guard
 	}
 }
 

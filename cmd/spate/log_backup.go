@@ -62,6 +62,9 @@ func (b *backups) serveBackup(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer b.one.Unlock()
+	rc := http.NewResponseController(w)
+	_ = rc.SetWriteDeadline(time.Time{}) // a log may be large; writers without deadlines have none to lift
+	defer func() { _ = rc.SetWriteDeadline(time.Now().Add(writeTimeout)) }()
 	folder := filepath.Join(b.dir, name)
 	if err := b.log.Backup(r.Context(), folder); err != nil {
 		stream.WriteError(w, backupRefusal(err))

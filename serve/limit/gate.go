@@ -54,6 +54,7 @@ type Gate struct {
 	users     Counts[string]
 	strangers Counts[network] // in the place of users
 	addrs     Counts[network]
+	conns     Counts[network] // of addresses, that are no streams
 	requests  *Buckets[network]
 	connects  tables
 	events    tables

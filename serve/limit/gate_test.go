@@ -242,3 +242,63 @@ func TestStormIsRefusedCheaply(t *testing.T) {
 	require.EqualValues(t, open, authorized.Load())
 	require.LessOrEqual(t, hijacked.Load(), int32(open))
 }
+
+// tcpConn is a connection from an address, which counts how often it is closed.
+type tcpConn struct {
+	net.Conn
+	from   string
+	closed int
+}
+
+func (c *tcpConn) RemoteAddr() net.Addr {
+	addr, err := net.ResolveTCPAddr("tcp", c.from)
+	if err != nil {
+		panic(err)
+	}
+	return addr
+}
+
+func (c *tcpConn) Close() error { c.closed++; return nil }
+
+// (Invariant 5.) Connections of one address that are no streams are bounded, and those of others, of proxies, and those that
+// have become streams or have ended, take nothing of it.
+func TestConnectionsThatAskForNothingAreBounded(t *testing.T) {
+	c := limit.Config{Proxies: proxies(t, "", "10.0.0.1")}
+	g := limit.NewGate(c)
+	come := func(from string) *tcpConn {
+		conn := &tcpConn{from: from}
+		g.ConnState(conn, http.StateNew)
+		if conn.closed > 0 {
+			g.ConnState(conn, http.StateClosed)
+		}
+		return conn
+	}
+	for range 300 {
+		require.Zero(t, come("10.0.0.1:1").closed, "a proxy")
+	}
+	open := make([]*tcpConn, 0, 200)
+	for range 200 {
+		open = append(open, come("192.0.2.1:1"))
+	}
+	for _, most := range []int{0, 200, 150, 1} {
+		c.Addr.Connections = most
+		g.Configure(c)
+		require.Equal(t, most == 200 || most == 150 || most == 1, come("192.0.2.1:2").closed == 1, "%d", most)
+		require.Zero(t, come("192.0.2.2:1").closed, "another address")
+		require.Zero(t, come("[2001:db8::1]:1").closed)
+		require.Zero(t, come("10.0.0.1:1").closed, "a proxy")
+		if most == 0 {
+			g.ConnState(&tcpConn{from: "192.0.2.1:2"}, http.StateClosed) // the one that was let in
+		}
+	}
+	for i, conn := range open[:101] { // 99 are left
+		g.ConnState(conn, http.StateActive)
+		if i%2 == 0 {
+			g.ConnState(conn, http.StateHijacked)
+		} else {
+			g.ConnState(conn, http.StateClosed)
+		}
+	}
+	require.Zero(t, come("192.0.2.1:3").closed)
+	require.Equal(t, 1, come("192.0.2.1:4").closed)
+}

@@ -1,11 +1,14 @@
 package apitest
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -176,6 +179,10 @@ func TestTheDocumentHolds(t *testing.T) {
 	watch.await("event disconnect closed")
 	p.without()
 	p.guarded()
+	p.limited()
+	p.keyless()
+	p.crossOrigin()
+	p.malformed()
 	p.complete()
 	p.table()
 }
@@ -364,7 +371,7 @@ func (p *prover) guarded() {
 	require.NoError(p.t, os.WriteFile(tokens, fmt.Appendf(nil, `{"tokens":[{"hash":"sha256:%x","id":"a","user":"ops","admin":true,"read":[">"]},{"hash":"sha256:%x","id":"b","user":"tom","read":["a"]}]}`,
 		sha256.Sum256([]byte(token)), sha256.Sum256([]byte(reader))), 0o600))
 	base := p.base
-	p.base = startHub(p.t, "--memory", "--token-file", tokens)
+	p.base = startHub(p.t, "--data", p.t.TempDir()+"/data", "--backup-dir", p.t.TempDir(), "--token-file", tokens)
 	for path, item := range p.model.Paths.PathItems.FromOldest() {
 		target := path
 		if s, ok := sample[path]; ok {
@@ -372,7 +379,7 @@ func (p *prover) guarded() {
 		}
 		for method, op := range item.GetOperations().FromOldest() {
 			method = strings.ToUpper(method)
-			if path == "/backup" || op.Responses.Codes.GetOrZero("401") == nil {
+			if op.Responses.Codes.GetOrZero("401") == nil {
 				continue
 			}
 			p.prove(exchange{method: method, target: target, status: 401, bad: true})
@@ -410,6 +417,107 @@ func (p *prover) guarded() {
 	p.base = base
 }
 
+// each calls f for every operation that asks for credentials.
+func (p *prover) each(f func(method, target string)) {
+	for path, item := range p.model.Paths.PathItems.FromOldest() {
+		target := path
+		if s, ok := sample[path]; ok {
+			target = s
+		}
+		for method, op := range item.GetOperations().FromOldest() {
+			if op.Responses.Codes.GetOrZero("401") != nil {
+				f(strings.ToUpper(method), target)
+			}
+		}
+	}
+}
+
+// limited proves that bounds hold on every route, and that each says when to come back.
+func (p *prover) limited() {
+	tokens := filepath.Join(p.t.TempDir(), "tokens.json")
+	require.NoError(p.t, os.WriteFile(tokens, []byte(`{"tokens":[]}`), 0o600))
+	base := p.base
+	p.base = startHub(p.t, "--data", p.t.TempDir()+"/data", "--backup-dir", p.t.TempDir(), "--token-file", tokens, "--max-requests-address", "0.001:1")
+	require.Equal(p.t, 401, status(p.t, "GET", p.base+"/stats"), "the one that is free")
+	p.each(func(method, target string) {
+		p.prove(exchange{method: method, target: target, status: 429, bad: true})
+	})
+	p.base = base
+}
+
+// keyless proves what is told while the keys of JWTs cannot be had.
+func (p *prover) keyless() {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(p.t, err)
+	require.NoError(p.t, l.Close()) // nobody is there
+	base := p.base
+	p.base = startHub(p.t, "--data", p.t.TempDir()+"/data", "--backup-dir", p.t.TempDir(), "--jwt-jwks-url", "http://"+l.Addr().String()+"/keys")
+	b64 := base64.RawURLEncoding.EncodeToString
+	token := b64([]byte(`{"alg":"ES256","kid":"k"}`)) + "." + b64([]byte(`{"sub":"tom","exp":4000000000}`)) + "." + b64(make([]byte, 64))
+	p.each(func(method, target string) {
+		p.prove(exchange{method: method, target: target, status: 503, header: "Authorization: Bearer " + token, bad: true})
+	})
+	p.base = base
+}
+
+// crossOrigin shows what pages of other origins are told.
+func (p *prover) crossOrigin() {
+	base := startHub(p.t, "--memory", "--cors-origin", "https://app.example.com", "--cors-credentials", "--compress")
+	for _, c := range []struct {
+		method, origin, header string
+		status                 int
+	}{
+		{"OPTIONS", "https://app.example.com", "Access-Control-Request-Method: POST", 204},
+		{"GET", "https://app.example.com", "", 200},
+		{"GET", "https://evil.example", "", 403},
+		{"GET", "null", "", 403},
+		{"GET", "", "Accept-Encoding: identity;q=0", 406},
+	} {
+		r, err := http.NewRequest(c.method, base+"/events", nil)
+		require.NoError(p.t, err)
+		if c.origin != "" {
+			r.Header.Set("Origin", c.origin)
+		}
+		if name, value, ok := strings.Cut(c.header, ": "); ok {
+			r.Header.Set(name, value)
+		}
+		res, err := http.DefaultClient.Do(r)
+		require.NoError(p.t, err)
+		res.Body.Close()
+		require.Equal(p.t, c.status, res.StatusCode, "%v", c)
+		require.Equal(p.t, c.status < 300, res.Header.Get("Access-Control-Allow-Origin") != "", "%v", c)
+		p.sent.note(res)
+	}
+	same := p.base
+	p.base = base
+	p.prove(exchange{method: "GET", target: "/events", status: 406, header: "Accept-Encoding: identity;q=0"})
+	p.base = same
+}
+
+// malformed shows what is answered to what is no request, or none that can be taken: before any route is looked for, in plain
+// text, and the connection ends.
+func (p *prover) malformed() {
+	const host = " HTTP/1.1\r\nHost: localhost\r\n"
+	for request, status := range map[string]int{
+		"GET /events HTTP/1.1\r\n\r\n":                                           400,
+		"GET /%zz" + host + "\r\n":                                               400,
+		"POST /push" + host + "Expect: more\r\nContent-Length: 1\r\n\r\nx":       417,
+		"GET /events" + host + "X: " + strings.Repeat("x", 400<<10) + "\r\n\r\n": 431,
+		"POST /push" + host + "Transfer-Encoding: gzip\r\n\r\n":                  501,
+		"GET /events HTTP/3.0\r\nHost: localhost\r\n\r\n":                        505,
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(p.base, "http://"))
+		require.NoError(p.t, err)
+		go func() { _, _ = io.WriteString(conn, request) }() // the hub may read no more of it than it should
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(p.t, err, "%.40q", request)
+		require.Equal(p.t, status, res.StatusCode, "%.40q", request)
+		require.True(p.t, res.Close, "%.40q", request)
+		p.sent.note(res)
+		conn.Close()
+	}
+}
+
 func status(t *testing.T, method, url string) int {
 	r, err := http.NewRequest(method, url, nil)
 	require.NoError(t, err)
@@ -419,11 +527,12 @@ func status(t *testing.T, method, url string) int {
 	return res.StatusCode
 }
 
-// elsewhere is why a status of the document is not shown here.
+// elsewhere is why a status of the document, of all operations or of one, is not shown here.
 var elsewhere = map[string]string{
-	"401": "of backups, as of all", "403": "of what everybody may read", "429": "needs limits",
+	"403": "of what everybody may read",
 	"408": "takes 10 s or more: serve/stream.TestBodyThatDoesNotArrive", "500": "needs a fault",
-	"507": "needs a full disk", "503": "needs a hub that closes",
+	"507":              "needs a full disk",
+	"GET /healthz 503": "needs a hub that closes: cmd/spate.TestHealthTellsStrangersNoReasons",
 }
 
 // complete requires that every status of every operation was shown, or is said to be
@@ -438,7 +547,7 @@ func (p *prover) complete() {
 					shown++
 					continue
 				}
-				require.NotEmpty(p.t, elsewhere[code], "%s is in the document, and no exchange shows it", key)
+				require.NotEmpty(p.t, elsewhere[code]+elsewhere[key], "%s is in the document, and no exchange shows it", key)
 			}
 		}
 	}

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-var address = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
+var address = regexp.MustCompile(`https?://127\.0\.0\.1:\d+`)
 
 // startHub starts the program, which ends with the test, and returns its address.
 func startHub(t *testing.T, args ...string) string {

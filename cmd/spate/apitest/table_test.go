@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -87,12 +88,13 @@ func (s *stream) await(row string) {
 
 var row = regexp.MustCompile("^\\| (status|header|event) \\| ([^|]+) \\| [^|]+ \\| (?:`([^`]+)`)? ?\\|$")
 
-// table holds what was sent to the protocol's table, and the table to what was sent.
-func (p *prover) table() {
+// tableRows are the rows of the protocol's table, and the tests that they name.
+func tableRows(t *testing.T) map[string]string {
+	t.Helper()
 	text, err := os.ReadFile("../../../docs/protocol.md")
-	require.NoError(p.t, err)
+	require.NoError(t, err)
 	_, part, found := bytes.Cut(text, []byte("## All that the hub can send"))
-	require.True(p.t, found)
+	require.True(t, found)
 	rows := map[string]string{}
 	for line := range strings.Lines(string(part)) {
 		if m := row.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
@@ -103,7 +105,13 @@ func (p *prover) table() {
 			rows[m[1]+" "+name] = m[3]
 		}
 	}
-	require.Greater(p.t, len(rows), 40)
+	require.Greater(t, len(rows), 40)
+	return rows
+}
+
+// table holds what was sent to the protocol's table, and the table to what was sent.
+func (p *prover) table() {
+	rows := tableRows(p.t)
 	for what := range p.sent {
 		if kind, is := strings.CutPrefix(what, "event "); is && !strings.Contains(rowKinds, " "+strings.SplitN(kind, " ", 2)[0]+" ") {
 			continue // an application's
@@ -122,6 +130,48 @@ func (p *prover) table() {
 		}
 	}
 	p.t.Logf("%d rows, %d of them shown here", len(rows), shown)
+}
+
+var (
+	statusName = regexp.MustCompile(`\bhttp\.(Status[A-Z]\w+)`)
+	headerName = regexp.MustCompile(`(?:\bh|\bHeader\(\))\.(?:Set|Add)\("([A-Za-z-]+)"`)
+)
+
+// TestEveryStatusAndHeaderHasARow looks for both in the sources of what serves: a row is missed where nothing makes the hub
+// send it here.
+func TestEveryStatusAndHeaderHasARow(t *testing.T) {
+	rows := tableRows(t)
+	codes := map[string]int{"StatusText": 0}
+	for code := 100; code < 600; code++ {
+		if text := http.StatusText(code); text != "" {
+			codes["Status"+strings.NewReplacer(" ", "", "-", "").Replace(text)] = code
+		}
+	}
+	statuses, headers := 0, 0
+	for _, root := range []string{"../../../cmd/spate", "../../../serve"} {
+		require.NoError(t, filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			for _, m := range statusName.FindAllStringSubmatch(string(text), -1) {
+				code, known := codes[m[1]]
+				require.True(t, known, "%s: %s", path, m[1])
+				if code > 0 {
+					require.Contains(t, rows, fmt.Sprintf("status %d", code), path)
+					statuses++
+				}
+			}
+			for _, m := range headerName.FindAllStringSubmatch(string(text), -1) {
+				require.Contains(t, rows, "header "+http.CanonicalHeaderKey(m[1]), path)
+				headers++
+			}
+			return nil
+		}))
+	}
+	require.Greater(t, statuses, 80)
+	require.Greater(t, headers, 30)
 }
 
 // rowKinds are the types of the hub's own events.

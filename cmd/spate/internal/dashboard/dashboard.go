@@ -59,7 +59,7 @@ func Handler() http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-cache")
-		h.Set("Vary", "Accept-Encoding")
+		h.Add("Vary", "Accept-Encoding") // beside what the origin changes
 		f := &a.plain
 		if a.gzip.body != nil && acceptsGzip(r.Header.Get("Accept-Encoding")) {
 			f = &a.gzip
