@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/spatehub/spate/loadtest/internal/clock"
 	"github.com/spatehub/spate/loadtest/internal/fleet"
 	"github.com/spatehub/spate/loadtest/internal/session"
 )
@@ -81,6 +82,7 @@ func (l *loop) do(fn func()) {
 func (l *loop) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	clock.Patient()
 	events := make([]unix.EpollEvent, batch)
 	l.since = l.now()
 	for !l.stopped {
