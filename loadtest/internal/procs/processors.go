@@ -17,15 +17,15 @@ func Processors(c *config.Config) (restore func()) {
 	if c.Mode != config.ModeRaw {
 		return func() {}
 	}
-	restore = clock.Prompt()
+	patient := clock.Prompt()
 	want := c.Loops + 2
 	had := runtime.GOMAXPROCS(0)
 	if had >= want {
-		return restore
+		return patient
 	}
 	runtime.GOMAXPROCS(want)
 	return func() {
 		runtime.GOMAXPROCS(had)
-		restore()
+		patient()
 	}
 }
