@@ -18,7 +18,6 @@ import (
 	"github.com/spatehub/spate/loadtest/http1"
 	"github.com/spatehub/spate/loadtest/internal/adapter"
 	"github.com/spatehub/spate/loadtest/internal/config"
-	"github.com/spatehub/spate/loadtest/internal/portable"
 )
 
 // poster sends requests, one after the other, over one connection to each server.
@@ -81,7 +80,7 @@ func newPoster(c *config.Config, a *adapter.Adapter) (poster, error) {
 		}
 		return p, nil
 	}
-	conf, err := portable.TLS(c)
+	conf, err := c.TLS()
 	if err != nil {
 		return nil, err
 	}

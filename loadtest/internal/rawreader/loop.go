@@ -27,6 +27,7 @@ const (
 type loop struct {
 	part      *fleet.Part
 	addrs     *fleet.Addresses
+	shaker    *shaker
 	index, of int // the loop's number, and how many there are
 	ep, wake  int
 
@@ -180,7 +181,11 @@ func (l *loop) runTimers() {
 		switch s.state {
 		case idle:
 			l.connect(int(t.stream))
-		case streaming:
+		case awaitingHead, streaming:
+			if l.wants(s) {
+				l.read(int(t.stream), s, l.buf) // the rest of what TLS had
+				continue
+			}
 			l.readSlowly(int(t.stream), s)
 		}
 	}
