@@ -20,11 +20,17 @@ func TestDefaultsAreValid(t *testing.T) {
 	c := valid()
 	require.NoError(t, c.Normalize())
 	require.Equal(t, 100, c.Users)
+	own := config.ModePortable
 	if config.RawSupported() {
-		require.Equal(t, config.ModeRaw, c.Mode)
+		own = config.ModeRaw
 	}
+	require.Equal(t, own, c.Mode)
 	c = valid()
 	c.URL = "https://h/"
+	require.NoError(t, c.Normalize())
+	require.Equal(t, own, c.Mode)
+	c = valid()
+	c.URL, c.HTTP2 = "https://h/", true
 	require.NoError(t, c.Normalize())
 	require.Equal(t, config.ModePortable, c.Mode)
 }

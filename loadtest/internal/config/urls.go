@@ -66,6 +66,15 @@ func splitURL(text string) (scheme, host, path string) {
 	return scheme, rest, path
 }
 
+// PushServers are the addresses, host or host:port, of the servers that take pushes in
+// turn under the name of the first; nil where pushes go to one URL.
+func (c *Config) PushServers() []string {
+	if !c.several || c.PushURL != "" {
+		return nil
+	}
+	return c.Dests
+}
+
 // SetDests takes addresses of the server.
 func (c *Config) SetDests(text string) error {
 	if c.several {

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,12 +18,11 @@ import (
 	"github.com/spatehub/spate/loadtest/http1"
 	"github.com/spatehub/spate/loadtest/internal/adapter"
 	"github.com/spatehub/spate/loadtest/internal/config"
-	"github.com/spatehub/spate/loadtest/internal/portable"
 )
 
-// poster sends requests over one connection, one after the other.
+// poster sends requests, one after the other, over one connection to each server.
 type poster interface {
-	post(url string, body []byte) answer
+	post(server int, url string, body []byte) answer
 	close()
 }
 
@@ -43,20 +43,25 @@ func (a answer) final() bool {
 	return a.status >= 300 && a.status < 500 && a.status != 429 && a.status != 408
 }
 
-func (a answer) kind() string {
+// kind sorts failures; where is what follows "push", of several servers.
+func (a answer) kind(where string) string {
+	return "push" + where + ": " + a.what()
+}
+
+func (a answer) what() string {
 	switch {
 	case a.err == nil:
-		return "push: status " + strconv.Itoa(a.status)
+		return "status " + strconv.Itoa(a.status)
 	case errors.Is(a.err, syscall.ECONNREFUSED):
-		return "push: connection refused"
+		return "connection refused"
 	case errors.Is(a.err, os.ErrDeadlineExceeded):
-		return "push: timed out"
+		return "timed out"
 	case errors.Is(a.err, syscall.ECONNRESET), errors.Is(a.err, syscall.EPIPE), errors.Is(a.err, errNoAnswer):
-		return "push: connection closed"
+		return "connection closed"
 	case errors.Is(a.err, http1.ErrMalformed):
-		return "push: not HTTP/1.1"
+		return "not HTTP/1.1"
 	}
-	return "push: failed"
+	return "failed"
 }
 
 func newPoster(c *config.Config, a *adapter.Adapter) (poster, error) {
@@ -64,25 +69,50 @@ func newPoster(c *config.Config, a *adapter.Adapter) (poster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-push-url: %w", err)
 	}
-	if u.Scheme == "http" {
-		return &leanPoster{adapter: a, timeout: c.ConnectTimeout}, nil
+	servers := c.PushServers()
+	if len(servers) == 0 {
+		servers = []string{""} // where the URL says
 	}
-	conf, err := portable.TLS(c)
+	if u.Scheme == "http" {
+		p := &leanPoster{adapter: a, timeout: c.ConnectTimeout}
+		for _, addr := range servers {
+			p.conns = append(p.conns, leanConn{addr: addr})
+		}
+		return p, nil
+	}
+	conf, err := c.TLS()
 	if err != nil {
 		return nil, err
 	}
-	rt := &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true, MaxConnsPerHost: 1, MaxIdleConnsPerHost: 1}
-	return &fullPoster{adapter: a, rt: rt, client: &http.Client{Transport: rt, Timeout: c.ConnectTimeout}}, nil
+	p := &fullPoster{adapter: a}
+	for _, addr := range servers {
+		rt := &http.Transport{TLSClientConfig: conf.Clone(), ForceAttemptHTTP2: true, MaxConnsPerHost: 1, MaxIdleConnsPerHost: 1}
+		if addr != "" {
+			var d net.Dialer
+			rt.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return d.DialContext(ctx, network, withPort(addr, "443"))
+			}
+		}
+		p.clients = append(p.clients, &http.Client{Transport: rt, Timeout: c.ConnectTimeout})
+	}
+	return p, nil
+}
+
+// withPort is addr, host or host:port, with a port.
+func withPort(addr, port string) string {
+	if _, _, err := net.SplitHostPort(addr); err == nil {
+		return addr
+	}
+	return net.JoinHostPort(strings.Trim(addr, "[]"), port)
 }
 
 // fullPoster speaks TLS and HTTP/2 by net/http.
 type fullPoster struct {
 	adapter *adapter.Adapter
-	rt      *http.Transport
-	client  *http.Client
+	clients []*http.Client // one for each server
 }
 
-func (p *fullPoster) post(url string, body []byte) answer {
+func (p *fullPoster) post(server int, url string, body []byte) answer {
 	req, err := http.NewRequest(p.adapter.PushMethod(), url, bytes.NewReader(body))
 	if err != nil {
 		return answer{err: err}
@@ -90,7 +120,7 @@ func (p *fullPoster) post(url string, body []byte) answer {
 	for _, h := range p.adapter.PushHeader() {
 		req.Header.Set(h.Name, h.Value)
 	}
-	resp, err := p.client.Do(req)
+	resp, err := p.clients[server].Do(req)
 	if err != nil {
 		return answer{err: err}
 	}
@@ -99,24 +129,35 @@ func (p *fullPoster) post(url string, body []byte) answer {
 	return answer{status: resp.StatusCode, text: clip(text), err: err}
 }
 
-func (p *fullPoster) close() { p.rt.CloseIdleConnections() }
+func (p *fullPoster) close() {
+	for _, c := range p.clients {
+		c.CloseIdleConnections()
+	}
+}
 
 // leanPoster speaks plain HTTP/1.1 with a tenth of net/http's processor time,
 // which the server under test shares this machine with.
 type leanPoster struct {
 	adapter *adapter.Adapter
 	timeout time.Duration
-	conn    net.Conn
-	host    string    // that conn is connected to
-	used    time.Time // when conn was used last
+	conns   []leanConn // one to each server
+	to      *leanConn  // the one in use
 	out, in []byte
+}
+
+// leanConn is the connection to one server.
+type leanConn struct {
+	addr string    // where to connect, host or host:port; "": where the URL says
+	conn net.Conn  // nil: none
+	host string    // that conn's requests name
+	used time.Time // when conn was used last
 }
 
 // maxIdle is how long a connection is kept unused. Servers close idle ones, and
 // a request written just then would be lost.
 const maxIdle = 2 * time.Second
 
-func (p *leanPoster) post(rawURL string, body []byte) answer {
+func (p *leanPoster) post(server int, rawURL string, body []byte) answer {
 	rest := strings.TrimPrefix(rawURL, "http://")
 	slash := strings.IndexAny(rest, "/?")
 	if slash < 0 {
@@ -126,7 +167,8 @@ func (p *leanPoster) post(rawURL string, body []byte) answer {
 	if !strings.HasPrefix(target, "/") {
 		target = "/" + target
 	}
-	if err := p.dial(host); err != nil {
+	p.to = &p.conns[server]
+	if err := p.to.dial(host, p.timeout); err != nil {
 		return answer{err: err}
 	}
 	b := append(p.out[:0], p.adapter.PushMethod()...)
@@ -145,34 +187,35 @@ func (p *leanPoster) post(rawURL string, body []byte) answer {
 	}
 	b = append(b, "\r\n"...)
 	p.out = append(b, body...)
-	_ = p.conn.SetDeadline(time.Now().Add(p.timeout)) // cannot fail on an open connection
-	_, err := p.conn.Write(p.out)
+	_ = p.to.conn.SetDeadline(time.Now().Add(p.timeout)) // cannot fail on an open connection
+	_, err := p.to.conn.Write(p.out)
 	if err != nil {
-		p.close()
+		p.to.close()
 		return answer{err: err}
 	}
 	a, keep := p.read()
 	if !keep {
-		p.close()
+		p.to.close()
 	}
-	p.used = time.Now()
+	p.to.used = time.Now()
 	return a
 }
 
-func (p *leanPoster) dial(host string) error {
-	if p.conn != nil && p.host == host && time.Since(p.used) < maxIdle {
+// dial connects, unless it is connected, for requests to host.
+func (c *leanConn) dial(host string, timeout time.Duration) error {
+	if c.conn != nil && c.host == host && time.Since(c.used) < maxIdle {
 		return nil
 	}
-	p.close()
-	addr := host
-	if _, _, err := net.SplitHostPort(host); err != nil {
-		addr = net.JoinHostPort(strings.Trim(host, "[]"), "80")
+	c.close()
+	addr := c.addr
+	if addr == "" {
+		addr = host
 	}
-	conn, err := net.DialTimeout("tcp", addr, p.timeout)
+	conn, err := net.DialTimeout("tcp", withPort(addr, "80"), timeout)
 	if err != nil {
 		return err
 	}
-	p.conn, p.host, p.used = conn, host, time.Now()
+	c.conn, c.host, c.used = conn, host, time.Now()
 	return nil
 }
 
@@ -193,7 +236,7 @@ func (p *leanPoster) read() (a answer, keep bool) {
 		case size > 0:
 			return p.readBody(h, buf, buf[size:n])
 		}
-		k, err := p.conn.Read(buf[n:])
+		k, err := p.to.conn.Read(buf[n:])
 		n += k
 		if k == 0 {
 			if errors.Is(err, io.EOF) {
@@ -232,7 +275,7 @@ func (p *leanPoster) readBody(h http1.Head, buf, part []byte) (a answer, keep bo
 		if h.Chunked && chunks.Ended() || !h.Chunked && h.Length >= 0 && left <= 0 {
 			break
 		}
-		n, err := p.conn.Read(buf)
+		n, err := p.to.conn.Read(buf)
 		if n == 0 {
 			if h.Length < 0 && !h.Chunked && errors.Is(err, io.EOF) {
 				h.KeepAlive = false
@@ -249,9 +292,15 @@ func (p *leanPoster) readBody(h http1.Head, buf, part []byte) (a answer, keep bo
 }
 
 func (p *leanPoster) close() {
-	if p.conn != nil {
-		_ = p.conn.Close()
-		p.conn = nil
+	for i := range p.conns {
+		p.conns[i].close()
+	}
+}
+
+func (c *leanConn) close() {
+	if c.conn != nil {
+		_ = c.conn.Close()
+		c.conn = nil
 	}
 }
 

@@ -65,8 +65,9 @@ type Publisher struct {
 		sync.Mutex
 		stats    Stats // since the last Collect
 		voids    check.Voids
-		accepted bool  // at least one request was
-		fatal    error // the first answer that says that nothing will ever be
+		accepted bool         // at least one request was
+		refused  map[int]bool // servers whose answer was that they will never accept one
+		fatal    error        // such an answer, once all servers have given one
 	}
 }
 
@@ -82,7 +83,7 @@ func New(c *config.Config, a *adapter.Adapter, l *check.Ledger, clk clock.Clock,
 	}
 	pub := &Publisher{cfg: c, adapter: a, ledger: l, clock: clk, run: run, size: size}
 	pub.schedule = pacer.NewSchedule(p, c.Duration, c.Events)
-	pub.mu.voids = check.Voids{}
+	pub.mu.voids, pub.mu.refused = check.Voids{}, map[int]bool{}
 	return pub, nil
 }
 
@@ -144,6 +145,7 @@ type lane struct {
 	post    poster
 	targets targets
 	req     adapter.Push
+	server  int // that takes the next request: each lane goes round them, from another one on
 	events  []adapter.Event
 	due     []int64  // of events, nanoseconds since the Unix epoch
 	seqs    []uint64 // of events
@@ -164,7 +166,7 @@ func (p *Publisher) newLane(i int, begin int64) (*lane, error) {
 		return nil, err
 	}
 	r := rand.New(rand.NewPCG(p.cfg.Seed, uint64(i)))
-	return &lane{p: p, index: i, begin: begin, rand: r, sleep: s, post: post, targets: newTargets(p, r)}, nil
+	return &lane{p: p, index: i, begin: begin, rand: r, sleep: s, post: post, targets: newTargets(p, r), server: i % p.servers()}, nil
 }
 
 func (l *lane) close() {
@@ -184,11 +186,12 @@ func (l *lane) run(ctx context.Context, cancel context.CancelCauseFunc) {
 			return
 		}
 		sent := l.p.clock.Now()
-		answer := l.post.post(l.req.URL, l.req.Body)
+		answer := l.post.post(l.server, l.req.URL, l.req.Body)
 		if fatal := l.account(answer, sent, l.p.clock.Now()); fatal != nil {
 			cancel(fatal)
 			return
 		}
+		l.server = (l.server + 1) % l.p.servers()
 	}
 }
 
@@ -289,17 +292,32 @@ func (l *lane) account(a answer, sent, now int64) error {
 	if s.Errors == nil {
 		s.Errors = map[string]int64{}
 	}
-	s.Errors[a.kind()]++
+	s.Errors[a.kind(p.where(l.server))]++
 	for i, e := range l.events {
 		p.mu.voids.Add(p.ledger.Space, l.index, e.Kind, e.Index, l.seqs[i])
 	}
 	if p.mu.accepted || !a.final() {
 		return nil
 	}
+	if p.mu.refused[l.server] = true; len(p.mu.refused) < p.servers() {
+		return nil
+	}
 	if p.mu.fatal == nil {
 		p.mu.fatal = &RefusedError{URL: l.req.URL, Method: p.adapter.PushMethod(), Status: a.status, Text: a.text, Err: a.err}
 	}
 	return p.mu.fatal
+}
+
+// servers is how many servers take pushes in turn.
+func (p *Publisher) servers() int { return max(1, len(p.cfg.PushServers())) }
+
+// where is what the errors of pushes are told apart by: the address where several
+// servers take them, otherwise nothing.
+func (p *Publisher) where(server int) string {
+	if list := p.cfg.PushServers(); len(list) > 0 {
+		return " to " + list[server]
+	}
+	return ""
 }
 
 // RefusedError says that the server accepts no push at all.

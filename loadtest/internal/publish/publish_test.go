@@ -241,3 +241,78 @@ func TestContextEndsTheWait(t *testing.T) {
 	require.NoError(t, p.Run(ctx, clk.Now()))
 	require.EqualValues(t, 1, p.Collect().Events)
 }
+
+// Of several servers that are one, each publisher goes round all, one push after the
+// other, under the name of the first.
+func TestServersTakeTurns(t *testing.T) {
+	var hubs [3]api
+	var addrs []string
+	var names sync.Map
+	for i := range hubs {
+		hubs[i].answer = func(_ http.ResponseWriter, r *http.Request) { names.Store(r.Host, true) }
+		srv := httptest.NewServer(&hubs[i])
+		t.Cleanup(srv.Close)
+		addrs = append(addrs, srv.URL)
+	}
+	p, l, _, err := send(t, "", func(c *config.Config) {
+		require.NoError(t, c.SetURLs(strings.Join(addrs, ",")))
+		c.Connections, c.Events = 2, 60
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, 60, p.Collect().Events)
+	require.EqualValues(t, 60, l.Total())
+	seen := map[[2]uint64]int{} // by lane and number: the hub
+	for i := range hubs {
+		for _, s := range hubs[i].stamps {
+			at := [2]uint64{uint64(s.Lane), s.Seq}
+			require.NotContains(t, seen, at)
+			seen[at] = i
+		}
+	}
+	require.Len(t, seen, 60)
+	for at, hub := range seen {
+		require.Equal(t, int(at[0]+at[1]-1)%3, hub, "lane %d, event %d", at[0], at[1])
+	}
+	var got []string
+	names.Range(func(k, _ any) bool { got = append(got, k.(string)); return true })
+	require.Equal(t, []string{strings.TrimPrefix(addrs[0], "http://")}, got)
+}
+
+// A server of several that is down fails its turns by name and no others; when none is
+// up, that is said at once.
+func TestOneOfSeveralServersIsDown(t *testing.T) {
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	up := &api{}
+	srv := httptest.NewServer(up)
+	defer srv.Close()
+	several := func(urls ...string) func(c *config.Config) {
+		return func(c *config.Config) { require.NoError(t, c.SetURLs(strings.Join(urls, ","))) }
+	}
+	p, _, _, err := send(t, "", several(gone.URL, srv.URL))
+	require.NoError(t, err)
+	s := p.Collect()
+	require.EqualValues(t, 10, s.Events)
+	require.Equal(t, map[string]int64{"push to " + strings.TrimPrefix(gone.URL, "http://") + ": connection refused": 10}, s.Errors)
+	require.Len(t, up.stamps, 10)
+
+	gone2 := httptest.NewServer(nil)
+	gone2.Close()
+	_, _, _, err = send(t, "", several(gone.URL, gone2.URL))
+	var refused *publish.RefusedError
+	require.ErrorAs(t, err, &refused)
+}
+
+// A push API of its own is the only one that is used.
+func TestPushURLBesideSeveralServers(t *testing.T) {
+	other := &api{}
+	srv := httptest.NewServer(other)
+	defer srv.Close()
+	p, _, _, err := send(t, "", func(c *config.Config) {
+		require.NoError(t, c.SetURLs("http://127.0.0.1:1,http://127.0.0.1:2"))
+		c.PushURL = srv.URL + "/push"
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, 20, p.Collect().Events)
+	require.Len(t, other.stamps, 20)
+}

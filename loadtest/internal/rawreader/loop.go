@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/spatehub/spate/loadtest/internal/clock"
 	"github.com/spatehub/spate/loadtest/internal/fleet"
 	"github.com/spatehub/spate/loadtest/internal/session"
 )
@@ -26,6 +27,7 @@ const (
 type loop struct {
 	part      *fleet.Part
 	addrs     *fleet.Addresses
+	shaker    *shaker
 	index, of int // the loop's number, and how many there are
 	ep, wake  int
 
@@ -81,6 +83,7 @@ func (l *loop) do(fn func()) {
 func (l *loop) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	clock.Patient()
 	events := make([]unix.EpollEvent, batch)
 	l.since = l.now()
 	for !l.stopped {
@@ -178,7 +181,11 @@ func (l *loop) runTimers() {
 		switch s.state {
 		case idle:
 			l.connect(int(t.stream))
-		case streaming:
+		case awaitingHead, streaming:
+			if l.wants(s) {
+				l.read(int(t.stream), s, l.buf) // the rest of what TLS had
+				continue
+			}
 			l.readSlowly(int(t.stream), s)
 		}
 	}

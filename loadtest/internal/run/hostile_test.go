@@ -33,10 +33,14 @@ func TestHostileServer(t *testing.T) {
 		kinds := maps.Clone(truth.Kinds)
 		for _, k := range []string{
 			"drop", "double", "swap", "misaddress", "truncate", "flip", "wrong type", "no ID", "ID that is no number", "ID backwards", "reset in a frame",
-			"resume too early", "resume too late", "resume ignored",
+			"resume too early", "resume too late", "resume ignored", "refused", "statuses before the head", "split at every byte", "LF", "CRLF", "CR",
 		} {
 			require.NotZero(t, kinds[k], k)
 			delete(kinds, k)
+		}
+		if w.identity {
+			require.NotZero(t, kinds["chunks split anywhere"])
+			delete(kinds, "chunks split anywhere")
 		}
 		require.Empty(t, kinds)
 		type counts struct {
@@ -45,7 +49,7 @@ func TestHostileServer(t *testing.T) {
 		require.Equal(t,
 			counts{
 				truth.Delivered, truth.Lost, truth.Doubled, truth.Disorder, truth.Corrupt, truth.Misaddressed,
-				truth.IDDisorder, truth.IDMissing, truth.Ended, truth.Ended, truth.Resumed,
+				truth.IDDisorder, truth.IDMissing, truth.Ended, truth.Ended + truth.Refused, truth.Resumed,
 			},
 			counts{
 				r.Deliveries.Count, int64(r.Checks.Lost), r.Checks.Duplicates, r.Checks.Disorder, r.Checks.Corrupt, r.Checks.Misaddressed,

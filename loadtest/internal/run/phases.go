@@ -158,7 +158,7 @@ func (t *test) publish(ctx context.Context) error {
 	}()
 	t.busy.peak = 0
 	err := t.poll(context.WithoutCancel(ctx), forever, t.cfg.Interval, done, func() (bool, error) {
-		if t.abortNow() {
+		if t.abortNow() || t.allGone() {
 			stop()
 		}
 		select {
@@ -270,6 +270,9 @@ func (t *test) collect() error {
 	}
 	var rss int64
 	for _, p := range parts {
+		if p == nil {
+			continue // gone
+		}
 		t.part.Merge(p)
 		t.sum.Merge(p)
 		rss += p.RSS

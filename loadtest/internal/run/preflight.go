@@ -16,7 +16,6 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/adapter"
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/fleet"
-	"github.com/spatehub/spate/loadtest/internal/portable"
 )
 
 // preflight opens one stream, so that what is wrong with all of them is said
@@ -29,7 +28,7 @@ func preflight(ctx context.Context, c *config.Config, a *adapter.Adapter) (softw
 	if err != nil {
 		return "", err
 	}
-	conf, err := portable.TLS(c)
+	conf, err := c.TLS()
 	if err != nil {
 		return "", err
 	}
