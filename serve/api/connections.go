@@ -91,6 +91,11 @@ func (a *API) connections(c call) (answer, error) {
 // filterOf reads which connections are asked for.
 func filterOf(q url.Values) (engine.ConnectionFilter, error) {
 	which := engine.ConnectionFilter{UID: q.Get("uid"), Topic: q.Get("topic"), State: q.Get("state"), Address: q.Get("address")}
+	if which.UID != "" {
+		if err := checkUser(which.UID); err != nil {
+			return which, err
+		}
+	}
 	if which.State != "" && !slices.Contains(engine.States(), which.State) {
 		return which, &wire.FieldError{Field: "state", Reason: "must be one of " + strings.Join(engine.States(), ", ")}
 	}
@@ -185,12 +190,17 @@ func (c *call) named() (string, error) {
 		return "", err
 	}
 	uid := c.PathValue("uid")
+	return uid, checkUser(uid)
+}
+
+// checkUser refuses what is no name of a user anywhere.
+func checkUser(uid string) error {
 	probe := wire.Event{Data: "", Users: []string{uid}}
 	var field *wire.FieldError
 	if err := probe.Validate(); errors.As(err, &field) {
-		return "", &stream.Error{Status: http.StatusBadRequest, Field: "uid", Message: field.Reason}
+		return &stream.Error{Status: http.StatusBadRequest, Field: "uid", Message: field.Reason}
 	}
-	return uid, nil
+	return nil
 }
 
 // ended is the answer to what has ended connections.
