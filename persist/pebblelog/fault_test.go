@@ -20,6 +20,9 @@ import (
 	"github.com/spatehub/spate/persist/pebblelog"
 )
 
+// topic is the topic that histories are of.
+var topic = []string{"t"}
+
 // history is what became of every record that was appended.
 type history struct {
 	acked  []uint64
@@ -49,7 +52,7 @@ func (h *history) live(t *testing.T, fs vfs.FS, opts ...pebblelog.Option) error 
 		return err
 	}
 	next := max(l.Last(), uint64(len(h.acked)+len(h.failed))) + 1
-	floor := l.Floor(nil)
+	floor, ofTopic := l.Floor(nil), l.Floor(topic)
 	for i := range 8 {
 		var recs []persist.Record
 		for range 3 {
@@ -63,12 +66,13 @@ func (h *history) live(t *testing.T, fs vfs.FS, opts ...pebblelog.Option) error 
 		// Readers look at the floor before and after they read: were it lowered, they would
 		// not be told of what they did not find.
 		require.GreaterOrEqual(t, l.Floor(nil), floor)
-		floor = l.Floor(nil)
+		require.GreaterOrEqual(t, l.Floor(topic), ofTopic)
+		floor, ofTopic = l.Floor(nil), l.Floor(topic)
 		// Whatever fails, what is read was acknowledged, and nothing is missing.
 		if p, err := l.Read(ctx, 0, persist.Limit{Bytes: 1 << 30}); err == nil {
 			h.check(t, l, p.Records)
 		}
-		if p, err := l.Query(ctx, persist.Query{Topics: []string{"t"}}, 0, persist.Limit{Bytes: 1 << 30}); err == nil {
+		if p, err := l.Query(ctx, persist.Query{Topics: topic}, 0, persist.Limit{Bytes: 1 << 30}); err == nil {
 			h.check(t, l, p.Records)
 		}
 	}
@@ -79,7 +83,7 @@ func (h *history) live(t *testing.T, fs vfs.FS, opts ...pebblelog.Option) error 
 // all of them from the floor on, which may have been lower when they were read.
 func (h *history) check(t *testing.T, l persist.Log, got []persist.Record) {
 	t.Helper()
-	above, _ := slices.BinarySearch(h.acked, l.Floor(nil)+1)
+	above, _ := slices.BinarySearch(h.acked, l.Floor(topic)+1)
 	from := max(0, len(h.acked)-len(got))
 	require.LessOrEqual(t, from, above, "records are missing: got %v of %v", logtest.IDs(got), h.acked)
 	require.Equal(t, fmt.Sprint(h.acked[from:]), fmt.Sprint(logtest.IDs(got)))
@@ -96,6 +100,7 @@ func TestEachCallFailsOnce(t *testing.T) {
 	for name, opts := range map[string][]pebblelog.Option{
 		"sync":   {pebblelog.WithRetention(persist.Retention{MaxCount: 8})},
 		"nosync": {pebblelog.WithSync(false)},
+		"topics": {pebblelog.WithRetention(persist.Retention{Topics: map[string]persist.Retention{"t": {MaxCount: 8}}})},
 	} {
 		t.Run(name, func(t *testing.T) {
 			calls := int32(0)
@@ -136,7 +141,7 @@ func (h *history) verify(t *testing.T, fs vfs.FS, what string, opts ...pebblelog
 
 // queryAllTopics reads everything through the index.
 func queryAllTopics(t *testing.T, l *pebblelog.Log) []persist.Record {
-	return logtest.QueryAll(t, l, persist.Query{Public: true, Topics: []string{"t"}}, 0, 7)
+	return logtest.QueryAll(t, l, persist.Query{Public: true, Topics: topic}, 0, 7)
 }
 
 // switchable fails all calls of some kinds while it is on.

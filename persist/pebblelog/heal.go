@@ -114,6 +114,9 @@ func (p *Log) replace() error {
 	p.genMu.Lock()
 	p.gen = g
 	p.mu.Lock()
+	p.mu.told.Keep(&p.mu.floors)
+	p.mu.told.ReachedAll(&st.floors)
+	st.floorTime = max(st.floorTime, p.mu.floorTime)
 	p.mu.state = st
 	p.floor.Store(floor)
 	p.appending.begun = p.acked.Load()

@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/spatehub/spate/persist"
+	"github.com/spatehub/spate/persist/internal/floors"
 )
 
 // Log is the [persist.Log] on disk. It implements [persist.Querier], [persist.Pipeliner],
@@ -74,6 +75,11 @@ type Log struct {
 	mu struct {
 		sync.Mutex
 		state
+
+		// told has the floors of topics that readers were told before healing, where
+		// healing has lowered them: a reader goes by the higher of the two, retention by
+		// those of state alone, which are what the database has.
+		told floors.Set
 	}
 
 	heal struct { // guarded by maint
@@ -126,6 +132,7 @@ func Open(dir string, opts ...Option) (*Log, error) {
 		lazy: newLazySync(),
 	}
 	p.start = p.cfg.clock.Now()
+	p.mu.told = newFloors(&p.cfg)
 	if err := persist.CheckRetention(p.cfg.retention); err != nil {
 		return nil, err
 	}
@@ -261,10 +268,10 @@ func (p *Log) Floor(topics []string) uint64 {
 	floor := p.floor.Load()
 	for _, t := range topics {
 		_, bounded := p.mu.retention.ForTopic(t)
-		floor = max(floor, p.mu.floors.Of(t, bounded))
+		floor = max(floor, p.mu.floors.Of(t, bounded), p.mu.told.Of(t, bounded))
 	}
 	if set := persist.NewTopicSet(topics); set.Wild() {
-		floor = max(floor, p.mu.floors.Highest(set.FollowsByPattern))
+		floor = max(floor, p.mu.floors.Highest(set.FollowsByPattern), p.mu.told.Highest(set.FollowsByPattern))
 	}
 	return floor
 }

@@ -136,6 +136,7 @@ func (p *Log) dropLocked(b *pebble.Batch, n int, last uint64, lost map[string]*t
 	putID(b, stateFloor, last)
 	putID(b, stateLast, p.acked.Load())
 	putID(b, stateGone, uint64(p.mu.floorTime))
+	p.mu.told.Pass(last, removed, nil)
 	p.mu.floors.Pass(last, removed, func(topic string) { _ = b.Delete(topicKey(keyFloor, topic), nil) })
 	for topic, gone := range lost {
 		t := p.mu.topics.Get(topic)

@@ -38,6 +38,8 @@ func (p *Log) SetRetention(r persist.Retention) error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.cfg.retention = r // the state that healing builds goes by it
+		p.mu.floors.Rebound()
+		p.mu.told.Rebound()
 		return nil
 	}
 	cfg := p.cfg
@@ -52,6 +54,7 @@ func (p *Log) SetRetention(r persist.Retention) error {
 	st.retention = &p.cfg.retention
 	st.first = p.mu.first // load finds also what is not acknowledged yet
 	st.keepDates(&p.mu.chunkList)
+	p.mu.told.Rebound()
 	p.mu.state = st
 	return nil
 }

@@ -28,7 +28,7 @@ type state struct {
 	first     uint64     // oldest record that is readable, 0 if none
 	floor     uint64     // up to here everything is gone
 	floorTime int64      // the newest time of what is
-	floors    floors.Set // of topics, raised by their retention
+	floors    floors.Set // of topics: up to where their retention has removed records here
 	runs      runs.List  // those that retention has not passed
 	lost      uint64     // the highest ID that was acknowledged and is missing, 0 if none is
 
@@ -99,12 +99,15 @@ func (t *topicCount) begins(id uint64, private bool) {
 
 func newState(c *config) state {
 	s := state{retention: &c.retention, clock: c.clock, grain: newGrain(&c.retention)}
-	s.floors.Limit = c.maxFloors
-	s.floors.Bounded = func(topic string) bool {
+	s.floors = newFloors(c)
+	return s
+}
+
+func newFloors(c *config) floors.Set {
+	return floors.Set{Limit: c.maxFloors, Bounded: func(topic string) bool {
 		_, bounded := c.retention.ForTopic(topic)
 		return bounded
-	}
-	return s
+	}}
 }
 
 // raiseFloor notes that records of a topic are gone up to an ID.

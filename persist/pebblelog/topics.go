@@ -89,7 +89,10 @@ func (p *Log) stillDue(topics []string) {
 // expireTopics removes the oldest records of topics until they are within their
 // bounds, or as many as go at once, and returns the topics that are left.
 func (p *Log) expireTopics(topics []string, now clock.Moment) (rest []string, err error) {
-	v := view{db: p.gen.db, floor: p.floor.Load(), upTo: p.acked.Load()}
+	p.mu.Lock()
+	// Not the floor of readers, below which healing may have brought records back.
+	v := view{db: p.gen.db, floor: p.mu.floor, upTo: p.acked.Load()}
+	p.mu.Unlock()
 	x := expiry{log: p, now: now, b: v.db.NewBatch()}
 	defer func() { err = errors.Join(err, x.close()) }()
 	if x.index, err = v.newIndex(nil, v.floor); err != nil {
@@ -303,6 +306,7 @@ func (p *Log) removeExpired(x *expiry) error {
 			// Before anything is removed: whoever does not find a record finds the floor
 			// above it.
 			p.mu.raiseFloor(x.b, t.topic, t.last)
+			p.mu.told.Reached(t.topic, t.last)
 			p.mu.countGone(t.gone, count, changed)
 		}
 		if count == nil {

@@ -102,6 +102,31 @@ func (s *Set) Raise(topic string, id uint64, gone func(topic string)) (merged bo
 	return true
 }
 
+// Keep raises the floors to those of another set.
+func (s *Set) Keep(other *Set) {
+	s.common, s.former = max(s.common, other.common), max(s.former, other.former)
+	for topic, id := range other.byTopic.All() {
+		if id > s.byTopic.Get(topic) {
+			s.Raise(topic, id, nil)
+		}
+	}
+}
+
+// Reached forgets the floor by name of a topic which another set has at an ID now,
+// unless it is higher.
+func (s *Set) Reached(topic string, id uint64) {
+	if had := s.byTopic.Get(topic); had > 0 && had <= id {
+		s.byTopic.Delete(topic)
+	}
+}
+
+// ReachedAll is Reached for all floors by name of another set.
+func (s *Set) ReachedAll(other *Set) {
+	for topic, id := range other.byTopic.All() {
+		s.Reached(topic, id)
+	}
+}
+
 // Pass forgets the floors that that of the whole log has passed. It is free until as
 // many records were removed as there are floors, so it costs each record a constant
 // number of steps on average.
