@@ -21,7 +21,8 @@ const (
 	maxMail    = 256
 	mailBudget = 512 << 10
 	// sweepBudget is what a look at many clients may cost in one go: those in
-	// trouble, early ones, those to be ended with the hub.
+	// trouble, early and idle ones, those to be ended with the hub. So may the marks
+	// of one event's users.
 	sweepBudget = 512 << 10
 	// markBudget is what marking the users of several events may cost before they
 	// are delivered.

@@ -93,7 +93,9 @@ func (s *shard) skipTo(c *client) {
 		if !ok {
 			return
 		}
-		s.advance(s.deliver(from, to))
+		if to = s.deliver(from, to); !to.before(from) {
+			s.advance(to)
+		}
 	}
 }
 

@@ -156,7 +156,7 @@ func (s *shard) audit() error {
 		switch {
 		case int(c.index) != i:
 			return fmt.Errorf("client %d has index %d", i, c.index)
-		case c.bits != 0:
+		case c.bits != 0 && s.marking.next == 0:
 			return fmt.Errorf("client %d has bits of a past batch", i)
 		case c.state == stateNew || c.state >= stateLeaving:
 			return fmt.Errorf("client %d is listed in state %d", i, c.state)

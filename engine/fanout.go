@@ -7,9 +7,14 @@ import "math/bits"
 
 // deliver brings the events from..to to the shard's clients and returns the
 // last one dealt with. Not more than one fan-out is done per call, so that
-// what clients and transports ask for is never more than that late.
+// what clients and transports ask for is never more than that late. Where not even
+// that is, because the marks of a large audience go on in the next pass, it returns
+// the position before from.
 func (s *shard) deliver(from, to position) position {
 	to, masked, some := s.cut(from, to)
+	if some && from == to && !s.markLarge(from) {
+		return from - 1
+	}
 	s.high = point{to, s.hub.slot(to).upTo()}
 	if some {
 		if masked {
@@ -32,15 +37,19 @@ func (s *shard) cut(from, to position) (last position, masked, some bool) {
 	for seq := from; ; seq++ {
 		e := s.hub.slot(seq)
 		if !e.failed && e.mask&s.bit != 0 {
-			if e.crowd != nil {
-				if marks += markCost * e.crowd.in(s.id); marks > markBudget && some {
-					return seq - 1, masked, some
-				}
-			}
 			targeted := e.private || e.topic != ""
 			n := int(seq - from)
 			if targeted && n >= maskedBatch || masked && n >= maskedBatch {
 				return seq - 1, masked, some
+			}
+			if e.crowd != nil {
+				marks += s.markCostOf(e)
+				switch large := s.isLarge(e); {
+				case large && seq == from:
+					return seq, true, true
+				case large, marks > markBudget && some:
+					return seq - 1, masked, some
+				}
 			}
 			if size += len(e.frame()); size > sendBytes && some {
 				return seq - 1, masked, some
@@ -107,11 +116,14 @@ func (s *shard) fanOutMasked(from, to position) {
 		}
 	} else {
 		for _, c := range s.fan.touched {
-			s.offer(c, s.variantFor(from, to, variant{c.bits, c.form}))
-			c.bits = 0
+			if c.bits != 0 { // else it has gone since it was marked
+				s.offer(c, s.variantFor(from, to, variant{c.bits, c.form}))
+				c.bits = 0
+			}
 		}
 	}
 	s.fan.untouch()
+	s.marking = marking{}
 }
 
 // mark sets each client's bits and returns those of the events for everybody.
@@ -126,7 +138,9 @@ func (s *shard) mark(from, to position) (everybody uint64) {
 					s.hub.tellFailed(e.one[0], e)
 				}
 			case e.private:
-				s.markCrowd(e, bit)
+				if s.marking.next == 0 { // else it is marked
+					s.markCrowd(e, bit, 0, e.crowd.in(s.id))
+				}
 			case e.topic != "":
 				s.markTopic(e.topic, bit)
 			default:
@@ -146,29 +160,18 @@ func (s *shard) markTopic(name string, bit uint64) {
 	for _, set := range sets {
 		for _, member := range set.Entries() {
 			s.fan.touch(member.Member, bit)
+			s.spend(lookCost)
 		}
 	}
 	clear(sets)
 }
 
-// markCrowd marks the connections of the shard's users among several, and tells
-// the failure callback of those without one.
-func (s *shard) markCrowd(e *entry, bit uint64) {
-	s.fan.offline = s.fan.offline[:0]
-	for n := range e.crowd.in(s.id) {
-		if i := e.crowd.at(s.id, n); !s.markUser(e, e.crowd.names[i], bit) && s.hub.notices.wanted() {
-			s.fan.offline = append(s.fan.offline, uint32(i))
-		}
-		s.spend(markCost)
-	}
-	s.hub.tellFailedMany(s.fan.offline, e)
-	s.fan.forgetOffline()
-}
-
 // markUser marks the user's connections. It returns whether there is one that is
 // entitled.
 func (s *shard) markUser(e *entry, uid string, bit uint64) (found bool) {
+	s.spend(markCost)
 	for c := s.books.users[uid]; c != nil; c = s.books.older(c) {
+		s.spend(lookCost)
 		if c.wish().Takes(e.topic, true) {
 			s.fan.touch(c, bit)
 			found = true

@@ -8,6 +8,7 @@ func (s *shard) enrol(c *client) {
 	s.serial++
 	c.wroteTick, c.born, c.serial = s.tick, s.tick, s.serial
 	s.books.enter(c)
+	s.markNew(c)
 	if p := s.hub.presence; p != nil && c.uid != "" && c.kin.older == 0 {
 		p.note(c.uid, true)
 	}
@@ -17,6 +18,7 @@ func (s *shard) enrol(c *client) {
 // strike takes an enrolled client out of the books.
 func (s *shard) strike(c *client) {
 	s.books.strike(c)
+	c.bits = 0
 	s.spend(topicCost * len(c.topics))
 	if p := s.hub.presence; p != nil && c.uid != "" && s.books.users[c.uid] == nil {
 		p.note(c.uid, false)

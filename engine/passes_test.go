@@ -56,6 +56,7 @@ func Rests(h *Hub) int64 { return h.frames.rests.Load() }
 // What passes are measured by.
 const (
 	LookCost    = lookCost
+	MarkCost    = markCost
 	WriteCost   = writeCost
 	SweepBudget = sweepBudget
 	RestFactor  = restFactor

@@ -56,7 +56,8 @@ func (s *Seat) History(ctx context.Context, limit int) (p HistoryPage, err error
 	if err := h.turns.await(ctx, turn); err != nil {
 		return p, err
 	}
-	defer h.turns.done(turn, &p)
+	readings := 0
+	defer func() { h.turns.done(turn, readings, &p) }()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(h.ctx, func() { cancel(ErrClosed) })()
@@ -66,7 +67,8 @@ func (s *Seat) History(ctx context.Context, limit int) (p HistoryPage, err error
 	}
 	topics := c.topicNames()
 	lim := persist.Limit{Records: min(max(limit, 1), 1000), Bytes: pageBytes}
-	for range historyRounds {
+	for readings < historyRounds {
+		readings++
 		page, err := h.readFor(ctx, c, topics, p.Next, lim)
 		if err != nil {
 			return HistoryPage{}, historyError(ctx, err)

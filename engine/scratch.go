@@ -1,7 +1,8 @@
 package engine
 
 // What a shard's runner works in, kept from one batch and one client to the next so
-// that nothing is allocated. None of it means anything between two passes.
+// that nothing is allocated. None of it means anything between two passes, but for touched
+// while marks of one event go on.
 
 // fan is what a fan-out works in.
 type fan struct {

@@ -51,6 +51,8 @@ type shard struct {
 	window   windowing
 
 	fan      fan
+	marking  marking
+	beats    beating
 	gathered gathered
 	words    words
 
@@ -92,6 +94,7 @@ func (s *shard) pass() (more bool) {
 	if t := s.ticks.Load(); t != s.tick {
 		s.onTick(t)
 	}
+	more = s.heartbeats() || more
 	more = s.sweepLaggards() || more
 	more = s.endAged() || more
 	if trims := &s.troubled.trims; trims.active() {
@@ -122,7 +125,9 @@ func (s *shard) runRing() (more bool) {
 		if !ok {
 			return false
 		}
-		to = s.deliver(from, to)
+		if to = s.deliver(from, to); to.before(from) {
+			return true // it is not done with the first of them
+		}
 		s.closeDoomed() // before the window moves: their callbacks look into it
 		s.advance(to)
 		if s.charge(writeCost); s.reached(end) { // also where nobody was to be written to

@@ -42,16 +42,9 @@ func (h *Hub) runClock() {
 	}
 }
 
-// onTick does what time asks for: heartbeats for a share of the clients, and that
-// those in trouble are looked at.
+// onTick does what time asks for: that a share of the clients is looked at for
+// heartbeats, and those in trouble.
 func (s *shard) onTick(now uint32) {
-	if beat := s.hub.beatTicks; beat > 0 {
-		for s.tick != now {
-			s.tick++
-			s.heartbeats(beat)
-		}
-		s.closeDoomed()
-	}
 	s.tick = now
 	s.dueAged()
 	s.measureRing()
@@ -104,34 +97,75 @@ func (s *shard) tickLag(c *client, now uint32) {
 	}
 }
 
+// beating is how far the looks at idle clients have got, one for each tick.
+type beating struct {
+	tick  uint32 // whose look is under way, or done
+	share uint32 // which of half an interval's shares of the clients that is for
+	next  int    // the index of the client that is next
+}
+
 // heartbeats sends a comment to idle clients. Each client is looked at once
-// per half interval, in a tick given by its index, which spreads the load; it
-// gets a comment if it would otherwise be silent for longer than the interval.
-func (s *shard) heartbeats(interval uint32) {
+// per half interval, with a share given by its index, which spreads the load; it
+// gets a comment if it would otherwise be silent for longer than the interval. It does
+// so for a bounded cost, goes on where it left off, and returns whether some are left
+// of the ticks so far.
+func (s *shard) heartbeats() (more bool) {
+	interval, b := s.hub.beatTicks, &s.beats
+	if interval == 0 {
+		return false
+	}
 	half := max(1, interval/2)
-	for i := int(s.tick % half); i < len(s.books.clients); i += int(half) {
-		c := s.books.clients[i]
-		if c.state != stateLive || s.tick-c.wroteTick+half <= interval {
+	for end := s.until(s.hub.cfg.sweep); ; {
+		if b.next >= len(s.books.clients) {
+			if b.tick == s.tick {
+				break
+			}
+			b.begin(s.tick, half)
 			continue
 		}
-		beat := s.word(&heartbeat, c.form)
-		n, err := s.write(c, beat)
-		s.n[nHeartbeats]++
-		switch {
-		case err != nil:
-			c.pos = s.cursor()
-			s.startLag(c, stateLagging)
-			s.troubled.lags(c.pos)
-			s.doom(c, err)
-		case n < len(beat):
-			c.pos = s.cursor()
-			s.startLag(c, stateLagging)
-			s.keepRest(c, beat[n:])
-			c.filled()
-		default:
-			c.wroteTick = s.tick
+		if s.reached(end) {
+			more = true
+			break
 		}
-		s.yield()
+		c := s.books.clients[b.next]
+		b.next += int(half)
+		s.spend(lookCost)
+		if c.state == stateLive && s.tick-c.wroteTick+half > interval {
+			s.beat(c)
+		}
+	}
+	s.closeDoomed()
+	return more
+}
+
+// begin goes on to the next share, and to the tick after, not later than now. Where that
+// is more than half an interval ago, ticks are left out, but no share.
+func (b *beating) begin(now, half uint32) {
+	if b.tick++; now-b.tick >= half {
+		b.tick = now - half + 1
+	}
+	b.share = (b.share + 1) % half
+	b.next = int(b.share)
+}
+
+// beat sends a comment to one.
+func (s *shard) beat(c *client) {
+	beat := s.word(&heartbeat, c.form)
+	n, err := s.write(c, beat)
+	s.n[nHeartbeats]++
+	switch {
+	case err != nil:
+		c.pos = s.cursor()
+		s.startLag(c, stateLagging)
+		s.troubled.lags(c.pos)
+		s.doom(c, err)
+	case n < len(beat):
+		c.pos = s.cursor()
+		s.startLag(c, stateLagging)
+		s.keepRest(c, beat[n:])
+		c.filled()
+	default:
+		c.wroteTick = s.tick
 	}
 }
 

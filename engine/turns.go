@@ -52,11 +52,12 @@ func (t *turns) await(ctx context.Context, h *history) error {
 	return err
 }
 
-// done gives the turn back, and has the request pay for what it got.
-func (t *turns) done(h *history, p *HistoryPage) {
+// done gives the turn back, and has the request pay for what it took: each reading of the
+// log beyond the first as much as the turn itself, whatever it found, and what it got.
+func (t *turns) done(h *history, readings int, p *HistoryPage) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.mu.queue.charge(h, uint64(len(p.Events)/16))
+	t.mu.queue.charge(h, uint64(max(0, readings-1))*h.c.cost()+uint64(len(p.Events)/16))
 	t.mu.free++
 	t.nextLocked()
 }

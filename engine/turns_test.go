@@ -132,3 +132,60 @@ func TestHistoryTurnsEnd(t *testing.T) {
 		require.Equal(t, 100, ends["closed"], ends)
 	})
 }
+
+// sparseLog has one user look for long and find nothing, and others be done at once.
+type sparseLog struct {
+	*wholeLog
+	gate  chan struct{}
+	asked chan string
+}
+
+func (l *sparseLog) Query(_ context.Context, q persist.Query, after uint64, _ persist.Limit) (persist.Page, error) {
+	l.asked <- q.User
+	<-l.gate
+	if q.User == "sparse" {
+		return persist.Page{UpTo: after + 1}, nil
+	}
+	return persist.Page{UpTo: after}, nil
+}
+
+// Pages for which the log is asked again and again cost their source as much, although
+// they have nothing in the end.
+func TestHistoryThatFindsNothingIsPaidFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slots := 3 * runtime.GOMAXPROCS(0)
+		n := 16 * slots
+		l := &sparseLog{newWholeLog(), make(chan struct{}), make(chan string, 20*n)}
+		h := newHub(t, engine.WithLog(l), engine.WithEnableResendEvents())
+		pushN(t, h, 3)
+		var all sync.WaitGroup
+		for range n {
+			for _, user := range []string{"sparse", "plain"} {
+				all.Go(func() {
+					seat, err := h.Seat(t.Context(), engine.Subscription{UID: user, Source: user, LastEventID: engine.Earliest})
+					if err == nil {
+						_, err = seat.History(t.Context(), 10)
+					}
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			synctest.Wait()
+		}
+		close(l.gate)
+		all.Wait()
+		close(l.asked)
+		plain, sparse := 0, 0
+		for user := range l.asked {
+			switch {
+			case user == "plain":
+				plain++
+			case plain < n:
+				sparse++ // while others waited
+			}
+		}
+		require.Equal(t, n, plain)
+		require.LessOrEqual(t, sparse, 2*n, "of %d readings of the log", 8*n)
+	})
+}
