@@ -127,6 +127,12 @@ func WithPushUserLimit(n int) PushOption { return stream.WithPushUserLimit(n) }
 // WithPushEventLimit is [stream.WithPushEventLimit].
 func WithPushEventLimit(n int) PushOption { return stream.WithPushEventLimit(n) }
 
+// LeastPushMemory is [stream.LeastPushMemory].
+func LeastPushMemory(bodyLimit int64) int64 { return stream.LeastPushMemory(bodyLimit) }
+
+// WithPushMemory is [stream.WithPushMemory].
+func WithPushMemory(n int64) PushOption { return stream.WithPushMemory(n) }
+
 // WithPushTimeout is [stream.WithPushTimeout].
 func WithPushTimeout(d time.Duration) PushOption { return stream.WithPushTimeout(d) }
 

@@ -61,7 +61,7 @@ func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p pa
 		options = append(options, serve.WithSessions(&a.sessions))
 	}
 	mux.Handle("GET /events", serve.Authorized(hub, a.authorize, options...))
-	mux.Handle("POST /push", withoutQuery(serve.AuthorizedPush(hub, a.authorize, serve.WithPushGate(a.gate), serve.WithPushBodyLimit(bodyLimit(c.maxEvent)), stream.WithPushOnce(p.once))))
+	mux.Handle("POST /push", withoutQuery(serve.AuthorizedPush(hub, a.authorize, serve.WithPushGate(a.gate), serve.WithPushBodyLimit(bodyLimit(c.maxEvent)), serve.WithPushMemory(int64(c.limits.pushMemory)), stream.WithPushOnce(p.once))))
 	if a.tickets != nil {
 		mux.Handle("POST /tickets", a.ticketOffice())
 	}

@@ -15,6 +15,7 @@ type limitConfig struct {
 	requests        rateValue
 	topics          int
 	catchUp         sizeValue // bytes a second and connection
+	pushMemory      sizeValue // 0: as much as the server takes by itself
 
 	trusted     listValue
 	proxyHeader string
@@ -51,6 +52,7 @@ func (l *limitConfig) addFlags(fs *flagSet) {
 	fs.Var(&l.requests, "max-requests-address", "`rate` of requests that one address may make a second, whatever they ask for and before credentials are looked at (0: no limit)")
 	fs.IntVar(&l.topics, "max-topics", 1000, "`number` of topics and patterns that a stream may follow")
 	fs.Var(&l.catchUp, "max-catch-up-bytes", "`size` that one connection is sent from the log a second, such as 1MiB (0: no limit)")
+	fs.Var(&l.pushMemory, "push-memory", "`size` of the memory that the bodies of pushes may take together, such as 256MiB (0: 128MiB, or room for 8 of the largest)")
 	fs.Var(&l.trusted, "trusted-proxy", "`address` or network of a proxy whose word is taken for where requests come from, such as 10.0.0.0/8; may be given several times, in the environment with commas")
 	fs.StringVar(&l.proxyHeader, "proxy-header", "", "`header` in which trusted proxies say it: X-Forwarded-For or Forwarded")
 	fs.BoolVar(&l.proxyProto, "proxy-protocol", false, "connections of trusted proxies begin with a PROXY protocol header that says it")

@@ -166,6 +166,9 @@ func (c *serveConfig) validate(fs *flagSet) {
 	fs.must(c.buffer >= 16 && c.buffer <= 1<<20, "buffer", "--buffer %d: give 16 to %d", c.buffer, 1<<20)
 	c.access.validate(fs)
 	c.limits.validate(fs)
+	least := sizeValue(serve.LeastPushMemory(bodyLimit(c.maxEvent)))
+	fs.must(c.limits.pushMemory == 0 || c.limits.pushMemory >= least && c.limits.pushMemory <= 1<<40, "push-memory",
+		"--push-memory %v: give %v or more, which the largest pushes need (--max-event-size), or 0 for the default", &c.limits.pushMemory, &least)
 	c.tls.validate(fs, c.access.clientName)
 	c.cluster.validate(fs, c.immediate)
 	fs.must(!c.cluster.on() || c.api.onceWindow == 0 || c.api.onceWindow >= 3*time.Minute, "idempotency-window",

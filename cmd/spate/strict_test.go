@@ -61,6 +61,8 @@ func TestContradictionsAndMistakesAreExplained(t *testing.T) {
 		"serve --retain-bytes 10Gigs":                 "GiB",
 		"serve --retain-age 1d12":                     "1d12h",
 		"serve --descriptor-reserve -1":               "positive",
+		"serve --push-memory 1MiB":                    "give 56MiB or more",
+		"serve --push-memory 57M --max-event-size 2M": "give 104MiB or more",
 		"serve --user-header Host":                    "X-Spate-User",
 		"serve --user-header=":                        "empty",
 		"serve --retain-age 1d --retain-age 2d":       "given twice",

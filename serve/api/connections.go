@@ -70,6 +70,11 @@ func (a *API) connections(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if uid := q.Get("uid"); uid != "" {
+		if err := checkUser(uid); err != nil {
+			return answer{}, err
+		}
+	}
 	list := a.connectionsHere
 	if a.Peers != nil {
 		list = a.connectionsOver
@@ -160,12 +165,17 @@ func (c *call) named() (string, error) {
 		return "", err
 	}
 	uid := c.PathValue("uid")
+	return uid, checkUser(uid)
+}
+
+// checkUser refuses what is no name of a user anywhere.
+func checkUser(uid string) error {
 	probe := wire.Event{Data: "", Users: []string{uid}}
 	var field *wire.FieldError
 	if err := probe.Validate(); errors.As(err, &field) {
-		return "", &stream.Error{Status: http.StatusBadRequest, Field: "uid", Message: field.Reason}
+		return &stream.Error{Status: http.StatusBadRequest, Field: "uid", Message: field.Reason}
 	}
-	return uid, nil
+	return nil
 }
 
 // ended is the answer to what has ended connections.

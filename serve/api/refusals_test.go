@@ -3,11 +3,13 @@ package api_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/serve/api"
 	"github.com/spatehub/spate/serve/stream"
 )
@@ -51,4 +53,32 @@ func TestARevocationHoldsAtAHubThatHasClosed(t *testing.T) {
 	require.Equal(t, []string{"tom"}, revoked)
 	a = &api.API{Hub: hub}
 	require.Equal(t, 503, answers(a)("DELETE", "/users/tom").Code, "nothing is done")
+}
+
+// Names and all else in a query are text, by one rule on all routes.
+func TestWhatIsNoTextIsRefused(t *testing.T) {
+	hub := engine.NewHub(engine.WithLog(persist.NewMemory()))
+	defer hub.Close()
+	ask := answers(&api.API{Hub: hub})
+	for target, field := range map[string]string{
+		"/connections?uid=%ff":                         "uid",
+		"/connections?uid=a%00b":                       "uid",
+		"/connections?uid=" + strings.Repeat("x", 257): "uid",
+		"/connections?cursor=%ff":                      "cursor",
+		"/users?cursor=%ff":                            "cursor",
+		"/users/%ff":                                   "uid",
+		"/history?uid=%ff":                             "uid",
+		"/history?uid=a%00b":                           "uid",
+		"/history?topic=%ff":                           "topic",
+		"/history?after=1%ff":                          "after",
+		"/history?since=%ff":                           "since",
+		"/audience?topic=%ff":                          "topic",
+		"/audience?user=%ff":                           "user",
+	} {
+		w := ask("GET", target)
+		require.Equal(t, 400, w.Code, target)
+		require.Contains(t, w.Body.String(), `"field":"`+field, target)
+	}
+	require.Equal(t, 400, ask("DELETE", "/users/%ff").Code)
+	require.Equal(t, 200, ask("GET", "/connections?uid=").Code, "all of them")
 }

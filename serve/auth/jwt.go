@@ -205,7 +205,9 @@ func (a *jwtAuthorizer) grant(text string, claims *claimSet) (stream.Grant, erro
 		g.Expires = claims.exp.Add(a.Skew)
 	}
 	if claims.iat != nil {
-		g.Issued = claims.iat.Time
+		// As early as it can have been by our clock: a token that was there when its user's
+		// grants were taken back is not to be taken for a later one.
+		g.Issued = claims.iat.Add(-a.Skew)
 	}
 	if raw := find(claims.all, a.UserClaim); raw != nil {
 		if err := decode(a.UserClaim, raw, &g.User, "a text"); err != nil {

@@ -209,6 +209,31 @@ func TestJWTIssuedInTheFuture(t *testing.T) {
 	refused(t, ask(begin.Add(time.Minute+time.Second)), 401, "issued in the future")
 }
 
+// A token of an issuer whose clock is ahead, within what it may be, does not outlive the
+// revocation of its user for that.
+func TestJWTOfAClockAheadIsRevoked(t *testing.T) {
+	a := authorizer(t, auth.JWTConfig{Keys: secretKeys(t), Skew: time.Minute})
+	var v auth.Revocations
+	v.SetClock(func() time.Time { return begin })
+	require.NoError(t, v.User("tom", time.Time{}))
+	for iat, revoked := range map[time.Duration]bool{-time.Hour: true, 0: true, time.Minute: true} {
+		g, err := a(withBearer(sign(t, jwt.SigningMethodHS256, secret, claims("iat", begin.Add(iat).Unix()))))
+		require.NoError(t, err)
+		require.Equal(t, revoked, v.Revoked(&g), "issued at %v", iat)
+	}
+	exact := authorizer(t, auth.JWTConfig{Keys: secretKeys(t)})
+	v.SetClock(func() time.Time { return begin })
+	g, err := exact(withBearer(sign(t, jwt.SigningMethodHS256, secret, claims("iat", begin.Unix()))))
+	require.NoError(t, err)
+	require.True(t, v.Revoked(&g), "in the same second")
+	var earlier auth.Revocations
+	earlier.SetClock(func() time.Time { return begin.Add(-61 * time.Second) })
+	require.NoError(t, earlier.User("tom", time.Time{}))
+	g, err = a(withBearer(sign(t, jwt.SigningMethodHS256, secret, claims("iat", begin.Unix()))))
+	require.NoError(t, err)
+	require.False(t, earlier.Revoked(&g), "surely issued after it")
+}
+
 func TestJWTGrant(t *testing.T) {
 	a := authorizer(t, auth.JWTConfig{Keys: secretKeys(t), Default: stream.Grant{Read: patterns(t, "public.>"), Limits: stream.Limits{Connections: 3, Topics: 9}}})
 	rights := map[string]any{

@@ -48,7 +48,10 @@ func (v *Revocations) Keep(path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	all.forget(v.clock())
+	// What is over stays while there is room: it is so by a clock that may be wrong today.
+	if all.len() > maxRevoked {
+		all.forget(v.clock())
+	}
 	if all.len() > maxRevoked {
 		return fmt.Errorf("%s: has %d revocations, and no more than %d are kept", path, all.len(), maxRevoked)
 	}

@@ -22,7 +22,7 @@ func kept(path string) (*auth.Revocations, error) {
 }
 
 // What was revoked is so after a restart as well, with the time at which it was and
-// until when; what is over is forgotten.
+// until when; what is over is not refused any more.
 func TestRevocationsOutliveARestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "revoked")
 	v, err := kept(path)
@@ -46,7 +46,30 @@ func TestRevocationsOutliveARestart(t *testing.T) {
 	}
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, 3, bytes.Count(text, []byte("\n")))
+	require.Equal(t, 4, bytes.Count(text, []byte("\n")))
+}
+
+// A start whose clock is far ahead forgets nothing: what it takes to be over holds again
+// once the clock is right, in that life and in the next.
+func TestAClockAheadForgetsNoRevocation(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "revoked")
+	v, err := kept(path)
+	require.NoError(t, err)
+	require.NoError(t, v.User("tom", time.Now().Add(time.Hour)))
+	require.NoError(t, v.Grant("g1", time.Now().Add(time.Hour)))
+	holds := func(v *auth.Revocations) bool {
+		return v.Revoked(&stream.Grant{User: "tom"}) && v.Revoked(&stream.Grant{ID: "g1"})
+	}
+	ahead := new(auth.Revocations)
+	ahead.SetClock(func() time.Time { return time.Now().Add(1000 * time.Hour) })
+	require.NoError(t, ahead.Keep(path))
+	require.False(t, holds(ahead))
+	require.NoError(t, ahead.User("ann", time.Time{}))
+	ahead.SetClock(time.Now)
+	require.True(t, holds(ahead))
+	v, err = kept(path)
+	require.NoError(t, err)
+	require.True(t, holds(v))
 }
 
 // Wherever a power cut tears the last line, which counted for nobody yet, the others hold

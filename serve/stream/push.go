@@ -23,6 +23,7 @@ type pushConfig struct {
 	maxBody     int64
 	maxUsers    int
 	maxEvents   int
+	memory      int64
 	timeout     time.Duration
 	bodyTimeout time.Duration
 	gate        Gate
@@ -58,6 +59,16 @@ func WithPushEventLimit(n int) PushOption {
 	return func(c *pushConfig) { c.maxEvents = n }
 }
 
+// WithPushMemory bounds the bytes of memory that the bodies of pushes may take together,
+// in the whole process and decoded as well: a push for whose body there is no room is
+// answered by 503, before it is read where it says how long it is. Large bodies leave an
+// eighth to those up to 16 KiB. The default is 128 MiB, or room for 8 of the largest
+// bodies where that is more; 0 or less is the default, and less than [LeastPushMemory]
+// counts as that.
+func WithPushMemory(n int64) PushOption {
+	return func(c *pushConfig) { c.memory = n }
+}
+
 // WithPushTimeout bounds the wait for the hub and its log (default 10 s).
 func WithPushTimeout(d time.Duration) PushOption {
 	return func(c *pushConfig) { c.timeout = d }
@@ -81,6 +92,10 @@ func newPushConfig(opts []PushOption) *pushConfig {
 	if c.maxBody <= 0 {
 		c.maxBody = defaultPushBody
 	}
+	if c.memory <= 0 {
+		c.memory = max(defaultPushMemory, defaultBodies*bodyFactor*c.maxBody)
+	}
+	c.memory = max(c.memory, LeastPushMemory(c.maxBody))
 	if c.maxUsers <= 0 {
 		c.maxUsers = defaultPushUsers
 	}
@@ -176,7 +191,9 @@ func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine
 	if refusal != nil {
 		return nil, refusal
 	}
-	body, refusal := c.read(w, r)
+	held := &memoryOf{limit: c.memory}
+	defer held.free()
+	body, refusal := c.read(w, r, held)
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -212,9 +229,12 @@ func limitBody(w http.ResponseWriter, r *http.Request, limit time.Duration) (lif
 	return func() { _ = rc.SetReadDeadline(time.Time{}) }
 }
 
-// read returns the body.
-func (c *pushConfig) read(w http.ResponseWriter, r *http.Request) ([]byte, *Error) {
-	body, err := readAll(http.MaxBytesReader(w, r.Body, c.maxBody), r.ContentLength)
+// read returns the body, whose memory is counted in held.
+func (c *pushConfig) read(w http.ResponseWriter, r *http.Request, held *memoryOf) ([]byte, *Error) {
+	if r.ContentLength > c.maxBody {
+		return nil, readError(w, r, &http.MaxBytesError{Limit: c.maxBody})
+	}
+	body, err := readAll(http.MaxBytesReader(w, r.Body, c.maxBody), r.ContentLength, held)
 	if err != nil {
 		return nil, readError(w, r, err)
 	}
@@ -222,18 +242,26 @@ func (c *pushConfig) read(w http.ResponseWriter, r *http.Request) ([]byte, *Erro
 }
 
 // readAll is io.ReadAll for what is said to be so long, -1 being unknown: no more than
-// that is allocated in the end, and before it a multiple of what has come.
-func readAll(r io.Reader, size int64) ([]byte, error) {
-	const few, some = 512, 64 << 10
-	body := make([]byte, 0, few)
+// that is allocated in the end, and before it a multiple of what has come. It returns
+// errNoRoom where there is no memory for it.
+func readAll(r io.Reader, size int64, held *memoryOf) ([]byte, error) {
+	const few, some = 512, 4 << 10
+	first := int64(few)
 	if size > 0 {
-		body = make([]byte, 0, min(size+1, some)) // with a byte for the end to be seen
+		first = min(size+1, some) // with a byte for the end to be seen
 	}
+	if !held.fits(max(first, size)) || !held.grow(first) {
+		return nil, errNoRoom
+	}
+	body := make([]byte, 0, first)
 	for {
 		if len(body) == cap(body) {
 			more := 2 * cap(body)
 			if size >= int64(len(body)) {
 				more = int(min(8*int64(cap(body)), size+1))
+			}
+			if !held.grow(int64(more)) {
+				return nil, errNoRoom
 			}
 			body = append(make([]byte, 0, more), body...)
 		}
@@ -252,6 +280,9 @@ func readAll(r io.Reader, size int64) ([]byte, error) {
 func readError(w http.ResponseWriter, r *http.Request, err error) *Error {
 	var tooLarge *http.MaxBytesError
 	switch {
+	case errors.Is(err, errNoRoom):
+		bodyMemory.refused.Add(1)
+		return errNoRoom
 	case errors.As(err, &tooLarge):
 		return &Error{Status: http.StatusRequestEntityTooLarge, Message: fmt.Sprintf("the body is larger than the %d bytes that are taken", tooLarge.Limit)}
 	case errors.Is(err, os.ErrDeadlineExceeded):

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // What a client may ask for in the query of its stream. These names are ours, in
@@ -53,6 +54,11 @@ func strictQuery(r *http.Request, single, multiple, others []string) (url.Values
 			return nil, badRequest(shortName(name), "is no parameter of this route: it takes "+strings.Join(known, ", "))
 		case len(query[name]) > 1:
 			return nil, repeated(name, len(query[name]))
+		}
+		if !slices.Contains(others, name) {
+			if refusal := checkText(query, name); refusal != nil {
+				return nil, refusal
+			}
 		}
 	}
 	return query, nil
@@ -100,10 +106,24 @@ func checkOurs(query url.Values) *Error {
 			if n := len(query[name]); n > 1 {
 				return repeated(name, n)
 			}
+			if refusal := checkText(query, name); refusal != nil {
+				return refusal
+			}
 			continue
 		}
 		if meant := nearMiss(name); meant != "" {
 			return badRequest(shortName(name), "is no parameter of a stream: write "+meant)
+		}
+	}
+	return nil
+}
+
+// checkText refuses values that are no text: what is read from them, or sent back, would
+// be another one.
+func checkText(query url.Values, name string) *Error {
+	for _, value := range query[name] {
+		if !utf8.ValidString(value) {
+			return badRequest(name, "is not valid UTF-8")
 		}
 	}
 	return nil

@@ -1,0 +1,112 @@
+package stream_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/spatehub/spate/serve/stream"
+)
+
+// stuckBody is a body that lacks its end until it is given.
+type stuckBody struct {
+	io.Reader
+	read bool
+	end  chan struct{}
+}
+
+func newStuckBody(text string) *stuckBody {
+	return &stuckBody{Reader: strings.NewReader(text), end: make(chan struct{})}
+}
+
+func (b *stuckBody) Read(p []byte) (int, error) {
+	b.read = true
+	n, err := b.Reader.Read(p)
+	if err == io.EOF {
+		<-b.end
+	}
+	return n, err
+}
+
+// The bodies of pushes under way are bounded together (invariant 5): beyond that they are
+// refused unread with a time to come back, small ones get through beside large ones, and
+// what was taken is given back.
+func TestBodiesOfPushesAreBoundedTogether(t *testing.T) {
+	const size, room = 64 << 10, 4 * 2 * 64 << 10
+	h := stream.PushHandler(newHub(t), stream.WithPushBodyLimit(size), stream.WithPushMemory(room))
+	text := `{"events":[{"data":"x"}]}`
+	text += strings.Repeat(" ", size-16-len(text))
+	held := func() int64 { return stream.PushBodyStats().BodyBytes }
+	send := func(b *stuckBody, length int64) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodPost, "/push", b)
+		r.ContentLength = length
+		r.Header.Set("Content-Type", "application/json")
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		return rec
+	}
+	require.Zero(t, held())
+	before := stream.PushBodyStats().Refused
+
+	var under []*stuckBody
+	var done sync.WaitGroup
+	for n := int64(1); n <= 3; n++ { // a fourth would be beyond seven eighths
+		b := newStuckBody(text)
+		under = append(under, b)
+		done.Go(func() {
+			if code := send(b, int64(len(text))).Code; code != http.StatusOK {
+				t.Errorf("answered by %d", code)
+			}
+		})
+		require.Eventually(t, func() bool { return held() == n*2*int64(len(text)+1) }, time.Minute, time.Millisecond)
+	}
+	most := held()
+	require.LessOrEqual(t, most, int64(room))
+
+	refusedLarge := func(length int64) *stuckBody {
+		t.Helper()
+		late := newStuckBody(text)
+		rec := send(late, length)
+		require.Equal(t, http.StatusServiceUnavailable, rec.Code, rec.Body)
+		require.NotEmpty(t, rec.Header().Get("Retry-After"))
+		require.Equal(t, "close", rec.Header().Get("Connection"), "what it goes on to send is not read")
+		require.Equal(t, most, held())
+		return late
+	}
+	require.False(t, refusedLarge(int64(len(text))).read)
+	refusedLarge(-1) // in chunks: as far as there is room
+	require.EqualValues(t, before+2, stream.PushBodyStats().Refused)
+	accepted(t, post(h, `{"events":[{"data":"small"}]}`))
+
+	for _, b := range under {
+		close(b.end)
+	}
+	done.Wait()
+	require.Zero(t, held())
+	accepted(t, post(h, text))
+	require.Zero(t, held())
+}
+
+// Who says that much is to come and sends little holds little.
+func TestABodyThatIsSentSlowlyHoldsLittle(t *testing.T) {
+	h := stream.PushHandler(newHub(t), stream.WithPushBodyLimit(1<<20))
+	b := newStuckBody("{")
+	var done sync.WaitGroup
+	done.Go(func() {
+		r := httptest.NewRequest(http.MethodPost, "/push", b)
+		r.ContentLength = 1 << 20
+		r.Header.Set("Content-Type", "application/json")
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	})
+	require.Eventually(t, func() bool { return stream.PushBodyStats().BodyBytes > 0 }, time.Minute, time.Millisecond)
+	require.LessOrEqual(t, stream.PushBodyStats().BodyBytes, int64(8<<10))
+	close(b.end)
+	done.Wait()
+	require.Zero(t, stream.PushBodyStats().BodyBytes)
+}
