@@ -106,26 +106,12 @@ func (c *config) handler(hub *engine.Hub, in entry) http.Handler {
 
 // enter answers one request and reports whether it became a stream.
 func (c *config) enter(w http.ResponseWriter, r *http.Request, hub *engine.Hub, in entry) bool {
-	if refuseMethod(w, r, "GET, HEAD", http.MethodGet, http.MethodHead) {
-		return false
+	begun, head := c.decide(w, r, hub, in)
+	if begun == nil {
+		return head
 	}
-	if c.gate != nil {
-		if err := c.gate.Knock(r); err != nil {
-			c.refuse(w, r, identityError(err))
-			return false
-		}
-	}
-	since := c.sessions.now()
-	a, refusal := in(r)
-	var s *session
-	if refusal == nil {
-		s, refusal = c.session(r, &a.grant, since)
-	}
-	if refusal != nil {
-		c.refuse(w, r, refusal)
-		return false
-	}
-	return c.serve(w, r, hub, &a, s)
+	c.begin(w, r, hub, begun)
+	return true
 }
 
 // grantOf authorizes a request. A grant with limits that nobody would hold is no

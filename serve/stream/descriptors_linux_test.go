@@ -28,6 +28,7 @@ func TestStreamsLeaveDescriptors(t *testing.T) {
 
 	hub := newHub(t, engine.WithEnableResendEvents())
 	ask := func(opts ...stream.Option) *httptest.ResponseRecorder {
+		stream.ForgetDescriptors()
 		rec := httptest.NewRecorder()
 		stream.Handler(hub, nil, opts...).ServeHTTP(rec, httptest.NewRequest(http.MethodHead, "/events", nil))
 		return rec
@@ -61,6 +62,7 @@ func TestStreamsLeaveDescriptors(t *testing.T) {
 	require.Equal(t, before+2, stream.DescriptorStats().Refused)
 
 	// The connection that is refused is one of those that there are too many of: it goes, in whatever form that is said.
+	stream.ForgetDescriptors()
 	for _, opts := range [][]stream.Option{nil, {stream.WithLater(time.Second)}} {
 		rec := httptest.NewRecorder()
 		stream.Handler(hub, nil, opts...).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/events", nil))

@@ -1,7 +1,9 @@
 package stream
 
 import (
+	"net"
 	"net/http"
+	"time"
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/wire"
@@ -27,46 +29,84 @@ func Serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, uid string, 
 	return newConfig(opts).enter(w, r, hub, identified(func(*http.Request) (string, []string, error) { return uid, nil, nil }))
 }
 
-// serve is enter for who has been let in. It sees to it that the session, where
-// there is one, ends with the stream.
-func (c *config) serve(w http.ResponseWriter, r *http.Request, hub *engine.Hub, a *admitted, s *session) bool {
-	limit := c.limitOfGrant(r, s, a.grant.Expires)
-	wishes, refusal := wishesOf(r, a.query)
-	if refusal == nil {
-		refusal = passBody(w, r)
+// start is what is decided of a stream before its head.
+type start struct {
+	seat  *engine.Seat
+	limit limit
+	k     coding
+}
+
+// decide is enter but for the stream itself: it answers the request, and begun is
+// nil, where there is none to begin; head says that all is well and only the head was
+// asked for. What it needs of the stack, which is much, is given back before the head
+// is written, which needs much too: a new connection's goroutine begins with a small
+// stack, and each time that it grows costs a microsecond or two.
+func (c *config) decide(w http.ResponseWriter, r *http.Request, hub *engine.Hub, in entry) (begun *start, head bool) {
+	if refuseMethod(w, r, "GET, HEAD", http.MethodGet, http.MethodHead) {
+		return nil, false
 	}
-	var sub engine.Subscription
-	if refusal == nil {
-		sub, refusal = c.subscription(wishes, a.grant.User, a.topics)
-		sub.Source = c.source(r)
+	if c.gate != nil {
+		if err := c.gate.Knock(r); err != nil {
+			c.refuse(w, r, identityError(err))
+			return nil, false
+		}
 	}
-	var k coding
+	since := c.sessions.now()
+	a, refusal := in(r)
+	var s *session
 	if refusal == nil {
-		k, refusal = c.codingFor(w.Header(), r, hub)
-		sub.Encoding = k.name()
-	}
-	var seat *engine.Seat
-	if refusal == nil {
-		seat, refusal = c.admit(r, hub, wishes, sub)
+		s, refusal = c.session(r, &a.grant, since)
 	}
 	if refusal != nil {
-		limit.release()
 		c.refuse(w, r, refusal)
-		return false
+		return nil, false
 	}
-	if r.Method == http.MethodHead {
-		limit.release()
-		c.setHead(w.Header(), k)
+	return c.place(w, r, hub, &a, s)
+}
+
+// place is decide for who has been let in. It sees to it that the session, where there
+// is one, ends where the stream does not begin.
+func (c *config) place(w http.ResponseWriter, r *http.Request, hub *engine.Hub, a *admitted, s *session) (begun *start, head bool) {
+	begun = &start{limit: c.limitOfGrant(r, s, a.grant.Expires)}
+	refusal := c.seat(w, r, hub, a, begun)
+	switch {
+	case refusal != nil:
+		begun.limit.release()
+		c.refuse(w, r, refusal)
+		return nil, false
+	case r.Method == http.MethodHead:
+		begun.limit.release()
+		c.setHead(w.Header(), begun.k)
 		w.WriteHeader(http.StatusOK)
-		return true
-	}
-	if !canFlush(w) {
-		limit.release()
+		return nil, true
+	case !canFlush(w):
+		begun.limit.release()
 		writeError(w, &Error{Status: http.StatusInternalServerError, Message: "the response can't be streamed: its writer does not flush"})
-		return false
+		return nil, false
 	}
-	c.begin(w, r, hub, seat, limit, k)
-	return true
+	return begun, false
+}
+
+// seat takes the seat that a request asks for, and chooses the coding.
+func (c *config) seat(w http.ResponseWriter, r *http.Request, hub *engine.Hub, a *admitted, begun *start) *Error {
+	wishes, refusal := wishesOf(r, a.query)
+	if refusal != nil {
+		return refusal
+	}
+	if refusal = passBody(w, r); refusal != nil {
+		return refusal
+	}
+	sub, refusal := c.subscription(wishes, a.grant.User, a.topics)
+	if refusal != nil {
+		return refusal
+	}
+	sub.Source = c.source(r)
+	if begun.k, refusal = c.codingFor(w.Header(), r, hub); refusal != nil {
+		return refusal
+	}
+	sub.Encoding = begun.k.name()
+	begun.seat, refusal = c.admit(r, hub, wishes, sub)
+	return refusal
 }
 
 // refuse answers with e. Where it may become true later, and WithLater is set, the
@@ -87,22 +127,47 @@ func (c *config) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 	_, _ = w.Write(wire.AppendRetry(wire.AppendComment(nil, e.Message), c.later)) // the peer is gone: nobody to tell
 }
 
-// begin sends the head and streams, over the socket itself where it can.
-func (c *config) begin(w http.ResponseWriter, r *http.Request, hub *engine.Hub, seat *engine.Seat, limit limit, k coding) {
+// begin sends the head and streams, over the socket itself where it can. Where that is
+// likely the greeting goes with the head, in one write for both.
+func (c *config) begin(w http.ResponseWriter, r *http.Request, hub *engine.Hub, begun *start) {
 	rc := http.NewResponseController(w)
-	if c.sendHead(w, rc, r, k) != nil {
-		limit.release()
+	takesOver := c.takesOver(w, r)
+	var greeted []byte
+	if takesOver && begun.k.by == nil {
+		greeted = c.greeting(begun.k)
+	}
+	if c.sendHead(w, rc, r, begun.k, greeted) != nil {
+		begun.limit.release()
 		return // the peer is gone
 	}
-	k = k.sent(w.Header())
-	seat.UseEncoding(k.name())
-	if c.takesOver(w, r, k) {
-		if conn, _, err := rc.Hijack(); err == nil {
-			c.serveConn(conn, r, hub, seat, limit, k)
+	k := begun.k.sent(w.Header())
+	begun.seat.UseEncoding(k.name())
+	var next []byte
+	if greeted == nil {
+		next = c.greeting(k)
+	}
+	if takesOver && k.alone(w.Header()) && passedOn(w, len(greeted)) {
+		if conn, err := hijack(w, rc); err == nil {
+			c.serveConn(conn, next, r, hub, begun.seat, begun.limit)
 			return
 		}
 	}
-	c.serveResponse(w, rc, r, hub, seat, limit, k)
+	_ = rc.SetWriteDeadline(time.Time{})
+	c.pump(r, responseOutput{w: w, rc: rc}, next, hub, begun.seat, begun.limit)
+}
+
+// hijack takes the connection from the server. A wrapper may refuse that once it has
+// seen some of the body, as Gin's does; the server's own writer does not, and nothing
+// is held back on the way to it.
+func hijack(w http.ResponseWriter, rc *http.ResponseController) (net.Conn, error) {
+	conn, _, err := rc.Hijack()
+	if err == nil {
+		return conn, nil
+	}
+	if own, ok := innermost(w).(http.Hijacker); ok {
+		conn, _, err = own.Hijack()
+	}
+	return conn, err
 }
 
 // innermost follows Unwrap to the server's own ResponseWriter. Wrappers tend to

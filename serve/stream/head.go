@@ -14,9 +14,9 @@ import (
 // header is one line of a response head, fit to be written as it is.
 type header struct{ name, value string }
 
-// greeting is the first thing in every stream: it makes proxies and clients see
+// hello is the first thing in every stream: it makes proxies and clients see
 // the response begin.
-const greeting = "spate"
+const hello = "spate"
 
 // What every stream says. X-Accel-Buffering keeps nginx from holding events
 // back, no-transform other proxies from compressing them.
@@ -76,11 +76,14 @@ func (c *config) setHead(h http.Header, k coding) {
 			delete(h, name)
 		}
 	}
-	for _, o := range ours {
-		h.Set(o.name, o.value)
-	}
-	for _, o := range c.extra {
-		h.Set(o.name, o.value)
+	// As Set does, but for one piece of memory for all.
+	values := make([]string, 0, len(ours)+len(c.extra))
+	for _, list := range [...][]header{ours, c.extra} {
+		for _, o := range list {
+			n := len(values)
+			values = append(values, o.value)
+			h[o.name] = values[n : n+1 : n+1]
+		}
 	}
 	k.announce(h)
 }
@@ -92,8 +95,9 @@ const headTimeout = 10 * time.Second
 
 // sendHead sends the response head, by way of all that is wrapped around the
 // ResponseWriter: what middleware does at WriteHeader and Flush happens in every
-// mode. It fails where the peer is gone.
-func (c *config) sendHead(w http.ResponseWriter, rc *http.ResponseController, r *http.Request, k coding) error {
+// mode. With it goes what the body begins with, if anything; not over HTTP/2, where a
+// body may have to wait. It fails where the peer is gone, and leaves its deadline set.
+func (c *config) sendHead(w http.ResponseWriter, rc *http.ResponseController, r *http.Request, k coding, first []byte) error {
 	// The server's time-outs are for requests that end. Writers without deadlines
 	// have none to lift. Over HTTP/2 the head waits for nobody.
 	_ = rc.SetReadDeadline(time.Time{})
@@ -102,9 +106,12 @@ func (c *config) sendHead(w http.ResponseWriter, rc *http.ResponseController, r 
 	}
 	c.setHead(w.Header(), k)
 	w.WriteHeader(http.StatusOK)
-	err := rc.Flush()
-	_ = rc.SetWriteDeadline(time.Time{})
-	return err
+	if len(first) > 0 {
+		if _, err := w.Write(first); err != nil {
+			return err
+		}
+	}
+	return rc.Flush()
 }
 
 // coded reports whether middleware has announced that it codes the body: then
@@ -118,15 +125,15 @@ func coded(h http.Header) bool {
 	return false
 }
 
-// appendGreeting appends what the body begins with.
-func (c *config) appendGreeting(dst []byte, k coding) []byte {
-	n := len(dst)
-	dst = wire.AppendComment(dst, greeting)
+// greeting is what the body begins with.
+func (c *config) greeting(k coding) []byte {
+	const most = len(": " + hello + "\n" + "retry: \n" + "9223372036854\n")
+	plain := wire.AppendComment(make([]byte, 0, most), hello)
 	if c.retry > 0 {
-		dst = wire.AppendRetry(dst, c.retry)
+		plain = wire.AppendRetry(plain, c.retry)
 	}
 	if k.by == nil {
-		return dst
+		return plain
 	}
-	return append(dst[:n], k.by.AppendRun(k.by.AppendStart(nil), dst[n:])...)
+	return k.by.AppendRun(k.by.AppendStart(nil), plain)
 }

@@ -8,19 +8,26 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// wrapper is middleware's writer, as far as headSent is concerned.
+// wrapper is middleware's writer, as far as passedOn is concerned.
 type wrapper struct{ http.ResponseWriter }
 
 func (w wrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// The server's writer has the field that headSent looks at: where a release of Go
-// renames it, wrapped streams would lose the cheap way without this test.
-func TestHeadSentKnowsTheServersWriter(t *testing.T) {
-	var before, after, unknown bool
+// The server's writer has the fields that passedOn looks at: where a release of Go
+// renames them, wrapped streams would lose the cheap way without this test.
+func TestPassedOnKnowsTheServersWriter(t *testing.T) {
+	type foreign struct{ http.ResponseWriter }
+	var before, after, more, other bool
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		before = headSent(wrapper{w})
+		before = passedOn(wrapper{w}, 0)
 		w.WriteHeader(200)
-		after = headSent(wrapper{w})
+		after = passedOn(wrapper{w}, 0)
+		_, _ = w.Write([]byte("greeting"))
+		more = passedOn(wrapper{w}, len("greeting"))
+		require.False(t, passedOn(wrapper{w}, 0), "it has more")
+		require.False(t, passedOn(wrapper{w}, 9), "some of the body is held back")
+		other = passedOn(wrapper{&foreign{w}}, 8)
+		require.True(t, passedOn(wrapper{w}, 8), "also after another type was looked at")
 	}))
 	defer server.Close()
 	resp, err := http.Get(server.URL)
@@ -29,9 +36,7 @@ func TestHeadSentKnowsTheServersWriter(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 	require.False(t, before)
 	require.True(t, after)
-
-	type foreign struct{ http.ResponseWriter }
-	unknown = headSent(wrapper{&foreign{}})
-	require.False(t, unknown, "a wrapped writer of which nothing is known")
-	require.True(t, headSent(&foreign{}))
+	require.True(t, more)
+	require.False(t, other, "a wrapped writer of which nothing is known")
+	require.True(t, passedOn(&foreign{}, 0))
 }

@@ -102,8 +102,10 @@ func (c *config) pump(r *http.Request, out output, first []byte, hub *engine.Hub
 	s.guard.start(out, c.silence(hub))
 	defer s.guard.end()
 
-	if err := s.guard.send(out, first, &s.hopeless); err != nil {
-		return
+	if len(first) > 0 {
+		if err := s.guard.send(out, first, &s.hopeless); err != nil {
+			return
+		}
 	}
 	by := overResponse(r)
 	by.begin()
@@ -258,12 +260,6 @@ func (g *writeGuard) end() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.out = nil
-}
-
-// serveResponse streams through the ResponseWriter, which has sent the head. It
-// returns when the stream has ended.
-func (c *config) serveResponse(w http.ResponseWriter, rc *http.ResponseController, r *http.Request, hub *engine.Hub, seat *engine.Seat, limit limit, k coding) {
-	c.pump(r, responseOutput{w: w, rc: rc}, c.appendGreeting(nil, k), hub, seat, limit)
 }
 
 // canFlush reports whether what is written can be pushed out at once.

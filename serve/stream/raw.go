@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/valyala/bytebufferpool"
-
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/serve/stream/internal/rawsock"
 	"github.com/spatehub/spate/serve/stream/internal/rawtls"
@@ -54,18 +52,18 @@ func (s *leashedSink) Close(reason error) {
 	s.Sink.Close(reason)
 }
 
-// takesOver reports whether to hijack the connection, whose head is sent. Over TLS
-// that needs a connection of [NewTLSListener], over HTTP/2 the connection is shared,
-// and a body that middleware codes, or holds back, has to go through it.
-func (c *config) takesOver(w http.ResponseWriter, r *http.Request, k coding) bool {
-	if c.portable || !rawsock.Supported() || r.ProtoMajor != 1 || !k.alone(w.Header()) {
+// takesOver reports whether the connection is one to hijack once its head is sent.
+// Over TLS that needs a connection of [NewTLSListener], and over HTTP/2 the connection
+// is shared. What middleware codes, or holds back, is seen with the head.
+func (c *config) takesOver(w http.ResponseWriter, r *http.Request) bool {
+	if c.portable || !rawsock.Supported() || r.ProtoMajor != 1 {
 		return false
 	}
 	if r.TLS != nil && !rawtls.Under(r.Context().Value(http.LocalAddrContextKey)) {
 		return false
 	}
 	_, ok := innermost(w).(http.Hijacker)
-	return ok && headSent(w)
+	return ok
 }
 
 // formOf is how the body of a connection that was taken over is framed: as the
@@ -77,32 +75,25 @@ func formOf(r *http.Request) engine.Form {
 	return engine.FormPlain
 }
 
-// greetings lends the buffers that the beginnings of streams are built in.
-var greetings bytebufferpool.Pool
-
 // serveConn streams over a connection that was taken out of the server's hands
-// after the head.
-func (c *config) serveConn(conn net.Conn, r *http.Request, hub *engine.Hub, seat *engine.Seat, limit limit, k coding) {
+// after the head, and what went with it. first is what comes next.
+func (c *config) serveConn(conn net.Conn, first []byte, r *http.Request, hub *engine.Hub, seat *engine.Seat, limit limit) {
 	form := formOf(r)
 	seat.UseForm(form)
-	first := greetings.Get()
-	defer greetings.Put(first)
-	first.B = c.appendGreeting(first.B[:0], k)
 	if form == engine.FormChunked {
-		n := len(first.B)
-		first.B = wire.AppendChunk(first.B, first.B)[n:]
+		first = wire.AppendChunk(nil, first)
 	}
 	if secured, ok := conn.(*tls.Conn); ok {
-		c.serveTLS(secured, first.B, r, hub, seat, limit)
+		c.serveTLS(secured, first, r, hub, seat, limit)
 		return
 	}
 	sock, err := rawsock.Take(conn, c.silence(hub))
 	if err != nil {
 		// A wrapped connection, or no descriptor left: it keeps its goroutine.
-		c.serveHijacked(conn, first.B, r, hub, seat, limit)
+		c.serveHijacked(conn, first, r, hub, seat, limit)
 		return
 	}
-	err = writeFirst(conn, sock, first.B)
+	err = writeFirst(conn, sock, first)
 	conn.Close()
 	if err != nil {
 		sock.Close(true)
@@ -116,13 +107,15 @@ func (c *config) serveConn(conn net.Conn, r *http.Request, hub *engine.Hub, seat
 // serveTLS is serveConn over TLS. What the body begins with is written while the
 // connection can still wait.
 func (c *config) serveTLS(conn *tls.Conn, first []byte, r *http.Request, hub *engine.Hub, seat *engine.Seat, limit limit) {
-	_ = conn.SetWriteDeadline(time.Now().Add(headTimeout))
-	if _, err := conn.Write(first); err != nil {
-		conn.Close()
-		limit.release()
-		return
+	if len(first) > 0 {
+		_ = conn.SetWriteDeadline(time.Now().Add(headTimeout))
+		if _, err := conn.Write(first); err != nil {
+			conn.Close()
+			limit.release()
+			return
+		}
+		_ = conn.SetWriteDeadline(time.Time{})
 	}
-	_ = conn.SetWriteDeadline(time.Time{})
 	sock, err := rawtls.Take(conn, c.silence(hub))
 	if err != nil {
 		c.serveHijacked(conn, nil, r, hub, seat, limit)

@@ -35,12 +35,18 @@ func tlsMode(t *testing.T) mode {
 // dialTLS opens a stream by hand and returns its connection, with the head read.
 func dialTLS(t *testing.T, s *site, receive int) (*tls.Conn, *bufio.Reader) {
 	t.Helper()
+	return dialTLSAs(t, s, s.trust(), receive)
+}
+
+// dialTLSAs is dialTLS with a client's configuration.
+func dialTLSAs(t *testing.T, s *site, config *tls.Config, receive int) (*tls.Conn, *bufio.Reader) {
+	t.Helper()
 	c, err := net.Dial("tcp", s.server.Listener.Addr().String())
 	require.NoError(t, err)
 	if receive > 0 {
 		require.NoError(t, c.(*net.TCPConn).SetReadBuffer(receive))
 	}
-	secured := tls.Client(c, s.trust())
+	secured := tls.Client(c, config)
 	t.Cleanup(func() { c.Close() })
 	require.NoError(t, secured.SetDeadline(time.Now().Add(patience)))
 	_, err = fmt.Fprintf(secured, "GET /events?uid=u HTTP/1.0\r\nHost: x\r\n\r\n")
@@ -61,6 +67,21 @@ func (s *site) trust() *tls.Config {
 	config.ServerName = "example.com"
 	config.NextProtos = nil
 	return config
+}
+
+// A client that comes back resumes its TLS 1.3 session: its handshake needs no
+// signature.
+func TestTLSSessionsAreResumed(t *testing.T) {
+	s := newSite(t, tlsMode(t), setup{})
+	config := s.trust()
+	config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	for i := range 3 {
+		secured, _ := dialTLSAs(t, s, config, 0) // the ticket comes before the head
+		state := secured.ConnectionState()
+		require.EqualValues(t, tls.VersionTLS13, state.Version)
+		require.Equal(t, i > 0, state.DidResume, "connection %d", i)
+		s.online(i + 1)
+	}
 }
 
 // Invariants 2, 3 and 7 over TLS without a goroutine: a reader that begins late,

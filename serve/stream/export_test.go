@@ -1,0 +1,4 @@
+package stream
+
+// ForgetDescriptors has the next stream look at the descriptors.
+func ForgetDescriptors() { lastLook.Store(nil) }
