@@ -22,7 +22,7 @@ func BenchmarkBroadcast(b *testing.B) {
 	}{{1000, 100}, {10000, 2}} {
 		for _, name := range []string{"spate", "spate-log"} {
 			b.Run(fmt.Sprintf("streams=%d/rate=%g/server=%s", shape.streams, shape.rate, name), func(b *testing.B) {
-				p := newPair(b, name, "floor-go", rig.Load{Streams: shape.streams, Kind: stamp.Broadcast})
+				p := newTriple(b, name, "floor-go", rig.Load{Streams: shape.streams, Kind: stamp.Broadcast})
 				p.loop(b, rig.Work{Rate: shape.rate, Size: eventSize, Duration: span})
 				p.reportLatency(b)
 			})
@@ -36,7 +36,7 @@ func BenchmarkBroadcast(b *testing.B) {
 func BenchmarkFlatOut(b *testing.B) {
 	for _, name := range []string{"spate", "spate-log"} {
 		b.Run("streams=1000/server="+name, func(b *testing.B) {
-			p := newPair(b, name, "floor-batch-go", rig.Load{Streams: 1000, Kind: stamp.Broadcast})
+			p := newTriple(b, name, "floor-batch-go", rig.Load{Streams: 1000, Kind: stamp.Broadcast})
 			p.loop(b, rig.Work{Window: flatOutWindow, Size: eventSize, Duration: span})
 			p.report(b, "deliveries/s", (*rig.Figures).Rate)
 			p.report(b, "cpu-µs/delivery", (*rig.Figures).PerDelivery)

@@ -8,18 +8,28 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/bench/internal/rig"
+	benchserver "github.com/spatehub/spate/bench/internal/server"
 )
 
-// pair is a server and the bare loop that it is compared with, each with its own streams, of which only one works at a
-// time.
+// pair is a server and the bare loop that it is compared with, or several, each with its own streams, of which only one
+// works at a time.
 type pair struct {
-	server, floor *rig.Rig
-	runs          [2][]rig.Figures // of the server, and of the floor
+	rigs []*rig.Rig // the server, its floor, and the floor's twin that sends the server's bytes, if there is one
+	runs [][]rig.Figures
 }
 
-// newPair opens both.
+func pairOf(rigs ...*rig.Rig) *pair {
+	return &pair{rigs: rigs, runs: make([][]rig.Figures, len(rigs))}
+}
+
+// newPair opens a server and its floor.
 func newPair(b *testing.B, server, floor string, load rig.Load) *pair {
-	return &pair{server: newRig(b, server, load), floor: newRig(b, floor, load)}
+	return pairOf(newRig(b, server, load), newRig(b, floor, load))
+}
+
+// newTriple opens them, and the floor's twin.
+func newTriple(b *testing.B, server, floor string, load rig.Load) *pair {
+	return pairOf(newRig(b, server, load), newRig(b, floor, load), newRig(b, floor+benchserver.SameBytes, load))
 }
 
 // newRig opens one server with its streams; it is closed with the benchmark.
@@ -36,23 +46,23 @@ func newRig(b *testing.B, server string, load rig.Load) *rig.Rig {
 	return r
 }
 
-// warmUp runs a short while on both, uncounted: buffers grow to their size, and pools fill.
+// warmUp runs a short while on each, uncounted: buffers grow to their size, and pools fill.
 func (p *pair) warmUp(b *testing.B, w rig.Work) {
 	b.Helper()
 	w.Duration = min(w.Duration, 500*time.Millisecond)
-	for _, r := range []*rig.Rig{p.floor, p.server} {
+	for _, r := range p.rigs {
 		if _, err := r.Run(w); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
-// loop runs the work b.N times on both, in turns, so that a machine which grows busier meanwhile does so to both.
+// loop runs the work b.N times on each, in turns, so that a machine which grows busier meanwhile does so to all.
 func (p *pair) loop(b *testing.B, w rig.Work) {
 	b.Helper()
 	p.warmUp(b, w)
 	for b.Loop() {
-		for i, r := range []*rig.Rig{p.server, p.floor} {
+		for i, r := range p.rigs {
 			f, err := r.Run(w)
 			if err != nil {
 				b.Fatal(err)
@@ -90,6 +100,11 @@ func (p *pair) report(b *testing.B, unit string, figure func(*rig.Figures) float
 	b.ReportMetric(floor, "floor-"+unit)
 	if floor > 0 {
 		b.ReportMetric(server/floor, unit+"/floor")
+	}
+	if len(p.runs) > 2 {
+		if twin := median(p.runs[2], figure); twin > 0 {
+			b.ReportMetric(server/twin, unit+"/same-bytes")
+		}
 	}
 }
 

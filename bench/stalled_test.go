@@ -24,11 +24,10 @@ func BenchmarkStalled(b *testing.B) {
 	} {
 		for _, server := range []string{"spate", "spate-log"} {
 			b.Run(c.name+"/server="+server, func(b *testing.B) {
-				p := &pair{
-					server: newRig(b, server, rig.Load{Streams: c.healthy, Stalled: c.stalled, Kind: stamp.Broadcast}),
-					floor:  newRig(b, server, rig.Load{Streams: c.healthy, Kind: stamp.Broadcast}),
-				}
-				if err := p.server.Fill(stalledFill/stalledEvent, stalledEvent); err != nil {
+				p := pairOf(
+					newRig(b, server, rig.Load{Streams: c.healthy, Stalled: c.stalled, Kind: stamp.Broadcast}),
+					newRig(b, server, rig.Load{Streams: c.healthy, Kind: stamp.Broadcast}))
+				if err := p.rigs[0].Fill(stalledFill/stalledEvent, stalledEvent); err != nil {
 					b.Fatal(err)
 				}
 				p.loop(b, rig.Work{Rate: c.rate, Size: c.size, Duration: span})
@@ -62,7 +61,7 @@ func (p *pair) reportStalled(b *testing.B) {
 	}
 	b.ReportMetric(median(p.runs[0], func(f *rig.Figures) float64 { return float64(f.Usage.RSS) / (1 << 20) }), "MiB-resident")
 	b.ReportMetric(median(p.runs[1], func(f *rig.Figures) float64 { return float64(f.Usage.RSS) / (1 << 20) }), "alone-MiB-resident")
-	info, err := p.server.Info()
+	info, err := p.rigs[0].Info()
 	if err != nil {
 		b.Fatal(err)
 	}

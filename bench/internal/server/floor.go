@@ -16,14 +16,18 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/spatehub/spate/loadtest/stamp"
+	"github.com/spatehub/spate/wire"
 )
 
 // floor is the least that a server can do: one goroutine, one non-blocking send per event and client, no queue but the
-// frames themselves. With joined, the events that wait for a client go out in one send.
+// frames themselves. With joined, the events that wait for a client go out in one send. With chunked, it sends the bytes
+// that spate does: a chunk for each event, and IDs as long as a hub's, so that what is left between the two is the
+// servers' and not the bytes'.
 //
 // Publish and Flush run on the publisher's goroutine; connections come in from the acceptor's through fresh.
 type floor struct {
-	joined bool
+	joined  bool
+	chunked bool
 
 	mu    sync.Mutex
 	fresh []floorClient
@@ -41,6 +45,7 @@ type floor struct {
 
 	id      uint64
 	one     []byte // a frame for some clients only
+	plain   []byte // a frame before it is a chunk
 	dropped int
 }
 
@@ -57,10 +62,29 @@ type floorClient struct {
 // floorLag bounds the bytes that are kept for one client: beyond it the client is given up.
 const floorLag = 8 << 20
 
-const floorHead = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nConnection: close\r\n\r\n"
+const (
+	floorHead   = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
+	plainEnd    = "Connection: close\r\n\r\n"
+	chunkedEnd  = "Transfer-Encoding: chunked\r\n\r\n"
+	hubsFirstID = 7_000_000_000_000_000 // of the length of a hub's IDs, until the year 2041
+)
 
 func newFloor(joined bool) *floor {
 	return &floor{joined: joined, users: map[uint32]int{}, topics: map[uint32][]int{}}
+}
+
+func newChunkedFloor(joined bool) *floor {
+	f := newFloor(joined)
+	f.chunked, f.id = true, hubsFirstID
+	return f
+}
+
+// head is the response head.
+func (f *floor) head() string {
+	if f.chunked {
+		return floorHead + chunkedEnd
+	}
+	return floorHead + plainEnd
 }
 
 // Serve implements [Server].
@@ -70,7 +94,7 @@ func (f *floor) Serve(ln net.Listener) error {
 		if err != nil {
 			return err
 		}
-		client, err := admit(c.(*net.TCPConn))
+		client, err := admit(c.(*net.TCPConn), f.head())
 		if err != nil {
 			continue // the reader counts it
 		}
@@ -81,7 +105,7 @@ func (f *floor) Serve(ln net.Listener) error {
 }
 
 // admit answers the request and keeps nothing but a bare descriptor.
-func admit(c *net.TCPConn) (client floorClient, err error) {
+func admit(c *net.TCPConn, head string) (client floorClient, err error) {
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
 	var buf [2048]byte
@@ -96,7 +120,7 @@ func admit(c *net.TCPConn) (client floorClient, err error) {
 		}
 		n += k
 	}
-	if _, err := c.Write([]byte(floorHead)); err != nil {
+	if _, err := c.Write([]byte(head)); err != nil {
 		return client, err
 	}
 	target, _, _ := strings.Cut(string(buf[:n]), " HTTP/")
@@ -172,6 +196,14 @@ func (f *floor) Publish(kind stamp.Kind, index uint32, data []byte) error {
 
 // appendFrame encodes an event just as the other servers do.
 func (f *floor) appendFrame(dst, data []byte) []byte {
+	if f.chunked {
+		f.plain = f.appendPlain(f.plain[:0], data)
+		return wire.AppendChunk(dst, f.plain)
+	}
+	return f.appendPlain(dst, data)
+}
+
+func (f *floor) appendPlain(dst, data []byte) []byte {
 	dst = append(dst, "id: "...)
 	dst = strconv.AppendUint(dst, f.id, 10)
 	dst = append(dst, "\nevent: message\ndata: "...)

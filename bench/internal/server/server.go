@@ -79,14 +79,19 @@ type Catalog map[string]Factory
 // Ours are the bare loops and spate.
 func Ours() Catalog {
 	return Catalog{
-		"floor-go":       func(Options) (Server, error) { return newFloor(false), nil },
-		"floor-batch-go": func(Options) (Server, error) { return newFloor(true), nil },
-		Schedule:         func(Options) (Server, error) { return schedule{}, nil },
-		"spate":          newSpate,
-		"spate-log":      newSpateLog,
-		"spate-guarded":  newGuarded,
+		"floor-go":                   func(Options) (Server, error) { return newFloor(false), nil },
+		"floor-batch-go":             func(Options) (Server, error) { return newFloor(true), nil },
+		"floor-go" + SameBytes:       func(Options) (Server, error) { return newChunkedFloor(false), nil },
+		"floor-batch-go" + SameBytes: func(Options) (Server, error) { return newChunkedFloor(true), nil },
+		Schedule:                     func(Options) (Server, error) { return schedule{}, nil },
+		"spate":                      newSpate,
+		"spate-log":                  newSpateLog,
+		"spate-guarded":              newGuarded,
 	}
 }
+
+// SameBytes is what the names of bare loops end in that send just the bytes that spate does.
+const SameBytes = "-same-bytes"
 
 // Schedule is the name of a server that serves nothing: what it uses is the price of the publisher's schedule itself, of
 // waking for each event. At 10,000 events a second to one stream each, that is more than sending them.
