@@ -114,6 +114,7 @@ func JWT(c JWTConfig) (stream.Authorizer, error) {
 type jwtAuthorizer struct {
 	JWTConfig
 	parser *jwt.Parser
+	rights lastRights
 }
 
 func (a *jwtAuthorizer) authorize(r *http.Request) (stream.Grant, error) {
@@ -217,7 +218,7 @@ func (a *jwtAuthorizer) grant(text string, claims *claimSet) (stream.Grant, erro
 	}
 	if raw := find(claims.all, a.RightsClaim); raw != nil {
 		g.Read, g.Push, g.Admin = nil, stream.PushRights{}, false
-		if err := ParseRights(raw, &g); err != nil {
+		if err := a.rights.parse(raw, &g); err != nil {
 			return stream.Grant{}, noLonger("the token's claim " + a.RightsClaim + ": " + err.Error())
 		}
 	}

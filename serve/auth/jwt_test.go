@@ -241,6 +241,33 @@ func TestJWTGrant(t *testing.T) {
 	require.NotEmpty(t, one.ID)
 }
 
+// The rights of a token are those that it says, whichever token came before, and tokens
+// that say the same ones cost less.
+func TestJWTRightsOfEachToken(t *testing.T) {
+	authorize := authorizer(t, auth.JWTConfig{Keys: secretKeys(t), Default: stream.Grant{Limits: stream.Limits{Topics: 7}}})
+	token := func(user string, rights any) *http.Request {
+		return withBearer(sign(t, jwt.SigningMethodHS256, secret, claims("sub", user, "spate", rights)))
+	}
+	one := map[string]any{"read": []string{"orders.>"}, "push": map[string]any{"topics": []string{"a"}}, "limits": map[string]any{"connections": 5}}
+	two := map[string]any{"read": []string{"prices"}, "admin": true}
+	for i, rights := range []map[string]any{one, one, two, one, two, two, one} {
+		g, err := authorize(token(fmt.Sprint("u", i), rights))
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprint("u", i), g.User)
+		want := stream.Grant{Read: patterns(t, "prices"), Admin: true, Limits: stream.Limits{Topics: 7}}
+		if _, first := rights["push"]; first {
+			want = stream.Grant{Read: patterns(t, "orders.>"), Push: stream.PushRights{Topics: patterns(t, "a")}, Limits: stream.Limits{Topics: 7, Connections: 5}}
+		}
+		require.Equal(t, want, stream.Grant{Read: g.Read, Push: g.Push, Admin: g.Admin, Limits: g.Limits})
+	}
+	same, other := token("u", one), token("u", two)
+	ask := func(r *http.Request) { must(authorize(r)) }
+	ask(same)
+	equal := testing.AllocsPerRun(100, func() { ask(same); ask(same) })
+	turns := testing.AllocsPerRun(100, func() { ask(same); ask(other) })
+	require.Less(t, equal+20, turns)
+}
+
 // TestJWTAttacks: tokens that were taken by one library or another.
 func TestJWTAttacks(t *testing.T) {
 	rsaPEM := publicPEM(t, rsaKey)

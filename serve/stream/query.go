@@ -22,6 +22,14 @@ const (
 
 var ourParams = []string{resumeQuery, sinceQuery, gapQuery, conflateQuery}
 
+// ourLetters are their plain letters.
+var ourLetters = func() (all []string) {
+	for _, name := range ourParams {
+		all = append(all, plainLetters(name))
+	}
+	return all
+}()
+
 // ParseQuery reads the query of a stream's request by the rule that handlers of
 // this package apply to their own parameters, for an identify function whose query
 // has nothing but what it knows: single and multiple are the names that may be
@@ -118,10 +126,9 @@ func repeated(name string, n int) *Error {
 // but one of them.
 func nearMiss(name string) string {
 	letters := plainLetters(name)
-	for _, ours := range ourParams {
-		want := plainLetters(ours)
+	for i, want := range ourLetters {
 		if letters == want || len(want) >= 8 && oneEdit(letters, want) {
-			return ours
+			return ourParams[i]
 		}
 	}
 	return ""
