@@ -10,7 +10,6 @@ import (
 	"github.com/spatehub/spate/engine/internal/topics"
 	"github.com/spatehub/spate/ringbuf"
 	"github.com/spatehub/spate/wire"
-	"github.com/valyala/bytebufferpool"
 )
 
 // clientState says where a connection takes its events from.
@@ -42,7 +41,7 @@ const (
 // trouble needs is in lag, which a healthy one does not have.
 //
 // Its queue is no list of its own: it is the part of the ring's window after
-// pos that matches the subscription, plus rest.
+// pos that matches the subscription, plus the lag's rest.
 type client struct {
 	// First what every delivery looks at, so that it lies together.
 
@@ -77,10 +76,6 @@ type client struct {
 	epoch    uint32     // of the last dismissal when it was decided where it begins
 	lag      *lag
 	peer     *Peer // nil: not known
-
-	// rest is what must be sent before anything else: the remainder of a frame
-	// that was sent in part, a gap event, a disconnect event, a heartbeat.
-	rest *bytebufferpool.ByteBuffer
 
 	// pos: every event ≤ pos is sent, or accounted otherwise. Of no meaning
 	// while live, when the shard's own position holds. While behind, it is the

@@ -107,8 +107,8 @@ func Footprint(h *Hub, sub Subscriber) (n int) {
 		if c.shard != s {
 			return
 		}
-		if c.rest != nil {
-			n += len(c.rest.B)
+		if c.owes() {
+			n += len(c.lag.rest.B)
 		}
 		if c.lag == nil || c.lag.history == nil {
 			return
@@ -160,8 +160,8 @@ func (s *shard) audit() error {
 			return fmt.Errorf("client %d has bits of a past batch", i)
 		case c.state == stateNew || c.state >= stateLeaving:
 			return fmt.Errorf("client %d is listed in state %d", i, c.state)
-		case c.state == stateLive && (c.lag != nil || c.rest != nil):
-			return fmt.Errorf("client %d is live with lag %v, rest %v", i, c.lag, c.rest)
+		case c.state == stateLive && c.lag != nil:
+			return fmt.Errorf("client %d is live with lag %v", i, c.lag)
 		case c.state == stateLive:
 			continue
 		}
@@ -242,7 +242,7 @@ func (s *shard) auditLag(c *client) error {
 		return fmt.Errorf("lag index %d is another's", l.index)
 	case l.queue.events < 0:
 		return fmt.Errorf("%d events wait", l.queue.events)
-	case l.partial.set && c.rest == nil:
+	case l.partial.set && l.rest == nil:
 		return fmt.Errorf("rest of %v is gone", l.partial)
 	case s.cursor().before(c.pos):
 		return fmt.Errorf("position %d is ahead of %d", c.pos, s.cursor())

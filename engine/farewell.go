@@ -170,7 +170,7 @@ func (s *shard) dismiss(c *client, reason error) {
 	if c.stallFor > 0 {
 		patience = min(patience, c.stallFor)
 	}
-	*l = lag{base: l.base, queue: queued{events: onItsWay}, stall: l.stall, partial: l.partial, index: l.index,
+	*l = lag{base: l.base, rest: l.rest, queue: queued{events: onItsWay}, stall: l.stall, partial: l.partial, index: l.index,
 		leaving: leaving{reason: reason, until: s.tick + patience, id: got}}
 	c.state = stateLeaving
 	s.troubled.leaving++

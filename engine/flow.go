@@ -100,7 +100,7 @@ func (s *shard) proceed(c *client) {
 		return
 	}
 	for !c.full() && c.state != stateClosed {
-		if c.rest != nil {
+		if c.owes() {
 			if !s.flushRest(c) {
 				return
 			}
@@ -135,23 +135,24 @@ func (s *shard) proceed(c *client) {
 // flushRest sends the remainder of what was sent in part. It returns whether
 // all of it is gone.
 func (s *shard) flushRest(c *client) bool {
-	n, err := s.write(c, c.rest.B)
+	rest := c.lag.rest
+	n, err := s.write(c, rest.B)
 	if n > 0 {
-		s.progress(c, c.lag.partial.lighten(n, len(c.rest.B)))
+		s.progress(c, c.lag.partial.lighten(n, len(rest.B)))
 	}
 	if err != nil {
 		s.close(c, err)
 		return false
 	}
-	if n < len(c.rest.B) {
-		c.rest.B = append(c.rest.B[:0], c.rest.B[n:]...)
+	if n < len(rest.B) {
+		rest.B = append(rest.B[:0], rest.B[n:]...)
 		c.filled()
 		return false
 	}
 	for at := range c.lag.partial.all() {
 		s.sent(c, at)
 	}
-	c.dropRest(s)
+	c.lag.drop(s)
 	return true
 }
 
@@ -270,26 +271,25 @@ func (s *shard) sent(c *client, at point) {
 
 // keepRest copies what must be sent before anything else.
 func (s *shard) keepRest(c *client, b []byte) {
-	counted := 0
-	if c.rest == nil {
-		c.rest = s.hub.frames.get()
-		c.rest.Reset()
+	l, counted := c.lag, 0
+	if l.rest == nil {
+		l.rest = s.hub.frames.get()
+		l.rest.Reset()
 	} else {
-		counted = cap(c.rest.B)
+		counted = cap(l.rest.B)
 	}
-	c.rest.B = append(c.rest.B, b...)
-	s.hub.frames.rests.Add(int64(cap(c.rest.B) - counted))
+	l.rest.B = append(l.rest.B, b...)
+	s.hub.frames.rests.Add(int64(cap(l.rest.B) - counted))
 }
 
-func (c *client) dropRest(s *shard) {
-	if c.rest != nil {
-		s.hub.frames.rests.Add(-int64(cap(c.rest.B)))
-		s.hub.frames.put(c.rest)
-		c.rest = nil
+// drop gives back what was to be sent before anything else.
+func (l *lag) drop(s *shard) {
+	if l.rest != nil {
+		s.hub.frames.rests.Add(-int64(cap(l.rest.B)))
+		s.hub.frames.put(l.rest)
+		l.rest = nil
 	}
-	if c.lag != nil {
-		c.lag.partial.clear()
-	}
+	l.partial.clear()
 }
 
 // failQueued counts what waits for a client that goes away as failed, and

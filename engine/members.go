@@ -70,9 +70,9 @@ func (s *shard) closeAs(c *client, as ending, reason error) {
 	}
 	s.n[nEnds+count(as)]++
 	if c.lag != nil {
+		c.lag.drop(s)
 		s.troubled.remove(c)
 	}
-	c.dropRest(s)
 	early := c.state == stateNew
 	c.state = stateClosed
 	if early {

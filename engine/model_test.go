@@ -225,8 +225,8 @@ func (w *modelWorld) state() string {
 		fmt.Fprint(&b, e.failed, e.fate)
 	}
 	fmt.Fprint(&b, " ", c.state, c.pos, c.id, c.full(), c.flags.Load(), len(s.early.list), len(s.troubled.list), len(s.books.clients))
-	if c.rest != nil {
-		fmt.Fprint(&b, " rest ", len(c.rest.B))
+	if c.owes() {
+		fmt.Fprint(&b, " rest ", len(c.lag.rest.B))
 	}
 	if l := c.lag; l != nil {
 		fmt.Fprint(&b, " lag ", l.base, l.fleeting, l.queue.events, l.gap, l.resumes, l.partial)

@@ -97,7 +97,7 @@ func (s *shard) tickLag(c *client, now uint32) {
 	if c.state == stateBehind && !c.full() && c.lag.history.due(now) {
 		s.proceed(c)
 	}
-	if c.state == stateBehind && !c.full() && c.rest == nil && s.hub.beatTicks > 0 && !before32(now, c.wroteTick+s.hub.beatTicks) {
+	if c.state == stateBehind && !c.full() && !c.owes() && s.hub.beatTicks > 0 && !before32(now, c.wroteTick+s.hub.beatTicks) {
 		s.n[nHeartbeats]++ // it waits for the log, or for its turn
 		s.keepRest(c, s.word(&heartbeat, c.form))
 		s.flushRest(c)

@@ -1,5 +1,7 @@
 package engine
 
+import "github.com/valyala/bytebufferpool"
+
 // lag is the state of a client that is not live. Its first part holds for all such
 // clients; what follows belongs to one clientState each, and is zero in the others.
 type lag struct {
@@ -11,6 +13,10 @@ type lag struct {
 	//
 	// Invariant: fleeting ≤ base.
 	fleeting position
+
+	// rest is what must be sent before anything else, or nil: the remainder of a frame
+	// that was sent in part, a gap event, a disconnect event, a heartbeat.
+	rest *bytebufferpool.ByteBuffer
 
 	queue   queued
 	stall   stalling
@@ -64,6 +70,9 @@ func (w *stalling) expired(now, most uint32) bool {
 // full says whether the client's sink is, so that the shard waits for it.
 func (c *client) full() bool { return c.lag != nil && c.lag.stall.full }
 
+// owes says whether something must be sent to the client before anything else.
+func (c *client) owes() bool { return c.lag != nil && c.lag.rest != nil }
+
 // troubled are a shard's clients that are lagging, behind or leaving.
 type troubled struct {
 	list    []*client
@@ -98,6 +107,9 @@ func (t *troubled) remove(c *client) {
 		moved.lag.index = int32(i)
 		t.list[n] = nil
 		t.list = t.list[:n]
+	}
+	if checked && c.owes() {
+		panic("engine: what is owed to a client is lost")
 	}
 	*c.lag = lag{partial: partial{more: c.lag.partial.more[:0]}}
 	t.spare, c.lag = c.lag, nil
