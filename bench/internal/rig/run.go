@@ -28,6 +28,7 @@ type Figures struct {
 	Events     uint64        // published
 	Elapsed    time.Duration // first publication until the last receipt
 	ServerCPU  time.Duration // from before the first publication until all was quiet
+	ReaderCPU  time.Duration // of the load, from before the first publication until everything had come
 	ReaderBusy float64       // share of the time that the load's processor worked
 	Late       time.Duration // worst lateness of the publisher against its schedule
 	Usage      proc.Usage    // of the server, at the end
@@ -113,7 +114,7 @@ func (r *Rig) Run(w Work) (f Figures, err error) {
 	}
 	f = Figures{
 		Counts: res.Counts, Latency: res.Latency, Events: rep.Total - rep.First, Late: rep.Late,
-		Elapsed: time.Duration(res.Last - rep.Start), ReaderBusy: float64(res.CPU) / float64(res.Elapsed),
+		Elapsed: time.Duration(res.Last - rep.Start), ReaderCPU: res.CPU, ReaderBusy: float64(res.CPU) / float64(res.Elapsed),
 		Stuck: rep.Stuck, Refused: rep.Failed, Fault: rep.Fault,
 	}
 	f.Usage, err = r.Usage(false)
