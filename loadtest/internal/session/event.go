@@ -44,7 +44,7 @@ func (r *Reader) event(e wire.RawEvent) error {
 // of another run or damaged, or is for somebody else.
 func (r *Reader) stamped(s *Session, e *wire.RawEvent) (outcome check.Outcome, ours bool) {
 	c := &r.Stats
-	st, verdict := stamp.Parse(e.Data)
+	st, verdict := r.known.parse(e.Data)
 	switch {
 	case verdict == stamp.Missing || verdict == stamp.Intact && st.Run != r.env.Run:
 		c.Foreign++

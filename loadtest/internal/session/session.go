@@ -123,10 +123,11 @@ const (
 type Reader struct {
 	Stats Stats
 
-	env *Env
-	cur *Session
-	now int64
-	fn  func(wire.RawEvent) error // r.event, made once so that Feed does not allocate
+	env   *Env
+	cur   *Session
+	now   int64
+	known known
+	fn    func(wire.RawEvent) error // r.event, made once so that Feed does not allocate
 }
 
 // NewReader returns a reader of the env's streams.
