@@ -16,7 +16,7 @@ import (
 // load tester counts. It takes broadcasts from one publishing connection.
 type Hostile struct {
 	Seed uint64
-	Bare bool // answer without chunked coding, on the bare connection
+	Bare bool // answer on the bare connection, with chunks or without
 	Type string
 
 	mu struct {
@@ -41,7 +41,7 @@ const firstID = 1000
 type Hostilities struct {
 	Pushed, Delivered, Doubled, Disorder, Corrupt, Misaddressed int64
 	IDDisorder, IDMissing                                       int64
-	Ended, Resumed                                              int64
+	Ended, Resumed, Refused                                     int64
 	Lost                                                        int64 // once all is over
 
 	Kinds map[string]int // how often each thing was done, to show that it was
@@ -123,8 +123,9 @@ func (h *Hostile) stream(w http.ResponseWriter, r *http.Request) {
 	u.connections++
 	n, _ := strconv.ParseUint(uid[1:], 10, 32)
 	c := &conn{h: h, user: u, rand: rand.New(rand.NewPCG(h.Seed, n<<32|u.connections))}
+	refused := c.rand.IntN(8) == 0
 	at := len(h.mu.log)
-	if id := r.Header.Get("Last-Event-ID"); id != "" {
+	if id := r.Header.Get("Last-Event-ID"); id != "" && !refused {
 		last, err := strconv.ParseUint(id, 10, 64)
 		if err != nil {
 			last = 1 << 32 // not known: it goes on wherever the log is
@@ -133,6 +134,10 @@ func (h *Hostile) stream(w http.ResponseWriter, r *http.Request) {
 	}
 	h.mu.Unlock()
 
+	if refused {
+		c.refuse(w)
+		return
+	}
 	h.working(1)
 	defer func() { h.working(-1) }()
 	done := c.open(w, r)
@@ -202,9 +207,23 @@ func (c *conn) resumeAt(at int) int {
 	return min(max(at, 0), end)
 }
 
+// refuse answers that there is no stream just now, perhaps after other heads.
+func (c *conn) refuse(w http.ResponseWriter) {
+	c.did("refused")
+	c.count(func(t *Hostilities) { t.Refused++ })
+	for range c.rand.IntN(3) {
+		w.WriteHeader(http.StatusEarlyHints)
+	}
+	w.Header().Set("Retry-After", "1")
+	http.Error(w, "later", []int{http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusInternalServerError}[c.rand.IntN(3)])
+}
+
 // open sends a head, perhaps after others. done is closed when the client goes.
 func (c *conn) open(w http.ResponseWriter, r *http.Request) (done <-chan struct{}) {
 	early := c.rand.IntN(3)
+	if early > 0 {
+		c.did("statuses before the head")
+	}
 	if c.h.Bare {
 		return c.openBare(w, early)
 	}
@@ -233,22 +252,33 @@ func (c *conn) openBare(w http.ResponseWriter, early int) <-chan struct{} {
 	if err != nil {
 		return nil
 	}
-	c.write = func(b []byte) error {
-		_, err := bare.Write(b)
-		return err
+	pieces := func(b []byte, most int) error {
+		for len(b) > 0 {
+			n := min(len(b), 1+c.rand.IntN(most))
+			if _, err := bare.Write(b[:n]); err != nil {
+				return err
+			}
+			b = b[n:]
+		}
+		return nil
 	}
+	c.write = func(b []byte) error { return pieces(b, len(b)) }
 	c.reset = func() { abort(bare) }
+	coding := ""
+	if c.rand.IntN(2) == 0 {
+		c.did("chunks split anywhere")
+		coding = "Transfer-Encoding: chunked\r\n"
+		c.write = func(b []byte) error { return pieces(c.chunks(b), []int{1, 3, 1 << 20}[min(c.rand.IntN(20), 2)]) }
+	}
 	head := ""
 	for range early {
-		head += "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+		head += []string{
+			"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 102 Processing\r\n\r\n",
+		}[c.rand.IntN(3)]
 	}
-	head += "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n:\n"
-	for len(head) > 0 { // in pieces
-		n := min(len(head), 1+c.rand.IntN(40))
-		if c.write([]byte(head[:n])) != nil {
-			return nil
-		}
-		head = head[n:]
+	head += "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" + coding + "Connection: close\r\n\r\n"
+	if pieces([]byte(head), 40) != nil || c.write([]byte(":\n")) != nil {
+		return nil
 	}
 	gone := make(chan struct{})
 	go func() {
@@ -257,6 +287,18 @@ func (c *conn) openBare(w http.ResponseWriter, early int) <-chan struct{} {
 		_ = bare.Close()
 	}()
 	return gone
+}
+
+// chunks codes b in chunks of any size, their sizes written in every way that is allowed.
+func (c *conn) chunks(b []byte) (coded []byte) {
+	for len(b) > 0 {
+		n := 1 + c.rand.IntN(len(b))
+		coded = fmt.Appendf(coded, []string{"%x", "%X", "000%x", "%x;a=b", "%x ; c=\"d;e\""}[c.rand.IntN(5)], n)
+		coded = append(coded, "\r\n"...)
+		coded = append(append(coded, b[:n]...), "\r\n"...)
+		b = b[n:]
+	}
+	return coded
 }
 
 // event sends one event, or does something else with it. ok is false when the
@@ -350,6 +392,9 @@ func (c *conn) damaged(data, typ, id string) bool {
 func (c *conn) send(data, typ, id string, seq uint64) bool {
 	frame := c.frame(data, typ, id)
 	most := []int{1, 7, 1 << 20}[min(c.rand.IntN(20), 2)] // now and then byte by byte
+	if most == 1 {
+		c.did("split at every byte")
+	}
 	for len(frame) > 0 {
 		n := min(len(frame), most)
 		if c.write(frame[:n]) != nil {
@@ -386,7 +431,9 @@ func (c *conn) send(data, typ, id string, seq uint64) bool {
 
 // frame writes an event with line ends of any kind.
 func (c *conn) frame(data, typ, id string) []byte {
-	end := []string{"\n", "\r\n", "\r"}[c.rand.IntN(3)]
+	kind := c.rand.IntN(3)
+	end := []string{"\n", "\r\n", "\r"}[kind]
+	c.did([]string{"LF", "CRLF", "CR"}[kind])
 	var b []byte
 	if c.rand.IntN(10) == 0 {
 		b = fmt.Appendf(b, ":%s", end)

@@ -33,10 +33,14 @@ func TestHostileServer(t *testing.T) {
 		kinds := maps.Clone(truth.Kinds)
 		for _, k := range []string{
 			"drop", "double", "swap", "misaddress", "truncate", "flip", "wrong type", "no ID", "ID that is no number", "ID backwards", "reset in a frame",
-			"resume too early", "resume too late", "resume ignored",
+			"resume too early", "resume too late", "resume ignored", "refused", "statuses before the head", "split at every byte", "LF", "CRLF", "CR",
 		} {
 			require.NotZero(t, kinds[k], k)
 			delete(kinds, k)
+		}
+		if w.identity {
+			require.NotZero(t, kinds["chunks split anywhere"])
+			delete(kinds, "chunks split anywhere")
 		}
 		require.Empty(t, kinds)
 		type counts struct {
@@ -45,12 +49,12 @@ func TestHostileServer(t *testing.T) {
 		require.Equal(t,
 			counts{
 				truth.Delivered, truth.Lost, truth.Doubled, truth.Disorder, truth.Corrupt, truth.Misaddressed,
-				truth.IDDisorder, truth.IDMissing, truth.Ended, truth.Ended, truth.Resumed,
+				truth.IDDisorder, truth.IDMissing, truth.Ended, truth.Ended + truth.Refused, truth.Resumed,
 			},
 			counts{
 				r.Deliveries.Count, int64(r.Checks.Lost), r.Checks.Duplicates, r.Checks.Disorder, r.Checks.Corrupt, r.Checks.Misaddressed,
 				r.Checks.IDDisorder, r.Checks.IDMissing, r.Streams.Disconnects, r.Errors.Total(), r.Streams.Resumed,
-			})
+			}, "%v", r.Errors)
 		require.EqualValues(t, truth.Delivered+truth.Lost, r.Deliveries.Expected)
 		require.Zero(t, r.Checks.MissedAway)
 		if w.identity && runtime.GOOS == "linux" {
@@ -76,6 +80,7 @@ func hostile(t *testing.T, w way, seed uint64) (*report.Result, calibrate.Hostil
 		}
 		c.URL, c.Mode, c.HTTP2, c.Procs, c.Fork = srv.URL, w.mode, w.http2, max(w.fork, 1), w.fork > 0
 		c.Try, c.EventType, c.CheckIDs, c.Users, c.Connections = false, "tick", true, 2000, 1
+		c.ConnectTimeout = time.Minute
 		c.Streams, c.Events, c.Retry, c.Drain = 20, 300, 10*time.Millisecond, patience
 		var cut bool // as of the last look, which is the end of the run
 		r, err := run.Run(t.Context(), c, func(p report.Point, _ *session.Stats) { cut = h.Busy() || p.Open < 20 })
