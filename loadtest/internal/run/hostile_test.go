@@ -54,7 +54,7 @@ func TestHostileServer(t *testing.T) {
 			counts{
 				r.Deliveries.Count, int64(r.Checks.Lost), r.Checks.Duplicates, r.Checks.Disorder, r.Checks.Corrupt, r.Checks.Misaddressed,
 				r.Checks.IDDisorder, r.Checks.IDMissing, r.Streams.Disconnects, r.Errors.Total(), r.Streams.Resumed,
-			})
+			}, "%v", r.Errors)
 		require.EqualValues(t, truth.Delivered+truth.Lost, r.Deliveries.Expected)
 		require.Zero(t, r.Checks.MissedAway)
 		if w.identity && runtime.GOOS == "linux" {
@@ -80,6 +80,7 @@ func hostile(t *testing.T, w way, seed uint64) (*report.Result, calibrate.Hostil
 		}
 		c.URL, c.Mode, c.HTTP2, c.Procs, c.Fork = srv.URL, w.mode, w.http2, max(w.fork, 1), w.fork > 0
 		c.Try, c.EventType, c.CheckIDs, c.Users, c.Connections = false, "tick", true, 2000, 1
+		c.ConnectTimeout = time.Minute
 		c.Streams, c.Events, c.Retry, c.Drain = 20, 300, 10*time.Millisecond, patience
 		var cut bool // as of the last look, which is the end of the run
 		r, err := run.Run(t.Context(), c, func(p report.Point, _ *session.Stats) { cut = h.Busy() || p.Open < 20 })
