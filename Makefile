@@ -38,7 +38,7 @@ help: ## Show these targets
 
 .PHONY: run
 run: ## Start the hub with the demo feed (ARGS='--listen 127.0.0.1:9000' passes flags on)
-	@# What is in Go's cache is not compiled, and not named. Without C, as a release is: that compiles in half the time.
+	@# What is in Go's cache is not compiled, and not named. Without C, as a release is: less to compile.
 	@export CGO_ENABLED=0; total=$$($(GO) list -deps ./cmd/spate | wc -l); \
 	echo "building the hub of $$total packages: seconds if they were built before, else some minutes"; \
 	$(GO) build -v -buildvcs=auto -ldflags=-w -o bin/spate ./cmd/spate 2>&1 | \
