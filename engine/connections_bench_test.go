@@ -31,9 +31,7 @@ func BenchmarkListing100k(b *testing.B) {
 		_, err := hub.Subscribe(engine.Subscription{UID: fmt.Sprint("u", i), Topics: topics}, all{})
 		require.NoError(b, err)
 	}
-	for hub.Stats().Clients < conns {
-		time.Sleep(time.Millisecond)
-	}
+	require.Eventually(b, func() bool { return hub.Stats().Clients == conns }, time.Minute, time.Millisecond)
 	for name, which := range map[string]engine.ConnectionFilter{"first": {}, "user": {UID: "u7"}, "topic": {Topic: "rare"}} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

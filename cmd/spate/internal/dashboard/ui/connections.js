@@ -23,7 +23,7 @@ export class Connections {
       { name: "transport", title: "Transport", cell: (c) => c.transport || "–" },
       { name: "act", title: "Action", cell: (c) => this.button(c) },
     ]);
-    this.pager = new Pager(this.table, (cursor, current) => this.load(cursor, current));
+    this.pager = new Pager((cursor, current) => this.load(cursor, current));
     this.form = make("form", { className: "row follow", autocomplete: "off" },
       field("Only of user", "uid", { placeholder: "any" }),
       field("that follow the topic", "topic", { placeholder: "any" }),
@@ -39,7 +39,7 @@ export class Connections {
   }
 
   show() {
-    this.pager.reload();
+    this.pager.go(this.pager.cursors);
   }
 
   async load(cursor, current) {
@@ -48,8 +48,9 @@ export class Connections {
     const user = uid && await ask("/users/" + encodeURIComponent(uid));
     if (current()) {
       this.online.textContent = !user ? "" : user.online ? `${uid} is online since ${new Date(user.since).toLocaleString()}, connections: ${user.connections}` : `${uid} is not online`;
+      this.table.show(page.connections, uid || topic || state || address ? "No connection is so." : "Nobody is connected.");
     }
-    return { items: page.connections, next: page.next, empty: uid || topic || state || address ? "No connection is so." : "Nobody is connected." };
+    return { shown: page.connections.length, next: page.next };
   }
 
   button(c) {
@@ -67,7 +68,7 @@ export class Connections {
       this.pager.say(err.message, "bad");
       return;
     }
-    await this.pager.reload();
+    await this.pager.go(this.pager.cursors);
     this.pager.say(`connection ${c.id} of ${who} is ended`, "good");
   }
 }

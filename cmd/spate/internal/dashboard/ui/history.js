@@ -22,7 +22,7 @@ export class History {
       { name: "key", title: "Key", cell: (e) => e.key || "none" },
       { name: "data", title: "Data", cell: (e) => this.button(e) },
     ]);
-    this.pager = new Pager(this.table, (cursor, current) => this.load(cursor, current));
+    this.pager = new Pager((cursor, current) => this.load(cursor, current));
     this.form = make("form", { className: "row follow", autocomplete: "off" },
       field("After the ID", "after", { placeholder: "the oldest" }),
       field("or since", "since", { placeholder: "15m, or 2026-01-31T12:00:00Z" }),
@@ -52,8 +52,9 @@ export class History {
     if (current()) {
       this.gap.hidden = !page.gap || !(cursor || begin.after);
       this.gap.textContent = page.gap ? `Events after ${page.gap.from} up to ${page.gap.to} may be missing.` : "";
+      this.table.show(page.events, "No event of these topics and this user is kept from there on.");
     }
-    return { items: page.events, next: page.more ? page.next : "", empty: "No event of these topics and this user is kept from there on." };
+    return { shown: page.events.length, next: page.more ? page.next : "" };
   }
 
   button(e) {

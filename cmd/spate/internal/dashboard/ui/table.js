@@ -20,32 +20,6 @@ export class Table {
     this.empty.textContent = empty;
   }
 
-  append(items) {
-    this.body.append(...items.map((item) => this.row(item)));
-  }
-
-  // prepend leaves what is seen where it is.
-  prepend(items) {
-    this.keep(() => this.body.prepend(...items.map((item) => this.row(item))));
-  }
-
-  // drop takes out n rows at the beginning, or -n at the end, and leaves what is seen where it is.
-  drop(n) {
-    const rows = [...this.body.children];
-    const gone = n > 0 ? rows.slice(0, n) : rows.slice(n);
-    if (gone.some((row) => row.contains(document.activeElement))) this.element.focus({ preventScroll: true });
-    if (n > 0) this.keep(() => gone.forEach((row) => row.remove()));
-    else gone.forEach((row) => row.remove());
-  }
-
-  // keep changes rows before those that are seen.
-  keep(change) {
-    const before = this.element.scrollHeight;
-    const top = this.element.scrollTop;
-    change();
-    this.element.scrollTop = top + this.element.scrollHeight - before;
-  }
-
   row(item) {
     const cells = this.columns.map((c) => {
       const content = c.cell(item);

@@ -19,7 +19,7 @@ export class Topics {
       { name: "kept", title: "Kept", cell: (t) => (t.kept === undefined ? "–" : kept(t.kept)) },
       { name: "retention", title: "Kept at most", cell: (t) => (t.retention === undefined ? "as the log is" : bounds(t.retention)) },
     ]);
-    this.pager = new Pager(this.table, (cursor) => this.load(cursor));
+    this.pager = new Pager((cursor, current) => this.load(cursor, current));
     this.form = make("form", { className: "row follow", autocomplete: "off" },
       field("Only topics that match", "match", { placeholder: "any, or a pattern such as orders.*" }), make("button", { type: "submit" }, "Show"));
     this.form.addEventListener("submit", (e) => {
@@ -31,13 +31,14 @@ export class Topics {
   }
 
   show() {
-    this.pager.reload();
+    this.pager.go(this.pager.cursors);
   }
 
-  async load(cursor) {
+  async load(cursor, current) {
     const page = await ask("/topics", { cursor, match: this.form.elements.match.value.trim(), limit: PAGE });
     const all = page.others ? [{ ...page.others, topic: "" }, ...page.topics] : page.topics;
-    return { items: all, next: page.next, empty: "No topic was pushed to since the hub began." };
+    if (current()) this.table.show(all, "No topic was pushed to since the hub began.");
+    return { shown: page.topics.length, next: page.next };
   }
 }
 
