@@ -42,6 +42,9 @@ func (p parts) api(c *serveConfig, hub *engine.Hub, a *access) *api.API {
 	routes.Query = tokenQuery(c)
 	if !a.open {
 		routes.RevokeUser = a.revokeUser
+		if a.shared != nil {
+			routes.Revoked = a.shared.tell
+		}
 	}
 	return routes
 }
@@ -52,7 +55,7 @@ func (a *access) grant(r *http.Request) (serve.Grant, error) {
 	if err := a.gate.Request(r); err != nil {
 		return serve.Grant{}, err
 	}
-	return a.revoked.Guard(a.credentials)(r)
+	return a.guard(a.credentials)(r)
 }
 
 // once returns what remembers the keys of pushes, nil for nothing.

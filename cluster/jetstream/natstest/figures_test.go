@@ -34,6 +34,10 @@ func TestFigures(t *testing.T) {
 	if os.Getenv("SPATETEST_CLUSTER_FIGURES") == "" {
 		t.Skip("set SPATETEST_CLUSTER_FIGURES to have it")
 	}
+	if os.Getenv("SPATETEST_CLUSTER_FIGURES") == "sockets" {
+		figuresSockets(t)
+		return
+	}
 	servers := natstest.Start(t, 3)
 	t.Run("push", func(t *testing.T) { figuresPush(t, servers) })
 	t.Run("latency", func(t *testing.T) { figuresLatency(t, servers) })

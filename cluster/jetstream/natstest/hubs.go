@@ -105,11 +105,14 @@ func (hs *Hubs) Kill(i int) {
 	}
 }
 
-// AwaitReady waits until all hubs take streams.
+// PID is that of a hub that runs.
+func (h *Hub) PID() int { return h.cmd.Process.Pid }
+
+// AwaitReady waits until all hubs are ready.
 func (hs *Hubs) AwaitReady() {
 	for i, h := range hs.Hubs {
 		for end := time.Now().Add(time.Minute); ; {
-			resp, err := http.Get(h.URL + "/events?uid=ready")
+			resp, err := http.Get(h.URL + "/readyz")
 			if err == nil {
 				resp.Body.Close()
 				if resp.StatusCode == http.StatusOK {
