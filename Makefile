@@ -76,7 +76,8 @@ image: ## The hub as a container image spate:latest, with docker or buildah
 
 # Everything is run even if something fails, so that one look at the output tells all. ALONE has its processors to itself:
 # its tests measure time. The checks of spatecheck come on top of what there is: the race detector looks at both at once,
-# and the ring and the engine as they are shipped are tested without it, with the bounds on allocations.
+# and the ring, the engine and the log as they are shipped are tested without it, with the bounds on allocations. What does
+# one thing after the other (internal/testrace), and the model's full depth, runs only there: it is ten times as fast.
 .PHONY: test
 test: ## All tests of all modules under -race and spatecheck; ringbuf, engine, and allocations and rewriting again as they are shipped
 	@failed=; \
@@ -86,8 +87,9 @@ test: ## All tests of all modules under -race and spatecheck; ringbuf, engine, a
 	for m in $(filter-out . $(OTHERS),$(MODULES)); do \
 		echo "== in $$m"; cd $$m; run $(GO) test -race -timeout 12m ./...; cd $(CURDIR); \
 	done; \
-	run $(GO) test -timeout 5m ./ringbuf ./engine; \
-	run $(GO) test -timeout 5m -run 'Alloc|TablesHold|CostTheSame|PatternLooks|EachCallFailsOnce' ./wire ./compress ./persist/... ./serve/stream/internal/rawsock ./serve/stream/internal/rawtls; \
+	run $(GO) test -timeout 5m ./ringbuf ./engine ./persist/pebblelog; \
+	run $(GO) test -timeout 5m -tags spatecheck -run Model ./engine; \
+	run $(GO) test -timeout 5m -run 'Alloc|CostTheSame|PatternLooks|AreBounded' ./wire ./compress ./persist ./serve/stream/...; \
 	if [ -n "$$failed" ]; then echo "FAILED$$failed" | tr ';' '\n' >&2; exit 1; fi
 
 # For every save. What it leaves out takes long: models, crashes, time-outs, and the packages that start programs.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/wire"
 	"github.com/stretchr/testify/require"
@@ -56,7 +57,7 @@ func pushAllocs(t *testing.T, h *engine.Hub, uids []string, e *wire.Event) float
 // Neither a push of text nor its deliveries allocate, whether to everyone or
 // to one user, and whoever listens. With a log, the log's own remain.
 func TestPushAndDeliveryDoNotAllocate(t *testing.T) {
-	if raceEnabled {
+	if testrace.On {
 		t.Skip("the race detector makes sync.Pool forget at random")
 	}
 	text := message("hello, world")

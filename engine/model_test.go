@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/spatehub/spate/internal/testrace"
 )
 
 // The model check of the hand-over between resend and live: every order of the
@@ -86,6 +88,9 @@ func modelDepth(t *testing.T) int {
 		n, err := strconv.Atoi(v)
 		require.NoError(t, err)
 		return n
+	}
+	if testrace.On {
+		return 3 // nothing runs beside anything; what is told by -tags spatecheck is told without the race detector too
 	}
 	return 4
 }

@@ -45,6 +45,7 @@ var rooms = map[string][]string{
 
 	"serve/internal/fresh": {},
 	"internal/testcert":    {},
+	"internal/testrace":    {},
 }
 
 // TestImportsFollowTheRooms: nothing imports upwards. Test files may import what they need: a test of engine may well

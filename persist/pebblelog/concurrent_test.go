@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/internal/logtest"
 	"github.com/spatehub/spate/persist/pebblelog"
@@ -19,7 +20,7 @@ import (
 // it asks after the read: no loss without a gap (invariant 3).
 func TestReadersBesideRetention(t *testing.T) {
 	n := uint64(20_000)
-	if raceEnabled {
+	if testrace.On {
 		n = 4_000
 	}
 	bothLogs(t, func(t *testing.T, open openFunc) {

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/internal/logtest"
 	"github.com/spatehub/spate/persist/pebblelog"
@@ -22,7 +23,7 @@ import (
 // then goes on with what the cut left, several times.
 func TestPowerCut(t *testing.T) {
 	rounds := 12
-	if raceEnabled {
+	if testrace.On {
 		rounds = 4
 	}
 	for _, sync := range []bool{true, false} {
@@ -129,7 +130,7 @@ func pipeline(t *testing.T, l *pebblelog.Log, batches [][]persist.Record, cutAt 
 func TestPowerCutAfterReclaim(t *testing.T) {
 	rng := logtest.Seeded(t, "persist/pebblelog")
 	rounds := 4
-	if raceEnabled {
+	if testrace.On {
 		rounds = 1
 	}
 	for range rounds {

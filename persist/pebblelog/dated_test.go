@@ -7,6 +7,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/internal/logtest"
 	"github.com/spatehub/spate/persist/pebblelog"
@@ -15,6 +16,7 @@ import (
 // TestAfter holds that reading on from where a time begins gives all that was appended
 // since, and nothing older where the clock was right.
 func TestAfter(t *testing.T) {
+	testrace.Pointless(t)
 	bothLogs(t, func(t *testing.T, open openFunc) {
 		rng := logtest.Seeded(t, "persist/pebblelog")
 		clock := logtest.NewClock()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/internal/logtest"
 	"github.com/spatehub/spate/persist/pebblelog"
@@ -15,6 +16,7 @@ import (
 // the disk: because a compaction drops the files once the range delete is flushed,
 // or because the keeper looks after it some time later.
 func TestDiskUseFollowsRetention(t *testing.T) {
+	testrace.Pointless(t)
 	for name, flushDelay := range map[string]time.Duration{"compaction": time.Millisecond, "keeper": time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			const total, kept = 40 << 20, 4 << 20

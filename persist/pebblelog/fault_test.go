@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/internal/logtest"
 	"github.com/spatehub/spate/persist/pebblelog"
@@ -91,19 +92,14 @@ func (h *history) check(t *testing.T, l persist.Log, got []persist.Record) {
 // 2… until a run passes untouched. Invariant 6: acknowledged records are all there,
 // in order, once, in this life and the next; records whose append failed never.
 func TestEachCallFailsOnce(t *testing.T) {
+	testrace.Pointless(t)
 	for name, opts := range map[string][]pebblelog.Option{
 		"sync":   {pebblelog.WithRetention(persist.Retention{MaxCount: 8})},
 		"nosync": {pebblelog.WithSync(false)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// Under the race detector only some of the calls, other ones each time.
-			n, step := int32(0), int32(1)
-			if raceEnabled {
-				step = 8
-				n = logtest.Seeded(t, "persist/pebblelog").Int32N(step)
-			}
 			calls := int32(0)
-			for ; ; n += step {
+			for n := int32(0); ; n++ {
 				h := &history{failed: make(map[uint64]bool)}
 				mem := vfs.NewMem()
 				inj := errorfs.OnIndex(n)

@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/internal/logtest"
 	"github.com/spatehub/spate/persist/pebblelog"
@@ -26,7 +27,7 @@ type eager struct{ *logtest.Clock }
 func TestFlappingDisk(t *testing.T) {
 	rng := logtest.Seeded(t, "persist/pebblelog")
 	n := 400
-	if raceEnabled {
+	if testrace.On {
 		n = 150
 	}
 	mem, clock := vfs.NewMem(), logtest.NewClock()
@@ -130,7 +131,7 @@ func (f *flapping) MaybeError(op errorfs.Op) error {
 func TestDiskDies(t *testing.T) {
 	rng := logtest.Seeded(t, "persist/pebblelog")
 	step := int64(4)
-	if raceEnabled {
+	if testrace.On {
 		step = 15
 	}
 	for n := rng.Int64N(step); ; n += step {

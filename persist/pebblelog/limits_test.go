@@ -6,6 +6,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/internal/logtest"
 	"github.com/spatehub/spate/persist/pebblelog"
@@ -14,7 +15,7 @@ import (
 // TestAllocations holds that reading costs a few allocations a page, not some a
 // record, and that appending costs a few a batch.
 func TestAllocations(t *testing.T) {
-	if raceEnabled {
+	if testrace.On {
 		t.Skip("the race detector allocates")
 	}
 	const n = 1000
@@ -95,7 +96,7 @@ func TestQueryIsBounded(t *testing.T) {
 	// Every segment holds something between the streams that are asked for, so
 	// that each costs a seek.
 	n := uint64(1500)
-	if raceEnabled {
+	if testrace.On {
 		n = 600
 	}
 	var recs []persist.Record

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/internal/logtest"
 	"github.com/spatehub/spate/persist/pebblelog"
@@ -317,6 +318,7 @@ func TestRestore(t *testing.T) {
 // that what is lost is said, and that invariant 3 holds after it: who may have missed
 // something is told of a gap, and who can't have is not.
 func TestRepair(t *testing.T) {
+	testrace.Pointless(t)
 	const n = 300
 	all := map[string]func(t *testing.T, dir string){
 		"nothing": func(*testing.T, string) {},

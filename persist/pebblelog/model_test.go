@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/internal/logtest"
 	"github.com/spatehub/spate/persist/pebblelog"
@@ -44,7 +45,7 @@ func (m *twin) query(q persist.Query, after uint64) []persist.Record {
 func TestModel(t *testing.T) {
 	rng := logtest.Seeded(t, "persist/pebblelog")
 	steps := 400
-	if raceEnabled {
+	if testrace.On {
 		steps = 120
 	}
 	for range 3 {

@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/internal/logtest"
 	"github.com/spatehub/spate/persist/pebblelog"
@@ -109,6 +110,7 @@ func mountTmpfs(t *testing.T, options string) string {
 // TestFullDisk fills a real file system. Appends fail with the cause, nothing that
 // was acknowledged is lost, and with room again the log goes on.
 func TestFullDisk(t *testing.T) {
+	testrace.Pointless(t)
 	mnt := mountTmpfs(t, "size=24m")
 	dir := filepath.Join(mnt, "log")
 	h := &history{failed: make(map[uint64]bool)}

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/internal/logtest"
 	"github.com/spatehub/spate/persist/pebblelog"
@@ -260,7 +261,7 @@ func TestRetentionModel(t *testing.T) {
 		{MaxCount: 500, Topics: map[string]persist.Retention{persist.AnyTopic: {MaxCount: 3}, "t2": {}}},
 	}
 	rounds, steps := 4, 12
-	if raceEnabled {
+	if testrace.On {
 		rounds = 2
 	}
 	for range rounds {

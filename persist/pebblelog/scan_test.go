@@ -6,6 +6,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist/internal/logtest"
 	"github.com/spatehub/spate/persist/pebblelog"
 )
@@ -17,7 +18,7 @@ func TestPatternPages(t *testing.T) {
 }
 
 func TestPatternLooks(t *testing.T) {
-	if raceEnabled {
+	if testrace.On {
 		t.Skip("takes long, and nothing in it is concurrent")
 	}
 	l := openPebble(t, "log", pebblelog.WithFS(vfs.NewMem()), pebblelog.WithSync(false))

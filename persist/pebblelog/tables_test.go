@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/internal/logtest"
 	"github.com/spatehub/spate/persist/pebblelog"
@@ -17,7 +18,7 @@ import (
 // with, so `make test` runs it without, too.
 func TestTablesHoldOneKind(t *testing.T) {
 	rounds := 1000
-	if raceEnabled {
+	if testrace.On {
 		rounds = 120
 	}
 	l := openPebble(t, t.TempDir(), pebblelog.WithSync(false), pebblelog.WithMemTable(14<<20))
@@ -41,7 +42,7 @@ func TestTablesHoldOneKind(t *testing.T) {
 	require.Positive(t, kinds['e'])
 	require.Positive(t, kinds['i'])
 	require.Len(t, logtest.ReadAll(t, l, 0, 10_000), int(id/step)-1)
-	if raceEnabled {
+	if testrace.On {
 		return
 	}
 	flushed, compacted, moved := l.Written()

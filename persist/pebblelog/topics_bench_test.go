@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/internal/logtest"
 	"github.com/spatehub/spate/persist/pebblelog"
@@ -87,7 +88,7 @@ func TestTopicsThatGoLeaveNothing(t *testing.T) {
 // audience, and beside topics that stay from the beginning; that those are still all
 // there is, in this life and the next; and that no table is left of what is gone.
 func TestTopicsThatGoCostTheSame(t *testing.T) {
-	if raceEnabled {
+	if testrace.On {
 		t.Skip("counts work, of one goroutine: make test has it without the race detector")
 	}
 	const n, step, stays = 12_000, 100, 4000 // 1,200,000 IDs are 5 segments

@@ -186,6 +186,7 @@ func TestResumeWithinTheGrantOfNow(t *testing.T) {
 
 func TestGrantExpiresAndTheStreamEnds(t *testing.T) {
 	eachGuarded(t, setup{}, func(t *testing.T, g *guarded) {
+		t.Parallel() // it waits
 		g.desk.set("t", stream.Grant{})
 		g.desk.lasts = time.Second // enough for the head, however busy the machine is
 		st := g.as("t", "")

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/wire"
@@ -62,6 +63,9 @@ func TestPushesWithKeysThatHangAreBounded(t *testing.T) {
 		"bytes":  {onePush + strings.Repeat(" ", 20<<20), 3},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "bytes" {
+				testrace.Pointless(t)
+			}
 			l := &scriptedLog{Memory: persist.NewMemory(), gate: make(chan struct{})}
 			open := sync.OnceFunc(func() { close(l.gate) })
 			t.Cleanup(open) // before the hub is closed

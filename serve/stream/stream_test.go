@@ -126,6 +126,7 @@ func TestServerTimeoutsDoNotCutStreams(t *testing.T) {
 		srv.ReadTimeout, srv.WriteTimeout, srv.IdleTimeout = limit, limit, limit
 	}}
 	each(t, with, func(t *testing.T, s *site) {
+		t.Parallel() // it waits
 		st := s.open("")
 		s.push("", "before")
 		st.expect("before")
