@@ -84,9 +84,8 @@ func (a *audience) read(c net.Conn) {
 // figuresSockets compares what a delivery over a real socket costs the process of a hub
 // that follows, to which others push, with what it costs the process of a hub that is
 // alone and does not sync.
-func figuresSockets(t *testing.T) {
-	const streams, perSecond = 1000, 100
-	seconds := 12
+func figuresSockets(t *testing.T, perSecond int) {
+	const streams, seconds = 1000, 12
 	dir := t.TempDir()
 	servers := natstest.Start(t, 1)
 	plan := func(name string, flags ...string) natstest.Plan {
@@ -114,7 +113,7 @@ func figuresSockets(t *testing.T) {
 			})
 		}
 		pushing.Wait()
-		want := got + streams*perSecond*int64(seconds)
+		want := got + int64(streams*perSecond*seconds)
 		eventually(t, func() bool { return a.got.Load() >= want })
 		a.measure.Store(false)
 		cpu := cpuOf(t, reader.PID()) - before
