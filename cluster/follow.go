@@ -27,6 +27,9 @@ func (n *Node) Feed(ctx context.Context, hub *engine.Hub) {
 			}
 		})
 	})
+	if n.presence != nil {
+		watching.Go(func() { n.presence.run(ctx) })
+	}
 	defer watching.Wait()
 	for ctx.Err() == nil {
 		try, cancel := context.WithCancel(ctx)
@@ -60,6 +63,7 @@ func (n *Node) follow(ctx context.Context, hub *engine.Hub) error {
 		if n.pos.Load() == 0 {
 			move = hub.Skip
 		}
+		n.loses()
 		if err := n.persist(ctx, func() error { return move(ctx, origin) }); err != nil {
 			return err
 		}
@@ -90,6 +94,7 @@ func (n *Node) apply(ctx context.Context, hub *engine.Hub, p *Page) error {
 	pos := began
 	if p.After > pos {
 		n.cfg.logger.Error("cluster: events are lost to this hub", "after", pos, "to", p.After)
+		n.loses()
 		if err := n.persist(ctx, func() error { return hub.Lose(ctx, p.After) }); err != nil {
 			return err
 		}
@@ -124,12 +129,21 @@ func (n *Node) apply(ctx context.Context, hub *engine.Hub, p *Page) error {
 		}
 	}
 	n.tellNotes(p.Notes)
+	n.presence.look(p.Values)
 	n.pos.Store(max(pos, p.UpTo))
 	n.answer(fresh)
 	if p.UpTo > began {
 		n.hear(0) // else it is none of the stream: what is ephemeral comes from hubs that hear nothing too
 	}
 	return nil
+}
+
+// loses tells that a part of the stream is about to be passed over.
+func (n *Node) loses() {
+	if n.lost != nil {
+		n.lost()
+	}
+	n.presence.renew(time.Now())
 }
 
 // applyEach applies events one by one. What can be no event of this hub, such as one of

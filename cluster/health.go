@@ -14,6 +14,7 @@ type health struct {
 	heard  time.Time // of the cluster, last
 	silent bool      // too long ago
 	caught bool      // what others had when the node began, or heard again, is applied
+	since  time.Time // when caught came to be true
 	ever   bool      // caught was true once
 	target uint64    // the ID that makes it so; 0: not known
 	failed error     // why nothing can be applied; nil: it can
@@ -65,6 +66,16 @@ func (n *Node) lateLocked() bool {
 	return h.goal > n.pos.Load() && time.Since(h.goalAt) > n.cfg.silence
 }
 
+// steady is for how long the node has heard the cluster; 0: it does not.
+func (n *Node) steady() time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if h := &n.health; h.caught && !h.silent {
+		return time.Since(h.since)
+	}
+	return 0
+}
+
 // Admit implements [engine.Source]. A node that was never up to date would send
 // what is old as if it were new.
 func (n *Node) Admit() error {
@@ -112,7 +123,7 @@ func (n *Node) hear(head uint64) {
 		}
 	}
 	if !h.caught && h.target != 0 && n.pos.Load() >= h.target {
-		h.caught, h.ever = true, true
+		h.caught, h.ever, h.since = true, true, time.Now()
 		n.cfg.logger.Info("cluster: caught up", "position", n.pos.Load())
 	}
 }

@@ -30,7 +30,10 @@ type Node struct {
 	pos     atomic.Uint64 // everything up to this ID is applied
 	heads   heads
 
-	onNote atomic.Pointer[func(engine.Note)]
+	onNote   atomic.Pointer[func(engine.Note)]
+	presence *presence
+	said     func(text []byte) // nil: nobody wants to know
+	lost     func()            // likewise
 
 	mu      sync.Mutex
 	waiting map[string]*waiter // pushes under way, by token
@@ -46,6 +49,7 @@ func NewNode(o Orderer, opts ...Option) *Node {
 	n := &Node{orderer: o, cfg: newConfig(opts), name: rand.Text(), waiting: map[string]*waiter{}}
 	n.heads.ask = o.Head
 	n.health.heard = time.Now()
+	n.presence = newPresence(n)
 	return n
 }
 

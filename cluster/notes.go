@@ -85,10 +85,12 @@ func (n *Node) OnNote(fn func(engine.Note)) { n.onNote.Store(&fn) }
 // tellNotes passes on the notes of a page that is applied.
 func (n *Node) tellNotes(notes []Note) {
 	fn := n.onNote.Load()
-	if fn == nil {
-		return
-	}
 	for i := range notes {
-		(*fn)(notes[i].engine())
+		if n.said != nil {
+			n.said(notes[i].Data)
+		}
+		if fn != nil {
+			(*fn)(notes[i].engine())
+		}
 	}
 }

@@ -27,6 +27,7 @@ type config struct {
 	patience time.Duration
 	attempt  time.Duration
 	policy   Silence
+	gone     time.Duration // 0: no presence
 }
 
 const (

@@ -65,6 +65,7 @@ type Page struct {
 	After, UpTo uint64
 	Entries     []Entry // ascending; ephemeral ones, with ID 0, anywhere
 	Notes       []Note  // ascending
+	Values      []Value // of a Registry, as they were put, ascending
 }
 
 // Entry is one event of a page. It is not changed any more.

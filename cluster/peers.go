@@ -185,6 +185,17 @@ func byName(a, b Peer) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Comp
 // Silent says whether a node is not heard any more.
 func (one *Peer) Silent() bool { return time.Since(one.Heard) > silentAfter }
 
+// ID is that of this node's life.
+func (p *Peers) ID() string { return p.id }
+
+// heard is when a node was heard last; false: not in the last minute, or it has ended.
+func (p *Peers) heard(id string) (last time.Time, is bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	one, is := p.known[id]
+	return one.Heard, is
+}
+
 // Self returns what this node tells of itself.
 func (p *Peers) Self() Peer { return Peer{ID: p.id, State: p.own(), Heard: time.Now()} }
 

@@ -29,7 +29,8 @@ type Presence struct {
 // when the first connection of a user is there, one LeaveEvent when the last has
 // ended, in this order, and kept in the log as others are. Nobody else can push to
 // the topic. A hub that closes tells no leaves; a ResetEvent at its next start says
-// so. An invalid topic turns it off, and is said in the log.
+// so. Hubs whose source is a PresenceSource tell of their users together, and push no
+// ResetEvent. An invalid topic turns it off, and is said in the log.
 func WithPresence(topic string) HubOption { return func(c *config) { c.presence = topic } }
 
 const (
@@ -79,6 +80,10 @@ func (p *presence) crowded() bool { return p != nil && p.waiting.Load() > maxPre
 // run pushes what comes until the hub ends.
 func (p *presence) run() {
 	defer p.hub.work.Done()
+	if src, is := p.hub.cfg.source.(PresenceSource); is && src.BeginPresence(p.topic) {
+		p.runShared(src)
+		return
+	}
 	batch := []*wire.Event{{Event: ResetEvent, Topic: p.topic, Data: struct{}{}}}
 	most := min(presenceBatch, p.hub.cfg.queue())
 	for {
@@ -92,11 +97,7 @@ func (p *presence) run() {
 				break
 			}
 			p.waiting.Add(-1)
-			e := &wire.Event{Event: LeaveEvent, Topic: p.topic, Data: Presence{UID: n.Value.uid}}
-			if n.Value.joined {
-				e.Event = JoinEvent
-			}
-			batch = append(batch, e)
+			batch = append(batch, PresenceEvent(p.topic, n.Value.uid, n.Value.joined))
 		}
 		if len(batch) > 0 {
 			continue

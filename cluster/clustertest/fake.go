@@ -25,6 +25,9 @@ type Fake struct {
 	kept    []cluster.Entry
 	notes   []cluster.Note
 	tokens  map[string]bool
+	values  map[string]cluster.Value
+	changes []cluster.Value // of values, as they were put
+	posted  map[string]post
 	all     []cluster.Entry // ever committed
 	origins []uint64        // of the streams after the first one
 	ports   []*Port
@@ -33,7 +36,7 @@ type Fake struct {
 
 // NewFake returns an empty stream with IDs after origin.
 func NewFake(seed, origin uint64) *Fake {
-	f := &Fake{rng: rand.New(rand.NewPCG(seed, 1)), origin: origin, last: origin, floor: origin, tokens: map[string]bool{}}
+	f := &Fake{rng: rand.New(rand.NewPCG(seed, 1)), origin: origin, last: origin, floor: origin, tokens: map[string]bool{}, values: map[string]cluster.Value{}, posted: map[string]post{}}
 	f.cond = sync.NewCond(&f.mu)
 	return f
 }
@@ -75,7 +78,7 @@ func (f *Fake) Recreate(above uint64) {
 	defer f.mu.Unlock()
 	f.origin = f.last + above
 	f.origins = append(f.origins, f.origin)
-	f.last, f.floor, f.kept, f.tokens = f.origin, f.origin, nil, map[string]bool{}
+	f.last, f.floor, f.kept, f.tokens, f.values, f.changes = f.origin, f.origin, nil, map[string]bool{}, map[string]cluster.Value{}, nil
 	f.breakAllLocked()
 }
 
@@ -219,6 +222,14 @@ func (p *Port) Notes(ctx context.Context, since time.Time, fn func(cluster.Note)
 
 // publish is Publish, with a note unless that is nil.
 func (p *Port) publish(ctx context.Context, token string, note []byte, events []*wire.Event) error {
+	return p.submit(ctx, func() error {
+		p.f.commitLocked(token, note, events)
+		return nil
+	})
+}
+
+// submit has something be committed, as far as the network lets it.
+func (p *Port) submit(ctx context.Context, commitLocked func() error) error {
 	if err := p.reach(ctx); err != nil {
 		return err
 	}
@@ -235,17 +246,17 @@ func (p *Port) publish(ctx context.Context, token string, note []byte, events []
 			time.Sleep(wait)
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			f.commitLocked(token, note, events)
+			_ = commitLocked()
 		})
 		return errLost
 	}
-	f.commitLocked(token, note, events)
+	err := commitLocked()
 	lost := f.chance(p.failures.LostAnswer)
 	f.mu.Unlock()
 	if lost {
 		return errLost
 	}
-	return p.reach(ctx)
+	return errors.Join(err, p.reach(ctx))
 }
 
 func (f *Fake) commitLocked(token string, note []byte, events []*wire.Event) {
@@ -321,6 +332,11 @@ func (f *Fake) pageLocked(after uint64, repeat bool) cluster.Page {
 	for _, note := range f.notes {
 		if note.ID > page.After && note.ID <= page.UpTo {
 			page.Notes = append(page.Notes, note)
+		}
+	}
+	for _, v := range f.changes {
+		if v.Version > page.After && v.Version <= page.UpTo {
+			page.Values = append(page.Values, v)
 		}
 	}
 	return page

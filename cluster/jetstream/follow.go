@@ -141,7 +141,7 @@ func (f *following) page(m jetstream.Msg, fn func(cluster.Page) error) (cluster.
 			if seq < f.next {
 				return page, fmt.Errorf("jetstream: sequence %d after %d", seq, f.next-1)
 			}
-			if len(page.Entries)+len(page.Notes) > 0 {
+			if len(page.Entries)+len(page.Notes)+len(page.Values) > 0 {
 				if err := fn(page); err != nil {
 					return page, err
 				}
@@ -151,7 +151,7 @@ func (f *following) page(m jetstream.Msg, fn func(cluster.Page) error) (cluster.
 		}
 		f.next++
 		page.UpTo = f.base + meta.Sequence.Stream
-		if err := f.add(&page, m, meta.Timestamp); err != nil {
+		if err := f.add(&page, m, meta); err != nil {
 			return page, err
 		}
 		if n == maxPage {
@@ -192,11 +192,15 @@ func (f *following) nextOf(m jetstream.Msg) jetstream.Msg {
 }
 
 // add adds a message to its page, unless it is none of ours.
-func (f *following) add(page *cluster.Page, m jetstream.Msg, at time.Time) error {
+func (f *following) add(page *cluster.Page, m jetstream.Msg, meta *jetstream.MsgMetadata) error {
 	if m.Subject() == f.s.cfg.name+".h" {
-		if note, is := noteOf(m, page.UpTo, at); is {
+		if note, is := noteOf(m, page.UpTo, meta.Timestamp); is {
 			page.Notes = append(page.Notes, note)
 		}
+		return nil
+	}
+	if v, is := f.s.cfg.valueOf(m, meta.Sequence.Stream); is {
+		page.Values = append(page.Values, v)
 		return nil
 	}
 	e, err := f.s.cfg.decode(m.Subject(), m.Headers(), m.Data())

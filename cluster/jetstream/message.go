@@ -86,11 +86,14 @@ func (c *config) decode(subject string, h nats.Header, data []byte) (*wire.Event
 		return nil, fmt.Errorf("header %s is %q", headFormat, v)
 	}
 	e := &wire.Event{Data: data}
-	for key, field := range map[string]*string{headType: &e.Event, headKey: &e.Key, headTopic: &e.Topic} {
-		if text := h.Get(key); text != "" {
+	for _, one := range [...]struct {
+		key   string
+		field *string
+	}{{headType, &e.Event}, {headKey, &e.Key}, {headTopic, &e.Topic}} {
+		if text := h.Get(one.key); text != "" {
 			var err error
-			if *field, err = url.PathUnescape(text); err != nil {
-				return nil, fmt.Errorf("header %s: %w", key, err)
+			if *one.field, err = url.PathUnescape(text); err != nil {
+				return nil, fmt.Errorf("header %s: %w", one.key, err)
 			}
 		}
 	}

@@ -2,7 +2,6 @@ package jetstream
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -63,43 +62,10 @@ func noteOf(m jetstream.Msg, id uint64, at time.Time) (cluster.Note, bool) {
 // Notes implements [cluster.Noter]. It reads what is no event, which is little, up to a
 // question for the stream's end.
 func (s *Stream) Notes(ctx context.Context, since time.Time, fn func(cluster.Note) error) error {
-	head, err := s.Head(ctx)
-	if err != nil {
-		return err
-	}
-	base := s.base.Load()
-	c, err := s.js.CreateConsumer(ctx, s.cfg.name, jetstream.ConsumerConfig{
-		AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since,
-		FilterSubject: s.cfg.name + ".h", Replicas: 1, MemoryStorage: true, InactiveThreshold: 10 * time.Second,
+	return s.scan(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since, FilterSubject: s.cfg.name + ".h"}, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
+		if note, is := noteOf(m, s.base.Load()+meta.Sequence.Stream, meta.Timestamp); is {
+			return fn(note)
+		}
+		return nil
 	})
-	if err != nil {
-		return err
-	}
-	for consumed := uint64(0); ; {
-		batch, err := c.Fetch(500, jetstream.FetchMaxWait(time.Second))
-		if err != nil {
-			return err
-		}
-		for m := range batch.Messages() {
-			meta, err := m.Metadata()
-			if err != nil {
-				return err
-			}
-			if consumed++; meta.Sequence.Consumer != consumed {
-				return errors.New("jetstream: a message was lost on its way; try again")
-			}
-			id := base + meta.Sequence.Stream
-			if note, is := noteOf(m, id, meta.Timestamp); is {
-				if err := fn(note); err != nil {
-					return err
-				}
-			}
-			if id >= head {
-				return nil
-			}
-		}
-		if err := errors.Join(batch.Error(), ctx.Err()); err != nil {
-			return err
-		}
-	}
 }

@@ -46,8 +46,11 @@ type Stream struct {
 	group   group
 
 	prepared atomic.Bool
+	board    atomic.Bool                      // its stream is there
+	asked    atomic.Pointer[jetstream.Stream] // nil: not yet
 
-	base atomic.Uint64 // of the stream there is, when somebody last looked
+	base  atomic.Uint64 // of the stream there is, when somebody last looked
+	lasts atomic.Int64  // its bound of age, likewise
 }
 
 var _ cluster.Orderer = (*Stream)(nil)
@@ -92,6 +95,9 @@ func (s *Stream) Prepare(ctx context.Context) error {
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		info, err = s.make(ctx)
 	}
+	if err == nil && s.cfg.lacksValues(&info.Config) {
+		info, err = s.addValues(ctx, info.Config)
+	}
 	if err != nil {
 		return fmt.Errorf("jetstream: stream %s: %w", s.cfg.name, err)
 	}
@@ -121,7 +127,7 @@ func (s *Stream) make(ctx context.Context) (*jetstream.StreamInfo, error) {
 func (c *config) wanted() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: c.name, Description: "events of a cluster of spate hubs",
-		Subjects:  []string{c.name + ".b", c.name + ".t.*", c.name + ".u.*", c.name + ".m", c.name + ".h"},
+		Subjects:  []string{c.name + ".b", c.name + ".t.*", c.name + ".u.*", c.name + ".m", c.name + ".h", c.name + ".p.*"},
 		Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld,
 		Replicas: c.replicas, MaxAge: c.maxAge, MaxBytes: c.maxBytes, MaxMsgs: -1, MaxMsgsPerSubject: -1,
 		Duplicates: tokenWindow, DenyDelete: true, AllowAtomicPublish: true,
@@ -184,6 +190,7 @@ func (s *Stream) origin(info *jetstream.StreamInfo) (uint64, error) {
 		return 0, fmt.Errorf("%w: metadata %s is %q, not a number", ErrDiffers, metaFrom, info.Config.Metadata[metaFrom])
 	}
 	s.base.Store(base)
+	s.lasts.Store(int64(info.Config.MaxAge))
 	return base + from, nil
 }
 

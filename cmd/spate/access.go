@@ -24,8 +24,9 @@ type access struct {
 	tokens    auth.Source       // where tokens may be, but for the origins; fixed, as query is
 	sessions  stream.Sessions   // the streams that were allowed
 	revoked   auth.Revocations
-	revokeFor time.Duration // 0: for ever
-	tickets   *auth.Tickets // nil: none are given
+	revokeFor time.Duration      // 0: for ever
+	shared    *sharedRevocations // nil: the hub is alone
+	tickets   *auth.Tickets      // nil: none are given
 	gate      *limit.Gate
 	proxies   *limit.Proxies
 	cors      atomic.Pointer[cors.Checker]
@@ -56,14 +57,14 @@ func newAccess(c *serveConfig, log *slog.Logger) *access {
 	})
 	a.inForce.Store(&authorizers{nobody, nobody})
 	a.tokens = auth.Source{Query: c.access.tokenQuery, Cookie: c.access.tokenCookie, Basic: true}
-	a.authorize = a.revoked.Guard(a.credentials)
+	a.authorize = a.guard(a.credentials)
 	if c.access.tokenQuery != "" {
 		a.query = append(a.query, c.access.tokenQuery)
 	}
 	if c.access.ticketTTL > 0 {
 		a.tickets = auth.NewTickets(auth.TicketsConfig{TTL: c.access.ticketTTL})
 		a.query = append(a.query, "ticket")
-		a.authorize = a.revoked.Guard(auth.First(a.tickets.Authorize, a.credentials))
+		a.authorize = a.guard(auth.First(a.tickets.Authorize, a.credentials))
 	}
 	return a
 }
@@ -73,6 +74,17 @@ func must[T any](v T, err error) T {
 		panic(err) // the zero policy is a good one
 	}
 	return v
+}
+
+// guard refuses what was revoked, and everything while that is not known.
+func (a *access) guard(authorize serve.Authorizer) serve.Authorizer {
+	guarded := a.revoked.Guard(authorize)
+	return func(r *http.Request) (serve.Grant, error) {
+		if err := a.shared.known(); err != nil {
+			return serve.Grant{}, err
+		}
+		return guarded(r)
+	}
 }
 
 // credentials asks what is in force at the time.
@@ -288,7 +300,7 @@ func (a *access) page(next http.Handler) http.Handler {
 func (a *access) admit(w http.ResponseWriter, r *http.Request, authorize stream.Authorizer) (g stream.Grant, ok bool) {
 	err := a.gate.Request(r)
 	if err == nil {
-		g, err = a.revoked.Guard(authorize)(r)
+		g, err = a.guard(authorize)(r)
 	}
 	if err == nil && g.ExpiredAt(time.Now()) {
 		err = &stream.Error{Status: http.StatusUnauthorized, Message: "the credentials have expired"}
@@ -306,7 +318,7 @@ func (a *access) admit(w http.ResponseWriter, r *http.Request, authorize stream.
 
 // ticketOffice gives tickets to who has real credentials.
 func (a *access) ticketOffice() http.Handler {
-	office := a.tickets.Handler(a.revoked.Guard(a.required))
+	office := a.tickets.Handler(a.guard(a.required))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := a.gate.Request(r); err != nil {
 			stream.WriteError(w, stream.AuthorizerError(err))

@@ -41,6 +41,9 @@ func (p parts) api(c *serveConfig, hub *engine.Hub, a *access) *api.API {
 	routes.Query = tokenQuery(c)
 	if !a.open {
 		routes.RevokeUser = a.revokeUser
+		if a.shared != nil {
+			routes.Revoked = a.shared.tell
+		}
 	}
 	return routes
 }
@@ -51,7 +54,7 @@ func (a *access) grant(r *http.Request) (stream.Grant, error) {
 	if err := a.gate.Request(r); err != nil {
 		return stream.Grant{}, err
 	}
-	return a.revoked.Guard(a.credentials)(r)
+	return a.guard(a.credentials)(r)
 }
 
 // once returns what remembers the keys of pushes, nil for nothing.

@@ -146,7 +146,7 @@ func (c *clusterConfig) join(ctx context.Context, log *slog.Logger) (*joined, er
 	if c.then == "end" {
 		then = cluster.EndStreams
 	}
-	node := cluster.NewNode(stream, cluster.WithLogger(log), cluster.WithSilence(c.silence, then))
+	node := cluster.NewNode(stream, cluster.WithLogger(log), cluster.WithSilence(c.silence, then), cluster.WithPresence(0))
 	return &joined{nc: nc, stream: stream, node: node, name: c.stream, log: log}, nil
 }
 

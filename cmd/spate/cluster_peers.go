@@ -33,7 +33,9 @@ func (j *joined) meet(own func() cluster.State) (err error) {
 	if j == nil {
 		return nil
 	}
-	j.peers, err = cluster.NewPeers(j.stream, own, j.answer, j.log)
+	if j.peers, err = cluster.NewPeers(j.stream, own, j.answer, j.log); err == nil {
+		j.node.Meet(j.peers)
+	}
 	return err
 }
 

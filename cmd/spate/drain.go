@@ -75,7 +75,8 @@ func (v *windowValue) Set(text string) error {
 
 // drainer drains the hub, once, for whoever asks first.
 type drainer struct {
-	quiet   bool // GET /readyz tells no reasons: strangers may ask
+	quiet   bool         // GET /readyz tells no reasons: strangers may ask
+	known   func() error // what else has to be known before the hub is ready; nil: nothing
 	c       drainConfig
 	hub     *engine.Hub
 	told    io.Writer
@@ -116,6 +117,9 @@ func (d *drainer) serveReady(w http.ResponseWriter, _ *http.Request) {
 	err := d.hub.Ready()
 	if d.unready.Load() && err == nil {
 		err = errors.New("the hub drains")
+	}
+	if err == nil && d.known != nil {
+		err = d.known()
 	}
 	if err != nil {
 		unwell(w, err, d.quiet)

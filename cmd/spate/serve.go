@@ -56,6 +56,9 @@ func runServe(ctx context.Context, s streams, args []string) error {
 		return errors.Join(err, store.Close())
 	}
 	defer others.close()
+	if err := access.share(others, log); err != nil {
+		return errors.Join(err, store.Close())
+	}
 	hub := engine.NewHub(append(c.hubOptions(log, store), others.options()...)...)
 	defer hub.Close() // closes the store too
 	once, err := c.once(ctx, hub)
@@ -66,7 +69,7 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	drainCtx, cutDrain := context.WithCancel(ctx)
 	defer cutDrain()
 	drain := newDrainer(drainCtx, c.drain, hub, s.err)
-	drain.quiet = !access.open
+	drain.quiet, drain.known = !access.open, access.shared.known
 	past, board, rates := stats.newOverview(), newSettingsBoard(c.settings), newTopicRates(hub)
 	server := newServer(c, hub, access, stats, parts{drain, once, past, board, rates}, log)
 	if err := others.meet(stats.self); err != nil {
@@ -79,6 +82,9 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	defer running.Wait()
 	defer stopFeed()
 	running.Go(func() { past.Run(feedCtx, rates.look) })
+	if access.shared != nil {
+		running.Go(func() { access.shared.run(feedCtx) })
+	}
 	if c.demo {
 		running.Go(func() { demo.Run(feedCtx, hub, log, feedSources(s, stats)...) })
 	}

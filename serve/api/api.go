@@ -43,6 +43,11 @@ type API struct {
 	// *stream.Error is the answer.
 	RevokeUser func(uid string) (int, error)
 
+	// Revoked, unless it is nil, is called once RevokeUser was for a request (not for
+	// another hub's question), so that all hubs come to know of it. An error is the answer,
+	// after all hubs were asked.
+	Revoked func(ctx context.Context, uid string) error
+
 	// Peers, unless it is nil, are the other hubs of a cluster: users and connections
 	// are those of all, and ended at all.
 	Peers Peers

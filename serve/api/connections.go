@@ -223,8 +223,15 @@ func (a *API) endUser(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	var untold error
+	if a.Revoked != nil {
+		untold = a.Revoked(c.Context(), uid)
+	}
 	all := ended{Disconnected: n}
 	all.Unanswered = everywhere(c.Context(), a, askEndUser, question{UID: uid}, func(_ string, e ended) { all.Disconnected += e.Disconnected })
+	if untold != nil {
+		return answer{}, untold
+	}
 	return ok(all), nil
 }
 

@@ -34,6 +34,11 @@ func TestFigures(t *testing.T) {
 	if os.Getenv("SPATETEST_CLUSTER_FIGURES") == "" {
 		t.Skip("set SPATETEST_CLUSTER_FIGURES to have it")
 	}
+	var perSecond int
+	if n, _ := fmt.Sscanf(os.Getenv("SPATETEST_CLUSTER_FIGURES"), "sockets-%d", &perSecond); n == 1 && perSecond > 0 {
+		figuresSockets(t, perSecond) // by itself: it takes two minutes
+		return
+	}
 	servers := natstest.Start(t, 3)
 	t.Run("push", func(t *testing.T) { figuresPush(t, servers) })
 	t.Run("latency", func(t *testing.T) { figuresLatency(t, servers) })

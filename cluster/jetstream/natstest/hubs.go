@@ -12,6 +12,7 @@ import (
 // Hub is a hub as a process of its own.
 type Hub struct {
 	URL  string
+	Data string // its folder
 	args []string
 	log  *os.File
 	cmd  *exec.Cmd
@@ -39,24 +40,44 @@ type Hubs struct {
 	Hubs   []*Hub
 }
 
+// Plan is what a hub is started with.
+type Plan struct {
+	Servers []string // URLs
+	Data    string   // its folder
+	Flags   []string
+}
+
 // StartHubs starts n hubs over the servers, with the program spate, which end with the
 // test. The hubs get flags too.
 func (c *Cluster) StartHubs(binary string, n int, flags ...string) *Hubs {
-	hs := &Hubs{t: c.t, binary: binary}
 	dir := c.t.TempDir()
-	for i := range n {
-		address := fmt.Sprintf("127.0.0.1:%d", freePort(c.t))
-		h := &Hub{URL: "http://" + address, args: append([]string{"serve", "--listen", address, "--data", filepath.Join(dir, fmt.Sprint("hub", i))}, flags...)}
+	plans := make([]Plan, n)
+	for i := range plans {
+		plans[i] = Plan{Data: filepath.Join(dir, fmt.Sprint("hub", i)), Flags: flags}
 		for _, s := range c.Servers {
-			h.args = append(h.args, "--cluster", s.URL())
+			plans[i].Servers = append(plans[i].Servers, s.URL())
+		}
+	}
+	return StartPlanned(c.t, binary, plans)
+}
+
+// StartPlanned is StartHubs for hubs that differ.
+func StartPlanned(t TB, binary string, plans []Plan) *Hubs {
+	hs := &Hubs{t: t, binary: binary}
+	dir := t.TempDir()
+	for i, plan := range plans {
+		address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+		h := &Hub{URL: "http://" + address, Data: plan.Data, args: append([]string{"serve", "--listen", address, "--data", plan.Data}, plan.Flags...)}
+		for _, url := range plan.Servers {
+			h.args = append(h.args, "--cluster", url)
 		}
 		var err error
 		if h.log, err = os.Create(filepath.Join(dir, fmt.Sprintf("hub%d.log", i))); err != nil {
-			c.t.Fatal(err)
+			t.Fatal(err)
 		}
 		hs.Hubs = append(hs.Hubs, h)
-		c.t.Cleanup(func() { _ = h.log.Close() })
-		c.t.Cleanup(func() { hs.Kill(i) })
+		t.Cleanup(func() { _ = h.log.Close() })
+		t.Cleanup(func() { hs.Kill(i) })
 		hs.Start(i)
 	}
 	hs.AwaitReady()
@@ -68,6 +89,7 @@ func (hs *Hubs) Start(i int) {
 	h := hs.Hubs[i]
 	h.cmd = exec.Command(hs.binary, h.args...)
 	h.cmd.Stdout, h.cmd.Stderr = h.log, h.log
+	h.cmd.SysProcAttr = child()
 	if err := h.cmd.Start(); err != nil {
 		hs.t.Error(err)
 		h.cmd = nil
@@ -83,11 +105,14 @@ func (hs *Hubs) Kill(i int) {
 	}
 }
 
-// AwaitReady waits until all hubs take streams.
+// PID is that of a hub that runs.
+func (h *Hub) PID() int { return h.cmd.Process.Pid }
+
+// AwaitReady waits until all hubs are ready.
 func (hs *Hubs) AwaitReady() {
 	for i, h := range hs.Hubs {
 		for end := time.Now().Add(time.Minute); ; {
-			resp, err := http.Get(h.URL + "/events?uid=ready")
+			resp, err := http.Get(h.URL + "/readyz")
 			if err == nil {
 				resp.Body.Close()
 				if resp.StatusCode == http.StatusOK {

@@ -41,6 +41,7 @@ type Cluster struct {
 	binary  string
 	access  Access
 	Servers []*Server
+	routes  [][]*Proxy // from one server to another; nil: they reach each other without
 }
 
 // Access says who may connect, and how.
@@ -48,6 +49,7 @@ type Access struct {
 	Config  string        // more of the servers' configuration
 	Options []nats.Option // of a connection that is let in
 	TLS     bool
+	Routed  bool // the servers reach each other by proxies, which Isolate cuts
 }
 
 // build builds the server, unless SPATETEST_NATS_SERVER names one that is there.
@@ -101,10 +103,13 @@ func StartWith(t TB, n int, access Access) *Cluster {
 		c.Servers = append(c.Servers, s)
 	}
 	dir := t.TempDir()
+	if access.Routed {
+		c.route()
+	}
 	for i, s := range c.Servers {
 		text := fmt.Sprintf("listen: \"127.0.0.1:%d\"\nserver_name: n%d\njetstream { store_dir: %q, max_file_store: 4GB }\n", s.Port, i, filepath.Join(dir, fmt.Sprint("js", i)))
 		if n > 1 {
-			text += fmt.Sprintf("cluster { name: test, listen: \"127.0.0.1:%d\", routes: [%s] }\n", s.route, strings.Join(routes, ", "))
+			text += fmt.Sprintf("cluster { name: test, listen: \"127.0.0.1:%d\", %s }\n", s.route, c.ways(i, routes))
 		}
 		text += access.Config
 		s.config = filepath.Join(dir, fmt.Sprintf("n%d.conf", i))
@@ -120,6 +125,44 @@ func StartWith(t TB, n int, access Access) *Cluster {
 	}
 	c.awaitReady(n)
 	return c
+}
+
+// route puts proxies between the servers.
+func (c *Cluster) route() {
+	for i := range c.Servers {
+		c.routes = append(c.routes, make([]*Proxy, len(c.Servers)))
+		for k, to := range c.Servers {
+			if k != i {
+				c.routes[i][k] = NewProxy(c.t, fmt.Sprintf("127.0.0.1:%d", to.route))
+			}
+		}
+	}
+}
+
+// ways is how a server finds the others. Where there are proxies it tells nobody another
+// way: neither servers nor clients.
+func (c *Cluster) ways(i int, direct []string) string {
+	if c.routes == nil {
+		return fmt.Sprintf("routes: [%s]", strings.Join(direct, ", "))
+	}
+	var ways []string
+	for _, p := range c.routes[i] {
+		if p != nil {
+			ways = append(ways, p.URL())
+		}
+	}
+	return fmt.Sprintf("routes: [%s], advertise: \"127.0.0.1:1\", no_advertise: true", strings.Join(ways, ", "))
+}
+
+// Isolate cuts a server off from the others, or connects it again: it and its clients
+// reach each other all the time. The servers have to be Routed.
+func (c *Cluster) Isolate(i int, cut bool) {
+	for k := range c.Servers {
+		if k != i {
+			c.routes[i][k].Cut(cut)
+			c.routes[k][i].Cut(cut)
+		}
+	}
 }
 
 func freePort(t TB) int {
@@ -177,6 +220,7 @@ func (c *Cluster) Start(i int) {
 	s := c.Servers[i]
 	s.cmd = exec.Command(c.binary, "-c", s.config)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	s.cmd.SysProcAttr = child()
 	if err := s.cmd.Start(); err != nil {
 		c.t.Error(err)
 		s.cmd = nil

@@ -25,12 +25,15 @@ type reader struct {
 	got    chan wire.Event // closed when it has ended
 }
 
-func listen(t testing.TB, hub *natstest.Hub, query string) *reader {
+func listen(t testing.TB, hub *natstest.Hub, query string, header ...string) *reader {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, hub.URL+"/events?"+query, nil)
 	require.NoError(t, err)
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, res.StatusCode)

@@ -217,6 +217,12 @@ func TestNewStreamAndSilence(t *testing.T) {
 	}
 }
 
+func jetStream(t testing.TB, url string) natsjs.JetStream {
+	js, err := natsjs.New(connect(t, url))
+	require.NoError(t, err)
+	return js
+}
+
 func eventually(t testing.TB, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); !ok(); pause(5 * time.Millisecond) {

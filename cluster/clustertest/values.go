@@ -1,0 +1,94 @@
+package clustertest
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"github.com/spatehub/spate/cluster"
+	"github.com/spatehub/spate/wire"
+)
+
+var _ cluster.Registry = (*Port)(nil)
+
+// Value implements cluster.Registry.
+func (p *Port) Value(ctx context.Context, name string) (cluster.Value, error) {
+	if err := p.reach(ctx); err != nil {
+		return cluster.Value{}, err
+	}
+	p.f.mu.Lock()
+	defer p.f.mu.Unlock()
+	if v, is := p.f.values[name]; is {
+		return v, nil
+	}
+	return cluster.Value{Name: name}, nil
+}
+
+// Change implements cluster.Registry.
+func (p *Port) Change(ctx context.Context, name string, version uint64, data []byte, events []*wire.Event) error {
+	return p.submit(ctx, func() error {
+		f := p.f
+		if f.values[name].Version != version {
+			return cluster.ErrChanged
+		}
+		f.last++
+		v := cluster.Value{Name: name, Version: f.last, Data: data}
+		f.values[name], f.changes = v, append(f.changes, v)
+		f.commitLocked("", nil, events)
+		return nil
+	})
+}
+
+// Values implements cluster.Registry.
+func (p *Port) Values(ctx context.Context, fn func(cluster.Value) error) error {
+	if err := p.reach(ctx); err != nil {
+		return err
+	}
+	p.f.mu.Lock()
+	values := p.f.changes[:len(p.f.changes):len(p.f.changes)]
+	p.f.mu.Unlock()
+	for _, v := range values {
+		if err := fn(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Lasts implements cluster.Registry: values are kept until the stream is made anew.
+func (p *Port) Lasts() time.Duration { return 0 }
+
+var _ cluster.Board = (*Port)(nil)
+
+// post is what is on the board under a key.
+type post struct {
+	text  []byte
+	until time.Time
+}
+
+// Post implements cluster.Board.
+func (p *Port) Post(ctx context.Context, key string, text []byte, until time.Time) error {
+	return p.submit(ctx, func() error {
+		p.f.posted[key] = post{text, until}
+		return nil
+	})
+}
+
+// Posted implements cluster.Board.
+func (p *Port) Posted(ctx context.Context, fn func(key string, text []byte) error) error {
+	if err := p.reach(ctx); err != nil {
+		return err
+	}
+	p.f.mu.Lock()
+	all := maps.Clone(p.f.posted)
+	p.f.mu.Unlock()
+	for key, one := range all {
+		if !one.until.IsZero() && !time.Now().Before(one.until) {
+			continue
+		}
+		if err := fn(key, one.text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
