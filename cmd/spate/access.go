@@ -77,11 +77,11 @@ func must[T any](v T, err error) T {
 }
 
 // guard refuses what was revoked, and everything while that is not known.
-func (a *access) guard(authorize serve.Authorizer) serve.Authorizer {
+func (a *access) guard(authorize stream.Authorizer) stream.Authorizer {
 	guarded := a.revoked.Guard(authorize)
-	return func(r *http.Request) (serve.Grant, error) {
+	return func(r *http.Request) (stream.Grant, error) {
 		if err := a.shared.known(); err != nil {
-			return serve.Grant{}, err
+			return stream.Grant{}, err
 		}
 		return guarded(r)
 	}

@@ -104,7 +104,7 @@ func figuresSockets(t *testing.T, perSecond int) {
 		a.measure.Store(true)
 		var pushing sync.WaitGroup
 		for i := range perSecond * seconds {
-			<-time.After(time.Until(begin.Add(time.Duration(i) * time.Second / perSecond)))
+			<-time.After(time.Until(begin.Add(time.Duration(i) * time.Second / time.Duration(perSecond))))
 			pushing.Go(func() {
 				res, err := http.Post(pushed.URL+"/push", "application/json", strings.NewReader(fmt.Sprintf(`{"events":[{"data":"at %d %s"}]}`, time.Now().UnixNano(), filler)))
 				if err == nil {

@@ -96,7 +96,7 @@ func subscriberFlags(fs *flag.FlagSet, c *config.Config) {
 	})
 	fs.Func("source", "local `addresses` to spread connections over, e.g. 127.0.0.1-127.0.0.4", addresses(&c.Sources))
 	fs.Func("dest", "`addresses` of the server to spread connections over instead of the URL's host, e.g. 127.0.0.1,127.0.0.2:8081", c.SetDests)
-	fs.StringVar(&c.Mode, "mode", c.Mode, "raw (epoll; Linux, HTTP/1.1), portable (net/http) or auto")
+	fs.StringVar(&c.Mode, "mode", c.Mode, "raw (epoll; Linux, plain HTTP/1.1), portable (net/http) or auto")
 	fs.BoolVar(&c.HTTP2, "http2", false, "speak HTTP/2 (without TLS too)")
 	fs.BoolVar(&c.Insecure, "insecure", false, "accept any certificate")
 	fs.Func("cacert", "PEM `FILE` with the authority of the server's certificate", func(name string) error {

@@ -164,15 +164,17 @@ func (c *Config) checkURL() []error {
 	switch c.Mode {
 	case ModeAuto:
 		c.Mode = ModePortable
-		if RawSupported() && !c.HTTP2 {
+		if RawSupported() && scheme == "http" && !c.HTTP2 {
 			c.Mode = ModeRaw
 		}
 	case ModeRaw:
 		switch {
 		case !RawSupported():
 			return []error{fmt.Errorf("-mode raw needs Linux; this is %s: use -mode portable", runtime.GOOS)}
+		case scheme != "http":
+			return []error{errors.New("-mode raw speaks plain HTTP/1.1: use -mode portable for https")}
 		case c.HTTP2:
-			return []error{errors.New("-mode raw speaks HTTP/1.1: use -mode portable with -http2")}
+			return []error{errors.New("-mode raw speaks plain HTTP/1.1: use -mode portable with -http2")}
 		}
 	case ModePortable:
 	default:

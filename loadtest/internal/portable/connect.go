@@ -2,6 +2,9 @@ package portable
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -11,10 +14,24 @@ import (
 
 	sse "github.com/spatehub/spate/client"
 	"github.com/spatehub/spate/loadtest/internal/adapter"
+	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/fleet"
 	"github.com/spatehub/spate/loadtest/internal/session"
 	"github.com/spatehub/spate/wire"
 )
+
+// TLS returns what the flags say about TLS.
+func TLS(c *config.Config) (*tls.Config, error) {
+	conf := &tls.Config{InsecureSkipVerify: c.Insecure}
+	if c.CACert == "" {
+		return conf, nil
+	}
+	conf.RootCAs = x509.NewCertPool()
+	if !conf.RootCAs.AppendCertsFromPEM([]byte(c.CACert)) {
+		return nil, errors.New("-cacert: the file has no certificate in PEM form")
+	}
+	return conf, nil
+}
 
 // streamKey is the context key of a stream's number in the whole run.
 type streamKey struct{}
@@ -23,7 +40,7 @@ type streamKey struct{}
 // of them. Over HTTP/1.1 each has a connection of its own. Over HTTP/2 the streams
 // of a transport share one, or as many as the server allows share each.
 func newRoundTripper(p *fleet.Part, addrs *fleet.Addresses) (*http.Transport, error) {
-	conf, err := p.Config.TLS()
+	conf, err := TLS(p.Config)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ func Login(ctx context.Context, c *config.Config, a *adapter.Adapter, from, to i
 	if c.Login.URL == "" {
 		return nil
 	}
-	conf, err := c.TLS()
+	conf, err := TLS(c)
 	if err != nil {
 		return err
 	}

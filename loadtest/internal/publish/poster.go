@@ -18,6 +18,7 @@ import (
 	"github.com/spatehub/spate/loadtest/http1"
 	"github.com/spatehub/spate/loadtest/internal/adapter"
 	"github.com/spatehub/spate/loadtest/internal/config"
+	"github.com/spatehub/spate/loadtest/internal/portable"
 )
 
 // poster sends requests, one after the other, over one connection to each server.
@@ -80,7 +81,7 @@ func newPoster(c *config.Config, a *adapter.Adapter) (poster, error) {
 		}
 		return p, nil
 	}
-	conf, err := c.TLS()
+	conf, err := portable.TLS(c)
 	if err != nil {
 		return nil, err
 	}

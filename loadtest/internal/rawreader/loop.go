@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/spatehub/spate/loadtest/internal/clock"
 	"github.com/spatehub/spate/loadtest/internal/fleet"
 	"github.com/spatehub/spate/loadtest/internal/session"
 )
@@ -27,7 +26,6 @@ const (
 type loop struct {
 	part      *fleet.Part
 	addrs     *fleet.Addresses
-	shaker    *shaker
 	index, of int // the loop's number, and how many there are
 	ep, wake  int
 
@@ -83,7 +81,6 @@ func (l *loop) do(fn func()) {
 func (l *loop) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	clock.Patient()
 	events := make([]unix.EpollEvent, batch)
 	l.since = l.now()
 	for !l.stopped {
@@ -181,11 +178,7 @@ func (l *loop) runTimers() {
 		switch s.state {
 		case idle:
 			l.connect(int(t.stream))
-		case awaitingHead, streaming:
-			if l.wants(s) {
-				l.read(int(t.stream), s, l.buf) // the rest of what TLS had
-				continue
-			}
+		case streaming:
 			l.readSlowly(int(t.stream), s)
 		}
 	}

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package rawreader reads very many HTTP/1.1 event streams in few threads, with TLS
-// or without: bare descriptors, one epoll instance and one read buffer per loop,
+// Package rawreader reads very many plain HTTP/1.1 event streams in few
+// threads: bare descriptors, one epoll instance and one read buffer per loop,
 // nothing per stream but its session. It is what lets one process hold 15,000
 // streams in less memory than net/http needs for 2,000.
 package rawreader
@@ -22,7 +22,6 @@ import (
 // number of loops, and only that loop's goroutine touches it.
 type Transport struct {
 	loops    []*loop
-	shaker   *shaker
 	arrivals atomic.Uint64
 	wg       sync.WaitGroup
 }
@@ -30,19 +29,13 @@ type Transport struct {
 // New makes the sessions of the part's streams and starts the loops.
 func New(p *fleet.Part, addrs *fleet.Addresses) (*Transport, error) {
 	n := p.Config.Loops
-	conf, err := p.Config.TLS()
-	if err != nil {
-		return nil, err
-	}
-	t := &Transport{shaker: newShaker(conf)}
+	t := &Transport{}
 	for k := range n {
 		l, err := newLoop(p, addrs, k, n)
 		if err != nil {
-			t.shaker.close()
 			t.closeDescriptors()
 			return nil, err
 		}
-		l.shaker = t.shaker
 		t.loops = append(t.loops, l)
 	}
 	p.Sessions(func(i int, s session.Session) { t.loops[i%n].streams[i/n].Session = s })
@@ -130,7 +123,6 @@ func (t *Transport) Close() {
 		l.post(func() { l.stopped = true })
 	}
 	t.wg.Wait()
-	t.shaker.close()
 	t.closeDescriptors()
 }
 

@@ -31,8 +31,7 @@ const (
 // bytes; nothing else is kept per stream once the head is read.
 type stream struct {
 	session.Session
-	head     []byte  // the request until it is sent, then the part of the response's head that is there; nil while streaming
-	secure   *secure // over TLS, once connected; otherwise nil
+	head     []byte // the request until it is sent, then the part of the response's head that is there; nil while streaming
 	body     http1.Chunked
 	left     uint64 // bytes to come of a body that is not chunked
 	deadline int64  // for connecting and the head, nanoseconds since the Unix epoch
@@ -78,10 +77,6 @@ func (l *loop) dial(j int, s *stream) error {
 		return err
 	}
 	s.head = appendRequest(nil, sub, s.LastID)
-	if sub.URL.Scheme == "https" {
-		l.dialSecure(j, s, sub.URL, l.addrs.Source(n), dest)
-		return nil
-	}
 	family := unix.AF_INET6
 	if dest.Addr().Is4() {
 		family = unix.AF_INET
@@ -156,10 +151,6 @@ func (l *loop) watch(j int, s *stream, events uint32) {
 
 // read takes what the connection has, up to the size of into.
 func (l *loop) read(j int, s *stream, into []byte) {
-	if s.secure != nil {
-		l.readSecure(j, s, into)
-		return
-	}
 	n, err := readNow(int(s.fd), into)
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
@@ -171,13 +162,9 @@ func (l *loop) read(j int, s *stream, into []byte) {
 		l.fail(j, s, s.cut())
 		return
 	}
-	l.take(j, s, into[:n])
-}
-
-// take takes in bytes of a response.
-func (l *loop) take(j int, s *stream, b []byte) {
 	now := l.now()
-	l.reader.Stats.Bytes += int64(len(b))
+	l.reader.Stats.Bytes += int64(n)
+	b := into[:n]
 	if s.state == awaitingHead {
 		if b = l.readHead(j, s, b, now); s.state != streaming {
 			return
@@ -351,10 +338,6 @@ func (l *loop) fail(j int, s *stream, kind string) {
 
 // hangUp closes the connection and counts its end.
 func (l *loop) hangUp(s *stream, own bool, kind string) {
-	if s.secure != nil {
-		_ = s.secure.Close() // says so
-		s.secure = nil
-	}
 	if s.fd >= 0 {
 		_ = unix.Close(int(s.fd))
 		s.fd = -1

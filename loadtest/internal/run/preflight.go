@@ -16,6 +16,7 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/adapter"
 	"github.com/spatehub/spate/loadtest/internal/config"
 	"github.com/spatehub/spate/loadtest/internal/fleet"
+	"github.com/spatehub/spate/loadtest/internal/portable"
 )
 
 // preflight opens one stream, so that what is wrong with all of them is said
@@ -28,7 +29,7 @@ func preflight(ctx context.Context, c *config.Config, a *adapter.Adapter) (softw
 	if err != nil {
 		return "", err
 	}
-	conf, err := c.TLS()
+	conf, err := portable.TLS(c)
 	if err != nil {
 		return "", err
 	}

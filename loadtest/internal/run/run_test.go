@@ -49,7 +49,6 @@ var ways = []way{
 	{name: "portable", mode: config.ModePortable},
 	{name: "portable-tls", mode: config.ModePortable, tls: true},
 	{name: "portable-http2", mode: config.ModePortable, tls: true, http2: true},
-	{name: "raw-tls", mode: config.ModeRaw, tls: true},
 }
 
 // eachWay runs one test body over all of them.
