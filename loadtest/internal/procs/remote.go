@@ -13,6 +13,10 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/session"
 )
 
+// ErrGone is wrapped by the errors of a worker process, or an agent, that has ended or
+// cannot be reached any more.
+var ErrGone = errors.New("is gone")
+
 // Remote is a fleet in a worker process, or with an agent.
 type Remote struct {
 	name   string
@@ -59,7 +63,7 @@ func (r *Remote) call(method string, arg, answer any) error {
 	err := r.calls.Call("Worker."+method, arg, answer)
 	var far rpc.ServerError
 	if err != nil && !errors.As(err, &far) {
-		return fmt.Errorf("%s is gone: %w", r.name, err)
+		return fmt.Errorf("%s %w: %w", r.name, ErrGone, err)
 	}
 	if err != nil && r.cmd == nil {
 		return fmt.Errorf("%s: %w", r.name, err)

@@ -27,6 +27,7 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/procs"
 	"github.com/spatehub/spate/loadtest/internal/report"
 	"github.com/spatehub/spate/loadtest/internal/run"
+	"github.com/spatehub/spate/loadtest/internal/session"
 )
 
 const agentEnv = "LOADTEST_AGENT_TEST"
@@ -64,7 +65,17 @@ func securityOf(how string) procs.Security {
 
 // agent starts an agent in a process of its own.
 func agent(t *testing.T, how string) (addr string) {
-	cmd := exec.Command(os.Args[0])
+	cmd, in, addr := agentProcess(t, how)
+	t.Cleanup(func() {
+		_ = in.Close()
+		require.NoError(t, cmd.Wait())
+	})
+	return addr
+}
+
+// agentProcess starts one that the caller ends: by closing in, or by force.
+func agentProcess(t *testing.T, how string) (cmd *exec.Cmd, in io.Closer, addr string) {
+	cmd = exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), agentEnv+"="+how)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
@@ -72,13 +83,57 @@ func agent(t *testing.T, how string) (addr string) {
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = in.Close()
-		require.NoError(t, cmd.Wait())
-	})
 	addr, err = bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err)
-	return strings.TrimSpace(addr)
+	return cmd, in, strings.TrimSpace(addr)
+}
+
+// An agent that dies while events are published ends the run with what all have seen
+// so far, and the result says that it does not count and why; the others go on.
+func TestAnAgentDies(t *testing.T) {
+	for _, all := range []bool{false, true} {
+		var cmds []*exec.Cmd
+		var addrs []string
+		for range 2 {
+			cmd, _, addr := agentProcess(t, "t0ken")
+			t.Cleanup(func() { _ = cmd.Process.Kill() })
+			cmds, addrs = append(cmds, cmd), append(addrs, addr)
+		}
+		dying := cmds[1:]
+		if all {
+			dying = cmds
+		}
+		c, _ := ways[3].serve(t, calibrate.Faults{})
+		c.Agents, c.Events, c.Rate, c.Duration = addrs, 0, "100/s", time.Minute
+		c.Expect = []string{"lost==0"}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		killed, seen := false, int64(0)
+		r, err := run.RunWith(ctx, c, securityOf("t0ken"), func(_ report.Point, sofar *session.Stats) {
+			switch {
+			case !killed && sofar.Deliveries > 200:
+				killed, seen = true, sofar.Deliveries
+				for _, p := range dying {
+					require.NoError(t, p.Process.Kill())
+					_ = p.Wait()
+				}
+			case killed && sofar.Deliveries > seen+500:
+				cancel() // the other one goes on
+			}
+		})
+		require.NoError(t, err)
+		require.True(t, killed)
+		require.Len(t, r.Verdict.Invalid, len(dying))
+		require.Contains(t, r.Verdict.Invalid[len(dying)-1], "agent "+addrs[1]+" is gone")
+		require.GreaterOrEqual(t, r.Deliveries.Count, seen)
+		require.NotZero(t, r.Latency.Count)
+		require.Less(t, r.Seconds.Publish, 50.0)
+		require.NotEqual(t, report.ExitOK, r.ExitCode())
+		if all {
+			require.False(t, r.Interrupted, "it ended by itself")
+			require.Equal(t, report.ExitInvalid, r.ExitCode())
+		}
+	}
 }
 
 // Two agents count what one process counts: every fault of the server, resumes

@@ -158,7 +158,7 @@ func (t *test) publish(ctx context.Context) error {
 	}()
 	t.busy.peak = 0
 	err := t.poll(context.WithoutCancel(ctx), forever, t.cfg.Interval, done, func() (bool, error) {
-		if t.abortNow() {
+		if t.abortNow() || t.allGone() {
 			stop()
 		}
 		select {
@@ -171,7 +171,7 @@ func (t *test) publish(ctx context.Context) error {
 	stop()
 	<-done
 	t.pubEnd = t.clock.Now()
-	whole := user.Err() == nil && t.cfg.Events == 0 && t.aborted.Text == ""
+	whole := user.Err() == nil && t.cfg.Events == 0 && t.aborted.Text == "" && !t.allGone()
 	if scheduled := t.begin + int64(t.cfg.Duration); whole && t.pubEnd < scheduled && t.cfg.Rate != (pacer.Max{}).String() {
 		t.pubEnd = scheduled
 	}
@@ -270,6 +270,9 @@ func (t *test) collect() error {
 	}
 	var rss int64
 	for _, p := range parts {
+		if p == nil {
+			continue // gone
+		}
 		t.part.Merge(p)
 		t.sum.Merge(p)
 		rss += p.RSS

@@ -2,6 +2,7 @@ package run
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"runtime"
 	"slices"
@@ -254,6 +255,9 @@ func (t *test) judge(r *report.Result) {
 	c := t.cfg
 	invalid := func(format string, args ...any) { v.Invalid = append(v.Invalid, fmt.Sprintf(format, args...)) }
 	warn := func(format string, args ...any) { v.Warnings = append(v.Warnings, fmt.Sprintf(format, args...)) }
+	for _, i := range slices.Sorted(maps.Keys(t.gone)) {
+		invalid("%v; nothing is known of its streams since, and loss is not counted", t.gone[i])
+	}
 	if limit := int64(c.MaxLag); limit > 0 {
 		if r.Tester.Lag.P99 > limit {
 			invalid("the load tester was starved of processor time: its own timers were late by %s at p99 (-max-lag %s); %s",

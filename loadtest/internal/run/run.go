@@ -124,6 +124,7 @@ type test struct {
 	cfg    *config.Config
 	clock  clock.Clock
 	fleets []fleet.Fleet
+	gone   map[int]error       // fleets that were lost while publishing, by index
 	memory *procs.SharedMemory // with worker processes
 	procs  func()              // gives the processors back that the loops of this process were let have
 	lag    *fleet.LagMeter     // of this process, if it has no fleet of its own
@@ -260,7 +261,11 @@ func (t *test) close() error {
 	var wg sync.WaitGroup
 	errs := make([]error, len(t.fleets))
 	for i, f := range t.fleets {
-		wg.Go(func() { errs[i] = f.Close() })
+		wg.Go(func() {
+			if err := f.Close(); t.gone[i] == nil {
+				errs[i] = err
+			}
+		})
 	}
 	wg.Wait()
 	t.procs()
@@ -277,16 +282,31 @@ func (t *test) warnf(format string, args ...any) {
 	t.warnings = append(t.warnings, fmt.Sprintf(format, args...))
 }
 
-// all calls fn for every fleet at once.
+// all calls fn for every fleet at once, but for those that are gone. Once publishing
+// has begun, a fleet that is found to be gone is no error: the run goes on with the
+// others, and does not count.
 func (t *test) all(fn func(i int, f fleet.Fleet) error) error {
 	var wg sync.WaitGroup
 	errs := make([]error, len(t.fleets))
 	for i, f := range t.fleets {
-		wg.Go(func() { errs[i] = fn(i, f) })
+		if t.gone[i] == nil {
+			wg.Go(func() { errs[i] = fn(i, f) })
+		}
 	}
 	wg.Wait()
+	for i, err := range errs {
+		if t.begin > 0 && errors.Is(err, procs.ErrGone) {
+			if t.gone == nil {
+				t.gone = map[int]error{}
+			}
+			t.gone[i], errs[i] = fmt.Errorf("%.1f s after publishing began: %w", time.Duration(t.clock.Now()-t.begin).Seconds(), err), nil
+		}
+	}
 	return errors.Join(errs...)
 }
+
+// allGone reports whether nobody holds streams any more.
+func (t *test) allGone() bool { return len(t.fleets) > 0 && len(t.gone) == len(t.fleets) }
 
 // needFiles makes sure that every process may open its streams.
 func needFiles(c *config.Config) error {
