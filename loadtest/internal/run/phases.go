@@ -171,7 +171,7 @@ func (t *test) publish(ctx context.Context) error {
 	stop()
 	<-done
 	t.pubEnd = t.clock.Now()
-	whole := user.Err() == nil && t.cfg.Events == 0 && t.aborted.Text == ""
+	whole := user.Err() == nil && t.cfg.Events == 0 && t.aborted.Text == "" && !t.allGone()
 	if scheduled := t.begin + int64(t.cfg.Duration); whole && t.pubEnd < scheduled && t.cfg.Rate != (pacer.Max{}).String() {
 		t.pubEnd = scheduled
 	}
