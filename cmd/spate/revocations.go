@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/cluster"
-	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/serve/auth"
 )
 
@@ -50,7 +50,7 @@ func (a *access) share(j *joined, log *slog.Logger) error {
 }
 
 // errUnreadRevocations is the answer while it is not known who is let in.
-var errUnreadRevocations = &serve.Error{Status: http.StatusServiceUnavailable, RetryAfter: time.Second,
+var errUnreadRevocations = &stream.Error{Status: http.StatusServiceUnavailable, RetryAfter: time.Second,
 	Message: "which credentials were revoked is not known yet: the hub has to hear of it from its cluster"}
 
 // known returns nil once it is known what was revoked; also for a hub that is alone.
@@ -140,7 +140,7 @@ func (s *sharedRevocations) tell(ctx context.Context, user string) error {
 		return nil
 	}
 	s.log.Error("cluster: a revocation could not be kept for all hubs", "uid", user, "err", err)
-	return &serve.Error{Status: http.StatusServiceUnavailable, RetryAfter: 2 * time.Second,
+	return &stream.Error{Status: http.StatusServiceUnavailable, RetryAfter: 2 * time.Second,
 		Message: "it holds at the hubs that answered, and the cluster could not be told for those that did not: send it again"}
 }
 
