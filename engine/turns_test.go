@@ -181,8 +181,8 @@ func TestHistoryThatFindsNothingIsPaidFor(t *testing.T) {
 			switch {
 			case user == "plain":
 				plain++
-			case plain < n:
-				sparse++ // while others waited
+			case plain < n*3/4:
+				sparse++ // while others waited; the last of them may just not have been run yet
 			}
 		}
 		require.Equal(t, n, plain)
