@@ -4,12 +4,15 @@ const dialog = document.getElementById("sure");
 const $ = (name) => dialog.querySelector(`[data-part="${name}"]`);
 let answer = () => {};
 
-$("no").addEventListener("click", () => dialog.close());
-$("yes").addEventListener("click", () => {
-  answer(true);
+function end(said) {
+  answer(said);
   dialog.close();
-});
-dialog.addEventListener("close", () => answer(false)); // again to no effect
+}
+
+$("no").addEventListener("click", () => end(false));
+$("yes").addEventListener("click", () => end(true));
+// Escape. The event comes some time after the dialog is closed: the next question may be open by then, and is not answered.
+dialog.addEventListener("close", () => dialog.open || answer(false));
 
 // sure asks, and resolves to whether it is to be done.
 export function sure(question, what, yes) {
