@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/cluster"
-	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/serve/auth"
+	"github.com/spatehub/spate/serve/stream"
 )
 
 // sharedRevocations has what is revoked at one hub of a cluster hold at all of them, also at those that hear of it later.
