@@ -114,7 +114,7 @@ lint: cross ## gofmt, go vet and staticcheck on all modules; the builds of other
 interop: ## With programs of others: the dashboard in browsers, clients and proxies through kill -9, Prometheus, other servers (skips what is not there)
 	@out=$$(mktemp); trap 'rm -f "$$out"' EXIT; \
 	lane() { for m in "$$@"; do \
-		echo "== in $$m"; (cd $$m && $(GO) test -count=1 -timeout 10m ./...) || { echo "FAILED in $$m"; failed=1; }; \
+		echo "== in $$m"; (cd $$m && $(GO) test -count=1 -timeout 15m ./...) || { echo "FAILED in $$m"; failed=1; }; \
 	done; [ -z "$${failed:-}" ]; }; \
 	lane $(filter-out ./cmd/spate/browsertest,$(OTHERS)) > "$$out" 2>&1 & other=$$!; \
 	ok=0; lane ./cmd/spate/browsertest || ok=1; \
