@@ -52,7 +52,7 @@ var inner = map[string][]string{
 		"loadtest/internal/portable", "loadtest/internal/probe", "loadtest/internal/rawreader", "loadtest/internal/session"},
 	"loadtest/internal/publish": {"loadtest/http1", "loadtest/internal/adapter", "loadtest/internal/check", "loadtest/internal/clock",
 		"loadtest/internal/config", "loadtest/internal/hist", "loadtest/internal/pacer", "loadtest/internal/portable", "loadtest/stamp"},
-	"loadtest/internal/rawreader": {"loadtest/http1", "loadtest/internal/adapter", "loadtest/internal/fleet", "loadtest/internal/session"},
+	"loadtest/internal/rawreader": {"loadtest/http1", "loadtest/internal/adapter", "loadtest/internal/clock", "loadtest/internal/fleet", "loadtest/internal/session"},
 	"loadtest/internal/report":    {"loadtest/internal/config", "loadtest/internal/hist", "loadtest/internal/plot", "loadtest/internal/probe"},
 	"loadtest/internal/run": {"loadtest/http1", "loadtest/internal/adapter", "loadtest/internal/check", "loadtest/internal/clock",
 		"loadtest/internal/config", "loadtest/internal/fleet", "loadtest/internal/hist", "loadtest/internal/pacer", "loadtest/internal/portable",

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/spatehub/spate/loadtest/internal/calibrate"
 	"github.com/spatehub/spate/loadtest/load"
@@ -142,5 +143,47 @@ func BenchmarkRawAgainstPortable(b *testing.B) {
 				b.ReportMetric(r.Tester.CPUShare, "cpus")
 			}
 		})
+	}
+}
+
+// How late loadtest itself is where streams, publisher and timers share one processor
+// and the server has another, as docs/loadtest.md advises.
+func BenchmarkOwnDelay(b *testing.B) {
+	var cpus unix.CPUSet
+	require.NoError(b, unix.SchedGetaffinity(0, &cpus))
+	if cpus.Count() < 2 {
+		b.Skip("needs two processors")
+	}
+	pin(b, os.Getpid(), 1)
+	b.Cleanup(func() { bind(b, os.Getpid(), &cpus) })
+	for b.Loop() {
+		r := reach(b, 1, func(c *load.Config) {
+			pin(b, c.ServerPID, 0)
+			c.Fork = false
+			c.Streams, c.Rate, c.Duration, c.Connections = 1000, "100/s", 10*time.Second, 4
+		})
+		metrics(b, r)
+		b.ReportMetric(float64(r.Tester.Wake.P99)/1e6, "wake-p99-ms")
+		b.ReportMetric(float64(r.Tester.Lag.P99)/1e6, "lag-p99-ms")
+		b.ReportMetric(r.Tester.CPUShare/r.Deliveries.PerSecond*1e6, "cpu-µs/event")
+	}
+}
+
+// pin binds all threads of a process to one processor.
+func pin(b *testing.B, pid, cpu int) {
+	var one unix.CPUSet
+	one.Set(cpu)
+	bind(b, pid, &one)
+}
+
+func bind(b *testing.B, pid int, set *unix.CPUSet) {
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	require.NoError(b, err)
+	for _, t := range tasks {
+		id, err := strconv.Atoi(t.Name())
+		require.NoError(b, err)
+		if err := unix.SchedSetaffinity(id, set); err != unix.ESRCH {
+			require.NoError(b, err)
+		}
 	}
 }

@@ -51,7 +51,7 @@ func runFlags(fs *flag.FlagSet, c *config.Config, o *output) {
 		return nil
 	})
 	list(fs, "abort", "end the run as soon as this holds of what was so far, e.g. 'p99>2s' or 'errors>100'; may be given several times", &c.Abort)
-	fs.DurationVar(&c.MaxLag, "max-lag", c.MaxLag, "the run is invalid if the tester's own timers are later than this at p99; 0 = never")
+	fs.DurationVar(&c.MaxLag, "max-lag", c.MaxLag, "the run is invalid if the tester's own timers and event loops are later than this at p99; 0 = never")
 	fs.Float64Var(&c.MaxBusy, "max-busy", c.MaxBusy, "the run is invalid if the event loops are busier than this share; 0 = never")
 	fs.StringVar(&o.json, "json", "", "write the result as JSON to `FILE` (- = standard output)")
 	o.pages.flags(fs)

@@ -7,8 +7,9 @@ import "time"
 // Clock is a wall clock that never steps: the wall time at one moment plus the
 // monotonic time since. Copies may be used by any goroutine.
 type Clock struct {
-	wall  int64 // nanoseconds since the Unix epoch at start
-	start time.Time
+	wall   int64 // nanoseconds since the Unix epoch at start
+	start  time.Time
+	alarms *alarms // of all copies
 }
 
 // Base lets another process on the same machine run the same clock.
@@ -20,7 +21,7 @@ type Base struct {
 // New starts a clock at the present wall time.
 func New() Clock {
 	now := time.Now()
-	return Clock{wall: now.UnixNano(), start: now}
+	return Clock{wall: now.UnixNano(), start: now, alarms: &alarms{}}
 }
 
 // Now is the time in nanoseconds since the Unix epoch.
@@ -37,9 +38,9 @@ func (c Clock) Base() Base {
 func From(b Base) Clock {
 	now, mono := time.Now(), monotonic()
 	if b.Mono == 0 || mono == 0 {
-		return Clock{wall: now.UnixNano(), start: now}
+		return Clock{wall: now.UnixNano(), start: now, alarms: &alarms{}}
 	}
-	return Clock{wall: b.Wall + mono - b.Mono, start: now}
+	return Clock{wall: b.Wall + mono - b.Mono, start: now, alarms: &alarms{}}
 }
 
 // Shift is the clock of another machine, whose time is ahead of this one's by ns

@@ -122,8 +122,8 @@ type Local struct {
 	ctx    context.Context // of the goroutines that open and drop
 	cancel context.CancelFunc
 	quiet  context.CancelFunc
-	sleep  *clock.Sleeper // of arrivals
-	missed atomic.Int64   // arrivals given up since the last Collect; nothing else is published by it
+	alarm  *clock.Alarm // of arrivals
+	missed atomic.Int64 // arrivals given up since the last Collect; nothing else is published by it
 	wg     sync.WaitGroup
 
 	scheduled sync.WaitGroup // the goroutine of arrivals
@@ -135,11 +135,11 @@ func NewLocal(p *Part, tr Transport) (*Local, error) {
 	if err != nil {
 		return nil, err
 	}
-	sleep, err := clock.NewSleeper()
+	alarm, err := p.Env.Clock.NewAlarm()
 	if err != nil {
 		return nil, errors.Join(err, lag.Close())
 	}
-	f := &Local{part: p, tr: tr, lag: lag, sleep: sleep, clock: p.Env.Clock, quiet: func() {}}
+	f := &Local{part: p, tr: tr, lag: lag, alarm: alarm, clock: p.Env.Clock, quiet: func() {}}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f, nil
 }
@@ -261,7 +261,7 @@ func (f *Local) arrivals(ctx context.Context, p pacer.Pacer, begin int64) {
 			continue
 		}
 		due := begin + int64(at)
-		if wait := due - f.clock.Now(); wait > 0 && f.sleep.Sleep(ctx, time.Duration(wait)) != nil || ctx.Err() != nil {
+		if wait := due - f.clock.Now(); wait > 0 && f.alarm.Until(ctx, due) != nil || ctx.Err() != nil {
 			if due > f.clock.Now() {
 				return
 			}
@@ -384,5 +384,5 @@ func (f *Local) Close() error {
 	f.wg.Wait()
 	f.scheduled.Wait()
 	f.tr.Close()
-	return errors.Join(f.sleep.Close(), f.lag.Close())
+	return errors.Join(f.alarm.Close(), f.lag.Close())
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/spatehub/spate/loadtest/internal/hist"
 )
 
-// lagEvery is how often a LagMeter measures.
-const lagEvery = 10 * time.Millisecond
+// LagEvery is how often a LagMeter measures.
+const LagEvery = 10 * time.Millisecond
 
 // LagMeter measures how late this process gets to run when it wants to: a
 // process that is itself starved of processor time would measure its own delay
@@ -37,10 +37,10 @@ func NewLagMeter() (*LagMeter, error) {
 		defer s.Close()
 		for {
 			start := time.Now()
-			if s.Sleep(ctx, lagEvery) != nil {
+			if s.Sleep(ctx, LagEvery) != nil {
 				return
 			}
-			late := time.Since(start) - lagEvery
+			late := time.Since(start) - LagEvery
 			m.mu.Lock()
 			m.mu.lag.Record(int64(late))
 			m.mu.Unlock()

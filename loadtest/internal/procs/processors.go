@@ -3,6 +3,7 @@ package procs
 import (
 	"runtime"
 
+	"github.com/spatehub/spate/loadtest/internal/clock"
 	"github.com/spatehub/spate/loadtest/internal/config"
 )
 
@@ -11,13 +12,20 @@ import (
 // code while it waits in the kernel, until the runtime's watchdog takes it away
 // some milliseconds later: with GOMAXPROCS=1, as it is when a process is pinned to
 // one processor, all else would be that late. With room for two more the kernel
-// divides the processor, within microseconds. restore undoes it.
+// divides the processor, and [clock.Prompt] has it do so at once. restore undoes it.
 func Processors(c *config.Config) (restore func()) {
-	want := c.Loops + 2
-	had := runtime.GOMAXPROCS(0)
-	if c.Mode != config.ModeRaw || had >= want {
+	if c.Mode != config.ModeRaw {
 		return func() {}
 	}
+	patient := clock.Prompt()
+	want := c.Loops + 2
+	had := runtime.GOMAXPROCS(0)
+	if had >= want {
+		return patient
+	}
 	runtime.GOMAXPROCS(want)
-	return func() { runtime.GOMAXPROCS(had) }
+	return func() {
+		runtime.GOMAXPROCS(had)
+		patient()
+	}
 }

@@ -141,7 +141,7 @@ type lane struct {
 	index   int
 	begin   int64
 	rand    *rand.Rand
-	sleep   *clock.Sleeper
+	alarm   *clock.Alarm
 	post    poster
 	targets targets
 	req     adapter.Push
@@ -156,22 +156,22 @@ type lane struct {
 }
 
 func (p *Publisher) newLane(i int, begin int64) (*lane, error) {
-	s, err := clock.NewSleeper()
+	a, err := p.clock.NewAlarm()
 	if err != nil {
 		return nil, err
 	}
 	post, err := newPoster(p.cfg, p.adapter)
 	if err != nil {
-		_ = s.Close()
+		_ = a.Close()
 		return nil, err
 	}
 	r := rand.New(rand.NewPCG(p.cfg.Seed, uint64(i)))
-	return &lane{p: p, index: i, begin: begin, rand: r, sleep: s, post: post, targets: newTargets(p, r), server: i % p.servers()}, nil
+	return &lane{p: p, index: i, begin: begin, rand: r, alarm: a, post: post, targets: newTargets(p, r), server: i % p.servers()}, nil
 }
 
 func (l *lane) close() {
 	l.post.close()
-	_ = l.sleep.Close()
+	_ = l.alarm.Close()
 }
 
 // run sends request after request.
@@ -208,7 +208,7 @@ func (l *lane) gather(ctx context.Context) bool {
 		l.draw(at)
 	}
 	if wait := l.nextDue - l.p.clock.Now(); wait > 0 {
-		if l.sleep.Sleep(ctx, time.Duration(wait)) != nil {
+		if l.alarm.Until(ctx, l.nextDue) != nil {
 			return false // numbered nowhere yet, so nobody misses it
 		}
 		late := l.p.clock.Now() - l.nextDue

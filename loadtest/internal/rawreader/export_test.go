@@ -6,3 +6,13 @@ import "unsafe"
 
 // StreamSize is the memory of one stream, without what it points to.
 const StreamSize = unsafe.Sizeof(stream{})
+
+// OnYield has fn called wherever a loop lets other threads run.
+func (t *Transport) OnYield(fn func()) {
+	for _, l := range t.loops {
+		l.do(func() { l.yield = fn })
+	}
+}
+
+// ParseQueue reads what the kernel tells of a thread.
+var ParseQueue = parseQueue

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/spatehub/spate/loadtest/internal/clock"
 	"github.com/spatehub/spate/loadtest/internal/fleet"
 	"github.com/spatehub/spate/loadtest/internal/session"
 )
@@ -19,6 +20,8 @@ const (
 	batch      = 512 // epoll events taken at once
 	wakeToken  = -1  // the index that stands for the event descriptor
 	sweepEvery = 250 * time.Millisecond
+
+	giveWayEvery = int64(50 * time.Microsecond)
 )
 
 // loop is one thread that owns a share of the streams. Fields are its own
@@ -38,6 +41,14 @@ type loop struct {
 	waiting []int64 // due times of arrivals that no stream was free for
 	sweep   int64   // when to look for connections that take too long
 	stopped bool
+
+	lastRead int64 // time of the last read
+	gaveWay  int64 // when the loop gave way last
+	yield    func()
+
+	queue  queue
+	looked int64 // when the loop looked last how long it had been kept waiting
+	kept   int64 // what it found
 
 	since, waited int64 // for the busy share: start of the span, and time spent waiting in it
 
@@ -81,6 +92,9 @@ func (l *loop) do(fn func()) {
 func (l *loop) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	clock.Patient()
+	l.queue = openQueue()
+	defer l.queue.close()
 	events := make([]unix.EpollEvent, batch)
 	l.since = l.now()
 	for !l.stopped {
@@ -95,6 +109,7 @@ func (l *loop) run() {
 		}
 		for i := range max(n, 0) {
 			l.handle(&events[i])
+			l.giveWay()
 		}
 		l.runTimers()
 	}
@@ -115,6 +130,30 @@ func (l *loop) end() {
 	for _, fn := range work {
 		fn()
 	}
+}
+
+// giveWay lets a publisher run that should have by now, and again until it has: it may
+// take more than one thread to wake it.
+func (l *loop) giveWay() {
+	if l.lastRead-l.gaveWay > giveWayEvery && l.part.Env.Clock.Overdue(l.lastRead) > 0 {
+		l.gaveWay = l.lastRead
+		l.yield()
+	}
+}
+
+// lookKept counts how long the loop was kept from the processor, as lateness of the
+// tester: what it would have read meanwhile was late by as much.
+func (l *loop) lookKept(now int64) {
+	if now-l.looked < int64(fleet.LagEvery) {
+		return
+	}
+	if kept, ok := l.queue.waited(); ok {
+		if l.looked > 0 {
+			l.reader.Stats.Lag.Record(kept - l.kept)
+		}
+		l.kept = kept
+	}
+	l.looked = now
 }
 
 func (l *loop) now() int64 { return l.part.Env.Clock.Now() }
@@ -169,6 +208,7 @@ func (l *loop) takeInbox() {
 // connections that take too long.
 func (l *loop) runTimers() {
 	now := l.now()
+	l.lookKept(now)
 	for len(l.timers) > 0 && l.timers[0].at <= now {
 		t := l.timers.pop()
 		s := &l.streams[t.stream]

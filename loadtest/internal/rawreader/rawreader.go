@@ -151,7 +151,7 @@ func newLoop(p *fleet.Part, addrs *fleet.Addresses, k, n int) (*loop, error) {
 		return nil, fmt.Errorf("watch an event descriptor: %w", err)
 	}
 	l := &loop{
-		part: p, addrs: addrs, index: k, of: n, ep: ep, wake: wake,
+		part: p, addrs: addrs, index: k, of: n, ep: ep, wake: wake, yield: yield,
 		buf:     make([]byte, readBuffer),
 		streams: make([]stream, (p.Len()-k+n-1)/n),
 		reader:  session.NewReader(p.Env),

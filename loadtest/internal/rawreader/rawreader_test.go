@@ -61,20 +61,27 @@ func answering(t *testing.T, answer string, piece int, hold bool) string {
 // open starts n streams to a server.
 func open(t *testing.T, url string, n int, change func(c *config.Config)) (*rawreader.Transport, *check.Ledger) {
 	t.Helper()
+	tr, l := prepare(t, clock.New(), url, n, change)
+	tr.Open(0, n)
+	return tr, l
+}
+
+// prepare makes n streams to a server.
+func prepare(t *testing.T, clk clock.Clock, url string, n int, change func(c *config.Config)) (*rawreader.Transport, *check.Ledger) {
+	t.Helper()
 	c := config.Default()
 	c.URL, c.Streams, c.Connections, c.RunID, c.Adapter, c.Publish = url, n, 1, fmt.Sprintf("%x", run), "none", false
 	c.Loops, c.Retry, c.ConnectTimeout, c.MaxEvent = min(2, n), time.Hour, 5*time.Second, 4096
 	change(&c)
 	require.NoError(t, c.Normalize())
 	l := check.NewLedger(c.Space())
-	p, err := fleet.NewPart(&c, l, clock.New(), 0, n)
+	p, err := fleet.NewPart(&c, l, clk, 0, n)
 	require.NoError(t, err)
 	addrs, err := fleet.NewAddresses(&c)
 	require.NoError(t, err)
 	tr, err := rawreader.New(p, addrs)
 	require.NoError(t, err)
 	t.Cleanup(tr.Close)
-	tr.Open(0, n)
 	return tr, l
 }
 

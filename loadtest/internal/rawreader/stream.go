@@ -163,6 +163,7 @@ func (l *loop) read(j int, s *stream, into []byte) {
 		return
 	}
 	now := l.now()
+	l.lastRead = now
 	l.reader.Stats.Bytes += int64(n)
 	b := into[:n]
 	if s.state == awaitingHead {

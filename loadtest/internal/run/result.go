@@ -260,7 +260,7 @@ func (t *test) judge(r *report.Result) {
 	}
 	if limit := int64(c.MaxLag); limit > 0 {
 		if r.Tester.Lag.P99 > limit {
-			invalid("the load tester was starved of processor time: its own timers were late by %s at p99 (-max-lag %s); %s",
+			invalid("the load tester was starved of processor time: its own timers and event loops were late by %s at p99 (-max-lag %s); %s",
 				hist.Show(r.Tester.Lag.P99), c.MaxLag, t.starved(r))
 		}
 		if r.Tester.Wake.P99 > limit {

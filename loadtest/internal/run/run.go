@@ -173,12 +173,10 @@ type busyShare struct {
 
 // open makes the fleets, here or in worker processes.
 func open(ctx context.Context, c *config.Config, a *adapter.Adapter, security procs.Security) (*test, error) {
-	t := &test{cfg: c, clock: clock.New(), started: time.Now(), procs: func() {}}
+	t := &test{cfg: c, clock: clock.New(), started: time.Now()}
 	agents := len(c.Agents)
 	forked := (c.Fork || c.Procs > 1) && agents == 0
-	if !forked && agents == 0 && c.Streams > 0 {
-		t.procs = procs.Processors(c)
-	}
+	t.procs = procs.Processors(c)
 	ledger, err := t.ledger(forked)
 	if err != nil {
 		return nil, err

@@ -94,7 +94,7 @@ type Hists struct {
 	Connect hist.Hist // start of a connection until it is usable, TLS included
 	TTFB    hist.Hist // request sent until the first byte of the response
 	Resume  hist.Hist // start of a reconnection until nothing from before it is missing
-	Lag     hist.Hist // lateness of the tester's own timers in this process
+	Lag     hist.Hist // lateness of the tester's own timers, and of its event loops, in this process
 
 	First hist.Hist // request sent until the first event
 	Gap   hist.Hist // between two events of a stream
