@@ -288,7 +288,7 @@ func TestStatisticsAgainstModel(t *testing.T) {
 			for round := range 6 {
 				synctest.Test(t, func(t *testing.T) {
 					b := &book{t: t, rng: rand.New(rand.NewPCG(n, uint64(round))), told: newFailures(), withLog: history.name == "log", batches: round%2 == 0}
-					b.run(append(history.opts(), withCodings(), engine.WithLinger(time.Duration(round%2)*time.Second, nil), b.told.option(), engine.WithEnableResendEvents(), engine.WithShards(1+round%3),
+					b.run(append(history.opts(), withCodings(), engine.WithMarkBudget(markBudgets[round/2].cost), engine.WithLinger(time.Duration(round%2)*time.Second, nil), b.told.option(), engine.WithEnableResendEvents(), engine.WithShards(1+round%3),
 						engine.WithChanBufferSize(64), engine.WithQueueBytes(3000), engine.WithPushTimeout(5*time.Second, 1+round%3)))
 				})
 			}

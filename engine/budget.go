@@ -21,11 +21,10 @@ const (
 	maxMail    = 256
 	mailBudget = 512 << 10
 	// sweepBudget is what a look at many clients may cost in one go: those in
-	// trouble, early and idle ones, those to be ended with the hub. So may the marks
-	// of one event's users.
+	// trouble, early and idle ones, those to be ended with the hub.
 	sweepBudget = 512 << 10
-	// markBudget is what marking the users of several events may cost before they
-	// are delivered.
+	// markBudget is what marking the users of an event may cost in one go, and of several
+	// events that are delivered together.
 	markBudget = 512 << 10
 	// liveBudget is what fan-outs may cost in one pass, after the first one.
 	liveBudget = 2 << 20

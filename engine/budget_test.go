@@ -17,6 +17,14 @@ var sweepBudget = 1
 
 func init() { flag.IntVar(&sweepBudget, "sweep", 1, "sweep budget of the tests' hubs") }
 
+// markBudgets are what the marks of one event's users may cost in one go: all of a small
+// audience together with other events, as hubs have it; each user by itself, so that an
+// audience of two is a large one; and so that some are large and some together too much.
+var markBudgets = []struct {
+	name string
+	cost int
+}{{"marked in one go", engine.MarkBudget}, {"marked one by one", 1}, {"marked in parts", 2 * engine.MarkCost}}
+
 // Clients in trouble are moved on, timed out and closed part by part: after each
 // the books are right, and what others get is not late by all of it.
 func TestSweepsOfManyClientsGoOnWhereTheyLeftOff(t *testing.T) {

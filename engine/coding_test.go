@@ -132,57 +132,64 @@ func TestCodedFormsCarryTheSameEvents(t *testing.T) {
 func TestNoRunHasTwoAudiences(t *testing.T) {
 	for _, history := range histories {
 		for _, coding := range codings[1:] {
-			t.Run(history.name+" "+coding, func(t *testing.T) {
-				n := seed(t)
-				rng := rand.New(rand.NewPCG(n, 0))
-				h := newHub(t, append(history.opts(), withCodings(), engine.WithChanBufferSize(2048), engine.WithEnableResendEvents(), engine.WithShards(1))...)
-				sub := engine.Subscription{UID: "u", Topics: []string{"a", "b"}, Form: engine.FormChunked, Encoding: coding}
-				live, stalled := join(t, h, sub, -1), join(t, h, sub, 0)
-				push := func() {
-					for range 120 {
-						audience, uids, topic := "all", []string(nil), ""
-						switch rng.IntN(6) {
-						case 0, 1:
-							audience, topic = "a", "a"
-						case 2:
-							audience, topic = "b", "b"
-						case 3:
-							audience, uids = "u", []string{"u"}
-						case 4:
-							audience, uids = "u and v", []string{"u", "v"}
-						}
-						var events []*wire.Event
-						for range 1 + rng.IntN(6) {
-							events = append(events, &wire.Event{Data: audience + strings.Repeat("!", rng.IntN(300)), Topic: topic})
-						}
-						require.NoError(t, h.Push(uids, events...))
-					}
-				}
-				push()
-				settled(h)
-				stalled.allow(-1)
-				sub.LastEventID = engine.Earliest
-				resumed := join(t, h, sub, -1)
-				settled(h)
-				for what, s := range map[string]*memSink{"live": live, "from the window": stalled, "resumed": resumed} {
-					events, together := 0, 0
-					for _, run := range s.runs(t) {
-						for _, e := range run {
-							events++
-							require.Equal(t, strings.TrimRight(run[0].Data.(string), "!"), strings.TrimRight(e.Data.(string), "!"), what)
-						}
-						if len(run) > 1 {
-							together++
-						}
-					}
-					require.Equal(t, events, len(s.events(t)), what)
-					require.NotZero(t, together, what)
-				}
-				require.Equal(t, live.ids(t), stalled.ids(t))
-				require.Equal(t, live.ids(t), resumed.ids(t))
-			})
+			for _, marks := range markBudgets {
+				t.Run(history.name+" "+coding+", "+marks.name, func(t *testing.T) {
+					requireOneAudienceEach(t, coding, append(history.opts(), engine.WithMarkBudget(marks.cost)))
+				})
+			}
 		}
 	}
+}
+
+// requireOneAudienceEach holds it for the runs of a hub in one coding.
+func requireOneAudienceEach(t *testing.T, coding string, opts []engine.HubOption) {
+	n := seed(t)
+	rng := rand.New(rand.NewPCG(n, 0))
+	h := newHub(t, append(opts, withCodings(), engine.WithChanBufferSize(2048), engine.WithEnableResendEvents(), engine.WithShards(1))...)
+	sub := engine.Subscription{UID: "u", Topics: []string{"a", "b"}, Form: engine.FormChunked, Encoding: coding}
+	live, stalled := join(t, h, sub, -1), join(t, h, sub, 0)
+	push := func() {
+		for range 120 {
+			audience, uids, topic := "all", []string(nil), ""
+			switch rng.IntN(6) {
+			case 0, 1:
+				audience, topic = "a", "a"
+			case 2:
+				audience, topic = "b", "b"
+			case 3:
+				audience, uids = "u", []string{"u"}
+			case 4:
+				audience, uids = "u and v", []string{"u", "v"}
+			}
+			var events []*wire.Event
+			for range 1 + rng.IntN(6) {
+				events = append(events, &wire.Event{Data: audience + strings.Repeat("!", rng.IntN(300)), Topic: topic})
+			}
+			require.NoError(t, h.Push(uids, events...))
+		}
+	}
+	push()
+	settled(h)
+	stalled.allow(-1)
+	sub.LastEventID = engine.Earliest
+	resumed := join(t, h, sub, -1)
+	settled(h)
+	for what, s := range map[string]*memSink{"live": live, "from the window": stalled, "resumed": resumed} {
+		events, together := 0, 0
+		for _, run := range s.runs(t) {
+			for _, e := range run {
+				events++
+				require.Equal(t, strings.TrimRight(run[0].Data.(string), "!"), strings.TrimRight(e.Data.(string), "!"), what)
+			}
+			if len(run) > 1 {
+				together++
+			}
+		}
+		require.Equal(t, events, len(s.events(t)), what)
+		require.NotZero(t, together, what)
+	}
+	require.Equal(t, live.ids(t), stalled.ids(t))
+	require.Equal(t, live.ids(t), resumed.ids(t))
 }
 
 // What is coded for one connection alone is bounded for each write, as coding takes

@@ -82,7 +82,8 @@ func (s *shard) admit(c *client) {
 func (s *shard) holdsAny() bool { return len(s.books.clients)+len(s.early.list) > 0 }
 
 // skipTo lets a shard without connections, which nobody woke for what came, pass
-// over what was pushed before its first one joined.
+// over what was pushed before its first one joined, however large the audiences: nothing
+// is soon found in empty books.
 func (s *shard) skipTo(c *client) {
 	pos := c.pos
 	if c.lag != nil && c.lag.resumes {

@@ -68,6 +68,9 @@ func NoticeBytes(h *Hub) int64 { return h.notices.bytes.Load() }
 // WithSweepBudget sets what a look at many clients may cost in one go.
 func WithSweepBudget(n int) HubOption { return func(c *config) { c.sweep = n } }
 
+// WithMarkBudget sets what the marks of an event's users may cost in one go.
+func WithMarkBudget(n int) HubOption { return func(c *config) { c.marks = n } }
+
 // WithRingBytes sets the bound of HeldBytes for history; publishers wait at
 // MemoryFactor times it.
 func WithRingBytes(n int64) HubOption { return func(c *config) { c.ringBytes = n } }

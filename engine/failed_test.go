@@ -256,3 +256,30 @@ func TestCrowdsThatWaitForCallbacksAreBounded(t *testing.T) {
 	require.Eventually(t, func() bool { return calls.Load()+h.Stats().CallbacksLost == users*pushes }, time.Minute, time.Millisecond)
 	require.Eventually(t, func() bool { return engine.NoticeBytes(h) == 0 }, time.Minute, time.Millisecond)
 }
+
+// A connection whose rights are taken back within a fan-out gets nothing of it. The
+// events have failed for it.
+func TestWhatIsRevokedMeanwhileHasFailed(t *testing.T) {
+	told := newFailures()
+	h := newHub(t, engine.WithShards(1), told.option())
+	first, second := newSink(-1), newSink(-1)
+	first.onSend = func([]byte) { second.sub.Revoke() }
+	for _, s := range []*memSink{first, second} {
+		s.mu.Lock()
+		var err error
+		s.sub, err = h.Subscribe(engine.Subscription{UID: "u"}, s)
+		s.mu.Unlock()
+		require.NoError(t, err)
+	}
+	settled(h)
+	require.NoError(t, h.Push(nil, message("1"), message("2")))
+	require.ErrorIs(t, second.awaitClosed(), engine.ErrRevoked)
+	require.Empty(t, second.data(t))
+	require.Equal(t, []string{"1", "2"}, first.data(t))
+	st := requireSums(t, h)
+	require.EqualValues(t, 4, st.Pushed)
+	require.EqualValues(t, 2, st.Failed)
+	told.await(2)
+	h.Close()
+	require.Equal(t, []string{"1", "2"}, told.data(t))
+}

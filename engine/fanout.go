@@ -1,6 +1,9 @@
 package engine
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // This file is the hot path: a batch of ring entries goes out to the shard's
 // clients, one write each however many events are pending.
@@ -47,7 +50,7 @@ func (s *shard) cut(from, to position) (last position, masked, some bool) {
 				switch large := s.isLarge(e); {
 				case large && seq == from:
 					return seq, true, true
-				case large, marks > markBudget && some:
+				case large, marks > s.hub.cfg.marks && some:
 					return seq - 1, masked, some
 				}
 			}
@@ -139,7 +142,7 @@ func (s *shard) mark(from, to position) (everybody uint64) {
 				}
 			case e.private:
 				if s.marking.next == 0 { // else it is marked
-					s.markCrowd(e, bit, 0, e.crowd.in(s.id))
+					s.markCrowd(e, bit, 0, math.MaxInt)
 				}
 			case e.topic != "":
 				s.markTopic(e.topic, bit)
@@ -207,6 +210,7 @@ func (s *shard) offer(c *client, j *joined) {
 	switch c.state {
 	case stateLive:
 		if c.barred() {
+			s.refuse(c, j)
 			return
 		}
 		n, err := s.write(c, j.bytes())

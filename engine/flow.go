@@ -334,6 +334,18 @@ func (s *shard) failWaiting(c *client) {
 	s.eachWaiting(c, s.placeOf(c)+1, last, func(e *entry) { s.hub.tellFailed(c.uid, e) })
 }
 
+// refuse counts a run as failed for a live client whose rights have been taken back. Its
+// end is in the mail.
+func (s *shard) refuse(c *client, j *joined) {
+	s.n[nPushed] += uint64(j.len())
+	s.n[nFailed] += uint64(j.len())
+	if s.hub.notices.wanted() {
+		for i := range j.len() {
+			s.hub.tellFailed(c.uid, s.hub.slot(j.at(i).pos))
+		}
+	}
+}
+
 // eachWaiting calls fn for the events from..to in the window that are for the
 // client and counted as pushed to it.
 func (s *shard) eachWaiting(c *client, from, to position, fn func(*entry)) {

@@ -33,7 +33,7 @@ func TestFormsCarryTheSameEvents(t *testing.T) {
 				streams = append(streams, s.events(t))
 			}
 		}
-		require.Len(t, streams[0], 4*20)
+		require.Len(t, streams[0], 5*20)
 		require.True(t, reflect.DeepEqual(streams[0], streams[1]))
 		require.True(t, reflect.DeepEqual(streams[2], streams[3]), "conflated")
 
@@ -41,7 +41,7 @@ func TestFormsCarryTheSameEvents(t *testing.T) {
 		chunked := join(t, h, engine.Subscription{UID: "u", Topics: []string{"t"}, Form: engine.FormChunked}, -1)
 		pushOfAllKinds(t, h, 30)
 		settled(h)
-		require.Len(t, plain.events(t), 4*30)
+		require.Len(t, plain.events(t), 5*30)
 		require.True(t, reflect.DeepEqual(plain.events(t), chunked.events(t)))
 	}
 }
@@ -53,7 +53,7 @@ func logOptions(withLog bool) []engine.HubOption {
 	return []engine.HubOption{engine.WithChanBufferSize(1024)}
 }
 
-// pushOfAllKinds pushes 4n events that concern u, who follows t, and as many
+// pushOfAllKinds pushes 5n events that concern u, who follows t, and others
 // that do not.
 func pushOfAllKinds(t *testing.T, h *engine.Hub, n int) {
 	for i := range n {
@@ -61,6 +61,7 @@ func pushOfAllKinds(t *testing.T, h *engine.Hub, n int) {
 		require.NoError(t, h.Push(nil, message(text), &wire.Event{Data: text, Topic: "t"}, &wire.Event{Data: text, Topic: "other"}))
 		require.NoError(t, h.Push([]string{"u"}, message(text), &wire.Event{Data: text, Key: "k"}))
 		require.NoError(t, h.Push([]string{"v"}, message(text)))
+		require.NoError(t, h.Push([]string{"u", "v"}, message(text)))
 	}
 }
 

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,14 +10,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/wire"
 )
 
 // The users of one event are looked for in parts. Invariants 3 and 4: whoever comes
 // beside it gets the event if its seat was before it, who goes does not, each once, and
-// the statistics add up.
+// each receiver is counted.
 func TestALargeAudienceIsMarkedInParts(t *testing.T) {
 	const n = 20_000
-	h := passHub(t)
+	told := newFailures()
+	h := passHub(t, told.option())
 	users := make([]string, n)
 	for i := range users {
 		users[i] = fmt.Sprintf("user-%05d", i)
@@ -26,21 +29,8 @@ func TestALargeAudienceIsMarkedInParts(t *testing.T) {
 		there = append(there, join(t, h, engine.Subscription{UID: users[i]}, -1))
 	}
 	other := join(t, h, engine.Subscription{UID: "other"}, -1)
-	seat := func(uid string) *engine.Seat {
-		s, err := h.Seat(t.Context(), engine.Subscription{UID: uid})
-		require.NoError(t, err)
-		return s
-	}
+	seat := func(uid string) *engine.Seat { return seatOf(t, h, engine.Subscription{UID: uid}) }
 	first, last, foreign := seat(users[1]), seat(users[n-1]), seat("other")
-	take := func(s *engine.Seat) *memSink {
-		sink := newSink(-1)
-		sink.mu.Lock()
-		defer sink.mu.Unlock()
-		var err error
-		sink.sub, err = s.Take(sink)
-		require.NoError(t, err)
-		return sink
-	}
 	settled(h)
 
 	var later []*memSink // in order of first, last, foreign; then one that came after the push
@@ -53,11 +43,11 @@ func TestALargeAudienceIsMarkedInParts(t *testing.T) {
 		if passes == 2 { // of those with low numbers, all have been looked for, of those with high ones none
 			require.Empty(t, there[0].data(t))
 			for _, s := range []*engine.Seat{first, last, foreign} {
-				later = append(later, take(s))
+				later = append(later, take(t, s, -1))
 			}
 			later = append(later, joinNow(t, h, engine.Subscription{UID: users[2]}))
-			there[0].sub.Hangup(nil)
-			there[len(there)-1].sub.Hangup(nil)
+			hangup(there[0])
+			hangup(there[len(there)-1])
 		}
 		return true
 	})
@@ -76,7 +66,26 @@ func TestALargeAudienceIsMarkedInParts(t *testing.T) {
 	require.Equal(t, both, later[1].data(t), "its user had not")
 	require.Equal(t, []string{"two"}, later[2].data(t))
 	require.NotContains(t, strings.Join(later[3].data(t), " "), "one", "it came after the push")
-	requireSums(t, h)
+
+	st := requireSums(t, h)
+	told.await(int(st.Failed + st.NoReceiver))
+	h.Close()
+	offline := map[string]int{users[1]: 1} // told before its connection came
+	for i, uid := range users {
+		if i%1000 != 0 && i < n-1 || i == 0 || i == n-1000 {
+			offline[uid] = 1
+		}
+	}
+	got := map[string]int{}
+	for _, f := range told.await(0) {
+		got[f.uid]++
+	}
+	require.Equal(t, offline, got)
+	require.EqualValues(t, 1, st.Failed, "its user had been found")
+	require.EqualValues(t, len(offline)-1, st.NoReceiver)
+	delivered := 2*(len(there)-2) + 5 // of later and other, two got both
+	require.EqualValues(t, delivered+1, st.Delivered)
+	require.EqualValues(t, delivered+1+len(offline), st.Pushed)
 }
 
 // A first connection that finds its shard behind passes over all of an audience.
@@ -114,4 +123,49 @@ func TestHeartbeatsOfATickAreSentInParts(t *testing.T) {
 	for _, s := range sinks {
 		s.awaitText(":\n")
 	}
+}
+
+// What marks cost in one go is bounded also where users have many connections, but for
+// those of one user, and where nobody can be found.
+func TestMarksAreBoundedByWhatTheyCost(t *testing.T) {
+	const n, each, budget = 256, 20, 64 * engine.MarkCost
+	users := make([]string, n)
+	for i := range users {
+		users[i] = fmt.Sprintf("user-%03d", i)
+	}
+	for _, c := range []struct {
+		name string
+		each int // connections of each user, none of which follows the topic
+	}{{"many connections", each}, {"nobody", 0}} {
+		t.Run(c.name, func(t *testing.T) {
+			h := passHub(t, engine.WithMarkBudget(budget))
+			join(t, h, engine.Subscription{Topics: []string{"t"}}, -1)
+			for _, uid := range users {
+				crowd(t, h, c.each, -1, engine.Subscription{UID: uid})
+			}
+			settled(h)
+			costs := engine.Passes(h, func() { require.NoError(t, h.Push(users, &wire.Event{Topic: "t", Data: "x"})) }, nil)
+			user := engine.MarkCost + c.each*engine.LookCost
+			require.LessOrEqual(t, slices.Max(costs), budget+user+2*engine.WriteCost)
+			require.GreaterOrEqual(t, len(costs), n*user/budget)
+			require.EqualValues(t, n, requireSums(t, h).NoReceiver)
+		})
+	}
+}
+
+// Events that are delivered together are so many as their marks together may cost.
+func TestMarksOfSeveralEventsAreBoundedTogether(t *testing.T) {
+	const n = 8
+	h := passHub(t, engine.WithMarkBudget(4*engine.MarkCost))
+	s := join(t, h, engine.Subscription{UID: "a"}, -1)
+	settled(h)
+	writes := 0
+	s.onSend = func([]byte) { writes++ }
+	engine.Passes(h, func() {
+		for i := range n {
+			require.NoError(t, h.Push([]string{"a", "b"}, number(i)))
+		}
+	}, nil)
+	require.Equal(t, numbers(0, n), s.data(t))
+	require.Equal(t, n/2, writes)
 }

@@ -18,7 +18,7 @@ func (s *shard) enrol(c *client) {
 // strike takes an enrolled client out of the books.
 func (s *shard) strike(c *client) {
 	s.books.strike(c)
-	c.bits = 0
+	s.unmark(c)
 	s.spend(topicCost * len(c.topics))
 	if p := s.hub.presence; p != nil && c.uid != "" && s.books.users.Get(c.uid) == nil {
 		p.note(c.uid, false)

@@ -69,6 +69,7 @@ type config struct {
 
 	topicFigures int
 	sweep        int // what a look at many clients may cost in one go; sweepBudget but for tests
+	marks        int // what the marks of an event may; markBudget but for tests
 }
 
 // WithStore keeps every event in s, so that clients can resume across
@@ -88,9 +89,10 @@ func WithEnableResendEvents() HubOption { return func(c *config) { c.resend = tr
 func WithImmediateDelivery() HubOption { return func(c *config) { c.immediate = true } }
 
 // WithPushFailedHandleFn calls fn for each event that could not be delivered
-// to a user: no connection, overflow, time-out, write error, closed hub. fn
-// runs on the worker pool, possibly several at a time. The event is fn's own, but
-// for its list of users, which the calls for one event share: not to be changed.
+// to a user: no connection, one that ended first, overflow, time-out, write error,
+// closed hub. fn runs on the worker pool, possibly several at a time. The event is
+// fn's own, but for its list of users, which the calls for one event share: not to be
+// changed.
 func WithPushFailedHandleFn(fn func(uid string, e *wire.Event)) HubOption {
 	return func(c *config) { c.failed = fn }
 }
@@ -153,7 +155,7 @@ func newConfig(opts []HubOption) *config {
 		buffer: defaultBuffer, ringBytes: defaultRingBytes, queueBytes: defaultQueueBytes, workers: defaultWorkers,
 		shards: min(4*runtime.GOMAXPROCS(0), maxShards), maxEvent: defaultMaxEvent,
 		heartbeat: defaultHeartbeat, timeout: defaultPushTimeout, tries: defaultPushTries,
-		stall: defaultStall, drain: defaultDrain, sweep: sweepBudget,
+		stall: defaultStall, drain: defaultDrain, sweep: sweepBudget, marks: markBudget,
 	}
 	for _, o := range opts {
 		if o != nil {

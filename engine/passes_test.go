@@ -59,6 +59,7 @@ const (
 	MarkCost    = markCost
 	WriteCost   = writeCost
 	SweepBudget = sweepBudget
+	MarkBudget  = markBudget
 	RestFactor  = restFactor
 )
 

@@ -70,62 +70,69 @@ func TestOneRuleOfAudience(t *testing.T) {
 		},
 	}
 	for name, opts := range ways {
-		t.Run(name, func(t *testing.T) {
-			h := newHub(t, append([]engine.HubOption{engine.WithChanBufferSize(256), engine.WithShards(3), engine.WithEnableResendEvents()}, opts(t)...)...)
-			start := wire.FormatID(pushN(t, h, 1)[0])
-			settled(h)
-			before := h.Stats().NoReceiver
-			subs, events := everyWish(), everyAudience()
-			var live, slow []*memSink
-			for _, sub := range subs {
-				live = append(live, join(t, h, sub, -1))
-				slow = append(slow, join(t, h, sub, 0))
-			}
-			var ids []uint64
-			for _, e := range events { // one by one
-				got, err := h.Publish(context.Background(), nil, e)
-				require.NoError(t, err)
-				ids = append(ids, got...)
-				settled(h)
-			}
-			for batch := range slices.Chunk(events, engine.QueueLen(h)) { // and at once
-				got, err := h.Publish(context.Background(), nil, batch...)
-				require.NoError(t, err)
-				ids = append(ids, got...)
-			}
-			settled(h)
-			require.Equal(t, 2*unreceived(subs, events), int(h.Stats().NoReceiver-before), "who had a receiver")
-			for i, sub := range subs {
-				var want []uint64
-				for n, id := range ids {
-					if admits(sub, events[n%len(events)]) {
-						want = append(want, id)
-					}
-				}
-				slow[i].allow(-1)
-				sub.LastEventID = start
-				resumed := join(t, h, sub, -1)
-				settled(h)
-				require.Equal(t, want, live[i].ids(t), "live: %+v", sub)
-				require.Equal(t, want, slow[i].ids(t), "out of the window: %+v", sub)
-				require.Equal(t, want, resumed.ids(t), "resumed: %+v", sub)
-			}
-			for range 300 { // out of every window
-				require.NoError(t, h.Push([]string{"nobody"}, &wire.Event{Data: "x"}))
-			}
-			settled(h)
-			for i, sub := range subs {
-				if name == "ring" {
-					break
-				}
-				sub.LastEventID = start
-				s := join(t, h, sub, -1)
-				settled(h)
-				require.Equal(t, live[i].ids(t), s.ids(t), "from the log: %+v", sub)
-			}
-			requireSums(t, h)
-		})
+		for _, marks := range markBudgets {
+			t.Run(name+", "+marks.name, func(t *testing.T) {
+				requireOneRule(t, name != "ring", append(opts(t), engine.WithMarkBudget(marks.cost)))
+			})
+		}
 	}
+}
+
+// requireOneRule compares the ways of a hub.
+func requireOneRule(t *testing.T, hasLog bool, opts []engine.HubOption) {
+	h := newHub(t, append([]engine.HubOption{engine.WithChanBufferSize(256), engine.WithShards(3), engine.WithEnableResendEvents()}, opts...)...)
+	start := wire.FormatID(pushN(t, h, 1)[0])
+	settled(h)
+	before := h.Stats().NoReceiver
+	subs, events := everyWish(), everyAudience()
+	var live, slow []*memSink
+	for _, sub := range subs {
+		live = append(live, join(t, h, sub, -1))
+		slow = append(slow, join(t, h, sub, 0))
+	}
+	var ids []uint64
+	for _, e := range events { // one by one
+		got, err := h.Publish(context.Background(), nil, e)
+		require.NoError(t, err)
+		ids = append(ids, got...)
+		settled(h)
+	}
+	for batch := range slices.Chunk(events, engine.QueueLen(h)) { // and at once
+		got, err := h.Publish(context.Background(), nil, batch...)
+		require.NoError(t, err)
+		ids = append(ids, got...)
+	}
+	settled(h)
+	require.Equal(t, 2*unreceived(subs, events), int(h.Stats().NoReceiver-before), "who had a receiver")
+	for i, sub := range subs {
+		var want []uint64
+		for n, id := range ids {
+			if admits(sub, events[n%len(events)]) {
+				want = append(want, id)
+			}
+		}
+		slow[i].allow(-1)
+		sub.LastEventID = start
+		resumed := join(t, h, sub, -1)
+		settled(h)
+		require.Equal(t, want, live[i].ids(t), "live: %+v", sub)
+		require.Equal(t, want, slow[i].ids(t), "out of the window: %+v", sub)
+		require.Equal(t, want, resumed.ids(t), "resumed: %+v", sub)
+	}
+	for range 300 { // out of every window
+		require.NoError(t, h.Push([]string{"nobody"}, &wire.Event{Data: "x"}))
+	}
+	settled(h)
+	for i, sub := range subs {
+		if !hasLog {
+			break
+		}
+		sub.LastEventID = start
+		s := join(t, h, sub, -1)
+		settled(h)
+		require.Equal(t, live[i].ids(t), s.ids(t), "from the log: %+v", sub)
+	}
+	requireSums(t, h)
 }
 
 // unreceived counts the receivers that are not there: users without a connection
