@@ -280,10 +280,10 @@ func TestConnectionsThatAskForNothingAreBounded(t *testing.T) {
 	for range 200 {
 		open = append(open, come("192.0.2.1:1"))
 	}
-	for _, most := range []int{0, 200, 150, 1} {
+	for _, most := range []int{0, 100, 50, 1} {
 		c.Addr.Connections = most
 		g.Configure(c)
-		require.Equal(t, most == 200 || most == 150 || most == 1, come("192.0.2.1:2").closed == 1, "%d", most)
+		require.Equal(t, most > 0, come("192.0.2.1:2").closed == 1, "%d", most)
 		require.Zero(t, come("192.0.2.2:1").closed, "another address")
 		require.Zero(t, come("[2001:db8::1]:1").closed)
 		require.Zero(t, come("10.0.0.1:1").closed, "a proxy")
@@ -291,7 +291,7 @@ func TestConnectionsThatAskForNothingAreBounded(t *testing.T) {
 			g.ConnState(&tcpConn{from: "192.0.2.1:2"}, http.StateClosed) // the one that was let in
 		}
 	}
-	for i, conn := range open[:101] { // 99 are left
+	for i, conn := range open[:100] { // 100 are left of 101
 		g.ConnState(conn, http.StateActive)
 		if i%2 == 0 {
 			g.ConnState(conn, http.StateHijacked)

@@ -2,6 +2,7 @@ package limit_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -145,16 +146,17 @@ func FuzzClientAddr(f *testing.F) {
 }
 
 // serveOnce accepts connections that answer what they see.
-func serveOnce(t *testing.T, p *limit.Proxies) (addr string) {
+func serveOnce(t *testing.T, p *limit.Proxies, headerTimeout time.Duration) (addr string) {
 	t.Helper()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	server := &http.Server{
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, p.ClientAddr(r).String()) }),
 		ReadHeaderTimeout: 5 * time.Second,
+		ConnState:         limit.NewGate(limit.Config{Proxies: p, Addr: limit.Bounds{Connections: 1}}).ConnState,
 	}
 	done := make(chan error, 1)
-	go func() { done <- server.Serve(p.Listener(inner, time.Second)) }()
+	go func() { done <- server.Serve(p.Listener(inner, headerTimeout)) }()
 	t.Cleanup(func() {
 		server.Close()
 		require.ErrorIs(t, <-done, http.ErrServerClosed)
@@ -189,7 +191,7 @@ func TestProxyProtocol(t *testing.T) {
 	require.NoError(t, err)
 	v1 := []byte("PROXY TCP4 203.0.113.9 10.0.0.1 1111 80\r\n")
 
-	trusting := serveOnce(t, proxies(t, "", "127.0.0.0/8"))
+	trusting := serveOnce(t, proxies(t, "", "127.0.0.0/8"), time.Second)
 	status, body := ask(t, trusting, v1)
 	require.Equal(t, 200, status)
 	require.Equal(t, "203.0.113.9", body)
@@ -201,7 +203,7 @@ func TestProxyProtocol(t *testing.T) {
 		require.NotEqual(t, 200, status, "%q: a proxy has to say who its client is", bad)
 	}
 
-	strange := serveOnce(t, proxies(t, "", "192.0.2.1"))
+	strange := serveOnce(t, proxies(t, "", "192.0.2.1"), time.Second)
 	status, body = ask(t, strange, nil)
 	require.Equal(t, 200, status)
 	require.Equal(t, "127.0.0.1", body)
@@ -213,7 +215,7 @@ func TestProxyProtocol(t *testing.T) {
 
 // A proxy whose header never comes holds its connection for a bounded time, and nobody else's.
 func TestProxyProtocolHeaderThatDoesNotCome(t *testing.T) {
-	addr := serveOnce(t, proxies(t, "", "127.0.0.0/8"))
+	addr := serveOnce(t, proxies(t, "", "127.0.0.0/8"), time.Second)
 	c, err := net.Dial("tcp", addr)
 	require.NoError(t, err)
 	defer c.Close()
@@ -226,4 +228,24 @@ func TestProxyProtocolHeaderThatDoesNotCome(t *testing.T) {
 	if err != nil && strings.Contains(err.Error(), "timeout") {
 		require.NotErrorAs(t, err, &timeout)
 	}
+}
+
+// Connections of a proxy that say nothing, such as those of its checks, do not hold up who comes after them, and are not
+// counted as one address's.
+func TestSilentConnectionsOfAProxy(t *testing.T) {
+	addr := serveOnce(t, proxies(t, "", "127.0.0.0/8"), time.Hour)
+	for range 150 {
+		c, err := net.Dial("tcp", addr)
+		require.NoError(t, err)
+		defer c.Close()
+	}
+	status, body := ask(t, addr, []byte("PROXY TCP4 203.0.113.9 10.0.0.1 1111 80\r\n"))
+	require.Equal(t, 200, status)
+	require.Equal(t, "203.0.113.9", body)
+
+	silent, other := net.Pipe()
+	defer silent.Close()
+	defer other.Close()
+	proxied := proxyproto.NewConn(silent, proxyproto.SetReadHeaderTimeout(time.Hour))
+	limit.NewGate(limit.Config{}).ConnState(tls.Server(proxied, &tls.Config{}), http.StateNew) // does not wait
 }
