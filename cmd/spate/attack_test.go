@@ -392,26 +392,30 @@ func TestNothingIsSmuggledBehindARequest(t *testing.T) {
 	s := startServe(t, "--memory")
 	const hidden = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 	for name, request := range map[string]string{
-		"a length and chunks":               "POST /push HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-		"chunks and a length":               "POST /push HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
-		"chunks of HTTP/1.0":                "POST /push HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n",
-		"two lengths":                       "POST /push HTTP/1.1\r\nContent-Length: 0\r\nContent-Length: 4\r\n\r\n",
-		"a list of lengths":                 "POST /push HTTP/1.1\r\nContent-Length: 0, 4\r\n\r\n",
-		"a length with a sign":              "POST /push HTTP/1.1\r\nContent-Length: +0\r\n\r\n",
-		"another encoding":                  "POST /push HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n",
-		"encodings in a list":               "POST /push HTTP/1.1\r\nTransfer-Encoding: chunked, identity\r\n\r\n",
-		"two encodings":                     "POST /push HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n",
-		"a space before the colon":          "POST /push HTTP/1.1\r\nTransfer-Encoding : chunked\r\n\r\n",
-		"a line feed within":                "POST /push HTTP/1.1\r\nX: a\nContent-Length: 0\r\nContent-Length: 4\r\n\r\n",
-		"a carriage return within":          "POST /push HTTP/1.1\r\nX: a\rTransfer-Encoding: chunked\r\n\r\n",
-		"a chunk of a size that is none":    "POST /push HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0x0\r\n\r\n",
-		"a stream with a length and chunks": "GET /audience HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-		"a switch to a web socket":          "GET /stats?x HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"a length and chunks":                    "POST /push HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"chunks and a length":                    "POST /push HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
+		"chunks of HTTP/1.0":                     "POST /push HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"chunks of HTTP/1.0 to a host of no use": "POST /push HTTP/1.0\r\nHost: example.com\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"two lengths":                            "POST /push HTTP/1.1\r\nContent-Length: 0\r\nContent-Length: 4\r\n\r\n",
+		"a list of lengths":                      "POST /push HTTP/1.1\r\nContent-Length: 0, 4\r\n\r\n",
+		"a length with a sign":                   "POST /push HTTP/1.1\r\nContent-Length: +0\r\n\r\n",
+		"another encoding":                       "POST /push HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n",
+		"encodings in a list":                    "POST /push HTTP/1.1\r\nTransfer-Encoding: chunked, identity\r\n\r\n",
+		"two encodings":                          "POST /push HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n",
+		"a space before the colon":               "POST /push HTTP/1.1\r\nTransfer-Encoding : chunked\r\n\r\n",
+		"a line feed within":                     "POST /push HTTP/1.1\r\nX: a\nContent-Length: 0\r\nContent-Length: 4\r\n\r\n",
+		"a carriage return within":               "POST /push HTTP/1.1\r\nX: a\rTransfer-Encoding: chunked\r\n\r\n",
+		"a chunk of a size that is none":         "POST /push HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0x0\r\n\r\n",
+		"a stream with a length and chunks":      "GET /audience HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"a switch to a web socket":               "GET /stats?x HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 	} {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(s.base, "http://"))
 		require.NoError(t, err)
 		require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
-		_, err = io.WriteString(conn, strings.Replace(request, "\r\n", "\r\nHost: localhost\r\n", 1)+hidden)
+		if !strings.Contains(request, "\r\nHost:") {
+			request = strings.Replace(request, "\r\n", "\r\nHost: localhost\r\n", 1)
+		}
+		_, err = io.WriteString(conn, request+hidden)
 		require.NoError(t, err, name)
 		text, err := io.ReadAll(conn)
 		if err != nil {

@@ -11,23 +11,23 @@ import (
 // guard stands before all routes and keeps web pages of other sites away: a browser sends what it has (certificates,
 // passwords, cookies, and on this machine the bare reach of a loopback address) whoever's page asks.
 //
+//   - A connection ends with a request of HTTP/1.0 or with a body in chunks: it may have named a length besides, or chunks
+//     that HTTP/1.0 does not have, which net/http does not tell. To a proxy that goes by the other one, the next request
+//     would begin elsewhere (RFC 9112, 6.1).
 //   - Where nothing asks who a caller is, on a loopback address, a Host that is no loopback name is refused: a name that
 //     somebody else's DNS points here (rebinding) would make the hub the same origin as that page, and everything
 //     readable by it.
 //   - A page of another origin gets nothing unless its origin is listed.
-//   - A connection ends with a request of HTTP/1.0 or with a body in chunks: it may have named a length besides, or chunks
-//     that HTTP/1.0 does not have, which net/http does not tell. To a proxy that goes by the other one, the next request
-//     would begin elsewhere (RFC 9112, 6.1).
 //   - What browsers send for a page of another site without telling its origin, such as images, is refused too; links to
 //     the hub's own pages are followed.
 func guard(a *access, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
+			w.Header().Set("Connection", "close")
+		}
 		if a.loopback && !isLoopback(hostname(r.Host)) {
 			refuse(w, http.StatusMisdirectedRequest, "host", "the hub answers to localhost and loopback addresses alone")
 			return
-		}
-		if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
-			w.Header().Set("Connection", "close")
 		}
 		site := r.Header.Get("Sec-Fetch-Site")
 		if r.Header.Get("Origin") == "" && (site == "cross-site" || site == "same-site") && !isLink(r) {

@@ -2,6 +2,7 @@ package stream_test
 
 import (
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -109,4 +110,12 @@ func TestABodyThatIsSentSlowlyHoldsLittle(t *testing.T) {
 	close(b.end)
 	done.Wait()
 	require.Zero(t, stream.PushBodyStats().BodyBytes)
+}
+
+// A bound of bodies that means none does not leave so little room that a body is refused for ever.
+func TestABoundOfBodiesThatIsNone(t *testing.T) {
+	for _, most := range []int64{1 << 60, math.MaxInt64} {
+		h := stream.PushHandler(newHub(t), stream.WithPushBodyLimit(most), stream.WithPushMemory(1))
+		accepted(t, post(h, `{"events":[{"data":"x"}]}`+strings.Repeat(" ", 1<<20)))
+	}
 }

@@ -32,6 +32,7 @@ type pushConfig struct {
 
 const (
 	defaultPushBody        = 1 << 20
+	maxPushBody            = 1 << 40 // several of which are still a number
 	defaultPushUsers       = 10_000
 	defaultPushEvents      = 1000
 	defaultPushTimeout     = 10 * time.Second
@@ -42,7 +43,7 @@ const (
 	maxPushDeliveries = 100_000
 )
 
-// WithPushBodyLimit bounds the body of a request in bytes (default 1 MiB).
+// WithPushBodyLimit bounds the body of a request in bytes (default 1 MiB; at most 1 TiB).
 func WithPushBodyLimit(n int64) PushOption {
 	return func(c *pushConfig) { c.maxBody = n }
 }
@@ -92,6 +93,7 @@ func newPushConfig(opts []PushOption) *pushConfig {
 	if c.maxBody <= 0 {
 		c.maxBody = defaultPushBody
 	}
+	c.maxBody = min(c.maxBody, maxPushBody)
 	if c.memory <= 0 {
 		c.memory = max(defaultPushMemory, defaultBodies*bodyFactor*c.maxBody)
 	}
