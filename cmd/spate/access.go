@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -362,6 +364,21 @@ func (a *access) revokeUser(user string) (int, error) {
 	}
 	return a.sessions.RevokeUser(user), nil
 }
+
+// ownRevocations are those of a hub that is alone.
+type ownRevocations struct{ a *access }
+
+// Revoke implements api.Revoker.
+func (o ownRevocations) Revoke(user string) (ended int, word json.RawMessage, err error) {
+	ended, err = o.a.revokeUser(user)
+	return ended, nil, err
+}
+
+// Take implements api.Revoker: there is nobody to say it.
+func (ownRevocations) Take(json.RawMessage) (int, error) { return 0, nil }
+
+// Tell implements api.Revoker.
+func (ownRevocations) Tell(context.Context, string) error { return nil }
 
 // source is where a request comes from, for shares of the hub's work.
 func (a *access) source(r *http.Request) string {

@@ -39,11 +39,11 @@ func (c *apiConfig) validate(fs *flagSet) {
 func (p parts) api(c *serveConfig, hub *engine.Hub, a *access) *api.API {
 	routes := &api.API{Hub: hub, Authorize: a.grant, Source: a.source, Drain: p.drain.begin, RetryMin: c.drain.retry.min, RetryMax: c.drain.retry.max}
 	routes.Query = tokenQuery(c)
-	if !a.open {
-		routes.RevokeUser = a.revokeUser
-		if a.shared != nil {
-			routes.Revoked = a.shared.tell
-		}
+	switch {
+	case a.shared != nil:
+		routes.Revoker = a.shared
+	case !a.open:
+		routes.Revoker = ownRevocations{a}
 	}
 	return routes
 }

@@ -215,13 +215,13 @@ type clusterStats struct {
 	Reason   string `json:"reason,omitempty"` // why it is not
 }
 
-func (j *joined) stats() *clusterStats {
+func (j *joined) stats(ready error) *clusterStats {
 	if j == nil {
 		return nil
 	}
 	st := &clusterStats{Stream: j.name, Server: j.nc.ConnectedServerName(), Position: fmt.Sprint(j.node.Position()), Ready: true}
-	if err := j.node.Ready(); err != nil {
-		st.Ready, st.Reason = false, err.Error()
+	if ready != nil {
+		st.Ready, st.Reason = false, ready.Error()
 	}
 	return st
 }

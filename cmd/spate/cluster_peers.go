@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/cluster"
-	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/serve/api"
 )
 
@@ -79,15 +78,6 @@ type clusterHub struct {
 	Clients  int       `json:"clients"`
 }
 
-// selfState is what the hub tells of itself.
-func selfState(name string, hub *engine.Hub, started time.Time) cluster.State {
-	st := cluster.State{Name: name, Version: version(), Started: started.UTC(), Position: hub.LastID(), Ready: true, Clients: hub.OnlineClientsNum()}
-	if err := hub.Ready(); err != nil {
-		st.Ready, st.Reason = false, err.Error()
-	}
-	return st
-}
-
 // clusterOf puts together what hubs say.
 func clusterOf(self cluster.Peer, others []cluster.Answer) clusterReply {
 	all := append([]cluster.Answer{{Peer: self}}, others...)
@@ -123,4 +113,18 @@ func (src *statsSource) serveCluster(w http.ResponseWriter, r *http.Request) {
 }
 
 // self is what the hub tells of itself.
-func (src *statsSource) self() cluster.State { return selfState(src.name, src.hub, src.started) }
+func (src *statsSource) self() cluster.State {
+	st := cluster.State{Name: src.name, Version: version(), Started: src.started.UTC(), Position: src.hub.LastID(), Ready: true, Clients: src.hub.OnlineClientsNum()}
+	if err := src.ready(); err != nil {
+		st.Ready, st.Reason = false, err.Error()
+	}
+	return st
+}
+
+// ready says why the hub is not, whether it drains or not: to load balancers, to other hubs and to who reads figures.
+func (src *statsSource) ready() error {
+	if err := src.hub.Ready(); err != nil || src.known == nil {
+		return err
+	}
+	return src.known()
+}

@@ -76,7 +76,7 @@ func (v *windowValue) Set(text string) error {
 // drainer drains the hub, once, for whoever asks first.
 type drainer struct {
 	quiet   bool         // GET /readyz tells no reasons: strangers may ask
-	known   func() error // what else has to be known before the hub is ready; nil: nothing
+	ready   func() error // whether the hub is, but for a drain
 	c       drainConfig
 	hub     *engine.Hub
 	told    io.Writer
@@ -87,7 +87,7 @@ type drainer struct {
 }
 
 func newDrainer(ctx context.Context, c drainConfig, hub *engine.Hub, told io.Writer) *drainer {
-	return &drainer{c: c, hub: hub, told: told, ctx: ctx, done: make(chan struct{})}
+	return &drainer{c: c, hub: hub, ready: hub.Ready, told: told, ctx: ctx, done: make(chan struct{})}
 }
 
 // begin starts the drain unless it has been: unready first, then no new streams, and
@@ -114,12 +114,9 @@ func (d *drainer) begin() {
 
 // serveReady answers 200 while load balancers may send streams here.
 func (d *drainer) serveReady(w http.ResponseWriter, _ *http.Request) {
-	err := d.hub.Ready()
+	err := d.ready()
 	if d.unready.Load() && err == nil {
 		err = errors.New("the hub drains")
-	}
-	if err == nil && d.known != nil {
-		err = d.known()
 	}
 	if err != nil {
 		unwell(w, err, d.quiet)

@@ -65,11 +65,11 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	stats := &statsSource{hub: hub, log: store, cluster: others, name: c.cluster.hubName(listener.Addr()), demo: c.demo, started: time.Now(), quiet: !access.open}
+	stats := &statsSource{hub: hub, log: store, cluster: others, name: c.cluster.hubName(listener.Addr()), demo: c.demo, started: time.Now(), quiet: !access.open, known: access.shared.known}
 	drainCtx, cutDrain := context.WithCancel(ctx)
 	defer cutDrain()
 	drain := newDrainer(drainCtx, c.drain, hub, s.err)
-	drain.quiet, drain.known = !access.open, access.shared.known
+	drain.quiet, drain.ready = !access.open, stats.ready
 	past, board, rates := stats.newOverview(), newSettingsBoard(c.settings), newTopicRates(hub)
 	server := newServer(c, hub, access, stats, parts{drain, once, past, board, rates}, log)
 	if err := others.meet(stats.self); err != nil {
@@ -95,20 +95,28 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	go keeper.run(feedCtx) // not waited for: a disk that hangs must not keep the process
 	reloader := newReloader(s, args, c, log, level, access, hub, keeper, certs, board)
 
-	var sig os.Signal
-	for sig == nil {
-		select {
-		case err := <-failed:
-			return fmt.Errorf("the server ended: %w", err)
-		case <-s.hangups:
-			reloader.reload()
-		case sig = <-s.signals:
-		}
+	sig, err := untilEnded(s, failed, reloader)
+	if err != nil {
+		return err
 	}
 	fmt.Fprintf(s.err, "spate: %v, draining for up to %v; once more ends at once\n", sig, c.drain.longest())
 	stopFeed()
 	drain.begin()
 	return drain.shutdown(server, s)
+}
+
+// untilEnded reloads the settings at each hangup, until a signal ends the hub or the server fails.
+func untilEnded(s streams, failed <-chan error, reloader *reloader) (os.Signal, error) {
+	for {
+		select {
+		case err := <-failed:
+			return nil, fmt.Errorf("the server ended: %w", err)
+		case <-s.hangups:
+			reloader.reload()
+		case sig := <-s.signals:
+			return sig, nil
+		}
+	}
 }
 
 // keepAlive is how often idle connections are probed, as net.ListenConfig has it. Where heartbeats are sent none are:

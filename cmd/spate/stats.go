@@ -104,7 +104,8 @@ type statsSource struct {
 	name    string // among other hubs
 	demo    bool
 	started time.Time
-	quiet   bool // GET /healthz tells no reasons: strangers may ask
+	quiet   bool         // GET /healthz tells no reasons: strangers may ask
+	known   func() error // what else has to be known before the hub is ready; nil: nothing
 }
 
 func (src *statsSource) reply() statsReply {
@@ -119,7 +120,7 @@ func (src *statsSource) reply() statsReply {
 	if err := src.hub.Healthy(); err != nil {
 		r.Healthy, r.Error = false, err.Error()
 	}
-	r.Cluster = src.cluster.stats()
+	r.Cluster = src.cluster.stats(src.ready())
 	fs := procfs.FS(procfs.Root)
 	r.Process.Resident, _ = fs.Resident()
 	r.Process.OpenFiles, _ = fs.OpenFiles()

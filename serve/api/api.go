@@ -37,16 +37,10 @@ type API struct {
 	// connections that are ended; 0 and 0 tell none.
 	RetryMin, RetryMax time.Duration
 
-	// RevokeUser, unless it is nil, is called before a user's connections are ended,
-	// so that it does not come back with the credentials that it has. It returns how
-	// many it has ended, or why it has done nothing: then nothing else is done, and a
-	// *stream.Error is the answer.
-	RevokeUser func(uid string) (int, error)
-
-	// Revoked, unless it is nil, is called once RevokeUser was for a request (not for
-	// another hub's question), so that all hubs come to know of it. An error is the answer,
-	// after all hubs were asked.
-	Revoked func(ctx context.Context, uid string) error
+	// Revoker, unless it is nil, takes back what users were granted before their
+	// connections are ended, so that they do not come back with the credentials that they
+	// have.
+	Revoker Revoker
 
 	// Peers, unless it is nil, are the other hubs of a cluster: users and connections
 	// are those of all, and ended at all.
@@ -55,6 +49,21 @@ type API struct {
 	// Drain, unless it is nil, begins to drain the hub and returns at once. It may be
 	// called again, to no effect.
 	Drain func()
+}
+
+// Revoker takes back what users were granted.
+type Revoker interface {
+	// Revoke takes back what the user was granted until now, and ends the streams of it. It
+	// returns how many these were, and the word by which other hubs do the same. On an
+	// error nothing has been done, and nothing is; a *stream.Error is the answer.
+	Revoke(user string) (ended int, word json.RawMessage, err error)
+
+	// Take is Revoke by another hub's word.
+	Take(word json.RawMessage) (ended int, err error)
+
+	// Tell has the hubs come to know of it that do not answer now. It is called once all
+	// were asked. An error is the answer.
+	Tell(ctx context.Context, user string) error
 }
 
 // Register adds the routes to a mux: GET /history, GET /users, GET and DELETE

@@ -219,18 +219,20 @@ func (a *API) endUser(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	n, err := a.endUserHere(c.Context(), uid)
+	n, word, err := a.endUserHere(c.Context(), uid)
 	if err != nil {
 		return answer{}, err
 	}
-	var untold error
-	if a.Revoked != nil {
-		untold = a.Revoked(c.Context(), uid)
-	}
+	// Who asked may hang up: what is begun is done at all hubs. They are asked before it is
+	// told in the stream, which may take its time, and so that each counts what it ends.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context()), patience)
+	defer cancel()
 	all := ended{Disconnected: n}
-	all.Unanswered = everywhere(c.Context(), a, askEndUser, question{UID: uid}, func(_ string, e ended) { all.Disconnected += e.Disconnected })
-	if untold != nil {
-		return answer{}, untold
+	all.Unanswered = everywhere(ctx, a, askEndUser, question{UID: uid, Word: word}, func(_ string, e ended) { all.Disconnected += e.Disconnected })
+	if a.Revoker != nil {
+		if err := a.Revoker.Tell(ctx, uid); err != nil {
+			return answer{}, err
+		}
 	}
 	return ok(all), nil
 }

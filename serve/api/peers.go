@@ -50,6 +50,9 @@ type question struct {
 	Cursor string   `json:"cursor,omitempty"`
 	Limit  int      `json:"limit,omitempty"`
 
+	// Of askEndUser: the word of a Revoker. Older hubs say none.
+	Word json.RawMessage `json:"word,omitempty"`
+
 	// Of askConnections.
 	Which engine.ConnectionFilter `json:"which,omitzero"`
 }
@@ -73,8 +76,7 @@ func (a *API) Answer(ctx context.Context, what string, body json.RawMessage) (an
 	q.Limit = min(max(q.Limit, 1), peerPage)
 	switch what {
 	case askEndUser:
-		n, err := a.endUserHere(ctx, q.UID)
-		return ended{Disconnected: n}, err
+		return a.endUserAtWord(ctx, q.UID, q.Word)
 	case askEndConnection:
 		id, err := engine.ParseConnectionID(q.ID)
 		if err != nil {
@@ -312,23 +314,38 @@ func missing(unanswered []string) error {
 
 var errNoConnection = &stream.Error{Status: http.StatusNotFound, Field: "id", Message: "there is no such connection, or not any more"}
 
-// endUserHere revokes a user's grants at this hub, and ends its connections.
-func (a *API) endUserHere(ctx context.Context, uid string) (int, error) {
-	if uid == "" {
-		return 0, errors.New("no user is named")
-	}
-	revoked := 0
-	if a.RevokeUser != nil {
-		var err error
-		if revoked, err = a.RevokeUser(uid); err != nil {
-			return 0, err
+// endUserHere takes back what a user was granted at this hub, and ends its connections.
+func (a *API) endUserHere(ctx context.Context, uid string) (n int, word json.RawMessage, err error) {
+	if a.Revoker != nil {
+		if n, word, err = a.Revoker.Revoke(uid); err != nil {
+			return 0, nil, err
 		}
 	}
+	more, err := a.endConnectionsOf(ctx, uid)
+	return n + more, word, err
+}
+
+// endUserAtWord is endUserHere for another hub, by whose clock things are taken back: what
+// was granted meanwhile stays.
+func (a *API) endUserAtWord(ctx context.Context, uid string, word json.RawMessage) (all ended, err error) {
+	if uid == "" {
+		return all, errors.New("no user is named")
+	}
+	if a.Revoker != nil && len(word) > 0 {
+		all.Disconnected, err = a.Revoker.Take(word)
+		return all, err
+	}
+	all.Disconnected, _, err = a.endUserHere(ctx, uid)
+	return all, err
+}
+
+// endConnectionsOf ends the connections of a user.
+func (a *API) endConnectionsOf(ctx context.Context, uid string) (int, error) {
 	n, err := a.Hub.Disconnect(ctx, engine.Disconnection{UID: uid, RetryMin: a.RetryMin, RetryMax: a.RetryMax})
-	if a.RevokeUser != nil && errors.Is(err, engine.ErrClosed) {
+	if a.Revoker != nil && errors.Is(err, engine.ErrClosed) {
 		err = nil // a hub that has drained has no connections, and the revocation holds
 	}
-	return revoked + n, err
+	return n, err
 }
 
 // endConnectionHere ends a connection if it is this hub's.

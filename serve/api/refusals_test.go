@@ -44,10 +44,10 @@ func TestARevocationHoldsAtAHubThatHasClosed(t *testing.T) {
 	hub := engine.NewHub()
 	hub.Close()
 	var revoked []string
-	a := &api.API{Hub: hub, RevokeUser: func(uid string) (int, error) {
+	a := &api.API{Hub: hub, Revoker: revokeFunc(func(uid string) (int, error) {
 		revoked = append(revoked, uid)
 		return 0, nil
-	}}
+	})}
 	w := answers(a)("DELETE", "/users/tom")
 	require.Equal(t, 200, w.Code, w.Body.String())
 	require.Equal(t, []string{"tom"}, revoked)

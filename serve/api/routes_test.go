@@ -174,28 +174,38 @@ type sink struct{ closed chan error }
 func (s *sink) Write(p []byte) (int, error) { return len(p), nil }
 func (s *sink) Close(reason error)          { s.closed <- reason }
 
+// revokeFunc is the api.Revoker of a hub that is alone.
+type revokeFunc func(user string) (int, error)
+
+func (f revokeFunc) Revoke(user string) (int, json.RawMessage, error) {
+	n, err := f(user)
+	return n, nil, err
+}
+func (revokeFunc) Take(json.RawMessage) (int, error)  { return 0, nil }
+func (revokeFunc) Tell(context.Context, string) error { return nil }
+
 // A user that can't be revoked is answered by why, and its connections stay; one that can is ended by both.
 func TestAUserThatCannotBeRevokedStays(t *testing.T) {
 	d := newDesk(t)
 	s := &sink{make(chan error, 1)}
 	_, err := d.hub.Subscribe(engine.Subscription{UID: "tom"}, s)
 	require.NoError(t, err)
-	d.api.RevokeUser = func(uid string) (int, error) {
+	d.api.Revoker = revokeFunc(func(uid string) (int, error) {
 		require.Equal(t, "tom", uid)
 		return 0, auth.ErrRevocationsFull
-	}
+	})
 	rec := d.ask("DELETE", "/users/tom?who=admin")
 	require.Equal(t, 503, rec.Code)
 	require.Contains(t, rec.Body.String(), "100000")
 	require.NotEmpty(t, rec.Header().Get("Retry-After"))
-	d.api.RevokeUser = func(string) (int, error) { return 0, errors.New("/a/path") }
+	d.api.Revoker = revokeFunc(func(string) (int, error) { return 0, errors.New("/a/path") })
 	rec = d.ask("DELETE", "/users/tom?who=admin")
 	require.Equal(t, 500, rec.Code)
 	require.NotContains(t, rec.Body.String(), "path")
 	require.Contains(t, d.ask("GET", "/users/tom?who=admin").Body.String(), `"connections":1`)
 	require.Empty(t, s.closed)
 
-	d.api.RevokeUser = func(string) (int, error) { return 2, nil }
+	d.api.Revoker = revokeFunc(func(string) (int, error) { return 2, nil })
 	rec = d.ask("DELETE", "/users/tom?who=admin")
 	require.Equal(t, 200, rec.Code)
 	require.JSONEq(t, `{"disconnected":3}`, rec.Body.String())

@@ -34,6 +34,8 @@ type Revocations struct {
 	mu     struct {
 		sync.Mutex
 		revoked
+		unsaved []revocation // learned, and not in the file yet
+		stale   bool         // the file lacks more than these
 	}
 	now func() time.Time // nil: time.Now
 }
@@ -42,6 +44,10 @@ type Revocations struct {
 type revoked struct {
 	grants map[string]time.Time // by ID: until when
 	users  map[string]cutoff
+
+	// Before it nothing is over, so that who is full does not look at all there is each
+	// time; the zero time is not known.
+	soonest time.Time
 }
 
 // cutoff takes back the grants of a user that were issued before.
@@ -97,7 +103,7 @@ func (v *Revocations) add(r revocation) error {
 		return ErrRevocationsFull
 	}
 	if v.file != nil {
-		if err := v.file.append(&r, &v.mu.revoked); err != nil { // which nobody else changes
+		if err := v.write(false, r); err != nil {
 			return err
 		}
 	}
@@ -120,6 +126,9 @@ func (m *revoked) has(r *revocation) (has bool) {
 // put has the revocation hold beside the one that has its place: what was taken back
 // stays so, also where the clock was set back meanwhile, or the new one ends sooner.
 func (m *revoked) put(r *revocation) {
+	if !r.until.IsZero() && r.until.Before(m.soonest) {
+		m.soonest = r.until
+	}
 	if m.users == nil {
 		m.users, m.grants = map[string]cutoff{}, map[string]time.Time{}
 	}
@@ -156,7 +165,7 @@ func (m *revoked) len() int { return len(m.grants) + len(m.users) }
 
 // room makes room for one more by forgetting what is over, once there is none.
 func (m *revoked) room(now time.Time) bool {
-	if m.len() >= maxRevoked {
+	if m.len() >= maxRevoked && !now.Before(m.soonest) {
 		m.forget(now)
 	}
 	return m.len() < maxRevoked
@@ -164,8 +173,18 @@ func (m *revoked) room(now time.Time) bool {
 
 // forget drops what is over.
 func (m *revoked) forget(now time.Time) {
-	maps.DeleteFunc(m.grants, func(_ string, until time.Time) bool { return over(until, now) })
-	maps.DeleteFunc(m.users, func(_ string, c cutoff) bool { return over(c.until, now) })
+	m.soonest = now.Add(time.Hour) // or later
+	drop := func(until time.Time) bool {
+		if over(until, now) {
+			return true
+		}
+		if !until.IsZero() && until.Before(m.soonest) {
+			m.soonest = until
+		}
+		return false
+	}
+	maps.DeleteFunc(m.grants, func(_ string, until time.Time) bool { return drop(until) })
+	maps.DeleteFunc(m.users, func(_ string, c cutoff) bool { return drop(c.until) })
 }
 
 func over(until, now time.Time) bool { return !until.IsZero() && !now.Before(until) }

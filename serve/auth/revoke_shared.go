@@ -2,6 +2,7 @@ package auth
 
 import (
 	"errors"
+	"maps"
 	"time"
 	"unicode/utf8"
 )
@@ -34,50 +35,103 @@ func (r *Revocation) check() error {
 	return nil
 }
 
+// Covers says whether r takes back all that other does.
+func (r *Revocation) Covers(other *Revocation) bool {
+	if r.User != other.User || r.Grant != other.Grant {
+		return false
+	}
+	have := r.own().cutoff
+	if r.User == "" {
+		have.at = other.At // a grant is taken back as a whole
+	}
+	return have.covers(cutoff{other.At, other.Until})
+}
+
+// covers says whether c takes back all that other does.
+func (c cutoff) covers(other cutoff) bool {
+	return !c.at.Before(other.at) && longer(c.until, other.until).Equal(c.until)
+}
+
+// maxUnsaved is how many lines wait for [Revocations.Save] before it writes the file anew.
+const maxUnsaved = 1000
+
 // Learn takes over revocations that were made elsewhere, at their own times, beside those
-// that there are. It returns those that say more than was known: these hold at once, also
-// where there is an error, which is that of the others, or of the file.
+// that there are. It returns those that say more than was known: these hold at once, in
+// memory; [Revocations.Save] keeps them. err is of others: those that are none, or
+// [ErrRevocationsFull]. It waits for no disk.
 func (v *Revocations) Learn(list ...Revocation) (fresh []Revocation, err error) {
-	v.change.Lock()
-	defer v.change.Unlock()
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	now := v.clock()
 	for _, r := range list {
 		if wrong := r.check(); wrong != nil {
 			err = wrong
 			continue
 		}
+		// What is over is kept while there is room: it is so by a clock that may be wrong today.
 		own := r.own()
-		v.mu.Lock()
 		switch {
-		case over(own.until, now) || v.mu.holds(&own):
+		case v.mu.holds(&own):
 		case !v.mu.has(&own) && !v.mu.room(now):
 			err = ErrRevocationsFull
 		default:
 			v.mu.put(&own)
 			fresh = append(fresh, r)
 		}
+	}
+	if v.file != nil {
+		for _, r := range fresh {
+			v.mu.unsaved = append(v.mu.unsaved, r.own())
+		}
+		if len(v.mu.unsaved) > maxUnsaved {
+			v.mu.unsaved, v.mu.stale = nil, true
+		}
+	}
+	return fresh, err
+}
+
+// Save writes what was learned to the file of [Revocations.Keep], if there is one. What
+// could not be written is written by the next call.
+func (v *Revocations) Save() error {
+	v.change.Lock()
+	defer v.change.Unlock()
+	v.mu.Lock()
+	more, anew := v.mu.unsaved, v.mu.stale
+	v.mu.unsaved, v.mu.stale = nil, false
+	v.mu.Unlock()
+	if len(more) == 0 && !anew {
+		return nil
+	}
+	err := v.write(anew, more...)
+	if err != nil {
+		v.mu.Lock()
+		v.mu.stale = true
 		v.mu.Unlock()
 	}
-	if v.file == nil || len(fresh) == 0 {
-		return fresh, err
-	}
-	if one := fresh[0].own(); len(fresh) == 1 {
-		return fresh, errors.Join(err, v.file.append(&one, &v.mu.revoked)) // which nobody else changes
-	}
-	return fresh, errors.Join(err, v.file.rewrite(&v.mu.revoked))
+	return err
+}
+
+// write adds lines to the file, or has it written anew before. v.change is held, and
+// v.mu is not.
+func (v *Revocations) write(anew bool, more ...revocation) error {
+	v.mu.Lock()
+	kept := v.mu.len()
+	v.mu.Unlock()
+	return v.file.append(more, anew || v.file.lines >= 2*kept+spareLines, func() revoked {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		return revoked{grants: maps.Clone(v.mu.grants), users: maps.Clone(v.mu.users)}
+	})
 }
 
 // holds says whether what there is says as much.
 func (m *revoked) holds(r *revocation) bool {
-	until, has := m.grants[r.grant]
 	if r.user != "" {
-		var c cutoff
-		if c, has = m.users[r.user]; c.at.Before(r.at) {
-			return false
-		}
-		until = c.until
+		c, has := m.users[r.user]
+		return has && c.covers(r.cutoff)
 	}
-	return has && longer(until, r.until).Equal(until)
+	until, has := m.grants[r.grant]
+	return has && cutoff{r.at, until}.covers(r.cutoff)
 }
 
 // All returns what holds.

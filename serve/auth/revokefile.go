@@ -154,27 +154,34 @@ func (r *revocation) appendTo(dst []byte) ([]byte, error) {
 	return append(append(dst, text...), '\n'), nil
 }
 
-// append keeps one more. all is what the file has otherwise.
-func (f *revocationsFile) append(r *revocation, all *revoked) error {
-	line, err := r.appendTo(nil)
-	if err != nil {
-		return err
+// append keeps more. Where the file is to be written anew, it has what all returns before.
+func (f *revocationsFile) append(more []revocation, anew bool, all func() revoked) error {
+	var lines []byte
+	for i := range more {
+		var err error
+		if lines, err = more[i].appendTo(lines); err != nil {
+			return err
+		}
 	}
 	gone, err := f.gone()
 	if err != nil {
 		return err
 	}
-	if gone || f.worn || f.lines >= 2*all.len()+spareLines {
-		if err := f.rewrite(all); err != nil {
+	if gone || f.worn || anew {
+		kept := all()
+		if err := f.rewrite(&kept); err != nil {
 			return err
 		}
+	}
+	if len(more) == 0 {
+		return nil
 	}
 	file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
 	made := f.size == 0
-	_, err = file.WriteAt(line, f.size)
+	_, err = file.WriteAt(lines, f.size)
 	if err == nil {
 		err = file.Sync()
 	}
@@ -190,8 +197,8 @@ func (f *revocationsFile) append(r *revocation, all *revoked) error {
 		f.worn = true
 		return err
 	}
-	f.size += int64(len(line))
-	f.lines++
+	f.size += int64(len(lines))
+	f.lines += len(more)
 	return nil
 }
 

@@ -115,7 +115,13 @@ func (one *session) grant() Grant {
 
 // RevokeUser ends the streams of a user and returns how many there were.
 func (s *Sessions) RevokeUser(user string) int {
-	return s.revoke(func(g *Grant) bool { return g.User == user }, func(s *Sessions, fn func(*session)) { s.mu.lists[byUser].each(user, byUser, fn) })
+	return s.RevokeUserIf(user, func(*Grant) bool { return true })
+}
+
+// RevokeUserIf ends those streams of a user whose grant match reports true for, and
+// returns how many there were. match is as that of Revoke.
+func (s *Sessions) RevokeUserIf(user string, match func(*Grant) bool) int {
+	return s.revoke(func(g *Grant) bool { return g.User == user && match(g) }, func(s *Sessions, fn func(*session)) { s.mu.lists[byUser].each(user, byUser, fn) })
 }
 
 // RevokeGrant ends the streams of the grants with this ID and returns how many
