@@ -51,7 +51,7 @@ func (m *Memory) rebind(r Retention) (over []string, err error) {
 	m.cfg.retention = r
 	m.aging.Store(r.ages())
 	m.mu.trimming = true
-	if !sameTopics(&old, &r) {
+	if !old.SameTopics(&r) {
 		m.recountLocked()
 	}
 	for topic, t := range m.mu.topics.All() {
@@ -62,19 +62,6 @@ func (m *Memory) rebind(r Retention) (over []string, err error) {
 		}
 	}
 	return over, nil
-}
-
-// sameTopics reports whether the same topics have bounds in both.
-func sameTopics(a, b *Retention) bool {
-	for _, r := range []*Retention{a, b} {
-		for topic := range r.Topics {
-			_, inA := a.ForTopic(topic)
-			if _, inB := b.ForTopic(topic); inA != inB {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // recountLocked counts all records by topic, as other topics have bounds than before.

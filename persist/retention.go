@@ -33,6 +33,21 @@ func (r *Retention) ForTopic(topic string) (Retention, bool) {
 	return t, ok && t.Bounded()
 }
 
+// SameTopics reports whether the same topics have bounds of their own in both, whatever
+// these are. A topic that has none has lost nothing to such bounds, unless it had some
+// before.
+func (r *Retention) SameTopics(other *Retention) bool {
+	for _, some := range []*Retention{r, other} {
+		for topic := range some.Topics {
+			_, here := r.ForTopic(topic)
+			if _, there := other.ForTopic(topic); here != there {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // CheckRetention refuses bounds that are negative, and names them.
 func CheckRetention(r Retention) error {
 	if err := r.check(""); err != nil {

@@ -85,3 +85,56 @@ func TestHealingKeepsMergedFloors(t *testing.T) {
 	require.EqualValues(t, 20, l.Floor(topic), "healed")
 	require.NoError(t, l.Close())
 }
+
+// TestOtherAmountsAreNoGap holds that a topic which has never had bounds keeps its floor
+// where others change by how much they are kept only, or how that is written, whether
+// the log works, has failed, or has healed since.
+func TestOtherAmountsAreNoGap(t *testing.T) {
+	inj := failing(syscall.EIO, errorfs.OpFileWrite, errorfs.OpFileSync, errorfs.OpFileSyncData)
+	clock := logtest.NewClock()
+	bounds := func(hours time.Duration, more ...string) persist.Retention {
+		r := persist.Retention{Topics: map[string]persist.Retention{"*": {MaxAge: hours * time.Hour}, "audit": {}}}
+		for _, topic := range more {
+			r.Topics[topic] = persist.Retention{MaxAge: hours * time.Hour}
+		}
+		return r
+	}
+	l := openPebble(t, "log", pebblelog.WithFS(errorfs.Wrap(vfs.NewMem(), inj)), pebblelog.WithClock(clock), pebblelog.WithMaxFloors(1),
+		pebblelog.WithRetention(bounds(1)))
+	appendAt(t, l, clock.Now(), "audit", logtest.Sequence(1, 5)...)
+	appendAt(t, l, clock.Now(), "t", logtest.Sequence(6, 10)...)
+	appendAt(t, l, clock.Now(), "u", logtest.Sequence(11, 20)...)
+	clock.Advance(2 * time.Hour)
+	l.Settle()
+	require.NotZero(t, l.Floor(topic))
+	last := uint64(200)
+	set := func(when string, r persist.Retention) {
+		t.Helper()
+		require.NoError(t, l.SetRetention(r))
+		require.Zero(t, l.Floor([]string{"audit"}), when)
+		require.NotZero(t, l.Floor(topic), when)
+	}
+	heal := func(when string) {
+		t.Helper()
+		inj.Off()
+		clock.Advance(maxPause)
+		last++
+		require.NoError(t, l.Append(ctx, logtest.Records(last)))
+		require.Zero(t, l.Floor([]string{"audit"}), when)
+	}
+	set("before", bounds(3))
+	set("another way to write it", bounds(3, "t"))
+	for range 2 { // what was told before the first failure is remembered from then on
+		inj.On()
+		last++
+		require.ErrorIs(t, l.Append(ctx, logtest.Records(last)), persist.ErrFailed)
+		set("failed", bounds(4))
+		set("failed, another way to write it", bounds(4, "u"))
+		heal("healed")
+		set("healed since", bounds(5))
+		set("another way to write it", bounds(5, "t", "u"))
+	}
+	require.NoError(t, l.SetRetention(persist.Retention{Topics: map[string]persist.Retention{"audit": {MaxCount: 100}}}))
+	require.NotZero(t, l.Floor(topic), "it had bounds")
+	require.NoError(t, l.Close())
+}

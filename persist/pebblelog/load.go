@@ -179,8 +179,9 @@ func (l *loader) loadTopics() error {
 	if err != nil {
 		return err
 	}
-	want := l.state.signature()
-	if bytes.Equal(counted, want) {
+	want, had := l.state.signature(), ofSignature(counted)
+	same := had.SameTopics(l.state.retention)
+	if same && !bytes.HasSuffix(counted, uncounted) {
 		return l.scanKind(keyCounter, func(key, v []byte) error {
 			t, err := parseTopic(key, v)
 			if err == nil {
@@ -190,7 +191,7 @@ func (l *loader) loadTopics() error {
 			return err
 		})
 	}
-	if found && !bytes.Equal(bytes.TrimSuffix(counted, uncounted), want) {
+	if found && !same {
 		l.state.floors.Rebound()
 		putID(l.batch, stateFormer, l.state.floors.Former())
 	}

@@ -37,9 +37,11 @@ func (p *Log) SetRetention(r persist.Retention) error {
 	case p.gen.fence.err() != nil:
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		if !p.cfg.retention.SameTopics(&r) {
+			p.mu.floors.Rebound()
+			p.mu.told.Rebound()
+		}
 		p.cfg.retention = r // the state that healing builds goes by it
-		p.mu.floors.Rebound()
-		p.mu.told.Rebound()
 		return nil
 	}
 	cfg := p.cfg
@@ -50,11 +52,13 @@ func (p *Log) SetRetention(r persist.Retention) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !p.cfg.retention.SameTopics(&r) {
+		p.mu.told.Rebound()
+	}
 	p.cfg.retention = r
 	st.retention = &p.cfg.retention
 	st.first = p.mu.first // load finds also what is not acknowledged yet
 	st.keepDates(&p.mu.chunkList)
-	p.mu.told.Rebound()
 	p.mu.state = st
 	return nil
 }

@@ -1,6 +1,7 @@
 package pebblelog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -301,4 +302,22 @@ func (s *state) signature() []byte {
 		names = append(append(names, ""), others...)
 	}
 	return []byte(strings.Join(names, "\x00"))
+}
+
+// ofSignature returns bounds of the topics that a signature names. Those that topics have
+// are not in it.
+func ofSignature(signature []byte) persist.Retention {
+	r := persist.Retention{Topics: map[string]persist.Retention{}}
+	if len(signature) == 0 {
+		return r
+	}
+	bounds := persist.Retention{MaxCount: 1}
+	for topic := range strings.SplitSeq(string(bytes.TrimSuffix(signature, uncounted)), "\x00") {
+		if topic == "" {
+			bounds = persist.Retention{} // those that follow have none
+			continue
+		}
+		r.Topics[topic] = bounds
+	}
+	return r
 }
