@@ -2,6 +2,9 @@ package stream
 
 import (
 	"math"
+	"net"
+	"net/http"
+	"sync"
 	"sync/atomic"
 )
 
@@ -22,9 +25,11 @@ const (
 	bodyFactor = 2
 
 	// smallBody is up to where a body may use all of the memory; larger ones leave one in
-	// largeShare of it, so that they keep no small one out.
-	smallBody  = 16 << 10
-	largeShare = 8
+	// largeShare of it, so that they keep no small one out, and those of one caller leave
+	// half of it to others.
+	smallBody   = 16 << 10
+	largeShare  = 8
+	callerShare = 2
 )
 
 // LeastPushMemory is the memory that bodies of up to bodyLimit bytes need at least, so that
@@ -35,6 +40,9 @@ func LeastPushMemory(bodyLimit int64) int64 { return leastBodies * bodyFactor * 
 var bodyMemory struct {
 	held    atomic.Int64
 	refused atomic.Uint64
+
+	mu      sync.Mutex
+	callers map[string]int64 // what the large bodies of each count
 }
 
 // PushStats are about the pushes of the whole process that are being read or published.
@@ -51,13 +59,34 @@ func PushBodyStats() PushStats {
 
 // memoryOf is what one push has of the memory.
 type memoryOf struct {
-	limit int64
-	bytes int64 // counted once
+	limit  int64
+	caller string // a user, or an address where there is none
+	bytes  int64  // counted once
+	share  int64  // of the caller's, as counted
+}
+
+// bodyCaller is whose the body of a push is.
+func bodyCaller(r *http.Request, g *Grant) string {
+	if g.User != "" {
+		return "u" + g.User
+	}
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	return "a" + host
 }
 
 // fits says whether there is room for a body of so many bytes in all now.
 func (m *memoryOf) fits(size int64) bool {
-	return size <= (math.MaxInt64>>1)/bodyFactor && bodyMemory.held.Load()+bodyFactor*(size-m.bytes) <= m.room(size)
+	if size > (math.MaxInt64>>1)/bodyFactor || bodyMemory.held.Load()+bodyFactor*(size-m.bytes) > m.room(size) {
+		return false
+	}
+	bodyMemory.mu.Lock()
+	defer bodyMemory.mu.Unlock()
+	return m.fair(size)
+}
+
+// fair says whether a body of so many bytes leaves room to others. bodyMemory.mu is held.
+func (m *memoryOf) fair(size int64) bool {
+	return size <= smallBody || bodyMemory.callers[m.caller]-m.share+bodyFactor*size <= m.limit/callerShare
 }
 
 func (m *memoryOf) room(size int64) int64 {
@@ -70,7 +99,7 @@ func (m *memoryOf) room(size int64) int64 {
 // grow takes memory for a body of so many bytes, or none.
 func (m *memoryOf) grow(size int64) bool {
 	more := bodyFactor * (size - m.bytes)
-	if bodyMemory.held.Add(more) > m.room(size) {
+	if bodyMemory.held.Add(more) > m.room(size) || !m.takeShare(size) {
 		bodyMemory.held.Add(-more)
 		return false
 	}
@@ -78,10 +107,37 @@ func (m *memoryOf) grow(size int64) bool {
 	return true
 }
 
+// takeShare counts a body of so many bytes for its caller, if it is large.
+func (m *memoryOf) takeShare(size int64) bool {
+	if size <= smallBody {
+		return true
+	}
+	bodyMemory.mu.Lock()
+	defer bodyMemory.mu.Unlock()
+	if !m.fair(size) {
+		return false
+	}
+	if bodyMemory.callers == nil {
+		bodyMemory.callers = map[string]int64{}
+	}
+	bodyMemory.callers[m.caller] += bodyFactor*size - m.share
+	m.share = bodyFactor * size
+	return true
+}
+
 // free gives all back.
 func (m *memoryOf) free() {
 	bodyMemory.held.Add(-bodyFactor * m.bytes)
 	m.bytes = 0
+	if m.share == 0 {
+		return
+	}
+	bodyMemory.mu.Lock()
+	defer bodyMemory.mu.Unlock()
+	if bodyMemory.callers[m.caller] -= m.share; bodyMemory.callers[m.caller] == 0 {
+		delete(bodyMemory.callers, m.caller)
+	}
+	m.share = 0
 }
 
 // errNoRoom ends the reading of a body.

@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"fmt"
 	"io"
 	"math"
 	"net/http"
@@ -40,14 +41,17 @@ func (b *stuckBody) Read(p []byte) (int, error) {
 // what was taken is given back.
 func TestBodiesOfPushesAreBoundedTogether(t *testing.T) {
 	const size, room = 64 << 10, 4 * 2 * 64 << 10
-	h := stream.PushHandler(newHub(t), stream.WithPushBodyLimit(size), stream.WithPushMemory(room))
+	h := stream.AuthorizedPush(newHub(t), func(r *http.Request) (stream.Grant, error) {
+		return stream.Grant{User: r.Header.Get("X-User"), Push: stream.PushRights{Everyone: true}}, nil
+	}, stream.WithPushBodyLimit(size), stream.WithPushMemory(room))
 	text := `{"events":[{"data":"x"}]}`
-	text += strings.Repeat(" ", size-16-len(text))
+	text += strings.Repeat(" ", size-len(text))
 	held := func() int64 { return stream.PushBodyStats().BodyBytes }
-	send := func(b *stuckBody, length int64) *httptest.ResponseRecorder {
+	send := func(user string, b *stuckBody, length int64) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(http.MethodPost, "/push", b)
 		r.ContentLength = length
 		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("X-User", user)
 		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, r)
 		return rec
@@ -61,7 +65,7 @@ func TestBodiesOfPushesAreBoundedTogether(t *testing.T) {
 		b := newStuckBody(text)
 		under = append(under, b)
 		done.Go(func() {
-			if code := send(b, int64(len(text))).Code; code != http.StatusOK {
+			if code := send(fmt.Sprint("user", n), b, int64(len(text))).Code; code != http.StatusOK {
 				t.Errorf("answered by %d", code)
 			}
 		})
@@ -70,22 +74,31 @@ func TestBodiesOfPushesAreBoundedTogether(t *testing.T) {
 	most := held()
 	require.LessOrEqual(t, most, int64(room))
 
-	refusedLarge := func(length int64) *stuckBody {
+	refusedLarge := func(user string, length int64) *stuckBody {
 		t.Helper()
 		late := newStuckBody(text)
-		rec := send(late, length)
+		rec := send(user, late, length)
 		require.Equal(t, http.StatusServiceUnavailable, rec.Code, rec.Body)
 		require.NotEmpty(t, rec.Header().Get("Retry-After"))
 		require.Equal(t, "close", rec.Header().Get("Connection"), "what it goes on to send is not read")
 		require.Equal(t, most, held())
 		return late
 	}
-	require.False(t, refusedLarge(int64(len(text))).read)
-	refusedLarge(-1) // in chunks: as far as there is room
+	require.False(t, refusedLarge("user9", int64(len(text))).read)
+	refusedLarge("user9", -1) // in chunks: as far as there is room
 	require.EqualValues(t, before+2, stream.PushBodyStats().Refused)
 	accepted(t, post(h, `{"events":[{"data":"small"}]}`))
 
-	for _, b := range under {
+	close(under[0].end) // user1 is done: there is room, for others than those who have their half
+	require.Eventually(t, func() bool { return held() < most }, time.Minute, time.Millisecond)
+	most = held()
+	require.False(t, refusedLarge("user2", int64(len(text))).read)
+	refusedLarge("user2", -1)
+	b := newStuckBody(text)
+	close(b.end)
+	require.Equal(t, http.StatusOK, send("user1", b, int64(len(text))).Code)
+
+	for _, b := range under[1:] {
 		close(b.end)
 	}
 	done.Wait()

@@ -62,8 +62,9 @@ func WithPushEventLimit(n int) PushOption {
 
 // WithPushMemory bounds the bytes of memory that the bodies of pushes may take together,
 // in the whole process and decoded as well: a push for whose body there is no room is
-// answered by 503, before it is read where it says how long it is. Large bodies leave an
-// eighth to those up to 16 KiB. The default is 128 MiB, or room for 8 of the largest
+// answered by 503, before it is read where it says how long it is. Bodies above 16 KiB
+// leave an eighth to smaller ones, and those of one user, or of one address where there
+// is no user, leave half to others. The default is 128 MiB, or room for 8 of the largest
 // bodies where that is more; 0 or less is the default, and less than [LeastPushMemory]
 // counts as that.
 func WithPushMemory(n int64) PushOption {
@@ -193,7 +194,7 @@ func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine
 	if refusal != nil {
 		return nil, refusal
 	}
-	held := &memoryOf{limit: c.memory}
+	held := &memoryOf{limit: c.memory, caller: bodyCaller(r, &g)}
 	defer held.free()
 	body, refusal := c.read(w, r, held)
 	if refusal != nil {
