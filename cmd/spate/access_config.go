@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/spatehub/spate/serve/auth"
@@ -126,7 +127,8 @@ func (a *accessConfig) validate(fs *flagSet) {
 	fs.must(a.clientRights == "" || a.clientName != "", "tls-client-rights", "--tls-client-rights takes --tls-client-name, which says who a certificate is for")
 	if a.credentials {
 		origins, err := cors.ParseOrigins(a.origins.values...)
-		fs.must(err != nil || !origins.Any() && !origins.Empty(), "cors-credentials", "--cors-credentials takes origins by name: list them with --cors-origin")
+		everybody := slices.Contains(a.origins.values, "*") // beside an origin that is none, too
+		fs.must(!everybody && (err != nil || !origins.Any() && !origins.Empty()), "cors-credentials", "--cors-credentials takes origins by name: list them with --cors-origin")
 	}
 }
 
