@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -79,7 +80,7 @@ const MaxListed = 1000
 type ConnectionFilter struct {
 	UID     string
 	Topic   string // that they follow, by its name or a pattern
-	State   string // "live", "lagging" or "behind"
+	State   string // one of States
 	Address string // of the peer, as it was told: see [Peer]
 }
 
@@ -96,6 +97,22 @@ func (c *client) shownState() string {
 	default:
 		return "live"
 	}
+}
+
+// Check refuses what no connection can be as, by a *wire.FieldError for the state or the
+// topic.
+func (f *ConnectionFilter) Check() error {
+	if f.State != "" && !slices.Contains(States(), f.State) {
+		return &wire.FieldError{Field: "state", Reason: "must be one of " + strings.Join(States(), ", ")}
+	}
+	if f.Topic == "" {
+		return nil
+	}
+	pattern, err := wire.ParsePattern(f.Topic)
+	if err == nil && pattern.Wild() {
+		err = &wire.FieldError{Field: "topic", Reason: "is a pattern: those are asked for who follow one topic"}
+	}
+	return err
 }
 
 // fits says whether a client is meant.
@@ -122,8 +139,11 @@ func (f *ConnectionFilter) fits(s *shard, c *client) bool {
 // A connection that waits for its shard to come to its place is not listed yet, and
 // one that has been told its end is not any more.
 //
-// Errors: ErrClosed, ctx's, a *wire.FieldError for the cursor.
+// Errors: ErrClosed, ctx's, a *wire.FieldError for the cursor or of which.Check.
 func (h *Hub) Connections(ctx context.Context, which ConnectionFilter, cursor string, limit int) (list []Connection, next string, err error) {
+	if err := which.Check(); err != nil {
+		return nil, "", err
+	}
 	var found []Connection // not the result: where ctx ends, a shard may still be at it
 	next, err = h.list(ctx, which.UID, cursor, limit, func(s *shard, c *client) bool {
 		if !which.fits(s, c) {

@@ -2,12 +2,14 @@ package engine_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/wire"
 )
 
 // Pages of a filter hold those that fit, each once, and no other; whatever the filter and the size of the pages.
@@ -48,4 +50,21 @@ func TestConnectionsAreFiltered(t *testing.T) {
 			require.Zero(t, find(engine.ConnectionFilter{Topic: "none"}, limit))
 		}
 	})
+}
+
+// Invariant 12: what no connection can be as is refused by its name.
+func TestFiltersOfNoConnectionAreRefused(t *testing.T) {
+	h := newHub(t)
+	join(t, h, engine.Subscription{Topics: []string{"a.*"}}, -1)
+	settled(h)
+	for field, which := range map[string]engine.ConnectionFilter{
+		"state":  {State: "gone"},
+		"topic":  {Topic: "a.*"},
+		"topic ": {Topic: "a\nb"},
+	} {
+		_, _, err := h.Connections(t.Context(), which, "", 1)
+		var wrong *wire.FieldError
+		require.ErrorAs(t, err, &wrong, field)
+		require.Equal(t, strings.TrimSpace(field), wrong.Field)
+	}
 }

@@ -1,6 +1,7 @@
-// Package testrace lets tests that the race detector has nothing to look for in, as they
-// do one thing after the other, run without it: it makes them five to ten times as slow.
-// `make test` runs their packages a second time, without the race detector.
+// Package testrace lets tests that do one thing after the other run without the race
+// detector: it makes them five to ten times as slow. What they test may have goroutines of
+// its own; other tests, or some rounds of the same ones, run these under the race detector.
+// `make test` runs their packages a second time, without it.
 package testrace
 
 import "testing"
@@ -9,6 +10,6 @@ import "testing"
 func Pointless(t testing.TB) {
 	t.Helper()
 	if On {
-		t.Skip("one thing after the other: runs without the race detector")
+		t.Skip("it does one thing after the other, and runs without the race detector")
 	}
 }

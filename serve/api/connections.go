@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spatehub/spate/engine"
@@ -96,19 +94,7 @@ func filterOf(q url.Values) (engine.ConnectionFilter, error) {
 			return which, err
 		}
 	}
-	if which.State != "" && !slices.Contains(engine.States(), which.State) {
-		return which, &wire.FieldError{Field: "state", Reason: "must be one of " + strings.Join(engine.States(), ", ")}
-	}
-	if which.Topic != "" {
-		pattern, err := wire.ParsePattern(which.Topic)
-		switch {
-		case err != nil:
-			return which, err
-		case pattern.Wild():
-			return which, &wire.FieldError{Field: "topic", Reason: "is a pattern: those are asked for who follow one topic"}
-		}
-	}
-	return which, nil
+	return which, which.Check()
 }
 
 func (a *API) connectionsHere(ctx context.Context, which engine.ConnectionFilter, cursor string, limit int) (connectionsReply, error) {

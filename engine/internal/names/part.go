@@ -7,8 +7,8 @@ const (
 	maxDepth = 22
 )
 
-// part is a hash table with open addressing. What a hash that is not 0 stands for is at the same place in values. They
-// lie in the order of their hashes, from the place where each belongs on.
+// part is a hash table with open addressing. What a hash that is not 0 stands for is at the same place in values; no
+// place between there and the one where it belongs is free.
 type part[V Named] struct {
 	hashes []uint32
 	values []V
