@@ -29,6 +29,9 @@ func (p *Log) Settle() { p.work() }
 // WithFlushDelay sets how long range deletes stay in memory.
 func WithFlushDelay(d time.Duration) Option { return func(c *config) { c.flushDelay = d } }
 
+// WithKeptBudget sets how many steps of the index one Kept makes.
+func WithKeptBudget(n int) Option { return func(c *config) { c.keptBudget = n } }
+
 // WithMaxFloors sets how many floors of topics are remembered.
 func WithMaxFloors(n int) Option { return func(c *config) { c.maxFloors = n } }
 

@@ -14,6 +14,10 @@ import (
 // what a topic needs less than its part of them is for those behind it.
 const keptBudget = 1 << 19
 
+// keptChunk is how many records Kept counts before it looks whether it still has to:
+// while it counts, a log that has failed can't be opened anew.
+const keptChunk = 1 << 12
+
 // Kept implements [persist.Counted] by the index.
 func (p *Log) Kept(ctx context.Context, topics []string) ([]persist.Kept, error) {
 	v, err := p.acquire(ctx)
@@ -42,18 +46,15 @@ func (p *Log) countKept(ctx context.Context, v *view, topics []string, all []per
 		return err
 	}
 	defer func() { err = errors.Join(err, records.Close()) }()
-	left := keptBudget
+	left := p.cfg.keptBudget
 	for i, topic := range topics {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		if topic == "" {
 			continue
 		}
 		share := max(left/(len(topics)-i), 2*scansPerSeek)
 		ix.start(streamKinds(0).names(topic), p.topicFloor(v, topic))
 		ix.budget = share
-		if all[i], err = ix.kept(records); err != nil {
+		if all[i], err = ix.kept(ctx, records); err != nil {
 			return err
 		}
 		left -= min(left, share-max(ix.budget, 0))
@@ -74,8 +75,13 @@ func (p *Log) topicFloor(v *view, topic string) uint64 {
 
 // kept counts what is left in the streams that were started. The oldest of a list of the
 // index may have been removed without it, so it is looked for among the records.
-func (ix *indexReader) kept(records *pebble.Iterator) (k persist.Kept, err error) {
-	for {
+func (ix *indexReader) kept(ctx context.Context, records *pebble.Iterator) (k persist.Kept, err error) {
+	for looked := 0; ; looked++ {
+		if looked%keptChunk == 0 {
+			if err := ctx.Err(); err != nil {
+				return k, err
+			}
+		}
 		id, ok, err := ix.merger.Next()
 		switch {
 		case errors.Is(err, errBudget):

@@ -18,6 +18,7 @@ type config struct {
 	sync       bool
 	retention  persist.Retention
 	flushDelay time.Duration
+	keptBudget int // keptBudget but for tests
 	memTable   uint64
 	fs         vfs.FS
 	logger     *slog.Logger
@@ -28,11 +29,11 @@ type config struct {
 func newConfig(opts []Option) config {
 	c := config{
 		sync:       true,
-		flushDelay: flushDelay,
-		memTable:   memTableSize,
-		fs:         vfs.Default,
-		logger:     slog.New(slog.DiscardHandler),
-		clock:      clock.System{},
+		flushDelay: flushDelay, keptBudget: keptBudget,
+		memTable: memTableSize,
+		fs:       vfs.Default,
+		logger:   slog.New(slog.DiscardHandler),
+		clock:    clock.System{},
 	}
 	for _, o := range opts {
 		o(&c)
