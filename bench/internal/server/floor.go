@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -31,6 +32,7 @@ type floor struct {
 
 	mu    sync.Mutex
 	fresh []floorClient
+	some  atomic.Bool // fresh has some: stored with the lock held, read without it before each event
 
 	clients []floorClient
 	users   map[uint32]int   // position in clients
@@ -100,6 +102,7 @@ func (f *floor) Serve(ln net.Listener) error {
 		}
 		f.mu.Lock()
 		f.fresh = append(f.fresh, client)
+		f.some.Store(true)
 		f.mu.Unlock()
 	}
 }
@@ -155,6 +158,7 @@ func (f *floor) take() {
 	f.mu.Lock()
 	fresh := f.fresh
 	f.fresh = nil
+	f.some.Store(false)
 	f.mu.Unlock()
 	for _, c := range fresh {
 		c.at, c.event = f.end(), f.firstEnd+uint64(len(f.ends))
@@ -169,7 +173,7 @@ func (f *floor) end() uint64 { return f.base + uint64(len(f.frames)) }
 
 // Publish implements [Server].
 func (f *floor) Publish(kind stamp.Kind, index uint32, data []byte) error {
-	if f.id%16 == 0 {
+	if f.some.Load() { // they are owed this event
 		f.take()
 	}
 	f.id++
