@@ -104,6 +104,8 @@ type Transport interface {
 	Arrive(due int64)
 	// Collect moves what was counted into s.
 	Collect(s *session.Stats)
+	// CountsLag reports whether that tells how late the transport's own threads are.
+	CountsLag() bool
 	// Each calls fn for every stream, while nothing else touches it; fn may be
 	// called by several goroutines at once, but never for two streams of the
 	// same group of streams. It returns when all calls have.
@@ -116,7 +118,7 @@ type Transport interface {
 type Local struct {
 	part  *Part
 	tr    Transport
-	lag   *LagMeter
+	lag   *LagMeter // nil if the transport counts it
 	clock clock.Clock
 
 	ctx    context.Context // of the goroutines that open and drop
@@ -131,15 +133,16 @@ type Local struct {
 
 // NewLocal takes over tr.
 func NewLocal(p *Part, tr Transport) (*Local, error) {
-	lag, err := NewLagMeter()
+	alarm, err := p.Env.Clock.NewAlarm()
 	if err != nil {
 		return nil, err
 	}
-	alarm, err := p.Env.Clock.NewAlarm()
-	if err != nil {
-		return nil, errors.Join(err, lag.Close())
+	f := &Local{part: p, tr: tr, alarm: alarm, clock: p.Env.Clock, quiet: func() {}}
+	if !tr.CountsLag() {
+		if f.lag, err = NewLagMeter(); err != nil {
+			return nil, errors.Join(err, alarm.Close())
+		}
 	}
-	f := &Local{part: p, tr: tr, lag: lag, alarm: alarm, clock: p.Env.Clock, quiet: func() {}}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f, nil
 }
@@ -211,7 +214,9 @@ func (f *Local) every(ctx context.Context, fn func() bool) {
 func (f *Local) Collect() (*session.Stats, error) {
 	s := &session.Stats{}
 	f.tr.Collect(s)
-	f.lag.Collect(&s.Lag)
+	if f.lag != nil {
+		f.lag.Collect(&s.Lag)
+	}
 	s.Unstarted += f.missed.Swap(0)
 	return s, nil
 }
@@ -384,5 +389,9 @@ func (f *Local) Close() error {
 	f.wg.Wait()
 	f.scheduled.Wait()
 	f.tr.Close()
-	return errors.Join(f.alarm.Close(), f.lag.Close())
+	err := f.alarm.Close()
+	if f.lag != nil {
+		err = errors.Join(err, f.lag.Close())
+	}
+	return err
 }

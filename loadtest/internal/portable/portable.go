@@ -284,6 +284,9 @@ func (t *Transport) Collect(into *session.Stats) {
 	}
 }
 
+// CountsLag implements fleet.Transport: what streams wait for is the runtime, as timers do.
+func (t *Transport) CountsLag() bool { return false }
+
 // Each implements fleet.Transport.
 func (t *Transport) Each(fn func(i int, s *session.Session)) {
 	for k := range t.shards {

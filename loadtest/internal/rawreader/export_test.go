@@ -14,5 +14,8 @@ func (t *Transport) OnYield(fn func()) {
 	}
 }
 
-// ParseQueue reads what the kernel tells of a thread.
-var ParseQueue = parseQueue
+// ParseWaits reads what the kernel tells of a thread.
+func ParseWaits(text string) (ns, turns int64, ok bool) {
+	w, ok := parseWaits([]byte(text))
+	return w.ns, w.turns, ok
+}

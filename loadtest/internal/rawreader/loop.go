@@ -47,8 +47,8 @@ type loop struct {
 	yield    func()
 
 	queue  queue
-	looked int64 // when the loop looked last how long it had been kept waiting
-	kept   int64 // what it found
+	looked int64 // when the loop looked last how long it had waited for the processor
+	waits  waits // what it found
 
 	since, waited int64 // for the busy share: start of the span, and time spent waiting in it
 
@@ -141,19 +141,19 @@ func (l *loop) giveWay() {
 	}
 }
 
-// lookKept counts how long the loop was kept from the processor, as lateness of the
-// tester: what it would have read meanwhile was late by as much.
-func (l *loop) lookKept(now int64) {
+// lookWaits counts how long the loop waited for the processor before each turn that it
+// has had since it looked last, on average: what came meanwhile was read that much late.
+func (l *loop) lookWaits(now int64) {
 	if now-l.looked < int64(fleet.LagEvery) {
 		return
 	}
-	if kept, ok := l.queue.waited(); ok {
-		if l.looked > 0 {
-			l.reader.Stats.Lag.Record(kept - l.kept)
-		}
-		l.kept = kept
-	}
 	l.looked = now
+	if w, ok := l.queue.waits(); ok {
+		if turns := w.turns - l.waits.turns; turns > 0 {
+			l.reader.Stats.Lag.RecordN((w.ns-l.waits.ns)/turns, turns)
+		}
+		l.waits = w
+	}
 }
 
 func (l *loop) now() int64 { return l.part.Env.Clock.Now() }
@@ -208,7 +208,7 @@ func (l *loop) takeInbox() {
 // connections that take too long.
 func (l *loop) runTimers() {
 	now := l.now()
-	l.lookKept(now)
+	l.lookWaits(now)
 	for len(l.timers) > 0 && l.timers[0].at <= now {
 		t := l.timers.pop()
 		s := &l.streams[t.stream]

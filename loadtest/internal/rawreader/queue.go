@@ -15,36 +15,43 @@ type queue struct {
 	buf [96]byte
 }
 
+const queueFile = "/proc/thread-self/schedstat"
+
 // openQueue is that of the calling thread.
 func openQueue() queue {
-	fd, err := unix.Open("/proc/thread-self/schedstat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(queueFile, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		fd = -1
 	}
 	return queue{fd: fd}
 }
 
-// waited is the time waited so far, in nanoseconds.
-func (q *queue) waited() (ns int64, ok bool) {
+// waits are those of a thread, since it was started.
+type waits struct {
+	ns    int64 // waited in all, nanoseconds
+	turns int64 // that it has had of the processor
+}
+
+func (q *queue) waits() (w waits, ok bool) {
 	if q.fd < 0 {
-		return 0, false
+		return w, false
 	}
 	n, err := unix.Pread(q.fd, q.buf[:], 0)
 	if err != nil {
-		return 0, false
+		return w, false
 	}
-	return parseQueue(q.buf[:n])
+	return parseWaits(q.buf[:n])
 }
 
-// parseQueue takes the second of three numbers: the time run, the time waited, and the
-// number of turns.
-func parseQueue(b []byte) (ns int64, ok bool) {
+// parseWaits reads three numbers: the time run, the time waited, and the turns.
+func parseWaits(b []byte) (w waits, ok bool) {
 	f := bytes.Fields(b)
-	if len(f) < 2 {
-		return 0, false
+	if len(f) < 3 {
+		return w, false
 	}
 	ns, err := strconv.ParseInt(string(f[1]), 10, 64)
-	return ns, err == nil
+	turns, err2 := strconv.ParseInt(string(f[2]), 10, 64)
+	return waits{ns, turns}, err == nil && err2 == nil
 }
 
 func (q *queue) close() {

@@ -21,15 +21,16 @@ import (
 // Transport implements fleet.Transport. Stream i belongs to loop i modulo the
 // number of loops, and only that loop's goroutine touches it.
 type Transport struct {
-	loops    []*loop
-	arrivals atomic.Uint64
-	wg       sync.WaitGroup
+	loops     []*loop
+	arrivals  atomic.Uint64
+	wg        sync.WaitGroup
+	countsLag bool
 }
 
 // New makes the sessions of the part's streams and starts the loops.
 func New(p *fleet.Part, addrs *fleet.Addresses) (*Transport, error) {
 	n := p.Config.Loops
-	t := &Transport{}
+	t := &Transport{countsLag: unix.Access(queueFile, unix.R_OK) == nil}
 	for k := range n {
 		l, err := newLoop(p, addrs, k, n)
 		if err != nil {
@@ -101,6 +102,10 @@ func (t *Transport) Collect(s *session.Stats) {
 		l.do(func() { l.collect(s) })
 	}
 }
+
+// CountsLag implements fleet.Transport: the loops look how long they were kept from the
+// processor, where the kernel tells.
+func (t *Transport) CountsLag() bool { return t.countsLag }
 
 // Each implements fleet.Transport.
 func (t *Transport) Each(fn func(i int, s *session.Session)) {
