@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -100,30 +101,14 @@ func (n *Node) apply(ctx context.Context, hub *engine.Hub, p *Page) error {
 		}
 		pos = p.After
 	}
-	some := make([]engine.Assigned, 0, len(p.Entries))
-	fresh := make([]Entry, 0, len(p.Entries))
-	last := pos
-	for i := range p.Entries {
-		e := &p.Entries[i]
-		switch {
-		case e.ID == 0:
-		case e.ID <= pos:
-			continue // it came again
-		case e.ID <= last || e.ID > p.UpTo:
-			return fmt.Errorf("cluster: page after %d up to %d has ID %d after %d", p.After, p.UpTo, e.ID, last)
-		default:
-			last = e.ID
-		}
-		some, fresh = append(some, engine.Assigned{ID: e.ID, Event: e.Event}), append(fresh, *e)
-	}
-	err := n.persist(ctx, func() error { return hub.Apply(ctx, some...) })
-	if impossible(err) {
-		err = n.applyEach(ctx, hub, some)
-	}
+	fresh, err := p.since(pos)
 	if err != nil {
 		return err
 	}
-	if p.UpTo > last {
+	if err := n.applyInOrder(ctx, hub, fresh, p.Notes); err != nil {
+		return err
+	}
+	if p.UpTo > pos {
 		if err := n.persist(ctx, func() error { return hub.Skip(ctx, p.UpTo) }); err != nil {
 			return err
 		}
@@ -136,6 +121,61 @@ func (n *Node) apply(ctx context.Context, hub *engine.Hub, p *Page) error {
 		n.hear(0) // else it is none of the stream: what is ephemeral comes from hubs that hear nothing too
 	}
 	return nil
+}
+
+// since returns the page's entries behind an ID.
+func (p *Page) since(pos uint64) (fresh []Entry, err error) {
+	fresh = make([]Entry, 0, len(p.Entries))
+	last := pos
+	for i := range p.Entries {
+		e := &p.Entries[i]
+		switch {
+		case e.ID == 0:
+		case e.ID <= pos:
+			continue // it came again
+		case e.ID <= last || e.ID > p.UpTo:
+			return nil, fmt.Errorf("cluster: page after %d up to %d has ID %d after %d", p.After, p.UpTo, e.ID, last)
+		default:
+			last = e.ID
+		}
+		fresh = append(fresh, *e)
+	}
+	return fresh, nil
+}
+
+// applyInOrder applies entries, and says each word among the notes before what is behind it.
+func (n *Node) applyInOrder(ctx context.Context, hub *engine.Hub, entries []Entry, notes []Note) error {
+	for i := range notes {
+		word := &notes[i]
+		if n.said == nil || !word.isWord() {
+			continue
+		}
+		behind := slices.IndexFunc(entries, func(e Entry) bool { return e.ID > word.ID })
+		if behind < 0 {
+			behind = len(entries)
+		}
+		if err := n.applyEntries(ctx, hub, entries[:behind]); err != nil {
+			return err
+		}
+		n.said(word.Data)
+		entries = entries[behind:]
+	}
+	return n.applyEntries(ctx, hub, entries)
+}
+
+func (n *Node) applyEntries(ctx context.Context, hub *engine.Hub, entries []Entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	some := make([]engine.Assigned, len(entries))
+	for i := range entries {
+		some[i] = engine.Assigned{ID: entries[i].ID, Event: entries[i].Event}
+	}
+	err := n.persist(ctx, func() error { return hub.Apply(ctx, some...) })
+	if impossible(err) {
+		err = n.applyEach(ctx, hub, some)
+	}
+	return err
 }
 
 // loses tells that a part of the stream is about to be passed over.

@@ -18,6 +18,9 @@ import (
 // push it must be less than the two minutes of Noter.
 const currentFor = 45 * time.Second
 
+// keyToken is what the tokens of pushes with a key begin with. No node's name does.
+const keyToken = "key-"
+
 var _ engine.NotedSource = (*Node)(nil)
 
 // AssignNoted implements [engine.NotedSource].
@@ -35,7 +38,7 @@ func (n *Node) AssignNoted(ctx context.Context, key string, note []byte, uids []
 	if err := n.beCurrent(ctx); err != nil {
 		return nil, err
 	}
-	token := "key-" + key
+	token := keyToken + key
 	return n.commit(ctx, token, logged, events, func(ctx context.Context) error { return noter.PublishNoted(ctx, token, note, events) })
 }
 
@@ -85,12 +88,10 @@ func (n *Node) OnNote(fn func(engine.Note)) { n.onNote.Store(&fn) }
 // tellNotes passes on the notes of a page that is applied.
 func (n *Node) tellNotes(notes []Note) {
 	fn := n.onNote.Load()
+	if fn == nil {
+		return
+	}
 	for i := range notes {
-		if n.said != nil {
-			n.said(notes[i].Data)
-		}
-		if fn != nil {
-			(*fn)(notes[i].engine())
-		}
+		(*fn)(notes[i].engine())
 	}
 }

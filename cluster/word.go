@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/spatehub/spate/engine"
 )
@@ -23,8 +24,12 @@ func (n *Node) Announce(ctx context.Context, text []byte) error {
 	return err
 }
 
-// OnWord has said called with each text of Announce and each note of a push that this node
-// comes to, in order, perhaps again, before what is behind it is applied; and lost before
-// the node passes over a part of the stream that is not to be had any more, with all that
-// was said there. It is called before the hub begins. They must not block.
+// OnWord has said called with each text of Announce that this node comes to, in order,
+// perhaps again: what is before it is applied then, and what is behind it is not. lost is
+// called before the node passes over a part of the stream that is not to be had any more,
+// with all that was said there. OnWord is called before the hub begins. They must not block.
 func (n *Node) OnWord(said func(text []byte), lost func()) { n.said, n.lost = said, lost }
+
+// isWord says whether a note is a text of Announce; the others are those of pushes with a
+// key.
+func (note *Note) isWord() bool { return !strings.HasPrefix(note.Token, keyToken) }
