@@ -13,8 +13,8 @@ type Board interface {
 	// zero time is for ever. nil means that a quorum has it.
 	Post(ctx context.Context, key string, text []byte, until time.Time) error
 
-	// Posted calls fn with all texts, until fn returns an error. Those that were posted
-	// before the call are among them.
+	// Posted calls fn with all texts, the newest of a key last, until fn returns an error.
+	// Of each key that was posted before the call there is one, unless its time is over.
 	Posted(ctx context.Context, fn func(key string, text []byte) error) error
 }
 

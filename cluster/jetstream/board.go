@@ -108,15 +108,20 @@ func (s *Stream) Post(ctx context.Context, key string, text []byte, until time.T
 
 // Posted implements [cluster.Board].
 func (s *Stream) Posted(ctx context.Context, fn func(key string, text []byte) error) error {
-	last, err := s.toBoard(ctx, &nats.Msg{Subject: s.cfg.boardEnd()})
-	if err != nil {
+	if err := s.prepareBoard(ctx); err != nil {
 		return err
 	}
-	return s.scanTo(ctx, s.cfg.boardName(), last, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy}, func(m jetstream.Msg, _ *jetstream.MsgMetadata) error {
+	end := func(ctx context.Context) (uint64, error) { return s.toBoard(ctx, &nats.Msg{Subject: s.cfg.boardEnd()}) }
+	of := scan{stream: s.cfg.boardName(), consumer: jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy}, end: end, settled: true}
+	err := s.scan(ctx, of, func(m jetstream.Msg, _ *jetstream.MsgMetadata) error {
 		key, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(m.Subject(), s.cfg.name+".k."))
 		if err != nil || m.Subject() == s.cfg.boardEnd() {
 			return nil
 		}
 		return fn(string(key), m.Data())
 	})
+	if err != nil {
+		s.board.Store(false) // it may be gone
+	}
+	return err
 }

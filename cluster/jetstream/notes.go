@@ -62,7 +62,7 @@ func noteOf(m jetstream.Msg, id uint64, at time.Time) (cluster.Note, bool) {
 // Notes implements [cluster.Noter]. It reads what is no event, which is little, up to a
 // question for the stream's end.
 func (s *Stream) Notes(ctx context.Context, since time.Time, fn func(cluster.Note) error) error {
-	return s.scan(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since, FilterSubject: s.cfg.name + ".h"}, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
+	return s.scanEvents(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since, FilterSubject: s.cfg.name + ".h"}, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
 		if note, is := noteOf(m, s.base.Load()+meta.Sequence.Stream, meta.Timestamp); is {
 			return fn(note)
 		}

@@ -109,9 +109,10 @@ func (s *Stream) Change(ctx context.Context, name string, version uint64, data [
 	return verdict(err)
 }
 
-// Values implements [cluster.Registry].
+// Values implements [cluster.Registry]. It reads the last message of each name, however
+// many there have been, and what comes meanwhile.
 func (s *Stream) Values(ctx context.Context, fn func(cluster.Value) error) error {
-	return s.scan(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy, FilterSubjects: []string{s.cfg.name + ".p.*", s.cfg.name + ".h"}}, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
+	return s.scanEvents(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: []string{s.cfg.name + ".p.*", s.cfg.name + ".h"}}, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
 		if v, is := s.cfg.valueOf(m, meta.Sequence.Stream); is {
 			return fn(v)
 		}
