@@ -91,15 +91,17 @@ func (n *Node) TellPresence(ctx context.Context, uid string, here bool) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	ready := n.Ready()
 	p.mu.Lock()
-	if here {
+	switch {
+	case !here:
+		delete(p.here, uid) // also before it can be told, or he would be entered again
+	case ready == nil:
 		p.here[uid] = time.Time{}
-	} else {
-		delete(p.here, uid)
 	}
 	p.mu.Unlock()
-	if err := n.Ready(); err != nil {
-		return err
+	if ready != nil {
+		return ready
 	}
 	return p.settle(ctx, uid, nil)
 }

@@ -34,9 +34,9 @@ type Presence struct {
 func WithPresence(topic string) HubOption { return func(c *config) { c.presence = topic } }
 
 const (
-	// maxPresence is how many joins and leaves may wait to be pushed before no more
-	// connections of users are taken. Each leave follows a join, so this and the
-	// number of connections bound them.
+	// maxPresence is how many joins and leaves may wait to be pushed, or to be looked at
+	// by who tells a PresenceSource, before no more connections of users are taken. Each
+	// leave follows a join, so this and the number of connections bound them.
 	maxPresence = 1 << 16
 	// presenceBatch is how many make one push, where it may have so many.
 	presenceBatch = 128
