@@ -183,7 +183,7 @@ func (n *Node) loses() {
 	if n.lost != nil {
 		n.lost()
 	}
-	n.presence.renew(time.Now())
+	n.presence.loses()
 }
 
 // applyEach applies events one by one. What can be no event of this hub, such as one of

@@ -26,14 +26,35 @@ type Registry interface {
 	// name last, until fn returns an error. What was put before the call is among them.
 	Values(ctx context.Context, fn func(Value) error) error
 
-	// Lasts is how long a value is kept that nobody puts again; 0: for ever.
-	Lasts() time.Duration
+	// Kept says which values the stream still has, as somebody last looked.
+	Kept() Kept
+}
+
+// Kept is what a Registry has of values, and for how long.
+type Kept struct {
+	// Oldest and Newest are versions, of any names: a value before Oldest is gone.
+	Oldest, Newest uint64
+
+	// Bounded says that a value goes once enough has come after it.
+	Bounded bool
+
+	// Age is after which time a value goes; 0: it does not for that.
+	Age time.Duration
+}
+
+// near says whether a value of a version has to be put again, or it will soon be gone, if
+// it is not already. Version 0 is not known.
+func (k Kept) near(version uint64) bool {
+	if version == 0 {
+		return false
+	}
+	return version < k.Oldest || k.Bounded && version < k.Oldest+(k.Newest-k.Oldest)/4
 }
 
 // Value is the value of a name.
 type Value struct {
 	Name    string
-	Version uint64 // of the name; rises
+	Version uint64 // its place among all that were ever put
 	Data    []byte
 }
 

@@ -5,6 +5,7 @@ package clustertest
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -32,6 +33,54 @@ type Fake struct {
 	origins []uint64        // of the streams after the first one
 	ports   []*Port
 	bus     bus
+	bound   bound
+	marks   []mark
+}
+
+// bound is what a stream keeps; zeros are no bounds.
+type bound struct {
+	ids uint64
+	age time.Duration
+}
+
+// mark is how far the stream was at a time.
+type mark struct {
+	last uint64
+	at   time.Time
+}
+
+// Bound has the stream keep no more than so many IDs, and nothing that is older; zeros are
+// no bounds.
+func (f *Fake) Bound(ids uint64, age time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.bound = bound{ids, age}
+}
+
+// trimLocked drops what the stream keeps no more.
+func (f *Fake) trimLocked() {
+	floor := f.floor
+	if f.bound.ids > 0 && f.last > f.origin+f.bound.ids {
+		floor = max(floor, f.last-f.bound.ids)
+	}
+	for f.bound.age > 0 && len(f.marks) > 0 && time.Since(f.marks[0].at) > f.bound.age {
+		floor, f.marks = max(floor, f.marks[0].last), f.marks[1:]
+	}
+	if floor > f.floor {
+		f.dropLocked(floor)
+	}
+}
+
+// dropLocked drops all up to an ID.
+func (f *Fake) dropLocked(floor uint64) {
+	f.floor = floor
+	for len(f.kept) > 0 && f.kept[0].ID <= floor {
+		f.kept = f.kept[1:]
+	}
+	for len(f.changes) > 0 && f.changes[0].Version <= floor {
+		f.changes = f.changes[1:]
+	}
+	maps.DeleteFunc(f.values, func(_ string, v cluster.Value) bool { return v.Version <= floor })
 }
 
 // NewFake returns an empty stream with IDs after origin.
@@ -62,13 +111,15 @@ func (f *Fake) Stream(id uint64) int {
 	return n
 }
 
-// Purge removes the oldest events, but for the newest keep.
+// Purge removes the oldest events, but for the newest keep, and the values before them.
 func (f *Fake) Purge(keep int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if n := len(f.kept) - keep; n > 0 {
-		f.floor = f.kept[n-1].ID
-		f.kept = f.kept[n:]
+	switch n := len(f.kept) - keep; {
+	case keep == 0:
+		f.dropLocked(f.last)
+	case n > 0:
+		f.dropLocked(f.kept[n-1].ID)
 	}
 }
 
@@ -281,6 +332,8 @@ func (f *Fake) commitLocked(token string, note []byte, events []*wire.Event) {
 		f.kept = append(f.kept, entry)
 		f.all = append(f.all, entry)
 	}
+	f.marks = append(f.marks, mark{f.last, time.Now()})
+	f.trimLocked()
 	f.cond.Broadcast()
 }
 

@@ -18,6 +18,7 @@ func (p *Port) Value(ctx context.Context, name string) (cluster.Value, error) {
 	}
 	p.f.mu.Lock()
 	defer p.f.mu.Unlock()
+	p.f.trimLocked()
 	if v, is := p.f.values[name]; is {
 		return v, nil
 	}
@@ -28,6 +29,7 @@ func (p *Port) Value(ctx context.Context, name string) (cluster.Value, error) {
 func (p *Port) Change(ctx context.Context, name string, version uint64, data []byte, events []*wire.Event) error {
 	return p.submit(ctx, func() error {
 		f := p.f
+		f.trimLocked()
 		if f.values[name].Version != version {
 			return cluster.ErrChanged
 		}
@@ -45,6 +47,7 @@ func (p *Port) Values(ctx context.Context, fn func(cluster.Value) error) error {
 		return err
 	}
 	p.f.mu.Lock()
+	p.f.trimLocked()
 	values := p.f.changes[:len(p.f.changes):len(p.f.changes)]
 	p.f.mu.Unlock()
 	for _, v := range values {
@@ -55,8 +58,13 @@ func (p *Port) Values(ctx context.Context, fn func(cluster.Value) error) error {
 	return nil
 }
 
-// Lasts implements cluster.Registry: values are kept until the stream is made anew.
-func (p *Port) Lasts() time.Duration { return 0 }
+// Kept implements cluster.Registry.
+func (p *Port) Kept() cluster.Kept {
+	p.f.mu.Lock()
+	defer p.f.mu.Unlock()
+	p.f.trimLocked()
+	return cluster.Kept{Oldest: p.f.floor + 1, Newest: p.f.last, Bounded: p.f.bound.ids > 0, Age: p.f.bound.age}
+}
 
 var _ cluster.Board = (*Port)(nil)
 

@@ -49,8 +49,8 @@ type Stream struct {
 	board    atomic.Bool                      // its stream is there
 	asked    atomic.Pointer[jetstream.Stream] // nil: not yet
 
-	base  atomic.Uint64 // of the stream there is, when somebody last looked
-	lasts atomic.Int64  // its bound of age, likewise
+	base atomic.Uint64                // of the stream there is, when somebody last looked
+	kept atomic.Pointer[cluster.Kept] // likewise; nil: nobody has
 }
 
 var _ cluster.Orderer = (*Stream)(nil)
@@ -179,7 +179,7 @@ func (s *Stream) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	return st.CachedInfo(), nil
 }
 
-// origin returns the ID before the first one of a stream, and notes its base.
+// origin returns the ID before the first one of a stream, and notes what is known of it.
 func (s *Stream) origin(info *jetstream.StreamInfo) (uint64, error) {
 	base, err := strconv.ParseUint(info.Config.Metadata[metaBase], 10, 63)
 	if err != nil {
@@ -190,7 +190,10 @@ func (s *Stream) origin(info *jetstream.StreamInfo) (uint64, error) {
 		return 0, fmt.Errorf("%w: metadata %s is %q, not a number", ErrDiffers, metaFrom, info.Config.Metadata[metaFrom])
 	}
 	s.base.Store(base)
-	s.lasts.Store(int64(info.Config.MaxAge))
+	s.kept.Store(&cluster.Kept{
+		Oldest: info.State.FirstSeq, Newest: info.State.LastSeq, Age: info.Config.MaxAge,
+		Bounded: info.Config.MaxBytes > 0 || info.Config.MaxMsgs > 0,
+	})
 	return base + from, nil
 }
 

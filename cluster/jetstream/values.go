@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -120,5 +119,10 @@ func (s *Stream) Values(ctx context.Context, fn func(cluster.Value) error) error
 	})
 }
 
-// Lasts implements [cluster.Registry].
-func (s *Stream) Lasts() time.Duration { return time.Duration(s.lasts.Load()) }
+// Kept implements [cluster.Registry].
+func (s *Stream) Kept() cluster.Kept {
+	if kept := s.kept.Load(); kept != nil {
+		return *kept
+	}
+	return cluster.Kept{}
+}

@@ -1,0 +1,104 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"maps"
+	mrand "math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+)
+
+// sweepTime bounds the reading of all values.
+const sweepTime = time.Minute
+
+// sweep takes nodes that are gone out of all values.
+func (p *presence) sweep(ctx context.Context, m *members) error {
+	found := map[string]bool{}
+	reading, cancel := context.WithTimeout(ctx, sweepTime)
+	defer cancel()
+	err := p.registry.Values(reading, func(v Value) error {
+		delete(found, v.Name)
+		for _, node := range parseWhere(v.Data).Nodes {
+			if m.isGone(node) {
+				found[v.Name] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	uids := slices.Collect(maps.Keys(found))
+	mrand.Shuffle(len(uids), func(i, k int) { uids[i], uids[k] = uids[k], uids[i] }) // the others do it too
+	if failed := p.settleAll(ctx, uids, m.isGone); len(failed) > 0 {
+		return errors.New("cluster: not all users of nodes that are gone have left")
+	}
+	if len(uids) > 0 {
+		p.n.cfg.logger.Info("cluster: users of hubs that are gone", "users", len(uids))
+	}
+	return nil
+}
+
+// members is who has been heard.
+type members struct {
+	n     *Node
+	peers *Peers
+
+	mu    sync.Mutex
+	heard map[string]time.Time // nodes, last; those that are found in values and not known, as if then
+	taken map[string]time.Time // nodes that are in no value any more, and when they had been heard last
+	swept bool
+}
+
+// isGone says whether a node is gone. Who has not heard the cluster itself for as long
+// knows nothing of others.
+func (m *members) isGone(node string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	last, is := m.heard[node]
+	if heard, now := m.peers.heard(node); now && heard.After(last) && heard.After(m.taken[node]) {
+		last, is = heard, true
+	}
+	if node == m.peers.ID() || !is {
+		last = time.Now()
+	}
+	m.heard[node] = last
+	return time.Since(last) >= m.n.cfg.gone && m.n.steady() >= m.n.cfg.gone
+}
+
+// due says whether the values are to be looked through: at first, to see who there is, and
+// when somebody has gone.
+func (m *members) due() (gone []string, due bool) {
+	for _, one := range m.peers.List() {
+		if m.again(&one) {
+			m.isGone(one.ID)
+		}
+	}
+	m.mu.Lock()
+	maps.DeleteFunc(m.taken, func(node string, _ time.Time) bool { _, is := m.peers.heard(node); return !is })
+	gone = slices.Collect(maps.Keys(m.heard))
+	swept := m.swept
+	m.mu.Unlock()
+	gone = slices.DeleteFunc(gone, func(node string) bool { return !m.isGone(node) })
+	return gone, m.n.Ready() == nil && (!swept || len(gone) > 0)
+}
+
+// again says whether a node was heard after it was taken out of the values, if it was.
+func (m *members) again(one *Peer) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return one.Heard.After(m.taken[one.ID])
+}
+
+// done notes that nodes which are gone are in no value any more.
+func (m *members) done(gone []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.swept = true
+	for _, node := range gone {
+		m.taken[node] = m.heard[node]
+		delete(m.heard, node)
+	}
+}

@@ -1,0 +1,183 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// standing is what a node knows of a user of its own.
+type standing struct {
+	here    bool      // he has connections here
+	entered bool      // the value that was applied last says so
+	version uint64    // of that value; 0: there was none yet
+	put     time.Time // when this node put one last
+}
+
+// standing returns whether a user is here, and is told to be.
+func (p *presence) standing(uid string) (here, entered bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if st := p.users[uid]; st != nil {
+		return st.here, st.entered
+	}
+	return false, false
+}
+
+// settled notes that the value of a user says whether he is here; false: that has changed.
+func (p *presence) settled(uid string, here bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	st := p.users[uid]
+	if is := st != nil && st.here; is != here {
+		return false
+	}
+	if here {
+		st.put = time.Now()
+	} else {
+		delete(p.users, uid)
+	}
+	return true
+}
+
+// look sees whether values that were applied say what is true of this node.
+func (p *presence) look(values []Value) {
+	if p == nil || len(values) == 0 {
+		return
+	}
+	select {
+	case <-p.met:
+	default:
+		return
+	}
+	self := p.peers.ID()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, v := range values {
+		st := p.users[v.Name]
+		if st == nil {
+			continue
+		}
+		st.version, st.entered = v.Version, slices.Contains(parseWhere(v.Data).Nodes, self)
+		if st.here && !st.entered {
+			p.again[v.Name] = true
+		}
+	}
+	p.pokeLocked()
+}
+
+func (p *presence) pokeLocked() {
+	if len(p.again) > 0 {
+		select {
+		case p.poked <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// loses has all users that are here told of anew: what was told of them is lost.
+func (p *presence) loses() {
+	if p == nil {
+		return
+	}
+	p.renew(func(st *standing) bool {
+		st.entered = false
+		return !st.put.IsZero()
+	})
+}
+
+// keep has the values of users that are here put again before the stream keeps them no
+// more, and those that it does not keep already.
+func (p *presence) keep(kept Kept) {
+	old := time.Now().Add(-kept.Age / 4)
+	p.renew(func(st *standing) bool {
+		return kept.near(st.version) || kept.Age > 0 && !st.put.IsZero() && st.put.Before(old)
+	})
+}
+
+// renew has the values of those who are here, and of whom due says so, looked at again.
+func (p *presence) renew(due func(*standing) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for uid, st := range p.users {
+		if due(st) && st.here {
+			p.again[uid] = true
+		}
+	}
+	p.pokeLocked()
+}
+
+// run looks after the values, until ctx ends.
+func (p *presence) run(ctx context.Context) {
+	for _, c := range []chan struct{}{p.met, p.begun} {
+		select {
+		case <-c:
+		case <-ctx.Done():
+			return
+		}
+	}
+	m := members{n: p.n, peers: p.peers, heard: map[string]time.Time{}, taken: map[string]time.Time{}}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.poked:
+			p.lookAgain(ctx)
+			continue
+		case <-time.After(jitter(min(helloEvery, p.n.cfg.gone/4))):
+		}
+		p.keep(p.registry.Kept())
+		if gone, due := m.due(); due && p.sweep(ctx, &m) == nil {
+			m.done(gone)
+		}
+	}
+}
+
+// lookAgain settles the users that are marked. Where one fails, it stays so.
+func (p *presence) lookAgain(ctx context.Context) {
+	p.mu.Lock()
+	some := p.again
+	p.again = map[string]bool{}
+	p.mu.Unlock()
+	failed := p.settleAll(ctx, slices.Collect(maps.Keys(some)), nil)
+	if len(failed) == 0 {
+		return
+	}
+	select {
+	case <-time.After(jitter(200 * time.Millisecond)):
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, uid := range failed {
+		p.again[uid] = true
+	}
+	p.pokeLocked()
+}
+
+// settleAll settles users, some at one time, and returns those of whom it has failed.
+func (p *presence) settleAll(ctx context.Context, uids []string, gone func(string) bool) (failed []string) {
+	var working sync.WaitGroup
+	var mu sync.Mutex
+	work := make(chan string)
+	for range 16 {
+		working.Go(func() {
+			for uid := range work {
+				if err := p.settle(ctx, uid, gone); err != nil && !errors.Is(err, ErrRefused) {
+					mu.Lock()
+					failed = append(failed, uid)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for _, uid := range uids {
+		work <- uid
+	}
+	close(work)
+	working.Wait()
+	return failed
+}
