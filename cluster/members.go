@@ -41,15 +41,26 @@ func (p *presence) sweep(ctx context.Context, m *members) error {
 	return nil
 }
 
-// members is who has been heard.
+// members is who has been heard, or named.
 type members struct {
 	n     *Node
 	peers *Peers
 
 	mu    sync.Mutex
-	heard map[string]time.Time // nodes, last; those that are found in values and not known, as if then
+	heard map[string]time.Time // nodes, last; those that values name and that are not known, as if then
 	taken map[string]time.Time // nodes that are in no value any more, and when they had been heard last
 	swept bool
+}
+
+// name notes nodes that a value names: also one that was never heard has to be found gone.
+func (m *members) name(nodes []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, node := range nodes {
+		if _, is := m.heard[node]; !is && node != m.peers.ID() {
+			m.heard[node] = time.Now()
+		}
+	}
 }
 
 // isGone says whether a node is gone. Who has not heard the cluster itself for as long

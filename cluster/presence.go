@@ -43,7 +43,8 @@ type presence struct {
 	registry Registry
 	met      chan struct{} // closed once peers is set
 	peers    *Peers
-	topic    string // set before begun is closed
+	members  *members // likewise
+	topic    string   // set before begun is closed
 	begun    chan struct{}
 	poked    chan struct{} // of capacity 1: something is in again
 
@@ -68,6 +69,7 @@ func newPresence(n *Node) *presence {
 func (n *Node) Meet(peers *Peers) {
 	if n.presence != nil {
 		n.presence.peers = peers
+		n.presence.members = &members{n: n, peers: peers, heard: map[string]time.Time{}, taken: map[string]time.Time{}}
 		close(n.presence.met)
 	}
 }

@@ -149,6 +149,25 @@ func TestUsersJoinAndLeaveAClusterOnce(t *testing.T) {
 	})
 }
 
+// A node that others have taken for gone, that enters itself again, and is killed before
+// they hear it again, has no users any more either: it was named, if not heard.
+func TestAUserLeavesWhoseHubWasNotHeardAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := clustertest.NewFake(1, 1000)
+		a, b := startPresent(t, f, clustertest.Failures{}), startPresent(t, f, clustertest.Failures{})
+		<-time.After(3 * time.Second)
+		a.join("ann")
+		<-time.After(3 * time.Second)
+		a.port.Hush(true)
+		eventually(t, "it is taken for gone, and enters itself again", func() bool { return len(told(t, f)["ann"]) == 3 })
+		a.port.Cut(true) // it is killed, as far as the others see
+		a.end()
+		<-time.After(2 * gone)
+		require.Equal(t, []string{engine.JoinEvent, engine.LeaveEvent, engine.JoinEvent, engine.LeaveEvent}, told(t, f)["ann"])
+		b.end()
+	})
+}
+
 // Over a bad network, with nodes that are cut off, end and begin: each user joins and
 // leaves in turn, and in the end is told to be where it is.
 func TestUsersJoinAndLeaveInTurn(t *testing.T) {

@@ -43,7 +43,8 @@ func (p *presence) settled(uid string, here bool) bool {
 	return true
 }
 
-// look sees whether values that were applied say what is true of this node.
+// look sees whether values that were applied say what is true of this node, and which
+// others they name.
 func (p *presence) look(values []Value) {
 	if p == nil || len(values) == 0 {
 		return
@@ -57,11 +58,13 @@ func (p *presence) look(values []Value) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, v := range values {
+		nodes := parseWhere(v.Data).Nodes
+		p.members.name(nodes)
 		st := p.users[v.Name]
 		if st == nil {
 			continue
 		}
-		st.version, st.entered = v.Version, slices.Contains(parseWhere(v.Data).Nodes, self)
+		st.version, st.entered = v.Version, slices.Contains(nodes, self)
 		if st.here && !st.entered {
 			p.again[v.Name] = true
 		}
@@ -119,7 +122,7 @@ func (p *presence) run(ctx context.Context) {
 			return
 		}
 	}
-	m := members{n: p.n, peers: p.peers, heard: map[string]time.Time{}, taken: map[string]time.Time{}}
+	m := p.members
 	for {
 		select {
 		case <-ctx.Done():
@@ -130,7 +133,7 @@ func (p *presence) run(ctx context.Context) {
 		case <-time.After(jitter(min(helloEvery, p.n.cfg.gone/4))):
 		}
 		p.keep(p.registry.Kept())
-		if gone, due := m.due(); due && p.sweep(ctx, &m) == nil {
+		if gone, due := m.due(); due && p.sweep(ctx, m) == nil {
 			m.done(gone)
 		}
 	}

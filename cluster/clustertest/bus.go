@@ -21,6 +21,13 @@ type ear struct {
 
 var errCut = errors.New("clustertest: the port is cut off")
 
+// Hush has all be lost that the node says beside the stream, or no more.
+func (p *Port) Hush(hush bool) {
+	p.f.mu.Lock()
+	p.hushed = hush
+	p.f.mu.Unlock()
+}
+
 // Send implements cluster.Bus. What is lost of requests to the stream is lost here too.
 func (p *Port) Send(data []byte) error { return p.spread(data, nil) }
 
@@ -29,6 +36,9 @@ func (p *Port) spread(data []byte, answer func(from *Port, data []byte) error) e
 	defer p.f.mu.Unlock()
 	if p.cut {
 		return errCut
+	}
+	if p.hushed {
+		return nil // it is lost
 	}
 	for _, e := range p.f.bus.ears {
 		if e.port.cut || p.f.chance(p.failures.LostRequest) {

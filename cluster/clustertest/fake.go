@@ -155,6 +155,7 @@ type Port struct {
 	f        *Fake
 	failures Failures
 	cut      bool
+	hushed   bool
 	broken   int // rises when what is under way ends
 	late     sync.WaitGroup
 }
