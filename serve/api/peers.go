@@ -36,7 +36,7 @@ type PeerAnswer struct {
 const (
 	askEndUser       = "end-user"
 	askEndConnection = "end-connection"
-	askConnections   = "connections"
+	askConnections   = "connections-which" // "connections" was of a user alone; to pass that over would list everybody
 	askUsers         = "users"
 	askOnline        = "online" // which of some users are
 )
