@@ -15,14 +15,14 @@ const sweepTime = time.Minute
 
 // sweep takes nodes that are gone out of all values.
 func (p *presence) sweep(ctx context.Context, m *members) error {
-	found := map[string]bool{}
+	found := map[string]uint64{} // versions
 	reading, cancel := context.WithTimeout(ctx, sweepTime)
 	defer cancel()
 	err := p.registry.Values(reading, func(v Value) error {
 		delete(found, v.Name)
 		for _, node := range parseWhere(v.Data).Nodes {
 			if m.isGone(node) {
-				found[v.Name] = true
+				found[v.Name] = v.Version
 			}
 		}
 		return nil
@@ -32,7 +32,7 @@ func (p *presence) sweep(ctx context.Context, m *members) error {
 	}
 	uids := slices.Collect(maps.Keys(found))
 	mrand.Shuffle(len(uids), func(i, k int) { uids[i], uids[k] = uids[k], uids[i] }) // the others do it too
-	if failed := p.settleAll(ctx, uids, m.isGone); len(failed) > 0 {
+	if failed := settleAll(uids, func(uid string) error { return p.settle(ctx, uid, found[uid], m.isGone) }); len(failed) > 0 {
 		return errors.New("cluster: not all users of nodes that are gone have left")
 	}
 	if len(uids) > 0 {

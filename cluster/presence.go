@@ -104,7 +104,7 @@ func (n *Node) TellPresence(ctx context.Context, uid string, here bool) error {
 	if ready != nil {
 		return ready
 	}
-	return p.settle(ctx, uid, nil)
+	return p.settle(ctx, uid, 0, nil)
 }
 
 // where is the value of a user.
@@ -121,8 +121,9 @@ func parseWhere(data []byte) (w where) {
 
 // settle has the value of a user say whether it is here, and, unless gone is nil, that it
 // is not at nodes which are gone. It puts the value also where it says so already: what
-// was read may be old, and what is put is not.
-func (p *presence) settle(ctx context.Context, uid string, gone func(node string) bool) error {
+// was read may be old, and what is put is not. Only where gone is given, and what was read
+// is as new as the version that was seen, somebody else was faster.
+func (p *presence) settle(ctx context.Context, uid string, seen uint64, gone func(node string) bool) error {
 	self := p.peers.ID()
 	for {
 		try, cancel := context.WithTimeout(ctx, p.n.cfg.attempt)
@@ -142,9 +143,9 @@ func (p *presence) settle(ctx context.Context, uid string, gone func(node string
 		if here && !slices.Contains(now, self) {
 			now = append(now, self)
 		}
-		if gone != nil && slices.Equal(was, now) {
+		if gone != nil && v.Version >= seen && slices.Equal(was, now) {
 			cancel()
-			return nil // somebody else was faster
+			return nil
 		}
 		err = p.registry.Change(try, uid, v.Version, mustJSON(where{now}), p.events(uid, was, now))
 		cancel()

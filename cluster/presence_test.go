@@ -149,6 +149,29 @@ func TestUsersJoinAndLeaveAClusterOnce(t *testing.T) {
 	})
 }
 
+// Users of a hub that is gone leave also where those who take it out read values of before:
+// that it is not in one of these says nothing.
+func TestUsersLeaveThoughOldValuesAreRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := clustertest.NewFake(1, 1000)
+		a, b := startPresent(t, f, clustertest.Failures{}), startPresent(t, f, clustertest.Failures{})
+		<-time.After(3 * time.Second)
+		want := map[string][]string{}
+		for i := range 20 {
+			uid := fmt.Sprint("u", i)
+			a.join(uid)
+			want[uid] = []string{engine.JoinEvent, engine.LeaveEvent}
+		}
+		<-time.After(3 * time.Second)
+		b.port.SetFailures(clustertest.Failures{Stale: 500})
+		a.port.Cut(true)
+		a.end()
+		<-time.After(2 * gone)
+		require.Equal(t, want, told(t, f))
+		b.end()
+	})
+}
+
 // A node that others have taken for gone, that enters itself again, and is killed before
 // they hear it again, has no users any more either: it was named, if not heard.
 func TestAUserLeavesWhoseHubWasNotHeardAgain(t *testing.T) {
@@ -175,7 +198,7 @@ func TestUsersJoinAndLeaveInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(n, 3))
 		f := clustertest.NewFake(n, 1000)
-		bad := clustertest.Failures{LostRequest: 50, LostAnswer: 50, Late: 50, Repeat: 100, Break: 5, Slow: 3 * time.Millisecond}
+		bad := clustertest.Failures{LostRequest: 50, LostAnswer: 50, Late: 50, Repeat: 100, Break: 5, Stale: 100, Slow: 3 * time.Millisecond}
 		all := []*present{startPresent(t, f, bad), startPresent(t, f, bad), startPresent(t, f, bad)}
 		<-time.After(5 * time.Second)
 		for range 1500 {

@@ -145,7 +145,7 @@ func (p *presence) lookAgain(ctx context.Context) {
 	some := p.again
 	p.again = map[string]bool{}
 	p.mu.Unlock()
-	failed := p.settleAll(ctx, slices.Collect(maps.Keys(some)), nil)
+	failed := settleAll(slices.Collect(maps.Keys(some)), func(uid string) error { return p.settle(ctx, uid, 0, nil) })
 	if len(failed) == 0 {
 		return
 	}
@@ -162,14 +162,14 @@ func (p *presence) lookAgain(ctx context.Context) {
 }
 
 // settleAll settles users, some at one time, and returns those of whom it has failed.
-func (p *presence) settleAll(ctx context.Context, uids []string, gone func(string) bool) (failed []string) {
+func settleAll(uids []string, settle func(uid string) error) (failed []string) {
 	var working sync.WaitGroup
 	var mu sync.Mutex
 	work := make(chan string)
 	for range 16 {
 		working.Go(func() {
 			for uid := range work {
-				if err := p.settle(ctx, uid, gone); err != nil && !errors.Is(err, ErrRefused) {
+				if err := settle(uid); err != nil && !errors.Is(err, ErrRefused) {
 					mu.Lock()
 					failed = append(failed, uid)
 					mu.Unlock()

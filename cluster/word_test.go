@@ -2,8 +2,12 @@ package cluster_test
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -78,4 +82,111 @@ func TestAWordIsSaidInItsPlace(t *testing.T) {
 	require.EqualValues(t, 1009, hub.LastID())
 	<-sink.closed
 	require.NotContains(t, sink.String(), "secret")
+}
+
+// startNode starts a hub over the fake, which hears words.
+func startNode(t *testing.T, port *clustertest.Port, said func(text []byte)) (*cluster.Node, *engine.Hub) {
+	t.Helper()
+	node := cluster.NewNode(port, cluster.WithLogger(logger(t)))
+	node.OnWord(said, func() {})
+	hub := engine.NewHub(engine.WithSource(node), engine.WithLog(clustertest.NewReplica()), engine.WithEnableResendEvents(),
+		engine.WithLogger(logger(t)), engine.WithChanBufferSize(256), engine.WithShards(1), engine.WithDrainTimeout(200*time.Millisecond))
+	t.Cleanup(func() {
+		hub.Close()
+		port.Wait()
+	})
+	eventually(t, "the node follows", func() bool { return node.Ready() == nil })
+	return node, hub
+}
+
+// Over a bad network each node hears all words in their order, at first each at its place
+// among the events.
+func TestWordsAreHeardInTheirPlaces(t *testing.T) {
+	bad := clustertest.Failures{LostRequest: 50, LostAnswer: 50, Late: 50, Repeat: 100, Break: 20}
+	f := clustertest.NewFake(seed(t), 1000)
+	type moment struct {
+		text string
+		last uint64
+	}
+	var mu sync.Mutex
+	heard := [2][]moment{}
+	var nodes [2]*cluster.Node
+	var hubs [2]*engine.Hub
+	var begun sync.WaitGroup
+	begun.Add(1)
+	for i := range nodes {
+		nodes[i], hubs[i] = startNode(t, f.Port(bad), func(text []byte) {
+			begun.Wait() // hubs is written
+			mu.Lock()
+			defer mu.Unlock()
+			for _, was := range heard[i] {
+				if was.text == string(text) {
+					return // again
+				}
+			}
+			heard[i] = append(heard[i], moment{string(text), hubs[i].LastID()})
+		})
+	}
+	begun.Done()
+	var want []string
+	var before, after []uint64 // IDs of the events around each word
+	push := func(to *[]uint64) {
+		ids, err := hubs[0].Publish(t.Context(), nil, &wire.Event{Data: "x"})
+		require.NoError(t, err)
+		*to = append(*to, ids...)
+	}
+	for i := range 100 {
+		want = append(want, fmt.Sprintf("word %d", i))
+		push(&before)
+		require.NoError(t, nodes[i%2].Announce(t.Context(), []byte(want[i])))
+		push(&after)
+	}
+	for i, hub := range hubs {
+		eventually(t, "all is applied", func() bool { return hub.LastID() >= after[99] })
+		mu.Lock()
+		require.Len(t, heard[i], 100)
+		for k, m := range heard[i] {
+			require.Equal(t, want[k], m.text)
+			require.GreaterOrEqual(t, m.last, before[k])
+			require.Less(t, m.last, after[k])
+		}
+		mu.Unlock()
+	}
+}
+
+// What is posted at one node is found at another one, the last of a key alone, until its
+// time is over; an orderer without a board says so.
+func TestTheBoardIsTheNodesTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := clustertest.NewFake(1, 1000)
+		bad := f.Port(clustertest.Failures{LostRequest: 200, LostAnswer: 200, Late: 200})
+		there, err := cluster.NewNode(bad).Board()
+		require.NoError(t, err)
+		post := func(key, text string, until time.Time) {
+			for there.Post(t.Context(), key, []byte(text), until) != nil {
+				bad.Wait() // nobody knows: again
+			}
+		}
+		post("ann", "old", time.Time{})
+		post("ann", "new", time.Time{})
+		post("tom", "an hour", time.Now().Add(time.Hour))
+		here, err := cluster.NewNode(f.Port(clustertest.Failures{})).Board()
+		require.NoError(t, err)
+		found := func() map[string]string {
+			all := map[string]string{}
+			require.NoError(t, here.Posted(t.Context(), func(key string, text []byte) error {
+				all[key] = string(text)
+				return nil
+			}))
+			return all
+		}
+		require.Equal(t, map[string]string{"ann": "new", "tom": "an hour"}, found())
+		<-time.After(time.Hour)
+		require.Equal(t, map[string]string{"ann": "new"}, found())
+		stop := errors.New("stop")
+		require.ErrorIs(t, here.Posted(t.Context(), func(string, []byte) error { return stop }), stop)
+		_, err = cluster.NewNode(&scripted{}).Board()
+		require.ErrorIs(t, err, cluster.ErrNoBoard)
+		require.ErrorIs(t, cluster.NewNode(&scripted{}).Announce(t.Context(), nil), engine.ErrNoNotes)
+	})
 }

@@ -147,6 +147,7 @@ type Failures struct {
 	Late        int           // it does, after the caller has given up
 	Repeat      int           // a page begins before what was asked for
 	Break       int           // the following ends
+	Stale       int           // a value is the one before
 	Slow        time.Duration // answers take up to so long, and overtake each other
 }
 

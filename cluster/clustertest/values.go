@@ -19,10 +19,14 @@ func (p *Port) Value(ctx context.Context, name string) (cluster.Value, error) {
 	p.f.mu.Lock()
 	defer p.f.mu.Unlock()
 	p.f.trimLocked()
-	if v, is := p.f.values[name]; is {
-		return v, nil
+	stale := p.f.chance(p.failures.Stale)
+	v := cluster.Value{Name: name}
+	for _, one := range p.f.changes {
+		if one.Name == name && (one.Version < p.f.values[name].Version || !stale) {
+			v = one
+		}
 	}
-	return cluster.Value{Name: name}, nil
+	return v, nil
 }
 
 // Change implements cluster.Registry.
