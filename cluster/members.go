@@ -49,6 +49,7 @@ type members struct {
 	mu    sync.Mutex
 	heard map[string]time.Time // nodes, last; those that values name and that are not known, as if then
 	taken map[string]time.Time // nodes that are in no value any more, and when they had been heard last
+	named map[string]time.Time // nodes of heard: by a value that was applied, last
 	swept bool
 }
 
@@ -56,10 +57,15 @@ type members struct {
 func (m *members) name(nodes []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	now := time.Now()
 	for _, node := range nodes {
-		if _, is := m.heard[node]; !is && node != m.peers.ID() {
-			m.heard[node] = time.Now()
+		if node == m.peers.ID() {
+			continue
 		}
+		if _, is := m.heard[node]; !is {
+			m.heard[node] = now
+		}
+		m.named[node] = now
 	}
 }
 
@@ -103,13 +109,19 @@ func (m *members) again(one *Peer) bool {
 	return one.Heard.After(m.taken[one.ID])
 }
 
-// done notes that nodes which are gone are in no value any more.
-func (m *members) done(gone []string) {
+// done notes that nodes which are gone were taken out of all values since a time. One that
+// was named meanwhile may have entered itself again.
+func (m *members) done(gone []string, began time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.swept = true
 	for _, node := range gone {
 		m.taken[node] = m.heard[node]
-		delete(m.heard, node)
+		if m.named[node].Before(began) {
+			delete(m.heard, node)
+			delete(m.named, node)
+		} else {
+			m.heard[node] = time.Now()
+		}
 	}
 }

@@ -133,8 +133,9 @@ func (p *presence) run(ctx context.Context) {
 		case <-time.After(jitter(min(helloEvery, p.n.cfg.gone/4))):
 		}
 		p.keep(p.registry.Kept())
+		began := time.Now()
 		if gone, due := m.due(); due && p.sweep(ctx, m) == nil {
-			m.done(gone)
+			m.done(gone, began)
 		}
 	}
 }

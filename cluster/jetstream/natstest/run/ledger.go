@@ -129,29 +129,38 @@ func (l *ledger) stream(id uint64) int {
 	return n
 }
 
-// committed reads the stream from its beginning to where it is now.
+// committed returns the events of the run in the stream, by ID.
 func committed(url string) (map[uint64]string, error) {
+	all := map[uint64]string{}
+	err := readStream(url, func(e *cluster.Entry) {
+		if e.Event.Event == "run" {
+			all[e.ID] = string(e.Event.Data.([]byte))
+		}
+	})
+	return all, err
+}
+
+// readStream reads the stream from its beginning to where it is now.
+func readStream(url string, fn func(*cluster.Entry)) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	nc, s, err := openStream(ctx, url)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer nc.Close()
 	origin, err := s.Origin(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	head, err := s.Head(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	all, done := map[uint64]string{}, errors.New("done")
+	done := errors.New("done")
 	err = s.Follow(ctx, origin, func(p cluster.Page) error {
-		for _, e := range p.Entries {
-			if e.Event.Event == "run" {
-				all[e.ID] = string(e.Event.Data.([]byte))
-			}
+		for i := range p.Entries {
+			fn(&p.Entries[i])
 		}
 		if p.UpTo >= head {
 			return done
@@ -159,9 +168,9 @@ func committed(url string) (map[uint64]string, error) {
 		return nil
 	})
 	if !errors.Is(err, done) {
-		return nil, fmt.Errorf("reading what was committed: %w", err)
+		return fmt.Errorf("reading what was committed: %w", err)
 	}
-	return all, nil
+	return nil
 }
 
 // audienceOf is whom the data of an event says it is for.
@@ -222,6 +231,9 @@ func (r *run) verify(all []*roamer, took time.Duration) {
 	}
 	if gaps > 0 && !r.lossy {
 		r.p.Error(gaps, "gaps were told, and nothing is missing")
+	}
+	if r.presence {
+		r.verifyPresence()
 	}
 	verdict := "every client has every event that is for it once"
 	switch {

@@ -51,6 +51,7 @@ type settings struct {
 	pause, stay, length        time.Duration
 	deliveries                 int64
 	chaos, lossy, demo         bool
+	presence                   bool
 	seed                       uint64
 	spate                      string
 }
@@ -66,6 +67,7 @@ func parse() (s settings) {
 	flag.BoolVar(&s.chaos, "chaos", false, "kill, stop, cut off and slow down hubs and servers, and fill disks, all the time")
 	flag.BoolVar(&s.lossy, "lossy", false, "with -chaos: purge the stream and make it anew too; what is missing has to be told by gaps")
 	flag.BoolVar(&s.demo, "demo", true, "measurements of this machine on the dashboards")
+	flag.BoolVar(&s.presence, "presence", false, "tell of users who come and go, some of them all the time: each has to join and leave in turn, and to have left in the end")
 	flag.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "of what is random")
 	flag.StringVar(&s.spate, "spate", "", "the program spate (none: it is built)")
 	flag.Parse()
@@ -74,6 +76,10 @@ func parse() (s settings) {
 
 func main() {
 	s := parse()
+	if s.presence && s.lossy {
+		fmt.Fprintln(os.Stderr, "-presence and -lossy contradict each other: who was told of in a part that is lost joins again")
+		os.Exit(2)
+	}
 	if s.chaos && !inRoomOfItsOwn() {
 		os.Exit(enterRoom())
 	}
@@ -123,6 +129,9 @@ func start(p *program, s settings) *run {
 		plans[i].Data = filepath.Join(folder, "log")
 		if s.demo {
 			plans[i].Flags = append(plans[i].Flags, "--demo")
+		}
+		if s.presence {
+			plans[i].Flags = append(plans[i].Flags, "--presence-topic", presenceTopic)
 		}
 		var ways []*natstest.Proxy
 		for _, server := range r.nats.Servers {

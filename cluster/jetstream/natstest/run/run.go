@@ -74,6 +74,11 @@ func (r *run) run(ctx context.Context) {
 		all[i] = newRoamer(r, i, start)
 		roaming.Go(all[i].roam)
 	}
+	if r.presence {
+		for i := range visitors {
+			others.Go(func() { r.visit(ctx, i) })
+		}
+	}
 	others.Go(func() { r.report(ctx) })
 	if r.chaos {
 		others.Go(func() { r.failHubs(ctx) })
