@@ -60,12 +60,12 @@ func (p *presence) look(values []Value) {
 	for _, v := range values {
 		nodes := parseWhere(v.Data).Nodes
 		p.members.name(nodes)
-		st := p.users[v.Name]
-		if st == nil {
-			continue
+		if st := p.users[v.Name]; st != nil && v.Version > st.version { // else it comes again
+			st.version, st.entered = v.Version, slices.Contains(nodes, self)
 		}
-		st.version, st.entered = v.Version, slices.Contains(nodes, self)
-		if st.here && !st.entered {
+	}
+	for _, v := range values {
+		if st := p.users[v.Name]; st != nil && st.here && !st.entered {
 			p.again[v.Name] = true
 		}
 	}
@@ -87,7 +87,7 @@ func (p *presence) loses() {
 		return
 	}
 	p.renew(func(st *standing) bool {
-		st.entered = false
+		st.entered, st.version = false, 0 // another stream may begin with low ones
 		return !st.put.IsZero()
 	})
 }
