@@ -77,6 +77,7 @@ func TestEphemeralEventsAreNoWordOfTheCluster(t *testing.T) {
 			<-time.After(100 * time.Millisecond)
 		}
 		require.ErrorIs(t, node.Ready(), engine.ErrUnready)
+		require.ErrorContains(t, node.Ready(), "no quorum", "it says why")
 		lost.Store(false)
 		<-time.After(10 * time.Second)
 		require.NoError(t, node.Ready())

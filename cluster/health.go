@@ -25,7 +25,7 @@ type health struct {
 	goal   uint64
 	goalAt time.Time
 	asked  time.Time // the head, last
-	why    error     // the following ended last; nil once a page came
+	why    error     // the following ended last, or nothing is heard; nil once a page came
 }
 
 // Reasons for which a node is not ready.
@@ -43,7 +43,7 @@ func (n *Node) Ready() error {
 	case h.failed != nil:
 		return fmt.Errorf("%w: %w", engine.ErrUnready, h.failed)
 	case h.silent:
-		return errSilent
+		return because(errSilent, h.why)
 	case !h.caught:
 		return because(errCatchingUp, h.why)
 	case n.lateLocked():
@@ -175,7 +175,7 @@ func (n *Node) watch(ctx context.Context, hub *engine.Hub, restart func()) {
 			}
 			continue
 		}
-		n.fallSilent(hub)
+		n.fallSilent(hub, err)
 	}
 }
 
@@ -186,14 +186,17 @@ func (n *Node) stuck(head uint64) bool {
 	return head > n.pos.Load() && n.health.failed == nil && time.Since(n.health.moved) > n.cfg.beat+500*time.Millisecond
 }
 
-// fallSilent notes that the cluster did not answer.
-func (n *Node) fallSilent(hub *engine.Hub) {
+// fallSilent notes that the cluster did not answer, and why.
+func (n *Node) fallSilent(hub *engine.Hub, why error) {
 	n.mu.Lock()
 	h := &n.health
+	if h.why == nil {
+		h.why = why
+	}
 	falls := !h.silent && time.Since(h.heard) >= n.cfg.silence
 	if falls {
 		h.silent, h.caught, h.target, h.goal = true, false, 0, 0
-		n.cfg.logger.Error("cluster: nothing is heard; pushes are refused", "since", h.heard)
+		n.cfg.logger.Error("cluster: nothing is heard; pushes are refused", "since", h.heard, "why", h.why)
 	}
 	n.mu.Unlock()
 	if falls && n.cfg.policy == EndStreams {

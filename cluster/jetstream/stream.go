@@ -99,7 +99,7 @@ func (s *Stream) Prepare(ctx context.Context) error {
 		info, err = s.addValues(ctx, info.Config)
 	}
 	if err != nil {
-		return fmt.Errorf("jetstream: stream %s: %w", s.cfg.name, err)
+		return fmt.Errorf("jetstream: stream %s: %w", s.cfg.name, s.explain(err))
 	}
 	if diff := s.cfg.differences(&info.Config); len(diff) > 0 {
 		return fmt.Errorf("%w from what a cluster of hubs needs: %s: %s", ErrDiffers, s.cfg.name, strings.Join(diff, "; "))
@@ -206,7 +206,7 @@ func (s *Stream) Origin(ctx context.Context) (uint64, error) {
 	}
 	info, err := s.info(ctx)
 	if err != nil {
-		return 0, err
+		return 0, s.explain(err)
 	}
 	return s.origin(info)
 }
@@ -219,7 +219,7 @@ func (s *Stream) Head(ctx context.Context) (uint64, error) {
 	}
 	ack, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: s.cfg.name + ".h"}, jetstream.WithExpectStream(s.cfg.name), jetstream.WithRetryAttempts(0))
 	if err != nil {
-		return 0, err
+		return 0, s.explain(err)
 	}
 	base := s.base.Load()
 	if _, err := s.Origin(ctx); err != nil {

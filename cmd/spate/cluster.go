@@ -116,14 +116,16 @@ type joined struct {
 // and pushes until the cluster is there.
 const startTime = 15 * time.Second
 
+// tellTime is after how long it says so.
+const tellTime = time.Second
+
 // join connects the hub to its cluster, and makes or checks the stream.
 func (c *clusterConfig) join(ctx context.Context, log *slog.Logger) (*joined, error) {
 	if !c.on() {
 		return nil, nil
 	}
-	opts := append(jetstream.ConnOptions(), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-		log.Warn("cluster: NATS says", "err", err)
-	}))
+	reach := &natsReach{}
+	opts := append(jetstream.ConnOptions(), reach.options(log)...)
 	if c.creds != "" {
 		opts = append(opts, nats.UserCredentials(c.creds))
 	}
@@ -137,7 +139,7 @@ func (c *clusterConfig) join(ctx context.Context, log *slog.Logger) (*joined, er
 	if err != nil {
 		return nil, fmt.Errorf("--cluster: %w", err)
 	}
-	stream, err := c.open(ctx, nc, log)
+	stream, err := c.open(ctx, nc, reach, log)
 	if err != nil {
 		nc.Close()
 		return nil, err
@@ -152,14 +154,15 @@ func (c *clusterConfig) join(ctx context.Context, log *slog.Logger) (*joined, er
 
 // open tries for a while to get at the stream: servers that start with their hubs need some seconds for a leader. What
 // is there and can't be used ends it; what is not there the node goes on to ask for.
-func (c *clusterConfig) open(ctx context.Context, nc *nats.Conn, log *slog.Logger) (*jetstream.Stream, error) {
+func (c *clusterConfig) open(ctx context.Context, nc *nats.Conn, reach *natsReach, log *slog.Logger) (*jetstream.Stream, error) {
 	s, err := jetstream.New(nc, jetstream.WithStream(c.stream), jetstream.WithReplicas(c.replicas), jetstream.WithMaxAge(c.maxAge), jetstream.WithLogger(log))
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	for {
+	said := time.After(tellTime)
+	for why := error(nil); ; {
 		try, stop := context.WithTimeout(ctx, 5*time.Second)
 		err := s.Prepare(try)
 		stop()
@@ -169,18 +172,18 @@ func (c *clusterConfig) open(ctx context.Context, nc *nats.Conn, log *slog.Logge
 		case errors.Is(err, jetstream.ErrDiffers):
 			return nil, fmt.Errorf("%w; mend it (nats stream edit), or choose another one with --cluster-stream", err)
 		}
-		why := err
-		if last := nc.LastError(); last != nil && !nc.IsConnected() {
-			why = last
+		if now := reach.why(nc, err); why == nil || !timeOver(now) {
+			why = now
+		}
+		select {
+		case <-said:
+			log.Warn("cluster: it is not to be used yet; the hub waits for it, for "+startTime.String()+" in all", "servers", c.shown(), "why", why)
+		default:
 		}
 		select {
 		case <-time.After(300 * time.Millisecond):
 		case <-ctx.Done():
-			servers := c.servers()
-			for i, text := range servers {
-				servers[i] = redacted(text)
-			}
-			log.Error("cluster: it is not to be used yet; the hub is not ready, and goes on trying", "servers", strings.Join(servers, ", "), "why", why)
+			log.Error("cluster: it is not to be used yet; the hub is not ready, and goes on trying", "servers", c.shown(), "why", why)
 			return s, nil
 		}
 	}

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"log/slog"
+	"net"
 	"strings"
 	"testing"
 
@@ -37,4 +40,38 @@ func TestClusterFlags(t *testing.T) {
 	c, err := parseServe(s, []string{"--cluster", "nats://10.0.0.1,10.0.0.2:4223", "--cluster", "tls://c"})
 	require.NoError(t, err)
 	require.Equal(t, []string{"nats://10.0.0.1", "nats://10.0.0.2:4223", "tls://c"}, c.cluster.servers())
+}
+
+// lines is a log whose lines are looked at as they come.
+type lines struct{ each func(line string) }
+
+func (l lines) Write(p []byte) (int, error) {
+	l.each(string(p))
+	return len(p), nil
+}
+
+// A hub that waits for its cluster says so at once, for which servers, and why none is
+// reached; it does not hang in silence until it starts without.
+func TestAHubSaysWhyItWaitsForItsCluster(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := closed.Addr().String()
+	require.NoError(t, closed.Close())
+	conf, err := parseServe(streams{env: func(string) (string, bool) { return "", false }}, []string{"--cluster", "nats://user:secret@" + address})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var said []string
+	log := slog.New(slog.NewTextHandler(lines{func(line string) {
+		said = append(said, line)
+		cancel() // it has said it, and need not wait
+	}}, nil))
+	j, err := conf.cluster.join(ctx, log)
+	require.NoError(t, err)
+	j.close()
+	require.NotEmpty(t, said)
+	require.Contains(t, said[0], "waits for it")
+	require.Contains(t, said[0], address)
+	require.Contains(t, said[0], "no server is reached: dial tcp")
+	require.NotContains(t, strings.Join(said, ""), "secret")
 }
