@@ -42,8 +42,8 @@ func TestValuesAreReadOnceEach(t *testing.T) {
 		for range notes / rounds {
 			put(&nats.Msg{Subject: "spate.h", Header: nats.Header{"Spate-Note": {"1"}}, Data: []byte("a push's data")})
 		}
+		<-js.PublishAsyncComplete()
 	}
-	<-js.PublishAsyncComplete()
 
 	calls, last := 0, map[string]string{}
 	err = s.Values(ctx, func(v cluster.Value) error {
