@@ -118,6 +118,8 @@ func TestKinds(t *testing.T) {
 		"not HTTP/1.1":                                fmt.Errorf("%w: junk", http1.ErrMalformed),
 		"x: something else altogether":                errors.New("tls: something else altogether"),
 		"x: no free local port (spread with -source)": syscall.EADDRNOTAVAIL,
+		"x: reset by the server (CANCEL)":             errors.New("get: stream ID 3197; CANCEL; received from peer"),
+		"x: PROTOCOL_ERROR":                           errors.New("stream ID 5; PROTOCOL_ERROR"),
 	} {
 		require.Equal(t, want, fleet.Kind("x", err))
 	}

@@ -62,8 +62,21 @@ func Kind(doing string, err error) string {
 		return doing + ": " + no.Error()
 	}
 	text := err.Error()
+	if i := strings.Index(text, "stream ID "); i >= 0 {
+		return doing + ": " + streamKind(text[i:])
+	}
 	if i := strings.LastIndex(text, ": "); i >= 0 && len(text)-i > 8 {
 		text = text[i+2:]
 	}
 	return doing + ": " + text[:min(len(text), 60)]
+}
+
+// streamKind sorts errors of a stream within an HTTP/2 connection, which net/http
+// exports as texts alone: "stream ID 7; CANCEL; received from peer".
+func streamKind(text string) string {
+	_, text, _ = strings.Cut(text, "; ")
+	if code, peer := strings.CutSuffix(text, "; received from peer"); peer {
+		return "reset by the server (" + code + ")"
+	}
+	return text[:min(len(text), 60)]
 }

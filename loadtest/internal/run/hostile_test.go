@@ -60,6 +60,9 @@ func TestHostileServer(t *testing.T) {
 		if w.identity && runtime.GOOS == "linux" {
 			require.NotZero(t, r.Errors["read: reset by the server"], "a reset of the connection is told apart from its end: %v", r.Errors)
 		}
+		if w.http2 {
+			require.NotZero(t, r.Errors["read: reset by the server (INTERNAL_ERROR)"], "%v", r.Errors)
+		}
 	})
 }
 
