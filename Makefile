@@ -172,10 +172,10 @@ PUSHES     ?= 3000
 TORTURETIME ?= 3600
 DELIVERIES ?= 10000000
 .PHONY: torture-cluster
-torture-cluster: ## Exactly-once in a cluster, long: over an orderer that fails, NATS servers that are killed and cut off, streams that are purged and made anew, and hubs that are killed with -9, cut off, and have full disks
+torture-cluster: ## Exactly-once in a cluster, long: over an orderer that fails, NATS servers that are killed and cut off, streams that are purged and made anew, and hubs that are killed with -9, cut off, and have full disks; and each user joins and leaves in turn
 	SPATETEST_CLUSTER_PUSHES=$(PUSHES) $(GO) test -count=1 -timeout 0 -v -run '^TestExactlyOnce$$' ./cluster
 	cd cluster/jetstream/natstest && SPATETEST_CLUSTER_PUSHES=$(PUSHES) $(GO) test -count=1 -timeout 0 -v -run '^TestExactlyOnce$$' .
-	cd cluster/jetstream/natstest && $(GO) run ./run -chaos -demo=false -clients 400 -batch 20 -pause 20ms -stay 8s -deliveries $(DELIVERIES) -for $(TORTURETIME)s
+	cd cluster/jetstream/natstest && $(GO) run ./run -chaos -presence -demo=false -clients 400 -batch 20 -pause 20ms -stay 8s -deliveries $(DELIVERIES) -for $(TORTURETIME)s
 	cd cluster/jetstream/natstest && $(GO) run ./run -chaos -lossy -demo=false -clients 400 -batch 20 -pause 20ms -stay 8s -deliveries $$(($(DELIVERIES) / 4)) -for $(TORTURETIME)s
 
 .PHONY: model

@@ -18,6 +18,7 @@ const (
 	codeServerFull  jetstream.ErrorCode = 10047
 	codeStoreFailed jetstream.ErrorCode = 10077
 	codeMaxStreams  jetstream.ErrorCode = 10027
+	codeOverlap     jetstream.ErrorCode = 10065
 )
 
 // errUnconnected stands for what the client says where it may not keep what can't be sent.
@@ -60,6 +61,8 @@ func explainAPI(err error, api *jetstream.APIError) error {
 		hint = "there is no room: raise the bounds of storage of the account and the servers, free the disk, or bound the stream (nats stream edit --max-bytes)"
 	case codeMaxStreams:
 		hint = "raise the account's bound of streams"
+	case codeOverlap:
+		hint = "another stream takes messages of this one's subjects: give this one another name"
 	default:
 		return err
 	}

@@ -24,6 +24,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{&jetstream.APIError{ErrorCode: 10074}, "fewer replicas"},
 		{&jetstream.APIError{ErrorCode: 10005}, "fewer replicas"},
 		{&jetstream.APIError{ErrorCode: 10023}, "raise the bounds of storage"},
+		{&jetstream.APIError{ErrorCode: 10065}, "another name"},
 		{context.DeadlineExceeded, "no NATS server is connected"},
 	} {
 		got := s.explain(one.err)
