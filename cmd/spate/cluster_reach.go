@@ -50,9 +50,9 @@ func (r *natsReach) options(log *slog.Logger) []nats.Option {
 	return []nats.Option{
 		nats.SetCustomDialer(r),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("cluster: NATS says", "err", err) }),
-		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil { // else the hub ends
-				log.Warn("cluster: the connection to a NATS server is lost; the hub goes to another one, or this one again", "server", nc.ConnectedServerName(), "err", err)
+				log.Warn("cluster: the connection to a NATS server is lost; the hub goes to another one, or this one again", "err", err)
 			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
