@@ -2,7 +2,6 @@ package engine
 
 import (
 	"math"
-	"strings"
 	"sync"
 
 	"github.com/panjf2000/ants/v2"
@@ -169,17 +168,16 @@ func (c *catchup) room(kind int) bool {
 // wait.
 func (c *catchup) reader(h *history) {
 	for h != nil {
-		kind, seen := h.c.reads, true // its own until the shard has the answer
+		kind, cost, seen := h.c.reads, uint64(0), true // its own until the shard has the answer
 		if h.c.flags.Load()&attendClosed == 0 {
-			h.result = c.segment(h)
-			cost := h.result.cost()
-			c.mu.Lock()
-			c.mu.lanes[kind].queue.charge(h, cost)
-			c.mu.Unlock()
+			h.found = c.segment(h)
+			h.result = &h.found
+			cost = h.result.cost()
 			seen = !h.c.attend(attendPage) // publishes result to the shard
 		}
 		c.mu.Lock()
 		l := &c.mu.lanes[kind]
+		l.queue.charge(h, cost) // also where it has asked again meanwhile
 		l.active--
 		if seen { // nobody will look at it
 			l.open--
@@ -202,12 +200,12 @@ func (c *catchup) close() {
 
 // segment reads what follows the client's position. Of the client it uses only
 // what never changes.
-func (c *catchup) segment(h *history) *segment {
+func (c *catchup) segment(h *history) segment {
 	log := c.hub.log
 	committed := c.hub.committed() // before Last: all of it is in the log by now
 	last := eventID(log.Last())
-	topics := h.c.topicNames()
-	seg := &segment{floor: eventID(log.Floor(topics))}
+	sought := h.seeks()
+	seg := segment{floor: eventID(log.Floor(sought.topics))}
 	after := h.after
 	after = max(after, seg.floor)
 	limit := pageLimit
@@ -223,12 +221,12 @@ func (c *catchup) segment(h *history) *segment {
 			return log.Read(c.hub.ctx, uint64(after), limit)
 		})
 	} else {
-		seg.public, seg.private, err = c.query(h, topics, after, limit)
+		seg.public, seg.private, err = c.query(h, sought, after, limit)
 	}
 	if err != nil {
-		return &segment{err: err}
+		return segment{err: err}
 	}
-	if floor := eventID(log.Floor(topics)); floor > after {
+	if floor := eventID(log.Floor(sought.topics)); floor > after {
 		// Retention was at work between the first look and the reading, which
 		// may have missed what it removed.
 		seg.floor = floor
@@ -255,13 +253,9 @@ var (
 
 // query reads the public part, shared among all that follow the same topics,
 // and the user's own.
-func (c *catchup) query(h *history, topics []string, after eventID, limit persist.Limit) (public, private *page, err error) {
-	if q, some := h.c.publicQuery(topics); some {
-		kind := "\x00"
-		if !q.Public {
-			kind = "\x01"
-		}
-		public, err = c.shared(h.c.form, kind+strings.Join(topics, "\x00"), after, func() (persist.Page, error) {
+func (c *catchup) query(h *history, sought sought, after eventID, limit persist.Limit) (public, private *page, err error) {
+	if q, some := h.c.publicQuery(sought.topics); some {
+		public, err = c.shared(h.c.form, sought.kind, after, func() (persist.Page, error) {
 			return c.querier.Query(c.hub.ctx, q, uint64(after), limit)
 		})
 	} else {

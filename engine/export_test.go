@@ -121,8 +121,8 @@ func Footprint(h *Hub, sub Subscriber) (n int) {
 		if hist.private != nil {
 			n += hist.private.cost("")
 		}
-		if hist.segment != nil {
-			n += hist.segment.public.cost("")
+		if p := hist.found.public; p != nil {
+			n += p.cost("")
 		}
 	})
 	return n

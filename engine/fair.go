@@ -8,27 +8,38 @@ package engine
 //
 // Used under the lock of its owner.
 type fairQueue struct {
-	root fairNode
+	root fairGroup
 	size int // requests that wait
 }
 
 // fairNode is a source, a user of it, or the request of one connection.
 type fairNode struct {
-	parent *fairNode
-	key    uint64
+	parent *fairGroup
 
 	// due is the service that the node has had, in units of cost, on the scale of
 	// its parent's now: the lowest is next.
-	due uint64
-	at  int // 1 + index in parent's waiting; 0: it does not wait
+	due  uint64
+	cost uint64 // of a request: what it will take, paid when it is served
+	at   int    // 1 + index in parent's waiting; 0: it does not wait
 
-	now     uint64               // due of the child that was served last
-	waiting []*fairNode          // children with requests, a heap by order
-	known   map[uint64]*fairNode // children that wait or have a debt, by key
-	many    int                  // children at which to look for some to forget
+	request *history   // of a connection, else nil
+	group   *fairGroup // whose node it is, of a source or a user
+}
 
-	cost    uint64   // of a request: what it will take, paid when it is served
-	request *history // nil: a source or a user
+// fairGroup is a source with its users, or a user with its connections; or all sources.
+type fairGroup struct {
+	fairNode
+	key uint64
+
+	now     uint64      // due of the child that was served last
+	waiting []*fairNode // children with requests, a heap by order
+	one     [1]*fairNode
+
+	// The groups in it that wait or have a debt: one of them, and the others by key.
+	// Most have one only, and need no map.
+	first *fairGroup
+	known map[uint64]*fairGroup
+	many  int // children at which to look for some to forget
 }
 
 // order is what a heap is sorted by: of one user's connections, those that ask
@@ -37,17 +48,35 @@ func (n *fairNode) order() uint64 { return n.due + n.cost }
 
 // push adds the connection's request, which does not wait yet.
 func (q *fairQueue) push(h *history, cost uint64) {
-	user := q.root.child(h.c.source).child(h.c.fairUser())
+	user := q.user(h.c.source, h.c.fairUser())
 	leaf := &h.turn
 	if leaf.parent != user {
 		*leaf = fairNode{parent: user, request: h, due: user.now}
 	}
 	leaf.cost = cost
 	q.size++
-	for n := leaf; n.parent != nil && n.at == 0; n = n.parent {
+	for n := leaf; n.parent != nil && n.at == 0; n = &n.parent.fairNode {
 		n.due = max(n.due, n.parent.now)
 		n.parent.add(n)
 	}
+}
+
+// user returns the group of a source's user, which it makes if need be.
+func (q *fairQueue) user(source, user uint64) *fairGroup {
+	s := q.root.find(source)
+	if s == nil {
+		made := &struct{ source, user fairGroup }{}
+		s = &made.source
+		q.root.adopt(s, source)
+		s.adopt(&made.user, user)
+		return &made.user
+	}
+	u := s.find(user)
+	if u == nil {
+		u = &fairGroup{}
+		s.adopt(u, user)
+	}
+	return u
 }
 
 // pop takes out the request whose turn it is, and has its cost paid. nil: nothing
@@ -56,42 +85,34 @@ func (q *fairQueue) pop() *history {
 	if q.size == 0 {
 		return nil
 	}
-	n := &q.root
-	for n.request == nil {
-		next := n.waiting[0]
-		n.now = max(n.now, next.due)
-		n = next
+	n := &q.root.fairNode
+	for g := &q.root; n.request == nil; g = n.group {
+		n = g.waiting[0]
+		g.now = max(g.now, n.due)
 	}
-	q.size--
 	h := n.request
-	n.parent.remove(n)
+	q.drop(h)
 	q.charge(h, n.cost)
-	q.leave(n)
 	return h
 }
 
-// drop takes out a request that waits and is not to be served.
+// drop takes out a request that waits, with its user and its source where nothing of
+// theirs waits any more.
 func (q *fairQueue) drop(h *history) {
 	q.size--
 	n := &h.turn
 	n.parent.remove(n)
-	q.leave(n)
-}
-
-// leave takes out the user and the source of a request that has gone, where nothing of
-// theirs waits any more.
-func (q *fairQueue) leave(n *fairNode) {
-	for p := n.parent; p.parent != nil && len(p.waiting) == 0; p = p.parent {
-		p.parent.remove(p)
+	for g := n.parent; g.parent != nil && len(g.waiting) == 0; g = g.parent {
+		g.parent.remove(&g.fairNode)
 	}
 	if q.size == 0 {
-		q.root.known, q.root.many = nil, 0 // all debts were to those who waited
+		q.root.forgetAll() // all debts were to those who waited
 	}
 }
 
 // charge has the connection, its user and its source pay.
 func (q *fairQueue) charge(h *history, cost uint64) {
-	for n := &h.turn; n.parent != nil; n = n.parent {
+	for n := &h.turn; n.parent != nil; n = &n.parent.fairNode {
 		n.due += cost
 		if n.at != 0 {
 			n.parent.sift(n)
@@ -99,82 +120,107 @@ func (q *fairQueue) charge(h *history, cost uint64) {
 	}
 }
 
-// child returns the node of a key below n, which it makes if need be.
-func (n *fairNode) child(key uint64) *fairNode {
-	if c := n.known[key]; c != nil {
+// find returns the group of a key in g, nil where it is not known.
+func (g *fairGroup) find(key uint64) *fairGroup {
+	if c := g.first; c != nil && c.key == key {
 		return c
 	}
-	if len(n.known) >= n.many {
-		n.forget()
-	}
-	if n.known == nil {
-		n.known = map[uint64]*fairNode{}
-	}
-	c := &fairNode{parent: n, key: key, due: n.now}
-	n.known[key] = c
-	return c
+	return g.known[key]
 }
 
-// minKnown is how many children a node keeps before it looks for some to forget.
+// adopt puts a new group into g.
+func (g *fairGroup) adopt(c *fairGroup, key uint64) {
+	if len(g.known) >= g.many {
+		g.forget()
+	}
+	c.parent, c.group, c.key, c.due = g, c, key, g.now
+	switch {
+	case g.first == nil:
+		g.first = c
+		return
+	case g.known == nil:
+		g.known = map[uint64]*fairGroup{}
+	}
+	g.known[key] = c
+}
+
+// minKnown is how many groups one keeps before it looks for some to forget.
 const minKnown = 64
 
-// forget drops the children without requests that owe nothing any more. It looks
+// forget drops the groups without requests that owe nothing any more. It looks
 // again when there are twice as many: what it costs is spread over them.
-func (n *fairNode) forget() {
-	for key, c := range n.known {
-		if c.at == 0 && c.due <= n.now {
-			delete(n.known, key)
+func (g *fairGroup) forget() {
+	if c := g.first; c != nil && g.settled(c) {
+		g.first = nil
+	}
+	for key, c := range g.known {
+		if g.settled(c) {
+			delete(g.known, key)
 		}
 	}
-	n.many = 2*len(n.known) + minKnown
+	g.many = 2*len(g.known) + minKnown
+}
+
+func (g *fairGroup) settled(c *fairGroup) bool { return c.at == 0 && c.due <= g.now }
+
+// forgetAll drops all groups in it.
+func (g *fairGroup) forgetAll() {
+	g.first = nil
+	if g.many > minKnown {
+		g.known, g.many = nil, 0
+	}
+	clear(g.known)
 }
 
 // The heap of the children that wait.
 
-func (n *fairNode) add(c *fairNode) {
-	n.waiting = append(n.waiting, c)
-	c.at = len(n.waiting)
-	n.sift(c)
+func (g *fairGroup) add(c *fairNode) {
+	if g.waiting == nil {
+		g.waiting = g.one[:0]
+	}
+	g.waiting = append(g.waiting, c)
+	c.at = len(g.waiting)
+	g.sift(c)
 }
 
-func (n *fairNode) remove(c *fairNode) {
-	last := len(n.waiting) - 1
+func (g *fairGroup) remove(c *fairNode) {
+	last := len(g.waiting) - 1
 	i := c.at - 1
-	n.swap(i, last)
-	n.waiting[last] = nil
-	n.waiting = n.waiting[:last]
+	g.swap(i, last)
+	g.waiting[last] = nil
+	g.waiting = g.waiting[:last]
 	c.at = 0
 	if i < last {
-		n.sift(n.waiting[i])
+		g.sift(g.waiting[i])
 	} else if last == 0 {
-		n.waiting = nil // it may have been long
+		g.waiting = nil // it may have been long
 	}
 }
 
 // sift moves a child to where it belongs.
-func (n *fairNode) sift(c *fairNode) {
+func (g *fairGroup) sift(c *fairNode) {
 	i := c.at - 1
-	for up := (i - 1) / 2; i > 0 && c.order() < n.waiting[up].order(); up = (i - 1) / 2 {
-		n.swap(i, up)
+	for up := (i - 1) / 2; i > 0 && c.order() < g.waiting[up].order(); up = (i - 1) / 2 {
+		g.swap(i, up)
 		i = up
 	}
 	for {
 		least := i
-		for down := 2*i + 1; down <= 2*i+2 && down < len(n.waiting); down++ {
-			if n.waiting[down].order() < n.waiting[least].order() {
+		for down := 2*i + 1; down <= 2*i+2 && down < len(g.waiting); down++ {
+			if g.waiting[down].order() < g.waiting[least].order() {
 				least = down
 			}
 		}
 		if least == i {
 			return
 		}
-		n.swap(i, least)
+		g.swap(i, least)
 		i = least
 	}
 }
 
-func (n *fairNode) swap(i, j int) {
-	w := n.waiting
+func (g *fairGroup) swap(i, j int) {
+	w := g.waiting
 	w[i], w[j] = w[j], w[i]
 	w[i].at, w[j].at = i+1, j+1
 }

@@ -137,4 +137,5 @@ func TestFairQueueAgainstASet(t *testing.T) {
 	}
 	require.Empty(t, waiting)
 	require.Empty(t, q.root.known)
+	require.Nil(t, q.root.first)
 }

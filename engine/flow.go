@@ -150,7 +150,7 @@ func (s *shard) flushRest(c *client) bool {
 		return false
 	}
 	for at := range c.lag.partial.all() {
-		s.sent(c, at)
+		s.sent(c, 1, func(upTo point) int { return upTo.count(at) })
 	}
 	c.lag.drop(s)
 	return true
@@ -224,8 +224,8 @@ func (c *client) awaits(p position, e *entry) bool {
 func (s *shard) send(c *client, j *joined) bool {
 	n, err := s.write(c, j.bytes())
 	took := j.taken(n)
-	for i := range took {
-		s.sent(c, j.at(i))
+	if took > 0 {
+		s.sent(c, took, func(upTo point) int { return j.upTo(upTo, took) })
 	}
 	if n > 0 {
 		s.progress(c, j.weight(0)-j.weight(n))
@@ -252,21 +252,24 @@ func (s *shard) progress(c *client, weight int) {
 	}
 }
 
-// sent counts one event that a client which is not live has got.
-func (s *shard) sent(c *client, at point) {
+// sent counts n events that a client which is not live has got. upTo says how many of
+// them, the first ones, are up to a point.
+func (s *shard) sent(c *client, n int, upTo func(point) int) {
 	c.placed = true
 	l := c.lag
-	switch {
-	case l.base.covers(at):
-		s.n[nResent]++
-		l.resuming.events++
+	resent := upTo(l.base)
+	s.n[nResent] += uint64(resent)
+	l.resuming.events += uint32(resent)
+	if resent == n {
 		return
-	case c.state == stateBehind && !l.history.seen.covers(at):
-		s.n[nPushed]++
-	default:
-		l.queue.take(1, 0)
 	}
-	s.n[nDelivered]++
+	known := n // are counted as pushed
+	if c.state == stateBehind {
+		known = max(resent, upTo(l.history.seen))
+	}
+	l.queue.take(known-resent, 0)
+	s.n[nPushed] += uint64(n - known)
+	s.n[nDelivered] += uint64(n - resent)
 }
 
 // keepRest copies what must be sent before anything else.

@@ -1,6 +1,10 @@
 package engine
 
-import "github.com/spatehub/spate/persist"
+import (
+	"strings"
+
+	"github.com/spatehub/spate/persist"
+)
 
 // history is a client's reading of the log. The shard asks the catch-up
 // readers for one segment at a time and drops it as soon as the sink is full:
@@ -12,8 +16,11 @@ type history struct {
 	started bool // the first page, a small one, was read; the readers'
 	asked   bool // a reader has the request; result is the reader's
 	after   eventID
-	result  *segment // set by the reader before it raises attendPage
-	segment *segment // arrived, the shard's
+	result  *segment // set by the reader before it raises attendPage: found
+	segment *segment // arrived, the shard's: found
+	found   segment  // empty while neither points to it
+
+	sought sought // the readers'
 
 	private *page // the user's own events around the position; the readers' between ask and arrival
 
@@ -34,6 +41,33 @@ type segment struct {
 	floor   eventID
 	upTo    eventID
 	err     error
+}
+
+// sought is what a client's readings look for.
+type sought struct {
+	topics []string // its own, sorted
+	kind   string   // names in the cache the pages that it shares
+}
+
+// soughtTopics is up to how many topics a client keeps what it looks for from one
+// reading to the next.
+const soughtTopics = 8
+
+// seeks returns what the readings look for.
+func (h *history) seeks() sought {
+	if h.sought.kind != "" {
+		return h.sought
+	}
+	topics := h.c.topicNames()
+	kind := "\x00"
+	if h.c.only {
+		kind = "\x01"
+	}
+	w := sought{topics, kind + strings.Join(topics, "\x00")}
+	if len(topics) <= soughtTopics {
+		h.sought = w
+	}
+	return w
 }
 
 func newHistory(c *client, seen point) *history { return &history{c: c, seen: seen} }
@@ -80,6 +114,15 @@ func (s *shard) readOn(c *client) bool {
 		return false
 	}
 	h.segment = nil
+	onward := s.readSegment(c, h, seg)
+	if h.segment == nil {
+		h.found = segment{} // a client that waits keeps no page
+	}
+	return onward
+}
+
+// readSegment is readOn with a segment that arrived.
+func (s *shard) readSegment(c *client, h *history, seg *segment) bool {
 	if p := h.private; p != nil && p.cost("") > maxIdlePage {
 		h.private = nil // it would wait with the client for its next turn
 	}

@@ -1,6 +1,9 @@
 package engine
 
-import "slices"
+import (
+	"slices"
+	"sort"
+)
 
 // joined is a run of events as one stretch of bytes in one form, so that it
 // goes out as one write. Only its methods touch its fields.
@@ -13,6 +16,8 @@ type joined struct {
 	parts []part
 	skip  int    // what the parts' ends count from before data: a shared page sends from its middle
 	buf   []byte // backing of data where it is joined here
+	own   []part // backing of parts where they are not those of a longer stretch
+	lent  bool   // they are
 	ids   bool   // an event of the ring in it has an ID
 
 	stretches int // in a coded form
@@ -30,7 +35,10 @@ func (j *joined) reset() {
 	if cap(j.buf) > 4*sendBytes {
 		j.buf = nil
 	}
-	j.buf, j.data, j.parts, j.skip, j.ids = j.buf[:0], nil, j.parts[:0], 0, false
+	if !j.lent {
+		j.own = j.parts[:0]
+	}
+	j.buf, j.data, j.parts, j.skip, j.lent, j.ids = j.buf[:0], nil, j.own, 0, false, false
 	j.stretches, j.plain = 0, 0
 }
 
@@ -110,7 +118,15 @@ func (j *joined) share(data []byte, parts []part, from, to int) {
 		j.skip = parts[from-1].end
 	}
 	j.data = data[j.skip:parts[to-1].end]
-	j.parts = append(j.parts, parts[from:to]...)
+	j.own, j.parts, j.lent = j.parts, parts[from:to:to], true
+}
+
+// upTo returns how many of the first n events, which is some, are up to a point.
+func (j *joined) upTo(p point, n int) int {
+	if p.covers(j.at(n - 1)) { // mostly all, or none
+		return n
+	}
+	return sort.Search(n-1, func(i int) bool { return !p.covers(j.at(i)) })
 }
 
 // taken returns how many whole events the first n bytes hold.

@@ -176,7 +176,8 @@ func (w *modelWorld) readPage(between func()) bool {
 	if w.log != nil {
 		w.log.between = between
 	}
-	w.read.result = c.segment(w.read)
+	w.read.found = c.segment(w.read)
+	w.read.result = &w.read.found
 	if w.log != nil {
 		w.log.between = nil
 	}

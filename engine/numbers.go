@@ -34,6 +34,14 @@ func (p point) covers(event point) bool {
 	return event.id <= p.id
 }
 
+// count is 1 if p covers the event, else 0.
+func (p point) count(event point) int {
+	if p.covers(event) {
+		return 1
+	}
+	return 0
+}
+
 // slot returns the entry at a position; see ringbuf.Ring.Slot for who may.
 func (h *Hub) slot(p position) *entry { return h.ring.Slot(uint64(p)) }
 

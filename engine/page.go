@@ -126,6 +126,11 @@ func (s span) empty() bool { return s.from >= s.to }
 // within returns the records with after < ID ≤ upTo.
 func (p *page) within(after, upTo eventID) span {
 	index := func(id eventID) int {
+		if last := len(p.records) - 1; last < 0 || id < eventID(p.records[0].ID) {
+			return 0
+		} else if id >= eventID(p.records[last].ID) {
+			return last + 1
+		}
 		i, _ := slices.BinarySearchFunc(p.records, uint64(id)+1, func(r persist.Record, id uint64) int { return cmp.Compare(r.ID, id) })
 		return i
 	}

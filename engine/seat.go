@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
-	"slices"
 	"strings"
 
 	"github.com/spatehub/spate/persist"
@@ -31,34 +30,44 @@ type Seat struct {
 // cannot be; ErrHistory, or ctx's error, where the log could not be asked; ErrUnready
 // where the hub follows others and does not know enough of them now.
 func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
-	switch {
-	case h.life.refuses():
-		return nil, ErrClosed
-	case h.shut.Load():
-		return nil, ErrDraining
-	case sub.UID != "" && h.presence.crowded():
-		return nil, ErrBusy
-	}
-	patterns, err := sub.validate()
+	s, err := h.seat(ctx, sub)
 	if err != nil {
 		return nil, err
 	}
+	return &s, nil
+}
+
+func (h *Hub) seat(ctx context.Context, sub Subscription) (s Seat, err error) {
+	switch {
+	case h.life.refuses():
+		return s, ErrClosed
+	case h.shut.Load():
+		return s, ErrDraining
+	case sub.UID != "" && h.presence.crowded():
+		return s, ErrBusy
+	}
+	patterns, err := sub.validate()
+	if err != nil {
+		return s, err
+	}
 	if _, ok := h.formIn(sub.Form, sub.Encoding); !ok {
-		return nil, &wire.FieldError{Field: "encoding", Reason: "is none of the hub's"}
+		return s, &wire.FieldError{Field: "encoding", Reason: "is none of the hub's"}
 	}
 	if src := h.cfg.source; src != nil {
 		if err := src.Admit(); err != nil {
-			return nil, err
+			return s, err
 		}
 	}
 	c := h.newClient(&sub, patterns)
 	if d := h.dismissal.Load(); d != nil {
 		c.epoch = d.epoch // before looking where the stream is
 	}
-	sub.Topics = c.topicNames() // sorted, which spares the log as much
+	if sub.looksBack() {
+		sub.Topics = c.topicNames() // sorted, which spares the log as much
+	}
 	b, err := h.begin(ctx, &sub, c.shard)
 	if err != nil {
-		return nil, err
+		return s, err
 	}
 	// A time is no ID to come back with: an age moves on with the clock.
 	c.pos, c.id, c.placed = b.at.pos, b.at.id, b.resumes && sub.Since.IsZero()
@@ -68,7 +77,7 @@ func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
 			c.lag.fleeting = b.now
 		}
 	}
-	s := &Seat{hub: h, c: c, stand: h.told(b.at.id)}
+	s = Seat{hub: h, c: c, stand: h.told(b.at.id)}
 	if s.lost = b.gap.told || b.short != 0; s.lost {
 		g := b.gap
 		g.to = max(g.to, b.short)
@@ -139,7 +148,7 @@ func (s *Seat) Take(sink Sink) (Subscriber, error) {
 
 // Subscribe is Seat and Take in one, for connections without a response head.
 func (h *Hub) Subscribe(sub Subscription, sink Sink) (Subscriber, error) {
-	seat, err := h.Seat(h.ctx, sub)
+	seat, err := h.seat(h.ctx, sub)
 	if err != nil {
 		return Subscriber{}, err
 	}
@@ -232,7 +241,7 @@ func (h *Hub) begin(ctx context.Context, sub *Subscription, s *shard) (b beginni
 		b.at.id = b.gap.to
 		id = b.at.id
 	}
-	if floor := eventID(h.log.Floor(slices.Clone(sub.Topics))); id < floor {
+	if floor := eventID(h.log.Floor(sub.Topics)); id < floor {
 		if s.shortOf(id) != 0 { // the ring may reach back further than the log
 			b.short = floor
 		}
@@ -310,7 +319,7 @@ func (h *Hub) beginEarliest(sub *Subscription, s *shard, b beginning) beginning 
 		}
 		return b
 	}
-	b.at.id = eventID(h.log.Floor(slices.Clone(sub.Topics)))
+	b.at.id = eventID(h.log.Floor(sub.Topics))
 	if b.at.id != 0 {
 		b.gap = gap{told: true, to: b.at.id}
 	}
@@ -352,7 +361,7 @@ func (h *Hub) beginSince(ctx context.Context, sub *Subscription, b beginning) (b
 		return b, err
 	}
 	// What was removed may have been of that time.
-	if floor := eventID(h.log.Floor(slices.Clone(sub.Topics))); id < floor {
+	if floor := eventID(h.log.Floor(sub.Topics)); id < floor {
 		b.gap = gap{told: true, to: floor}
 		id = floor
 	}

@@ -109,6 +109,9 @@ func (p Policy) String() string {
 	return "unknown"
 }
 
+// looksBack says whether it asks for what was pushed before.
+func (sub *Subscription) looksBack() bool { return sub.LastEventID != "" || !sub.Since.IsZero() }
+
 // validate checks the subscription's names by the rules for events, and returns what
 // its topics say, in a text of its own. The error is a *wire.FieldError for "uid" or
 // "topics[i]".

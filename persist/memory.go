@@ -217,7 +217,7 @@ func (m *Memory) Floor(topics []string) uint64 {
 		_, bounded := m.cfg.retention.ForTopic(t)
 		floor = max(floor, m.mu.floors.Of(t, bounded))
 	}
-	if set := NewTopicSet(topics); set.Wild() {
+	if set := NewPatternSet(topics); set.Wild() {
 		floor = max(floor, m.mu.floors.Highest(set.FollowsByPattern))
 	}
 	return floor

@@ -29,6 +29,17 @@ func NewTopicSet(topics []string) TopicSet {
 	return t
 }
 
+// NewPatternSet returns the set of the patterns with wildcards among them alone.
+func NewPatternSet(topics []string) TopicSet {
+	var t TopicSet
+	for _, s := range topics {
+		if p, wild := wildPattern(s); wild {
+			t.wild = append(t.wild, p)
+		}
+	}
+	return t
+}
+
 // Wild reports whether the set has patterns with wildcards.
 func (t *TopicSet) Wild() bool { return len(t.wild) > 0 }
 

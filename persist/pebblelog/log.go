@@ -270,7 +270,7 @@ func (p *Log) Floor(topics []string) uint64 {
 		_, bounded := p.mu.retention.ForTopic(t)
 		floor = max(floor, p.mu.floors.Of(t, bounded), p.mu.told.Of(t, bounded))
 	}
-	if set := persist.NewTopicSet(topics); set.Wild() {
+	if set := persist.NewPatternSet(topics); set.Wild() {
 		floor = max(floor, p.mu.floors.Highest(set.FollowsByPattern), p.mu.told.Highest(set.FollowsByPattern))
 	}
 	return floor
