@@ -146,6 +146,9 @@ func fillLog(b *testing.B, dir string) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	if err := l.BeginRun(firstEvent); err != nil { // as a hub does: which IDs it issued is then known in memory
+		b.Fatal(err)
+	}
 	const batch = 1000
 	texts := quotes(eventSize) // what compresses like nothing else is cut into tables like nothing else
 	for from := 0; from < logEvents; from += batch {

@@ -31,15 +31,22 @@ type fairGroup struct {
 	fairNode
 	key uint64
 
-	now     uint64      // due of the child that was served last
-	waiting []*fairNode // children with requests, a heap by order
-	one     [1]*fairNode
+	now     uint64 // due of the child that was served last
+	waiting []fairTurn
+	one     [1]fairTurn // backs waiting where only one does
 
 	// The groups in it that wait or have a debt: one of them, and the others by key.
 	// Most have one only, and need no map.
 	first *fairGroup
 	known map[uint64]*fairGroup
 	many  int // children at which to look for some to forget
+}
+
+// fairTurn is a child with requests, in a heap by its order, which is here so that a look
+// at the heap is none at the children.
+type fairTurn struct {
+	order uint64
+	*fairNode
 }
 
 // order is what a heap is sorted by: of one user's connections, those that ask
@@ -87,7 +94,7 @@ func (q *fairQueue) pop() *history {
 	}
 	n := &q.root.fairNode
 	for g := &q.root; n.request == nil; g = n.group {
-		n = g.waiting[0]
+		n = g.waiting[0].fairNode
 		g.now = max(g.now, n.due)
 	}
 	h := n.request
@@ -178,7 +185,7 @@ func (g *fairGroup) add(c *fairNode) {
 	if g.waiting == nil {
 		g.waiting = g.one[:0]
 	}
-	g.waiting = append(g.waiting, c)
+	g.waiting = append(g.waiting, fairTurn{fairNode: c})
 	c.at = len(g.waiting)
 	g.sift(c)
 }
@@ -186,12 +193,12 @@ func (g *fairGroup) add(c *fairNode) {
 func (g *fairGroup) remove(c *fairNode) {
 	last := len(g.waiting) - 1
 	i := c.at - 1
-	g.swap(i, last)
-	g.waiting[last] = nil
+	g.put(i, g.waiting[last])
+	g.waiting[last] = fairTurn{}
 	g.waiting = g.waiting[:last]
 	c.at = 0
 	if i < last {
-		g.sift(g.waiting[i])
+		g.sift(g.waiting[i].fairNode)
 	} else if last == 0 {
 		g.waiting = nil // it may have been long
 	}
@@ -199,28 +206,24 @@ func (g *fairGroup) remove(c *fairNode) {
 
 // sift moves a child to where it belongs.
 func (g *fairGroup) sift(c *fairNode) {
-	i := c.at - 1
-	for up := (i - 1) / 2; i > 0 && c.order() < g.waiting[up].order(); up = (i - 1) / 2 {
-		g.swap(i, up)
+	w, i := g.waiting, c.at-1
+	own := fairTurn{c.order(), c}
+	for up := (i - 1) / 2; i > 0 && own.order < w[up].order; up = (i - 1) / 2 {
+		g.put(i, w[up])
 		i = up
 	}
 	for {
-		least := i
-		for down := 2*i + 1; down <= 2*i+2 && down < len(g.waiting); down++ {
-			if g.waiting[down].order() < g.waiting[least].order() {
-				least = down
-			}
+		least := 2*i + 1
+		if least+1 < len(w) && w[least+1].order < w[least].order {
+			least++
 		}
-		if least == i {
-			return
+		if least >= len(w) || w[least].order >= own.order {
+			break
 		}
-		g.swap(i, least)
+		g.put(i, w[least])
 		i = least
 	}
+	g.put(i, own)
 }
 
-func (g *fairGroup) swap(i, j int) {
-	w := g.waiting
-	w[i], w[j] = w[j], w[i]
-	w[i].at, w[j].at = i+1, j+1
-}
+func (g *fairGroup) put(i int, t fairTurn) { g.waiting[i], t.at = t, i+1 }
