@@ -112,3 +112,18 @@ func TestMetricsEndpoint(t *testing.T) {
 	require.Equal(t, report.ExitUsage, code)
 	require.Contains(t, errs, "-metrics-listen")
 }
+
+// What could not be kept at the end of a run is said before it begins, all at once.
+func TestOutputsThatCannotBe(t *testing.T) {
+	dir := t.TempDir()
+	same := filepath.Join(dir, "x")
+	code, _, errs := command(t, short("http://127.0.0.1:1", "-json", same, "-html", filepath.Join(dir, ".", "x"), "-markdown", "-", "-csv", dir, "-junit", filepath.Join(dir, "no", "such"), "-jsonl", os.DevNull, "-openmetrics", os.DevNull)...)
+	require.Equal(t, report.ExitUsage, code)
+	for _, want := range []string{"-json and -html would both be written to", "-markdown -: only -json", "-csv: the result could not be written", "-junit: the result could not be written"} {
+		require.Contains(t, errs, want)
+	}
+	require.NotContains(t, errs, "-openmetrics", "nothing is lost in a device that is written to twice")
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}

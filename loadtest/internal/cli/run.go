@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spatehub/spate/loadtest/internal/config"
@@ -19,10 +20,8 @@ func runCommand(ctx context.Context, args []string, stdout, stderr io.Writer) (i
 	if err != nil {
 		return 0, err
 	}
-	for _, name := range []string{o.json, o.html, o.junit, o.markdown, o.csv, o.jsonl, o.om} {
-		if err := writable(name); err != nil {
-			return 0, err
-		}
+	if err := o.writable(); err != nil {
+		return 0, err
 	}
 	table := stdout
 	if o.json == "-" {
@@ -104,6 +103,37 @@ func parseRun(args []string, stderr io.Writer) (config.Config, output, error) {
 		c.CheckIDs = true
 	}
 	return c, o, nil
+}
+
+// writable makes sure that all results can be written, each to a file of its own.
+func (o *output) writable() error {
+	var faults []error
+	by := map[string]string{}
+	for _, x := range []struct{ flag, name string }{
+		{"json", o.json}, {"html", o.html}, {"junit", o.junit}, {"markdown", o.markdown}, {"csv", o.csv}, {"jsonl", o.jsonl}, {"openmetrics", o.om},
+	} {
+		if x.name == "" {
+			continue
+		}
+		file, err := filepath.Abs(x.name)
+		if err != nil {
+			file = x.name
+		}
+		switch {
+		case x.name == "-" && x.flag != "json":
+			faults = append(faults, fmt.Errorf("-%s -: only -json can be written to the standard output", x.flag))
+		case by[file] != "":
+			faults = append(faults, fmt.Errorf("-%s and -%s would both be written to %s", by[file], x.flag, x.name))
+		default:
+			if st, err := os.Stat(file); err != nil || st.Mode().IsRegular() { // a device may be given twice
+				by[file] = x.flag
+			}
+			if err := writable(x.name); err != nil {
+				faults = append(faults, fmt.Errorf("-%s: %w", x.flag, err))
+			}
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // writable makes sure, before a long run, that its result can be written. It

@@ -32,12 +32,16 @@ func loadScenario(name string, fs *flag.FlagSet, c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	var doc yaml.Node
-	if err := yaml.NewDecoder(bytes.NewReader(b)).Decode(&doc); err != nil {
+	var doc, second yaml.Node
+	documents := yaml.NewDecoder(bytes.NewReader(b))
+	if err := documents.Decode(&doc); err != nil {
 		if errors.Is(err, io.EOF) {
 			return fmt.Errorf("%s is empty", name)
 		}
 		return fmt.Errorf("%s: %w", name, err)
+	}
+	if err := documents.Decode(&second); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s:%d: a second document begins here; a scenario is one", name, second.Line)
 	}
 	root := doc.Content[0]
 	if root.Kind != yaml.MappingNode {
@@ -137,13 +141,25 @@ func fields(n *yaml.Node, known map[string]func(v *yaml.Node) error) error {
 	if n.Kind != yaml.MappingNode {
 		return fmt.Errorf("line %d: write keys and values", n.Line)
 	}
+	seen := map[string]bool{}
 	for i := 0; i < len(n.Content); i += 2 {
-		fn := known[n.Content[i].Value]
-		if fn == nil {
-			return fmt.Errorf("line %d: there is no key %q; there are %s", n.Content[i].Line, n.Content[i].Value, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		key, v := n.Content[i].Value, n.Content[i+1]
+		for v.Kind == yaml.AliasNode {
+			v = v.Alias
 		}
-		if err := fn(n.Content[i+1]); err != nil {
-			return fmt.Errorf("line %d: %s: %w", n.Content[i].Line, n.Content[i].Value, err)
+		fn := known[key]
+		if fn == nil {
+			return fmt.Errorf("line %d: there is no key %q; there are %s", n.Content[i].Line, key, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		}
+		switch {
+		case seen[key]:
+			return fmt.Errorf("line %d: %s is given twice", n.Content[i].Line, key)
+		case v.Kind != yaml.ScalarNode && (key != "header" || v.Kind != yaml.SequenceNode):
+			return fmt.Errorf("line %d: %s: give a value", v.Line, key)
+		}
+		seen[key] = true
+		if err := fn(v); err != nil {
+			return fmt.Errorf("line %d: %s: %w", n.Content[i].Line, key, err)
 		}
 	}
 	return nil

@@ -103,6 +103,12 @@ func TestScenarioFaults(t *testing.T) {
 		{"url: http://h\nabort: [speed>0]", `-abort "speed>0": there is no figure`},
 		{"url: http://h\nlogin-take: [x]", "-login-url"},
 		{"url: http://h\nlogin-url: http://h\nlogin-take: [x=body:y]", "name=cookie:NAME"},
+		{"url: http://h\n---\nurl: http://i", "a second document"},
+		{"url: http://h\ngroups: [{name: a, name: b, share: 60%}]", "name is given twice"},
+		{"url: http://h\ngroups: [{name: a, share: 60%, url: [x]}]", "url: give a value"},
+		{"url: http://h\nstages: [{for: 1s, for: 2s}]", "for is given twice"},
+		{"url: http://h\ngroups: [{name: &x a, share: 10%}, {name: *x, share: 10%}]", "number 2 needs a name of its own"},
+		{"url: http://h\ngroups: [{speed: [x]}]", `there is no key "speed"`},
 		{"a: [", "did not find expected node content"},
 	} {
 		code, _, errs := command(t, "check", scenario(t, x.text))
