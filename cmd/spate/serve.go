@@ -63,7 +63,7 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	defer hub.Close() // closes the store too
 	once, err := c.once(ctx, hub)
 	if err != nil {
-		return err
+		return explainRead(c.data, err)
 	}
 	stats := &statsSource{hub: hub, log: store, cluster: others, name: c.cluster.hubName(listener.Addr()), demo: c.demo, started: time.Now(), quiet: !access.open, known: access.shared.known}
 	drainCtx, cutDrain := context.WithCancel(ctx)
@@ -163,7 +163,7 @@ func explainOpen(dir string, err error) error {
 	case errors.Is(err, pebblelog.ErrFormat):
 		return fmt.Errorf("the folder %s can't be read by this program: %s; use the one that wrote it, or a later one, or let that one export the log (spate log export) and import it into a new folder", dir, cause(err))
 	case errors.Is(err, pebblelog.ErrDamaged):
-		return fmt.Errorf("the folder %s: %s; nothing was changed: restore a backup, or salvage what can be read into a new folder with: spate log repair %s NEW-FOLDER", dir, cause(err), dir)
+		return fmt.Errorf("the folder %s: %s; nothing was changed: %s", dir, cause(err), waysOut(dir))
 	case errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("the folder %s is on a read-only file system; mount it for writing (a disk with errors is made read-only by the system: its own log tells), or choose another folder with --data", dir)
 	case errors.Is(err, fs.ErrPermission):
@@ -174,6 +174,19 @@ func explainOpen(dir string, err error) error {
 		return fmt.Errorf("no space left for the folder %s; make room, shorten the retention so that something can be removed, or choose another folder with --data", dir)
 	}
 	return fmt.Errorf("cannot open the log in %s: %s", dir, strings.ReplaceAll(err.Error(), "\n", "; "))
+}
+
+// explainRead says in one line what to do about a log that was opened and cannot be read.
+func explainRead(dir string, err error) error {
+	if errors.Is(err, pebblelog.ErrDamaged) {
+		return fmt.Errorf("the folder %s: %w; %s", dir, err, waysOut(dir))
+	}
+	return err
+}
+
+// waysOut is what can be done about a folder that is damaged.
+func waysOut(dir string) string {
+	return "restore a backup, or salvage what can be read into a new folder with: spate log repair " + dir + " NEW-FOLDER"
 }
 
 // cause is the text of what went wrong with a log, without where.

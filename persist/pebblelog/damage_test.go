@@ -147,6 +147,39 @@ func TestDamagedTableIsTold(t *testing.T) {
 	require.Contains(t, said.String(), "spate log check")
 }
 
+// TestDamagedSmallTableIsTold is the same for the tables of a small log, most of which are
+// read when it is opened.
+func TestDamagedSmallTableIsTold(t *testing.T) {
+	dir := t.TempDir()
+	for id := uint64(1); id <= 4; id++ {
+		l := openPebble(t, dir)
+		require.NoError(t, l.Append(ctx, logtest.Records(id)))
+		require.NoError(t, l.Close())
+	}
+	files := contentsOf(t, dir)
+	refused := 0
+	for name := range files {
+		if filepath.Ext(name) != ".sst" {
+			continue
+		}
+		damaged := t.TempDir()
+		for name, data := range files {
+			require.NoError(t, os.WriteFile(filepath.Join(damaged, name), []byte(data), 0o600))
+		}
+		flip(t, filepath.Join(damaged, name))
+		l, err := pebblelog.Open(damaged)
+		if err == nil {
+			require.NoError(t, l.Close())
+			continue
+		}
+		refused++
+		require.ErrorIs(t, err, pebblelog.ErrDamaged)
+		require.ErrorContains(t, err, name+" is damaged")
+		require.NotRegexp(t, internals, err.Error())
+	}
+	require.Positive(t, refused)
+}
+
 // TestDamagedWriteAheadLogIsTold holds that what a damaged write-ahead log costs is
 // known, however the log takes it.
 func TestDamagedWriteAheadLogIsTold(t *testing.T) {

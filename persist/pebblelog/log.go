@@ -184,7 +184,8 @@ func (p *Log) openDatabase() error {
 	}
 	st, last, err := load(g, &p.cfg)
 	if err != nil {
-		return errors.Join(err, g.close())
+		_ = g.close() // what it meets, it meets again
+		return told(err)
 	}
 	p.gen = g
 	p.mu.state = st
