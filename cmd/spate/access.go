@@ -254,16 +254,22 @@ func (a *access) caller(h granted) http.Handler {
 // withoutParameters refuses parameters, but that with the token: it is for who was let in.
 func (a *access) withoutParameters(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var own []string
-		if a.tokens.Query != "" {
-			own = []string{a.tokens.Query}
-		}
-		if _, err := stream.ParseRouteQuery(r, own, nil); err != nil {
+		if err := a.checkBare(r); err != nil {
 			stream.WriteError(w, stream.AuthorizerError(err))
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// checkBare refuses parameters, but that with the token.
+func (a *access) checkBare(r *http.Request) error {
+	var own []string
+	if a.tokens.Query != "" {
+		own = []string{a.tokens.Query}
+	}
+	_, err := stream.ParseRouteQuery(r, own, nil)
+	return err
 }
 
 // admin lets requests pass whose grant has the right to administer the hub. The routes that tell about it or about its
@@ -320,7 +326,14 @@ func (a *access) admit(w http.ResponseWriter, r *http.Request, authorize stream.
 
 // ticketOffice gives tickets to who has real credentials.
 func (a *access) ticketOffice() http.Handler {
-	office := a.tickets.Handler(a.guard(a.required))
+	required := a.guard(a.required)
+	office := a.tickets.Handler(func(r *http.Request) (stream.Grant, error) {
+		g, err := required(r)
+		if err == nil {
+			err = errors.Join(a.checkBare(r), stream.CheckNoBody(r))
+		}
+		return g, err
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := a.gate.Request(r); err != nil {
 			stream.WriteError(w, stream.AuthorizerError(err))
@@ -386,4 +399,9 @@ func (a *access) source(r *http.Request) string {
 }
 
 // address is where a request comes from, as lists of connections tell it.
-func (a *access) address(r *http.Request) string { return a.proxies.ClientAddr(r).String() }
+func (a *access) address(r *http.Request) string {
+	if from := a.proxies.ClientAddr(r); from.IsValid() {
+		return from.String()
+	}
+	return "" // a Unix socket has none
+}

@@ -114,8 +114,6 @@ func (a *accessConfig) validate(fs *flagSet) {
 	fs.must(!(a.anyAudience && len(a.audience.values) > 0), "jwt-any-audience", "--jwt-any-audience and --jwt-audience contradict each other: give one of them")
 	fs.must(a.skew <= 5*time.Minute, "jwt-skew", "--jwt-skew %v: give 5m or less", (*ageValue)(&a.skew))
 	fs.must(a.ticketTTL == 0 || a.ticketTTL >= time.Second && a.ticketTTL <= 10*time.Minute, "ticket-ttl", "--ticket-ttl %v: give 1s to 10m, or 0 for no tickets", (*ageValue)(&a.ticketTTL))
-	fs.must(a.userClaim != "", "jwt-user-claim", "--jwt-user-claim is empty: give a claim's name")
-	fs.must(a.rightsClaim != "", "jwt-rights-claim", "--jwt-rights-claim is empty: give a claim's name")
 	fs.must(goodParameter(a.tokenQuery), "token-query", "--token-query %q: give a name of letters, digits and _ that streams have no use for, such as access_token", a.tokenQuery)
 	_, err := cors.ParseOrigins(a.origins.values...)
 	fs.must(err == nil, "cors-origin", "--cors-origin: %v", err)

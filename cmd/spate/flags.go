@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/spatehub/spate/serve/stream"
 )
 
 // flagSet is a command's flags. Each of them is a setting: the environment may set it too, and where the command takes
@@ -48,6 +49,20 @@ func (o origin) String() string {
 		return "flag"
 	}
 	return o.place
+}
+
+// StringVar is flag.FlagSet's, but that the text must not be empty: a variable that is not set where it is meant to be
+// would turn off what asks for credentials, or have an event go to everyone.
+func (fs *flagSet) StringVar(p *string, name, value, usage string) {
+	*p = value
+	fs.Var((*textValue)(p), name, usage)
+}
+
+// String is StringVar with a text of its own.
+func (fs *flagSet) String(name, value, usage string) *string {
+	p := new(string)
+	fs.StringVar(p, name, value, usage)
+	return p
 }
 
 // contradicts reports whether a flag was set, not by less than the other one.
@@ -293,7 +308,7 @@ func (v *listValue) String() string { return strings.Join(v.values, ",") }
 // Set adds text.
 func (v *listValue) Set(text string) error {
 	if text == "" {
-		return errors.New("must not be empty")
+		return errEmpty
 	}
 	v.values = append(v.values, text)
 	return nil
@@ -302,6 +317,23 @@ func (v *listValue) Set(text string) error {
 func (v *listValue) reset()                     { v.values = nil }
 func (v *listValue) split(text string) []string { return strings.Split(text, ",") }
 func (v *listValue) items() []string            { return v.values }
+
+// textValue is a text.
+type textValue string
+
+func (v *textValue) String() string { return string(*v) }
+
+// Set takes text.
+func (v *textValue) Set(text string) error {
+	if text == "" {
+		return errEmpty
+	}
+	*v = textValue(text)
+	return nil
+}
+
+// errEmpty is about a value without which a flag has to be left out.
+var errEmpty = errors.New("must not be empty")
 
 // secretValue is a text that is not shown.
 type secretValue string
@@ -319,7 +351,7 @@ func (v *secretValue) String() string {
 // Set takes text.
 func (v *secretValue) Set(text string) error {
 	if text == "" {
-		return errors.New("must not be empty")
+		return errEmpty
 	}
 	*v = secretValue(text)
 	return nil
@@ -414,25 +446,10 @@ func (v *ageValue) String() string {
 
 // Set parses text.
 func (v *ageValue) Set(text string) error {
-	const days = math.MaxInt64 / int64(24*time.Hour)
-	wrong := errors.New("give a duration such as 90s, 12h, 7d or 1d12h")
-	if text == "" {
-		return wrong
+	age, ok := stream.ParseAge(text)
+	if !ok {
+		return errors.New("give a duration such as 90s, 12h, 7d or 1d12h")
 	}
-	var whole, rest time.Duration
-	if digits, after, ok := strings.Cut(text, "d"); ok {
-		n, err := strconv.ParseInt(digits, 10, 64)
-		if err != nil || n < 0 || n > days || strings.HasPrefix(digits, "+") {
-			return wrong
-		}
-		whole, text = time.Duration(n)*24*time.Hour, after
-	}
-	if text != "" || whole == 0 {
-		var err error
-		if rest, err = time.ParseDuration(cmp.Or(text, "0")); err != nil || rest < 0 || whole > math.MaxInt64-rest {
-			return wrong
-		}
-	}
-	*v = ageValue(whole + rest)
+	*v = ageValue(age)
 	return nil
 }

@@ -83,7 +83,7 @@ func TestWrongUsageIsToldInOneLineAndExits2(t *testing.T) {
 		{[]string{"serve", "--listen", "127.0.0.1"}, "give host:port"},
 		{[]string{"serve", "--listen", "127.0.0.1:"}, "give host:port"},
 		{[]string{"serve", "extra"}, "unexpected argument"},
-		{[]string{"serve", "--data", ""}, "--data must name a folder"},
+		{[]string{"serve", "--data", ""}, "--data: must not be empty"},
 		{[]string{"serve", "--policy", "hope"}, "give catch-up, retry, drop-oldest or disconnect"},
 		{[]string{"serve", "--heartbeat", "1ms"}, "--heartbeat"},
 		{[]string{"serve", "--heartbeat", "-1s"}, "give a duration"},

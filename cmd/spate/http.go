@@ -82,7 +82,7 @@ func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p pa
 	mux.Handle("GET /topics", a.admin(&topicsRoute{hub, p.rates, tokenQuery(c)}))
 	mux.Handle("GET /settings", a.admin(a.withoutParameters(p.board)))
 	mux.Handle("GET /grant", a.caller(a.serveGrant))
-	mux.Handle("GET /metrics", a.admin(metrics.Handler(hub, metrics.WithTopics(shownTopics))))
+	mux.Handle("GET /metrics", a.admin(a.withoutParameters(metrics.Handler(hub, metrics.WithTopics(shownTopics)))))
 	mux.HandleFunc("GET /healthz", stats.serveHealth)
 	mux.HandleFunc("GET /readyz", p.drain.serveReady)
 	mux.Handle("GET /openapi.json", a.caller(func(w http.ResponseWriter, r *http.Request, _ stream.Grant) { openapi.Handler().ServeHTTP(w, r) }))
@@ -93,7 +93,7 @@ func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p pa
 	routes.Register(mux)
 	mux.Handle("GET /cluster", a.admin(a.withoutParameters(http.HandlerFunc(stats.serveCluster))))
 	if l, onDisk := stats.log.(*pebblelog.Log); onDisk && c.backupDir != "" {
-		mux.Handle("POST /backup", a.admin(http.HandlerFunc((&backups{dir: c.backupDir, log: l}).serveBackup)))
+		mux.Handle("POST /backup", a.admin(http.HandlerFunc((&backups{dir: c.backupDir, log: l, query: tokenQuery(c)}).serveBackup)))
 	}
 	return problems(a, mux)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
@@ -22,7 +21,7 @@ func (c *serveConfig) identify() stream.Authorizer {
 // byQuery takes the word of the query: without authorization whoever asks may read everything anyway. An empty uid is
 // nobody's: such a connection is anonymous.
 func byQuery(r *http.Request) (stream.Grant, error) {
-	uids, err := uidsOf(r)
+	uids, err := stream.QueryValues(r, "uid")
 	switch {
 	case err != nil:
 		return stream.Grant{}, err
@@ -40,7 +39,7 @@ func byQuery(r *http.Request) (stream.Grant, error) {
 // the hub, and may do everything.
 func byHeader(name string) stream.Authorizer {
 	return func(r *http.Request) (stream.Grant, error) {
-		uids, err := uidsOf(r)
+		uids, err := stream.QueryValues(r, "uid")
 		if err != nil {
 			return stream.Grant{}, err
 		}
@@ -58,19 +57,6 @@ func byHeader(name string) stream.Authorizer {
 		return stream.Grant{}, &stream.Error{Status: http.StatusBadRequest, Field: name,
 			Message: "is there more than once: the proxy must set it, not add to it"}
 	}
-}
-
-// uidsOf returns the users that the query names. What else is in it is the route's.
-func uidsOf(r *http.Request) ([]string, error) {
-	if !strings.Contains(r.URL.RawQuery, "u") && !strings.Contains(r.URL.RawQuery, "%") {
-		return nil, nil // without parsing
-	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		_, err = stream.ParseQuery(r, nil, nil) // which says what is wrong
-		return nil, err
-	}
-	return query["uid"], nil
 }
 
 // checkUserHeader refuses what can be no header of a proxy's own. Host is none of the header's to net/http.

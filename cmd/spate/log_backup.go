@@ -26,9 +26,10 @@ var backupName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 // backups makes backups of the hub's log, one at a time, in the folder that --backup-dir
 // names.
 type backups struct {
-	dir string
-	log *pebblelog.Log
-	one sync.Mutex
+	dir   string
+	log   *pebblelog.Log
+	query []string // parameters that the authorizer reads
+	one   sync.Mutex
 }
 
 type backupReply struct {
@@ -38,16 +39,13 @@ type backupReply struct {
 
 // serveBackup answers POST /backup?name=NAME; without a name, the time is one.
 func (b *backups) serveBackup(w http.ResponseWriter, r *http.Request) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		refuse(w, http.StatusBadRequest, "query", "the query can't be parsed")
-		return
+	query, err := stream.ParseRouteQuery(r, append([]string{"name"}, b.query...), nil)
+	if err == nil {
+		err = stream.CheckNoBody(r)
 	}
-	for key, values := range query {
-		if key != "name" || len(values) > 1 {
-			refuse(w, http.StatusBadRequest, key, "the only parameter is name, once")
-			return
-		}
+	if err != nil {
+		stream.WriteError(w, stream.AuthorizerError(err))
+		return
 	}
 	name := query.Get("name")
 	if !query.Has("name") {
@@ -86,14 +84,16 @@ func runLogBackup(ctx context.Context, s streams, args []string) error {
 	ctx, cancel := untilSignal(ctx, s.signals)
 	defer cancel()
 	switch {
-	case (*hub == "") == (*data == ""):
+	case flags.contradicts("url", "data") == flags.contradicts("data", "url"):
 		return usagef("give either --url or --data")
-	case *data != "" && (flags.NArg() != 1 || flags.Arg(0) == ""):
+	case flags.contradicts("data", "url") && (flags.NArg() != 1 || flags.Arg(0) == ""):
 		return usagef("give the target, a new folder")
-	case *data != "":
+	case flags.contradicts("data", "url"):
 		return backupFolder(ctx, s.out, *data, flags.Arg(0))
 	case flags.NArg() > 1:
 		return usagef("give one name at most")
+	case flags.NArg() == 1 && flags.Arg(0) == "":
+		return usagef("the name must not be empty: leave it out, and the time is one")
 	}
 	base, err := hubURL(*hub)
 	if err != nil {

@@ -78,10 +78,14 @@ func TestBackupOfARunningHub(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, reply.StatusCode, query)
 		require.NoError(t, reply.Body.Close())
 	}
+	reply, err := http.Post(s.base+"/backup", "application/json", strings.NewReader(`{"name":"a"}`))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusBadRequest, reply.StatusCode, "a name where none is looked for")
+	require.NoError(t, reply.Body.Close())
 	req, err := http.NewRequest(http.MethodPost, s.base+"/backup", nil)
 	require.NoError(t, err)
 	req.Header.Set("Origin", "https://elsewhere.example")
-	reply, err := http.DefaultClient.Do(req)
+	reply, err = http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusForbidden, reply.StatusCode, "a page of another site")
 	require.NoError(t, reply.Body.Close())
@@ -96,6 +100,15 @@ func TestBackupOfARunningHub(t *testing.T) {
 	require.Contains(t, res.out, "records   3,")
 	require.Contains(t, res.out, "whole")
 	startServe(t, "--data", restored)
+}
+
+// TestBackupWithATokenInTheQuery: where tokens may stand in the query, they may beside a backup's name.
+func TestBackupWithATokenInTheQuery(t *testing.T) {
+	tokens, token := tokenFile(t, `"admin":true`)
+	s := startServe(t, "--data", t.TempDir(), "--backup-dir", t.TempDir(), "--token-file", tokens, "--token-query", "access_token")
+	status, body := s.do(http.MethodPost, "/backup?name=monday&access_token="+token, "")
+	require.Equal(t, http.StatusOK, status, body)
+	require.Contains(t, body, `"name": "monday"`)
 }
 
 // TestNoBackupsUnlessAsked: without --backup-dir there is no such route.
@@ -184,6 +197,20 @@ func TestLogCommandsSayWhatIsWrong(t *testing.T) {
 	}
 }
 
+// TestBackupIsAskedForByOneThing: of a running hub and a folder, the flag counts before a variable that is set for all
+// commands.
+func TestBackupIsAskedForByOneThing(t *testing.T) {
+	dir, target := filled(t, 1), filepath.Join(t.TempDir(), "copy")
+	var out, errs safeBuffer
+	code := run([]string{"log", "backup", "--data", dir, target},
+		streams{in: strings.NewReader(""), out: &out, err: &errs, env: environment("SPATE_URL", "http://127.0.0.1:1")})
+	require.Equal(t, exitOK, code, errs.String())
+	require.DirExists(t, target)
+	res := runToEnd(t, "", "log", "backup", "--url", "http://127.0.0.1:1", "")
+	require.Equal(t, exitUsage, res.code)
+	require.Contains(t, res.err, "the name must not be empty")
+}
+
 // TestLogUsage: what can't be meant is told with what is taken.
 func TestLogUsage(t *testing.T) {
 	for args, want := range map[string]string{
@@ -197,6 +224,7 @@ func TestLogUsage(t *testing.T) {
 		"log backup --url u --data d t":  "give either --url or --data",
 		"log backup --data d":            "give the target",
 		"log backup --url http://x/ a b": "give one name",
+		"log backup --url= d":            "--url: must not be empty",
 		"log export --after x d":         `--after "x" is no event ID`,
 	} {
 		res := runToEnd(t, "", strings.Fields(args)...)

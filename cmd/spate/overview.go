@@ -63,15 +63,15 @@ func (o *overviewRoute) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // overviewWish reads the parameters: after, in Unix milliseconds, 0 without it, and step, in seconds.
 func overviewWish(q url.Values) (after int64, step int, refusal *stream.Error) {
 	step = defaultStep
-	if text := q.Get("after"); text != "" {
+	if q.Has("after") {
 		var err error
-		if after, err = strconv.ParseInt(text, 10, 64); err != nil || after < 0 {
+		if after, err = strconv.ParseInt(q.Get("after"), 10, 64); err != nil || after < 0 {
 			return 0, 0, &stream.Error{Status: http.StatusBadRequest, Field: "after", Message: "must be a time in Unix milliseconds"}
 		}
 	}
-	if text := q.Get("step"); text != "" {
+	if q.Has("step") {
 		var err error
-		if step, err = strconv.Atoi(text); err != nil || step < 1 || step > maxStep {
+		if step, err = strconv.Atoi(q.Get("step")); err != nil || step < 1 || step > maxStep {
 			return 0, 0, &stream.Error{Status: http.StatusBadRequest, Field: "step", Message: fmt.Sprintf("must be a number from 1 to %d", maxStep)}
 		}
 	}

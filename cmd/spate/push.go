@@ -218,7 +218,10 @@ func hubURL(text string) (string, error) {
 	if u.RawQuery != "" {
 		return "", usagef("--url %q: it has a query; give the address of the hub alone", text)
 	}
-	u.ForceQuery, u.Fragment = false, ""
+	if u.Fragment != "" {
+		return "", usagef("--url %q: it has a fragment; give the address of the hub alone", text)
+	}
+	u.ForceQuery = false
 	return strings.TrimSuffix(u.String(), "/"), nil
 }
 

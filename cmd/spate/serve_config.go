@@ -146,12 +146,9 @@ func (c *serveConfig) setPolicy(fs *flagSet, name string) {
 // left in fs.
 func (c *serveConfig) validate(fs *flagSet) {
 	fs.check("listen", c.checkListen())
-	fs.must(c.userHeader != "" || !fs.given("user-header"), "user-header", // a variable that is not set: users would be the query's again
-		"--user-header is empty: give a header's name, such as X-Spate-User, or leave it out")
 	fs.check("user-header", checkUserHeader(c.userHeader))
 	fs.must(c.userHeader == "" || !c.access.on(), "user-header", "--user-header contradicts the settings that ask for credentials, which say who a user is: give one or the other")
 	limit := stream.DescriptorStats().Limit
-	fs.must(c.data != "" || c.memory, "data", "--data must name a folder (or use --memory)")
 	fs.must(!(c.memory && fs.contradicts("data", "memory")), "data", "--memory and --data %s contradict each other: give one of them", c.data)
 	fs.must(!(c.memory && c.noSync && fs.contradicts("no-sync", "memory")), "no-sync", "--memory and --no-sync contradict each other: a log in memory is never synced; leave --no-sync out")
 	fs.must(c.backupDir == "" || !c.memory, "backup-dir", "--backup-dir and --memory contradict each other: only a log on disk can be backed up")

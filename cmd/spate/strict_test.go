@@ -64,7 +64,15 @@ func TestContradictionsAndMistakesAreExplained(t *testing.T) {
 		"serve --push-memory 1MiB":                    "give 56MiB or more",
 		"serve --push-memory 57M --max-event-size 2M": "give 104MiB or more",
 		"serve --user-header Host":                    "X-Spate-User",
-		"serve --user-header=":                        "empty",
+		"serve --user-header=":                        "--user-header: must not be empty",
+		"serve --token-file=":                         "--token-file: must not be empty",
+		"serve --config=":                             "--config: must not be empty",
+		"push --topic= hello":                         "--topic: must not be empty",
+		"tail --uid=":                                 "--uid: must not be empty",
+		"tail --last-event-id=":                       "--last-event-id: must not be empty",
+		"log export --after= d":                       "--after: must not be empty",
+		"push --url http://127.0.0.1:1#u1 hello":      "has a fragment",
+		"serve --retain-age -0d":                      "give a duration",
 		"serve --retain-age 1d --retain-age 2d":       "given twice",
 		"tail --uid a --uid b":                        "given twice",
 		"serve --memory=yes":                          "give true or false",
@@ -88,7 +96,9 @@ func TestContradictionsAndMistakesAreExplained(t *testing.T) {
 	_, err = parseWith(environment("SPATE_MEMORY", "yes"))
 	require.ErrorContains(t, err, "give true or false")
 	_, err = parseWith(environment("SPATE_USER_HEADER", ""))
-	require.ErrorContains(t, err, "--user-header is empty", "the query would name users again")
+	require.ErrorContains(t, err, `SPATE_USER_HEADER="" in the environment: must not be empty`, "the query would name users again")
+	_, err = parseWith(environment("SPATE_TOKEN_FILE", ""))
+	require.ErrorContains(t, err, `SPATE_TOKEN_FILE="" in the environment: must not be empty`, "nobody would be asked for a token")
 	_, err = parseWith(environment("SPATE_DATA", "X", "SPATE_MEMORY", "true"))
 	require.ErrorContains(t, err, "contradict")
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/serve/stream"
 )
 
 // sinceValue is a moment: a time in RFC 3339's form, or an age. An age counts from the start of the command, also where
@@ -20,15 +21,11 @@ func (v *sinceValue) String() string {
 
 // Set parses text.
 func (v *sinceValue) Set(text string) error {
-	if at, err := time.Parse(time.RFC3339, text); err == nil {
-		v.at = at
-		return nil
-	}
-	var age ageValue
-	if err := age.Set(text); err != nil {
+	at, ok := stream.ParseSince(text, time.Now().UTC())
+	if !ok {
 		return usagef("give a time such as 2026-11-27T10:00:00Z, or an age such as 15m or 7d")
 	}
-	v.at = time.Now().Add(-time.Duration(age)).UTC()
+	v.at = at
 	return nil
 }
 

@@ -17,7 +17,7 @@ func TestTailBeginsAnywhere(t *testing.T) {
 	}
 	all := ids[0] + "\tmessage\tone\n" + ids[1] + "\tmessage\ttwo\n"
 	for _, start := range [][]string{
-		{"--from-beginning"}, {"--last-event-id", "0"}, {"--since", "1h"}, {"--since", "1d"},
+		{"--from-beginning"}, {"--last-event-id", "0"}, {"--since", "1h"}, {"--since", "1d"}, {"--since", "1d12h"}, {"--since", "0001-01-01T00:00:00Z"},
 		{"--since", time.Now().Add(-time.Hour).Format(time.RFC3339)},
 	} {
 		r := runToEnd(t, "", append([]string{"tail", "--url", s.base, "--count", "2"}, start...)...)

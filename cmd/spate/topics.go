@@ -119,14 +119,14 @@ func (t *topicsRoute) page(r *http.Request) (*topicsReply, *stream.Error) {
 		return nil, stream.AuthorizerError(err)
 	}
 	limit := defaultTopics
-	if text := q.Get("limit"); text != "" {
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxTopics {
+	if q.Has("limit") {
+		if limit, err = strconv.Atoi(q.Get("limit")); err != nil || limit < 1 || limit > maxTopics {
 			return nil, &stream.Error{Status: http.StatusBadRequest, Field: "limit", Message: "must be a number from 1 to " + strconv.Itoa(maxTopics)}
 		}
 	}
 	var match wire.Pattern
-	if text := q.Get("match"); text != "" {
-		if match, err = wire.ParsePattern(text); err != nil {
+	if q.Has("match") {
+		if match, err = wire.ParsePattern(q.Get("match")); err != nil {
 			var field *wire.FieldError
 			if errors.As(err, &field) {
 				err = errors.New(field.Reason)

@@ -116,6 +116,9 @@ func (a *API) serve(fn func(call) (answer, error)) http.HandlerFunc {
 		if err == nil && grant.ExpiredAt(time.Now()) {
 			err = &stream.Error{Status: http.StatusUnauthorized, Message: "the credentials have expired"}
 		}
+		if err == nil && r.Method != http.MethodGet && r.Method != http.MethodHead {
+			err = stream.CheckNoBody(r)
+		}
 		if err != nil {
 			stream.WriteError(w, stream.AuthorizerError(err))
 			return
@@ -183,11 +186,11 @@ func (c *call) admin() error {
 }
 
 // number reads a parameter that is a number, standard where it is not there.
-func number(name, text string, standard, most int) (int, error) {
-	if text == "" {
+func number(q url.Values, name string, standard, most int) (int, error) {
+	if !q.Has(name) {
 		return standard, nil
 	}
-	n, err := strconv.Atoi(text)
+	n, err := strconv.Atoi(q.Get(name))
 	if err != nil || n < 1 || n > most {
 		return 0, &stream.Error{Status: http.StatusBadRequest, Field: name, Message: fmt.Sprintf("must be a number from 1 to %d", most)}
 	}

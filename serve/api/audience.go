@@ -26,6 +26,9 @@ func (a *API) audience(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if q.Has("topic") && q.Get("topic") == "" {
+		return answer{}, &stream.Error{Status: http.StatusBadRequest, Field: "topic", Message: "is empty: leave it out for events without a topic"}
+	}
 	probe := wire.Event{Topic: q.Get("topic"), Data: "", Users: q["user"]}
 	if len(probe.Users) > maxAudience {
 		return answer{}, &stream.Error{Status: http.StatusBadRequest, Field: "user", Message: fmt.Sprintf("is given more than %d times", maxAudience)}

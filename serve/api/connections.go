@@ -67,7 +67,7 @@ func (a *API) connections(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	limit, err := number("limit", q.Get("limit"), defaultPage, engine.MaxListed)
+	limit, err := number(q, "limit", defaultPage, engine.MaxListed)
 	if err != nil {
 		return answer{}, err
 	}
@@ -121,7 +121,7 @@ func (a *API) users(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	limit, err := number("limit", q.Get("limit"), defaultPage, engine.MaxListed)
+	limit, err := number(q, "limit", defaultPage, engine.MaxListed)
 	if err != nil {
 		return answer{}, err
 	}

@@ -47,11 +47,11 @@ func (a *API) history(c call) (answer, error) {
 		}
 		sub.UID = uid
 	}
-	limit, err := number("limit", q.Get("limit"), defaultPage, maxPage)
+	limit, err := number(q, "limit", defaultPage, maxPage)
 	if err != nil {
 		return answer{}, err
 	}
-	if err := beginsAt(&sub, q.Get("since"), time.Now()); err != nil {
+	if err := beginsAt(&sub, q, time.Now()); err != nil {
 		return answer{}, err
 	}
 	if !sub.Since.IsZero() {

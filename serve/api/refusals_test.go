@@ -31,7 +31,7 @@ func TestTheAudiencesErrorsNameTheParameter(t *testing.T) {
 	hub := engine.NewHub()
 	defer hub.Close()
 	ask := answers(&api.API{Hub: hub})
-	for query, field := range map[string]string{"user=": "user", "user=tom&user=%00": "user", "uid=tom": "uid", "topic=a.*": "topic"} {
+	for query, field := range map[string]string{"user=": "user", "user=tom&user=%00": "user", "uid=tom": "uid", "topic=a.*": "topic", "topic=": "topic"} {
 		w := ask("GET", "/audience?"+query)
 		require.Equal(t, 400, w.Code, query)
 		require.Contains(t, w.Body.String(), `"field":"`+field+`"`, query)
@@ -64,6 +64,7 @@ func TestWhatIsNoTextIsRefused(t *testing.T) {
 		"/connections?uid=%ff":                         "uid",
 		"/connections?uid=a%00b":                       "uid",
 		"/connections?uid=" + strings.Repeat("x", 257): "uid",
+		"/connections?address=%ff":                     "address", // which nothing else looks at
 		"/connections?cursor=%ff":                      "cursor",
 		"/users?cursor=%ff":                            "cursor",
 		"/users/%ff":                                   "uid",

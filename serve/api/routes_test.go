@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -99,7 +100,7 @@ func TestRoutesRefuse(t *testing.T) {
 		row{"GET", "/history?who=tom&uid=ann", 403, "uid"}, row{"GET", "/history?who=admin&uid=" + long, 400, "uid"},
 		row{"GET", "/history?who=few&topic=a.1&topic=a.2", 400, "topic"},
 		row{"GET", "/history?who=admin" + strings.Repeat("&topic=a", 1001), 400, "topic"}, row{"GET", "/history?who=admin" + strings.Repeat("&topic=*", 65), 400, "topic"},
-		row{"GET", "/history?who=admin&after=x", 400, "after"}, row{"GET", "/history?who=admin&after=-1", 400, "after"}, row{"GET", "/history?who=admin&after=99999999999999999999", 400, "after"},
+		row{"GET", "/history?who=admin&after=x", 400, "after"}, row{"GET", "/history?who=admin&after=-1", 400, "after"}, row{"GET", "/history?who=admin&since=", 400, "since"}, row{"GET", "/history?who=admin&after=99999999999999999999", 400, "after"},
 		row{"GET", "/users/ann?who=tom", 403, ""}, row{"GET", "/users/" + long + "?who=admin", 400, "uid"}, row{"DELETE", "/users/" + long + "?who=admin", 400, "uid"},
 		row{"GET", "/users/a%FFb?who=admin", 400, "uid"},
 		row{"GET", "/connections?who=admin&state=gone", 400, "state"}, row{"GET", "/connections?who=admin&topic=a.*", 400, "topic"},
@@ -108,7 +109,7 @@ func TestRoutesRefuse(t *testing.T) {
 		row{"DELETE", "/connections/x?who=admin", 400, "id"}, row{"DELETE", "/connections/" + connection + "?who=admin", 404, "id"},
 	)
 	for _, path := range []string{"/history", "/users", "/connections"} {
-		for _, limit := range []string{"0", "-1", "1001", "x", "1e2", "99999999999999999999"} {
+		for _, limit := range []string{"", "0", "-1", "1001", "x", "1e2", "99999999999999999999"} {
 			rows = append(rows, row{"GET", path + "?who=admin&limit=" + limit, 400, "limit"})
 		}
 		rows = append(rows, row{"GET", path + "?who=admin&limit=1&limit=1", 400, "limit"})
@@ -124,6 +125,15 @@ func TestRoutesRefuse(t *testing.T) {
 		require.Equal(t, r.status, p.Status, what)
 		require.Equal(t, r.field, p.Field, what)
 		require.NotContains(t, p.Detail, "nobody's business")
+	}
+	for _, route := range []string{"POST /drain", "DELETE /users/tom", "DELETE /connections/" + connection} {
+		method, path, _ := strings.Cut(route, " ")
+		for _, body := range []io.Reader{strings.NewReader("{}"), io.MultiReader(strings.NewReader("{}"))} { // the second one does not say how long it is
+			rec := httptest.NewRecorder()
+			d.mux.ServeHTTP(rec, httptest.NewRequest(method, path+"?who=admin", body))
+			require.Equal(t, 400, rec.Code, route)
+			require.Contains(t, rec.Body.String(), `"field":"body"`, route)
+		}
 	}
 	require.Zero(t, d.drained.Load())
 	require.Equal(t, 202, d.ask("POST", "/drain?who=admin").Code)

@@ -2,19 +2,19 @@ package api
 
 import (
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/serve/stream"
 )
 
-// beginsAt has history begin at a time, as a stream would with the same text; "" says
-// nothing.
-func beginsAt(sub *engine.Subscription, text string, now time.Time) error {
-	if text == "" {
+// beginsAt has history begin at a time, as a stream would with the same query.
+func beginsAt(sub *engine.Subscription, q url.Values, now time.Time) error {
+	if !q.Has("since") {
 		return nil
 	}
-	at, ok := stream.ParseSince(text, now)
+	at, ok := stream.ParseSince(q.Get("since"), now)
 	switch {
 	case !ok:
 		return &stream.Error{Status: http.StatusBadRequest, Field: "since", Message: `must be a time such as "2006-01-02T15:04:05Z", or an age such as "15m" or "7d"`}

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/spatehub/spate/serve/cors"
@@ -80,14 +79,10 @@ func bearer(r *http.Request) (string, error) {
 
 // queryValue returns the query parameter, "" where there is none.
 func queryValue(r *http.Request, name string) (string, error) {
-	if !strings.Contains(r.URL.RawQuery, name) {
-		return "", nil // without parsing; no name of ours has to be escaped
-	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return "", badRequest("query", "can't be parsed")
-	}
-	switch values := query[name]; {
+	values, err := stream.QueryValues(r, name)
+	switch {
+	case err != nil:
+		return "", err
 	case len(values) == 0:
 		return "", nil
 	case len(values) > 1:

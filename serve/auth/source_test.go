@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,7 +38,9 @@ func TestSource(t *testing.T) {
 		"query, escaped":             {ask("/?a=b&access_token=" + good + "&c=%20"), 200, ""},
 		"query twice":                {ask("/?access_token=" + good + "&access_token=" + good), 400, "access_token"},
 		"query empty":                {ask("/?access_token="), 400, "access_token"},
-		"query broken":               {ask("/?access_token=" + good + "&x=1;y=2"), 400, "query"},
+		"query broken":               {ask("/?access_token=" + good + "&x=1;y=2"), 400, "semicolon"},
+		"query, name escaped":        {ask("/?access%5Ftoken=" + good), 200, ""},
+		"query among very many":      {ask("/?access_token=" + good + strings.Repeat("&", 10_001)), 200, ""},
 		"other query":                {ask("/?token=" + good), 401, "needs credentials"},
 		"query and header":           {ask("/?access_token="+good, "Authorization", "Bearer "+good), 400, "access_token"},
 		"cookie of a page":           {ask("/", "Cookie", "session="+good, "Origin", page), 200, ""},

@@ -23,8 +23,11 @@ type push struct {
 // errors, so that a misspelt "uids" never turns a private event into a
 // broadcast. The error names the place.
 func decodePush(body []byte, maxUsers, maxEvents int) (*push, *Error) {
-	if !utf8.Valid(body) {
+	switch {
+	case !utf8.Valid(body):
 		return nil, badRequest("", "the body is not valid UTF-8")
+	case bytes.HasPrefix(body, []byte("\uFEFF")):
+		return nil, badRequest("", "the body begins with a byte order mark: send it without")
 	}
 	d := pushDecoder{maxUsers: maxUsers, maxEvents: maxEvents, halves: jsontext.MayHaveSurrogates(body)}
 	var text io.Reader = bytes.NewReader(body)
@@ -192,7 +195,9 @@ func (d *pushDecoder) event(at string) (*wire.Event, error) {
 		case "event":
 			e.Event, err = d.text(here)
 		case "topic":
-			e.Topic, err = d.text(here)
+			if e.Topic, err = d.text(here); err == nil && e.Topic == "" {
+				err = badRequest(here, "is empty: leave it out for those who follow any topic or none")
+			}
 		case "key":
 			e.Key, err = d.text(here)
 		case "data":

@@ -112,6 +112,7 @@ var wrongPushes = []struct{ body, field string }{
 	{`{"events":[{"data":"x"},]}`, ""},
 	{"{\"events\":[{\"data\":\"\xff\"}]}", ""},
 	{"{\"events\":[{\"data\":\"a\nb\"}]}", ""},
+	{"\uFEFF" + `{"events":[{"data":"x"}]}`, ""},
 	{`{}`, "events"},
 	{`{"uids":["u"]}`, "events"},
 	{`{"events":null}`, "events"},
@@ -133,6 +134,7 @@ var wrongPushes = []struct{ body, field string }{
 	{`{"events":[{"data":"x","event":"a\u0000"}]}`, "events[0].event"},
 	{`{"events":[{"data":"x","topic":"a\nb"}]}`, "events[0].topic"},
 	{`{"events":[{"data":"x","topic":["a"]}]}`, "events[0].topic"},
+	{`{"events":[{"data":"x","topic":""}]}`, "events[0].topic"}, // it would reach everyone
 	{`{"events":[{"data":"x","key":"\r"}]}`, "events[0].key"},
 	{`{"events":[{"data":"x","key":7}]}`, "events[0].key"},
 	{`{"events":[{"data":"x","ephemeral":"yes"}]}`, "events[0].ephemeral"},

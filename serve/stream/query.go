@@ -2,6 +2,8 @@ package stream
 
 import (
 	"fmt"
+	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -44,6 +46,34 @@ func ParseQuery(r *http.Request, single, multiple []string) (url.Values, error) 
 // what is named.
 func ParseRouteQuery(r *http.Request, single, multiple []string) (url.Values, error) {
 	return strictQuery(r, single, multiple, nil)
+}
+
+// QueryValues returns the values of one parameter, for an authorizer that leaves the rest
+// of the query to the route. The error, an [*Error], says what can't be parsed.
+func QueryValues(r *http.Request, name string) ([]string, error) {
+	raw := r.URL.RawQuery
+	if !strings.Contains(raw, name) && !strings.Contains(raw, "%") { // which may stand for a letter of it
+		return nil, nil
+	}
+	query, bad := parseQuery(raw)
+	if bad != nil {
+		return nil, bad
+	}
+	return query[name], nil
+}
+
+// CheckNoBody refuses a body, for a route that has no use for one and is no stream's: whoever
+// sends one means something by it.
+func CheckNoBody(r *http.Request) error {
+	if r.ContentLength == 0 || r.Body == nil {
+		return nil
+	}
+	if r.ContentLength < 0 { // it does not say
+		if n, err := io.ReadFull(r.Body, make([]byte, 1)); n == 0 && err == io.EOF {
+			return nil
+		}
+	}
+	return badRequest("body", "is not taken here: send none")
 }
 
 // strictQuery is ParseQuery; the names in others are left to somebody else.
@@ -200,7 +230,7 @@ func sortedKeys(query url.Values) []string {
 }
 
 // ParseSince reads what the parameter since of a stream may be: a time of RFC 3339, or an
-// age such as "15m" or "7d", before now. ok is false for anything else.
+// age such as "15m", "7d" or "1d12h", before now. ok is false for anything else.
 func ParseSince(text string, now time.Time) (at time.Time, ok bool) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		if at.IsZero() {
@@ -208,11 +238,33 @@ func ParseSince(text string, now time.Time) (at time.Time, ok bool) {
 		}
 		return at, true
 	}
-	const days = int64(1<<63-1) / int64(24*time.Hour)
-	if digits, ok := strings.CutSuffix(text, "d"); ok {
-		n, err := strconv.ParseInt(digits, 10, 64)
-		return now.Add(-time.Duration(n) * 24 * time.Hour), err == nil && n >= 0 && n <= days
+	age, ok := ParseAge(text)
+	return now.Add(-age), ok
+}
+
+// ParseAge reads a duration that has no sign and may begin with days, such as "90s", "7d"
+// or "1d12h". ok is false for anything else.
+func ParseAge(text string) (age time.Duration, ok bool) {
+	const day = 24 * time.Hour
+	if strings.ContainsAny(text, "+-") {
+		return 0, false
 	}
-	age, err := time.ParseDuration(text)
-	return now.Add(-age), err == nil && age >= 0
+	digits, rest, days := strings.Cut(text, "d")
+	if !days {
+		age, err := time.ParseDuration(text)
+		return age, err == nil
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n > math.MaxInt64/int64(day) {
+		return 0, false
+	}
+	age = time.Duration(n) * day
+	if rest == "" {
+		return age, true
+	}
+	more, err := time.ParseDuration(rest)
+	if err != nil || age > math.MaxInt64-more {
+		return 0, false
+	}
+	return age + more, true
 }

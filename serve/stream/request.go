@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/wire"
@@ -30,7 +31,9 @@ func wishesOf(r *http.Request, query url.Values) (w wishes, err *Error) {
 		return w, badRequest("Last-Event-ID", fmt.Sprintf("is sent %d times: send it once", len(ids)))
 	}
 	if len(ids) == 1 {
-		w.lastEventID = ids[0]
+		if w.lastEventID = ids[0]; !utf8.ValidString(w.lastEventID) {
+			return w, badRequest("Last-Event-ID", "is not valid UTF-8")
+		}
 	}
 	if r.URL.RawQuery == "" {
 		return w, nil

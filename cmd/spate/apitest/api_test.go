@@ -170,6 +170,7 @@ func TestTheDocumentHolds(t *testing.T) {
 		{method: "POST", target: "/backup?name=one", status: 200},
 		{method: "POST", target: "/backup?name=one", status: 409},
 		{method: "POST", target: "/backup?name=..", status: 400, bad: true},
+		{method: "POST", target: "/backup", body: `{"name":"two"}`, status: 400, bad: true},
 	} {
 		p.prove(e)
 	}
@@ -239,6 +240,7 @@ func (p *prover) reads() {
 		{method: "GET", target: "/audience", status: 200},
 		{method: "GET", target: "/audience?topic=a.b&user=tom&user=ann", status: 200},
 		{method: "GET", target: "/audience?topic=a.*", status: 400},
+		{method: "GET", target: "/audience?topic=", status: 400, bad: true},
 		{method: "GET", target: "/stats?x=1", status: 400, bad: true},
 		{method: "GET", target: "/cluster?x=1", status: 400, bad: true},
 		{method: "GET", target: "/openapi.json?x=1", status: 400, bad: true},
@@ -256,6 +258,7 @@ func (p *prover) reads() {
 		{method: "GET", target: "/stats", status: 200},
 		{method: "GET", target: "/cluster", status: 200},
 		{method: "GET", target: "/metrics", status: 200},
+		{method: "GET", target: "/metrics?x=1", status: 400, bad: true},
 		{method: "GET", target: "/healthz", status: 200},
 		{method: "GET", target: "/readyz", status: 200},
 		{method: "GET", target: "/openapi.json", status: 200},
@@ -293,6 +296,7 @@ func (p *prover) ends() {
 		{method: "DELETE", target: "/connections/7", status: 400, bad: true},
 		{method: "DELETE", target: "/users/tom", status: 200},
 		{method: "DELETE", target: "/users/tom?force=1", status: 400, bad: true},
+		{method: "DELETE", target: "/users/tom", body: `{"force":true}`, status: 400, bad: true},
 	} {
 		p.prove(e)
 	}
@@ -341,6 +345,7 @@ func (p *prover) options() {
 
 func (p *prover) drained() {
 	p.prove(exchange{method: "POST", target: "/drain?x=1", status: 400, bad: true})
+	p.prove(exchange{method: "POST", target: "/drain", body: `{"spread":"1m"}`, status: 400, bad: true})
 	p.prove(exchange{method: "POST", target: "/drain", status: 202})
 	p.prove(exchange{method: "POST", target: "/drain", status: 202})
 	p.prove(exchange{method: "GET", target: "/readyz", status: 503})
@@ -395,6 +400,8 @@ func (p *prover) guarded() {
 	mine := p.open("/events?topic=a", as)
 	for _, e := range []exchange{
 		{method: "POST", target: "/tickets", status: 200, header: as},
+		{method: "POST", target: "/tickets?user=ops", status: 400, header: as, bad: true},
+		{method: "POST", target: "/tickets", status: 400, header: as, body: `{"ttl":60}`, bad: true},
 		{method: "GET", target: "/openapi.json", status: 200, header: as},
 		{method: "GET", target: "/grant", status: 200, header: as},
 		{method: "GET", target: "/", status: 200, header: as},
