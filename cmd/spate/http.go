@@ -53,11 +53,12 @@ const maxHeader = 320 << 10
 
 // parts is what the routes act upon, beside the hub.
 type parts struct {
-	drain *drainer
-	once  *stream.Once // nil: no keys are taken
-	past  *overview.History
-	board *settingsBoard
-	rates *topicRates
+	drain  *drainer
+	once   *stream.Once // nil: no keys are taken
+	past   *overview.History
+	board  *settingsBoard
+	rates  *topicRates
+	former *formerTopics
 }
 
 func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p parts) http.Handler {
@@ -79,7 +80,7 @@ func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p pa
 	}
 	mux.Handle("GET /stats", a.admin(a.withoutParameters(http.HandlerFunc(stats.serveStats))))
 	mux.Handle("GET /overview", a.admin(&overviewRoute{stats, p.past, tokenQuery(c)}))
-	mux.Handle("GET /topics", a.admin(&topicsRoute{hub, p.rates, tokenQuery(c)}))
+	mux.Handle("GET /topics", a.admin(&topicsRoute{hub, p.rates, p.former, tokenQuery(c)}))
 	mux.Handle("GET /settings", a.admin(a.withoutParameters(p.board)))
 	mux.Handle("GET /grant", a.caller(a.serveGrant))
 	mux.Handle("GET /metrics", a.admin(a.withoutParameters(metrics.Handler(hub, metrics.WithTopics(shownTopics)))))

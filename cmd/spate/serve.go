@@ -70,8 +70,8 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	defer cutDrain()
 	drain := newDrainer(drainCtx, c.drain, hub, s.err)
 	drain.quiet, drain.ready = !access.open, stats.ready
-	past, board, rates := stats.newOverview(), newSettingsBoard(c.settings), newTopicRates(hub)
-	server := newServer(c, hub, access, stats, parts{drain, once, past, board, rates}, log)
+	past, board, rates, former := stats.newOverview(), newSettingsBoard(c.settings), newTopicRates(hub), &formerTopics{}
+	server := newServer(c, hub, access, stats, parts{drain, once, past, board, rates, former}, log)
 	if err := others.meet(stats.self); err != nil {
 		return err
 	}
@@ -82,6 +82,7 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	defer running.Wait()
 	defer stopFeed()
 	running.Go(func() { past.Run(feedCtx, rates.look) })
+	go former.load(feedCtx, hub, log) // not waited for: a disk that hangs must not keep the process
 	if access.shared != nil {
 		running.Go(func() { access.shared.run(feedCtx) })
 	}

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spatehub/spate/engine"
@@ -90,11 +92,41 @@ func (t *topicRates) base() topicCounts {
 	return t.older
 }
 
+// formerTopics are the topics of which the log had events when the hub began. The log is asked once, beside everything else:
+// whatever is pushed to later has figures.
+type formerTopics struct {
+	names atomic.Pointer[[]string]
+}
+
+func (f *formerTopics) load(ctx context.Context, hub *engine.Hub, log *slog.Logger) {
+	names, more, err := hub.KeptTopics(ctx, countedTopics)
+	switch {
+	case ctx.Err() != nil:
+		return
+	case err != nil:
+		log.Warn("the topics of before are not listed: the log cannot be read", "err", err)
+		return
+	case more:
+		log.Info("not all topics of before are listed: there are too many", "listed", len(names))
+	}
+	f.names.Store(&names)
+}
+
+// each calls fn for the topics, none where they are not known yet.
+func (f *formerTopics) each(fn func(topic string)) {
+	if names := f.names.Load(); names != nil {
+		for _, name := range *names {
+			fn(name)
+		}
+	}
+}
+
 // topicsRoute answers GET /topics.
 type topicsRoute struct {
-	hub   *engine.Hub
-	rates *topicRates
-	query []string // parameters that the authorizer reads
+	hub    *engine.Hub
+	rates  *topicRates
+	former *formerTopics
+	query  []string // parameters that the authorizer reads
 }
 
 // Pages of topics.
@@ -151,19 +183,40 @@ func (t *topicsRoute) page(r *http.Request) (*topicsReply, *stream.Error) {
 	for _, f := range figures {
 		reply.Topics = append(reply.Topics, tell(f))
 	}
-	return reply, t.fill(r.Context(), reply.Topics)
+	if refusal := t.fill(r.Context(), reply.Topics); refusal != nil {
+		return nil, refusal
+	}
+	reply.Topics = slices.DeleteFunc(reply.Topics, topicReply.gone)
+	return reply, nil
 }
 
-// after returns the figures of topics that come after one, by name, and those of all topics that have none.
+// gone says whether nothing is left of a topic of before.
+func (t topicReply) gone() bool {
+	return t.Events == 0 && (t.Kept == nil || t.Kept.Events == 0 && !t.Kept.AtLeast)
+}
+
+// after returns the figures of topics that come after one, by name, those of before among them, and the figures of all topics
+// that have none.
 func (t *topicsRoute) after(cursor string, match wire.Pattern) (named []engine.TopicFigures, others engine.TopicFigures) {
-	for _, f := range t.hub.TopicFigures() {
-		switch {
-		case f.Topic == "":
-			others = f
-		case f.Topic > cursor && (match.String() == "" || match.Match(f.Topic)):
+	counted := map[string]bool{}
+	add := func(f engine.TopicFigures) {
+		if f.Topic > cursor && (match.String() == "" || match.Match(f.Topic)) {
 			named = append(named, f)
 		}
 	}
+	for _, f := range t.hub.TopicFigures() {
+		if f.Topic == "" {
+			others = f
+			continue
+		}
+		counted[f.Topic] = true
+		add(f)
+	}
+	t.former.each(func(topic string) {
+		if !counted[topic] {
+			add(engine.TopicFigures{Topic: topic})
+		}
+	})
 	slices.SortFunc(named, func(a, b engine.TopicFigures) int { return cmp.Compare(a.Topic, b.Topic) })
 	return named, others
 }

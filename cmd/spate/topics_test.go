@@ -58,6 +58,45 @@ func TestTopicsComeInPages(t *testing.T) {
 	require.Less(t, len(text), 1<<20)
 }
 
+// What the log has of topics from before a restart is listed, although nothing was pushed to them since; what retention takes
+// is not listed any more, and no topic is there twice.
+func TestTopicsOfBeforeARestart(t *testing.T) {
+	data := t.TempDir()
+	s := startServe(t, "--data", data, "--no-sync")
+	push := func(events string) {
+		status, text := s.do("POST", "/push", `{"events":[`+events+`]}`, "Content-Type", asJSON)
+		require.Equal(t, 200, status, text)
+	}
+	push(`{"topic":"a","data":"1"},{"topic":"b","data":"2"},{"topic":"b","data":"3"},{"data":"of no topic"}`)
+	status, text := s.do("POST", "/push", `{"uids":["ann"],"events":[{"topic":"private","data":"4"}]}`, "Content-Type", asJSON)
+	require.Equal(t, 200, status, text)
+	s.stop()
+
+	s = startServe(t, "--data", data)
+	push(`{"topic":"b","data":"5"},{"topic":"c","data":"6"}`)
+	var page topicsReply
+	list := func() string {
+		status, text := s.get("/topics")
+		require.Equal(t, 200, status, text)
+		page = topicsReply{}
+		require.NoError(t, json.Unmarshal([]byte(text), &page))
+		var all []string
+		for _, topic := range page.Topics {
+			all = append(all, fmt.Sprintf("%s %d %d", topic.Topic, topic.Events, topic.Kept.Events))
+		}
+		return strings.Join(all, ", ")
+	}
+	const want = "a 0 1, b 1 3, c 1 1, private 0 1"
+	require.Eventually(t, func() bool { return list() == want }, patience, 5*time.Millisecond, "%s", list())
+	status, text = s.get("/topics?match=a&limit=1")
+	require.Equal(t, 200, status)
+	require.Contains(t, text, `"topic":"a"`)
+	s.stop()
+
+	s = startServe(t, "--data", data, "--retain-count", "1")
+	require.Eventually(t, func() bool { return list() == "c 0 1" }, patience, 5*time.Millisecond, "%s", list())
+}
+
 // A rate is over the time since a look that is not of just now.
 func TestTopicRates(t *testing.T) {
 	hub := engine.NewHub(engine.WithTopicFigures(10))

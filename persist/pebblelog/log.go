@@ -20,7 +20,7 @@ import (
 )
 
 // Log is the [persist.Log] on disk. It implements [persist.Querier], [persist.Pipeliner],
-// [persist.Stats], [persist.Retainer], [persist.Counted] and [persist.Store] too.
+// [persist.Stats], [persist.Retainer], [persist.Counted], [persist.Listed] and [persist.Store] too.
 //
 // Its methods may be called by any number of goroutines; appends take turns.
 //

@@ -56,6 +56,7 @@ var logCases = []logCase{
 	{"replica", "StartOver removes all records, and Last and Floor are what it is given.", checkReplica},
 	{"retainer", "SetRetention: wider bounds hold at once and narrower ones soon, also of topics, and Floor tells of what they removed.", checkRetainer},
 	{"kept", "Kept tells of topics how many records can be read, which is the oldest, and when that came.", checkKept},
+	{"listed", "Topics names the topics of the records that can be read, each once.", checkListed},
 	{"pipeline", "What Begin has taken is readable when wait returns nil, in order, with several under way.", checkPipeline},
 }
 
