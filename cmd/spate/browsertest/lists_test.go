@@ -14,8 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestHistoryIsPaged: from the oldest, from an ID, since a time, by topic and user; each page goes on where the last ended.
-func TestHistoryIsPaged(t *testing.T) {
+// TestHistoryIsOneList: from the oldest, from an ID, since a time, by topic and user; each page of the hub goes on where the
+// last ended.
+func TestHistoryIsOneList(t *testing.T) {
 	inBrowsers(t, func(t *testing.T, open func() tab) {
 		h := startPlain(t)
 		pushMany(t, h, 250, "orders.7")
@@ -23,20 +24,13 @@ func TestHistoryIsPaged(t *testing.T) {
 		post(t, h, `{"events":[{"topic":"a.b","data":"{\"deep\":[1]}"}]}`)
 		page := open()
 		page.navigate(t, h.base+"/#history")
-		var seen []string
-		for n, size := range []int{100, 100, 51} {
-			await(t, page, fmt.Sprintf(`/page %d, %d shown$/.test(document.querySelector('[data-view="history"] .pager').textContent)`, n+1, size))
-			seen = append(seen, get[[]string](t, page, rows("history", "id"))...)
-			if n < 2 {
-				press(t, page, "history", "Next page")
-			}
-		}
+		await(t, page, inAll("history", "")+` === "" && `+rows("history", "id")+`.length > 0`) // there is more than one page
+		walked := walk(t, page, "history", "id")
+		seen := walked.Texts
 		require.Len(t, seen, 251)
 		for i := 1; i < len(seen); i++ {
 			require.Negative(t, compareIDs(seen[i-1], seen[i]))
 		}
-		press(t, page, "history", "Back")
-		await(t, page, rows("history", "id")+`[0] === "`+seen[100]+`"`)
 
 		fill(t, page, "history", map[string]string{"after": seen[248]})
 		await(t, page, rows("history", "id")+`.join() === "`+strings.Join(seen[249:], ",")+`"`)
@@ -53,8 +47,8 @@ func TestHistoryIsPaged(t *testing.T) {
 	})
 }
 
-// TestTopicsArePaged: thousands of topics, a hundred at a time, with who follows them.
-func TestTopicsArePaged(t *testing.T) {
+// TestTopicsAreListed: thousands of topics, with who follows them.
+func TestTopicsAreListed(t *testing.T) {
 	inBrowsers(t, func(t *testing.T, open func() tab) {
 		h := startPlain(t, "--retain-topic", "t00001=count:7")
 		const topics = 2500
@@ -70,7 +64,6 @@ func TestTopicsArePaged(t *testing.T) {
 		connect(t, h, 1, "topic=>")
 		page := open()
 		page.navigate(t, h.base+"/#topics")
-		await(t, page, rows("topics", "topic")+`.length === 100`)
 		row := `[...document.querySelectorAll('[data-view="topics"] tbody tr')].find((tr) => tr.textContent.startsWith("t00001"))`
 		await(t, page, live)
 		press(t, page, "topics", "Reload") // the page has its own stream now
@@ -78,8 +71,7 @@ func TestTopicsArePaged(t *testing.T) {
 		require.Equal(t, "2", get[string](t, page, row+`.querySelector(".count").textContent`))
 		require.Regexp(t, `^2, since .*\d`, get[string](t, page, row+`.querySelector(".kept").textContent`))
 		require.Equal(t, "7 events", get[string](t, page, row+`.querySelector(".retention").textContent`))
-		press(t, page, "topics", "Next page")
-		await(t, page, rows("topics", "topic")+`[0] === "t00100"`)
+		await(t, page, row+`.getAttribute("aria-rowindex") === "3"`)
 		fill(t, page, "topics", map[string]string{"match": "t02499"})
 		await(t, page, rows("topics", "topic")+`.join() === "t02499"`)
 	})

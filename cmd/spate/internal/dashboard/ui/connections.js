@@ -1,17 +1,16 @@
-// The connections, as the hub lists them, page by page.
+// The connections, as the hub lists them.
 
 import { ask } from "./api.js";
 import { choice, field, make } from "./dom.js";
 import { age, bytes, count } from "./format.js";
-import { Pager } from "./pager.js";
+import { LongList } from "./longlist.js";
 import { sure } from "./sure.js";
-import { Table } from "./table.js";
 
-const PAGE = 100;
+const PAGE = 200; // rows that are asked for at once
 
 export class Connections {
   constructor(section) {
-    this.table = new Table("Connections", [
+    this.list = new LongList("Connections", [
       { name: "uid", title: "User", cell: (c) => c.uid || "anonymous" },
       { name: "state", title: "State", cell: (c) => c.state },
       { name: "age", title: "Age", cell: (c) => age(Date.now() - Date.parse(c.since)) },
@@ -22,8 +21,7 @@ export class Connections {
       { name: "client", title: "Client", cell: (c) => c.client || "–" },
       { name: "transport", title: "Transport", cell: (c) => c.transport || "–" },
       { name: "act", title: "Action", cell: (c) => this.button(c) },
-    ]);
-    this.pager = new Pager((cursor, current) => this.load(cursor, current));
+    ], (cursor, current) => this.load(cursor, current), () => (this.asked().some(Boolean) ? "No connection is so." : "Nobody is connected."));
     this.form = make("form", { className: "row follow", autocomplete: "off" },
       field("Only of user", "uid", { placeholder: "any" }),
       field("that follow the topic", "topic", { placeholder: "any" }),
@@ -32,25 +30,33 @@ export class Connections {
       make("button", { type: "submit" }, "Show"));
     this.form.addEventListener("submit", (e) => {
       e.preventDefault();
-      this.pager.first();
+      this.list.first();
     });
     this.online = make("span", { className: "muted", role: "status" });
-    section.append(make("div", { className: "card" }, make("div", { className: "row head" }, make("h2", {}, "Connections"), this.online), this.form, this.pager.element, this.table.element));
+    section.append(make("div", { className: "card" }, make("div", { className: "row head" }, make("h2", {}, "Connections"), this.online), this.form, this.list.bar, this.list.element));
   }
 
   show() {
-    this.pager.go(this.pager.cursors);
+    this.list.reload();
+  }
+
+  // asked is what the form asks for: user, topic, state, address.
+  asked() {
+    return ["uid", "topic", "state", "address"].map((name) => this.form.elements[name].value.trim());
   }
 
   async load(cursor, current) {
-    const [uid, topic, state, address] = ["uid", "topic", "state", "address"].map((name) => this.form.elements[name].value.trim());
+    const [uid, topic, state, address] = this.asked();
     const page = await ask("/connections", { uid, topic, state, address, cursor, limit: PAGE });
-    const user = uid && await ask("/users/" + encodeURIComponent(uid));
-    if (current()) {
-      this.online.textContent = !user ? "" : user.online ? `${uid} is online since ${new Date(user.since).toLocaleString()}, connections: ${user.connections}` : `${uid} is not online`;
-      this.table.show(page.connections, uid || topic || state || address ? "No connection is so." : "Nobody is connected.");
+    if (!cursor) {
+      const user = uid && await ask("/users/" + encodeURIComponent(uid));
+      if (current()) this.tellOnline(uid, user);
     }
-    return { shown: page.connections.length, next: page.next };
+    return { items: page.connections, next: page.next };
+  }
+
+  tellOnline(uid, user) {
+    this.online.textContent = !user ? "" : user.online ? `${uid} is online since ${new Date(user.since).toLocaleString()}, connections: ${user.connections}` : `${uid} is not online`;
   }
 
   button(c) {
@@ -65,10 +71,10 @@ export class Connections {
     try {
       await ask("/connections/" + c.id, {}, "DELETE");
     } catch (err) {
-      this.pager.say(err.message, "bad");
+      this.list.say(err.message, "bad");
       return;
     }
-    await this.pager.go(this.pager.cursors);
-    this.pager.say(`connection ${c.id} of ${who} is ended`, "good");
+    this.list.remove(c);
+    this.list.say(`connection ${c.id} of ${who} is ended`, "good");
   }
 }

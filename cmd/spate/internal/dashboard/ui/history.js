@@ -1,28 +1,26 @@
-// The events of the past, page by page, as a stream would have got them.
+// The events of the past, as a stream would have got them.
 
 import { ask } from "./api.js";
 import { field, make } from "./dom.js";
 import { indent } from "./detail.js";
+import { LongList } from "./longlist.js";
 import { list } from "./names.js";
-import { Pager } from "./pager.js";
-import { Table } from "./table.js";
 
-const PAGE = 100;
+const PAGE = 100; // rows that are asked for at once
 const SHOWN = 300; // characters of data in a row
 
 export class History {
   // on: topics() are those that the reader may follow; open(event) shows one whole.
   constructor(section, on) {
     this.on = on;
-    this.table = new Table("Events of the past", [
+    this.list = new LongList("Events of the past", [
       { name: "time", title: "Time", cell: (e) => new Date(e.time).toLocaleString() },
       { name: "id", title: "ID", cell: (e) => e.id },
       { name: "type", title: "Type", cell: (e) => e.event || "message" },
       { name: "topic", title: "Topic", cell: (e) => e.topic || "none" },
       { name: "key", title: "Key", cell: (e) => e.key || "none" },
       { name: "data", title: "Data", cell: (e) => this.button(e) },
-    ]);
-    this.pager = new Pager((cursor, current) => this.load(cursor, current));
+    ], (cursor, current) => this.load(cursor, current), () => "No event of these topics and this user is kept from there on.");
     this.form = make("form", { className: "row follow", autocomplete: "off" },
       field("After the ID", "after", { placeholder: "the oldest" }),
       field("or since", "since", { placeholder: "15m, or 2026-01-31T12:00:00Z" }),
@@ -31,10 +29,10 @@ export class History {
       make("button", { type: "submit" }, "Show"));
     this.form.addEventListener("submit", (e) => {
       e.preventDefault();
-      this.pager.first();
+      this.list.first();
     });
     this.gap = make("p", { className: "bad", role: "status", hidden: true });
-    section.append(make("div", { className: "card" }, make("h2", {}, "History"), this.form, this.pager.element, this.gap, this.table.element));
+    section.append(make("div", { className: "card" }, make("h2", {}, "History"), this.form, this.list.bar, this.gap, this.list.element));
   }
 
   show() {
@@ -42,7 +40,7 @@ export class History {
     if (this.begun) return;
     this.begun = true;
     topics.value ||= this.on.topics().join(", ");
-    this.pager.first();
+    this.list.first();
   }
 
   async load(cursor, current) {
@@ -52,9 +50,8 @@ export class History {
     if (current()) {
       this.gap.hidden = !page.gap || !(cursor || begin.after);
       this.gap.textContent = page.gap ? `Events after ${page.gap.from} up to ${page.gap.to} may be missing.` : "";
-      this.table.show(page.events, "No event of these topics and this user is kept from there on.");
     }
-    return { shown: page.events.length, next: page.more ? page.next : "" };
+    return { items: page.events, next: page.more ? page.next : "" };
   }
 
   button(e) {
