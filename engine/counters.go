@@ -67,11 +67,11 @@ func (n *counters) settled() (sum uint64) {
 // writes them, once a pass, and each shard has its own cache lines, so that
 // counting moves no line between processors.
 type sharedCounters struct {
-	_                            [64]byte
-	n                            [numCounts]atomic.Uint64
-	clients, stalled, catchingUp atomic.Int64
-	reached, oldest              atomic.Uint64 // IDs: the shard's, and that after which its window has everything
-	_                            [64]byte
+	_                                  [64]byte
+	n                                  [numCounts]atomic.Uint64
+	clients, stalled, catchingUp, late atomic.Int64
+	reached, oldest                    atomic.Uint64 // IDs: the shard's, and that after which its window has everything
+	_                                  [64]byte
 }
 
 // add publishes the counts of a pass.
@@ -119,9 +119,10 @@ func show(to *atomic.Uint64, id eventID) {
 // showLaggards publishes how many clients are in trouble. It looks at all of
 // them, so it is done once a tick and when there are none any more.
 func (s *shard) showLaggards() {
-	stalled, catching := s.troubled.count()
+	stalled, catching, late := s.troubled.count()
 	s.c.stalled.Store(stalled)
 	s.c.catchingUp.Store(catching)
+	s.c.late.Store(late)
 	s.troubled.shown = len(s.troubled.list) > 0
 }
 
@@ -146,6 +147,7 @@ func (h *Hub) Stats() Stats {
 		st.Clients += int(c.clients.Load())
 		st.Stalled += int(c.stalled.Load())
 		st.CatchingUp += int(c.catchingUp.Load())
+		st.Late += int(c.late.Load())
 		st.LastEventID = min(st.LastEventID, c.reached.Load())
 		if at := s.cursor(); at.before(slowest) {
 			slowest = at

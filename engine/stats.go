@@ -30,6 +30,7 @@ type Stats struct {
 	Clients     int    // connections now
 	Stalled     int    // connections now that take no bytes
 	CatchingUp  int    // connections now that read the log
+	Late        int    // connections now that take no bytes, or read the log, or both
 	RingUsed    uint64 // ring slots between the newest event and the slowest reader
 	RingSize    int    // ring slots
 	LastEventID uint64 // newest event delivered to every shard's clients

@@ -157,17 +157,22 @@ func (t *troubled) from(i int) *client {
 	return t.list[i]
 }
 
-// count returns how many wait for their sinks, and how many read the log.
-func (t *troubled) count() (stalled, catching int64) {
+// count returns how many wait for their sinks, how many read the log, and how many do one
+// of these.
+func (t *troubled) count() (stalled, catching, late int64) {
 	for _, c := range t.list {
-		if c.full() {
+		full, behind := c.full(), c.state == stateBehind
+		if full {
 			stalled++
 		}
-		if c.state == stateBehind {
+		if behind {
 			catching++
 		}
+		if full || behind {
+			late++
+		}
 	}
-	return stalled, catching
+	return stalled, catching, late
 }
 
 // trimming is a look at all of them for those that wait at events which the window

@@ -51,6 +51,7 @@ type hubStats struct {
 	Clients       int    `json:"clients"`
 	Stalled       int    `json:"stalled"`
 	CatchingUp    int    `json:"catching_up"`
+	Late          int    `json:"late"`
 	RingUsed      uint64 `json:"ring_used"`
 	RingSize      int    `json:"ring_size"`
 	LastEventID   uint64 `json:"last_event_id,string"`

@@ -63,9 +63,10 @@ func (s *Series) add(before, now *sample) {
 	}
 	s.Time = append(s.Time, now.at)
 	h, b := &now.hub, &before.hub
-	s.UpToDate = append(s.UpToDate, max(h.Clients-h.Stalled-h.CatchingUp, 0))
+	// One that takes no bytes may be about to read the log too: each counts once.
+	s.UpToDate = append(s.UpToDate, max(h.Clients-h.Late, 0))
 	s.Stalled = append(s.Stalled, h.Stalled)
-	s.CatchingUp = append(s.CatchingUp, h.CatchingUp)
+	s.CatchingUp = append(s.CatchingUp, max(h.Late-h.Stalled, 0))
 	s.Socket = append(s.Socket, now.transports.Socket)
 	s.TLSSocket = append(s.TLSSocket, now.transports.TLSSocket)
 	s.HTTP1 = append(s.HTTP1, now.transports.HTTP1)
