@@ -14,11 +14,12 @@ import (
 // ErrNoLog is returned where history is asked for of a hub that has no log.
 var ErrNoLog = errors.New("spate: hub has no log")
 
-// Recalled is an event of the past. Its Users are left out: who else got it is
-// nobody's business.
+// Recalled is an event of the past. The event's own Users are left out, as on a stream:
+// who else got it is nobody's business but an operator's.
 type Recalled struct {
 	Event *wire.Event // with its ID, and Data as a string
 	Time  time.Time   // when it was pushed, to a millisecond
+	Users []string    // that it was pushed to, for eyes that may see them; nil: everyone
 }
 
 // HistoryPage is a part of what a stream would have got.
@@ -97,7 +98,7 @@ func (s *Seat) History(ctx context.Context, limit int) (p HistoryPage, err error
 			}
 			e := decodeFrame(r.Frame)
 			e.Topic, e.Key = r.Topic, r.Key
-			p.Events = append(p.Events, Recalled{Event: e, Time: time.UnixMilli(r.Time)})
+			p.Events = append(p.Events, Recalled{Event: e, Time: time.UnixMilli(r.Time), Users: r.Users})
 			lim.Records--
 			lim.Bytes -= len(r.Frame)
 		}

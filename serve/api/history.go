@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/spatehub/spate/engine"
@@ -25,6 +26,23 @@ type historyEvent struct {
 	Topic string    `json:"topic,omitempty"`
 	Key   string    `json:"key,omitempty"`
 	Data  any       `json:"data"`
+
+	// For an operator: whom it was pushed to, where that is not everyone, and how many more
+	// there are than are named.
+	Users     []string `json:"users,omitempty"`
+	UsersMore int      `json:"users_more,omitempty"`
+}
+
+// maxTold is how many of an event's users are named.
+const maxTold = 100
+
+// tellUsers names the users that an event was pushed to, first the one for whom history was asked.
+func (e *historyEvent) tellUsers(users []string, asked string) {
+	if i := slices.Index(users, asked); i > 0 {
+		users = slices.Concat(users[i:i+1], users[:i], users[i+1:])
+	}
+	e.Users = users[:min(len(users), maxTold)]
+	e.UsersMore = len(users) - len(e.Users)
 }
 
 const (
@@ -78,6 +96,9 @@ func (a *API) history(c call) (answer, error) {
 	reply := historyReply{Events: make([]historyEvent, len(page.Events)), Next: wire.FormatID(page.Next), More: page.More}
 	for i, e := range page.Events {
 		reply.Events[i] = historyEvent{ID: e.Event.ID, Time: e.Time.UTC(), Event: e.Event.Event, Topic: e.Event.Topic, Key: e.Event.Key, Data: e.Event.Data}
+		if c.grant.Admin {
+			reply.Events[i].tellUsers(e.Users, sub.UID)
+		}
 	}
 	if page.Lost {
 		reply.Gap = &page.Gap

@@ -140,6 +140,40 @@ func TestRoutesRefuse(t *testing.T) {
 	require.EqualValues(t, 1, d.drained.Load())
 }
 
+// Whom an event was pushed to is an operator's business alone: the user for whom it asks comes first, and of very many some are
+// named.
+func TestOperatorsAreToldUsers(t *testing.T) {
+	d := newDesk(t)
+	many := make([]string, 150)
+	for i := range many {
+		many[i] = fmt.Sprintf("u%03d", i)
+	}
+	require.NoError(t, d.hub.Push(append(many, "tom"), &wire.Event{Data: "1"}))
+	require.NoError(t, d.hub.Push(nil, &wire.Event{Data: "2"}))
+	type page struct {
+		Events []struct {
+			Data      string
+			Users     []string
+			UsersMore int `json:"users_more"`
+		}
+	}
+	read := func(who string) (p page) {
+		rec := d.ask("GET", "/history?"+who)
+		require.Equal(t, 200, rec.Code)
+		require.NoError(t, json.Unmarshal(rec.Body.Bytes(), &p))
+		require.Len(t, p.Events, 2)
+		return p
+	}
+	all := read("who=admin&uid=tom").Events
+	require.Equal(t, append([]string{"tom"}, many[:99]...), all[0].Users)
+	require.Equal(t, 51, all[0].UsersMore)
+	require.Nil(t, all[1].Users)
+	for _, e := range read("who=tom").Events {
+		require.Empty(t, e.Users)
+		require.Zero(t, e.UsersMore)
+	}
+}
+
 // Without an authorizer nobody is let in; without a log there is no history; and a hub that has closed says so.
 func TestRoutesOfHubsThatCannot(t *testing.T) {
 	d := newDesk(t)

@@ -30,7 +30,7 @@ export function controls({ log, follow }) {
     follow(uid.value, topics.value);
   });
   const filter = document.getElementById("filter");
-  filter.addEventListener("input", () => log.match(filter.elements.type.value.trim(), filter.elements.text.value.trim()));
+  filter.addEventListener("input", () => log.match(...["type", "text", "user"].map((name) => filter.elements[name].value.trim())));
   filter.addEventListener("submit", (e) => e.preventDefault());
   theme();
   return look;

@@ -8,7 +8,8 @@ const HELD = 16 << 20;     // characters of data held by the rows of each of the
 const LONGEST = 400;       // characters of data shown in a row; the whole is one click away
 
 export class Log {
-  // parts: {body, empty, held}, elements; on: audience(row), open(row).
+  // parts: {body, empty, held}, elements; on: audience(row), isFor(row, user), self() is the user that the page is, open(row),
+  // filtered().
   constructor(parts, on) {
     Object.assign(this, parts);
     this.on = on;
@@ -17,7 +18,8 @@ export class Log {
     this.order = 0;
     this.byElement = new WeakMap(); // rows, also those that are shown only because the list is held
     this.show = "all";
-    this.wants = () => true; // by type and text
+    this.wants = () => true; // by type, text and user
+    this.user = "";
     this.paused = false;
     this.dirty = false;
     this.newer = 0;     // rows that came while the list was held
@@ -41,18 +43,23 @@ export class Log {
     this.draw(true);
   }
 
-  // match leaves out events that are not of the type, or without the text; "" leaves out none.
-  match(type, text) {
+  // match leaves out events that are not of the type, without the text, or not known to be for the user by name; "" leaves
+  // out none.
+  match(type, text, user) {
     const low = text.toLowerCase();
-    this.wants = (row) => row.kind === "gap" || ((type === "" || row.type === type) && (low === "" || row.data.toLowerCase().includes(low)));
-    this.filtered = type !== "" || text !== "";
+    this.wants = (row) => row.kind === "gap" || ((type === "" || row.type === type) && (low === "" || row.data.toLowerCase().includes(low)) && (user === "" || this.on.isFor(row, user)));
+    this.filtered = type !== "" || text !== "" || user !== "";
+    this.user = user;
+    this.on.filtered();
     this.dirty = true;
     this.draw(true);
   }
 
-  // unknown are the IDs of the shown rows whose topic is not known.
+  // unknown are the IDs of the rows whose topic is not known: of those that are shown, or of all that a look at their users may
+  // show.
   unknown(known) {
-    return [...this.body.children].map((tr) => this.byElement.get(tr)).filter((row) => row.kind === "event" && row.id && !row.measurement && !known(row.id)).map((row) => row.id);
+    const rows = this.user ? this.others.list : [...this.body.children].map((tr) => this.byElement.get(tr));
+    return rows.filter((row) => row.kind === "event" && row.id && !row.measurement && !known(row.id)).map((row) => row.id);
   }
 
   pause(paused) {
@@ -78,8 +85,14 @@ export class Log {
     this.held.textContent = "";
     const shown = this.rows();
     this.empty.hidden = shown.length > 0;
-    this.empty.textContent = this.filtered ? "No event of those that came is so." : this.show === "all" ? "No event yet." : "Nothing pushed yet: try the form.";
+    this.empty.textContent = this.filtered ? this.none() : this.show === "all" ? "No event yet." : "Nothing pushed yet: try the form.";
     this.place(shown);
+  }
+
+  none() {
+    const self = this.on.self();
+    if (!this.user || this.user === self) return "No event of those that came is so.";
+    return `No event of those that came is so. This page is ${self || "nobody"}, and gets of what is for ${this.user} by name only what is for it too.`;
   }
 
   rows() {

@@ -45,10 +45,13 @@ const detail = new Detail($("detail"));
 const audienceOf = (row) => (row.kind === "event" ? audience.of(row) : { topic: "–", users: "–" });
 const log = new Log({ body: $("log"), empty: $("empty"), held: $("held") }, {
   audience: audienceOf,
+  isFor: (row, user) => audience.isFor(row.id, user),
+  self: () => stream.subscription?.uid ?? "",
+  filtered: () => names.anew(),
   open: (row) => detail.show(row, audienceOf(row)),
 });
-const names = new TopicNames((id, topic, key) => {
-  audience.learnTopic(id, topic, key);
+const names = new TopicNames((event) => {
+  audience.learnPast(event);
   log.dirty = true;
 });
 const push = new PushForm($("push"), { whyNot: whyNotHere, cut: () => (stream.state === "live" ? "" : "this page has no stream at present"), pushed: (p) => stream.tell(p), reach: () => grant?.admin });
@@ -89,6 +92,8 @@ function allow() {
   if (topics.length || users.length || anyUser || everyone) has.add("push");
   if (info?.cluster) has.add("cluster");
   if (info?.demo) has.add("demo");
+  audience.tellsUsers = admin;
+  $("filter-user").hidden = !admin;
   views.allow(has);
   $("links").hidden = !admin;
 }
@@ -117,7 +122,7 @@ async function prefill(subscription) {
     const few = info.log && info.log.records <= PREFILL;
     const page = await ask("/history", { after: few || position === "0" ? "earliest" : minus(position, PREFILL), limit: PREFILL, topic: subscription.topics, uid: subscription.uid });
     for (const e of page.events) {
-      audience.learnTopic(e.id, e.topic, e.key);
+      audience.learnPast(e);
       log.add({ kind: "event", id: e.id, type: e.event || "message", data: text(e.data), cut: 0, at: Date.parse(e.time), kept: true, subscription }, false);
     }
     if (page.events.length > 0) stream.lastId = page.next;
