@@ -146,11 +146,6 @@ func TestLagIsTrue(t *testing.T) {
 		await(t, page, fmt.Sprintf(`%s > %d && %s <= %d`, value, behind/2, value, 2*behind))
 		require.Equal(t, behind, lag())
 		await(t, page, legend("Connections by state", "up to date")+` === "1"`)
-
-		// Once it reads again it has all, and nothing is behind any more.
-		require.NoError(t, conn.(*net.TCPConn).SetReadBuffer(4<<20))
-		go func() { _, _ = io.Copy(io.Discard, conn) }()
-		await(t, page, legend("Lag of slow connections", "events behind, 99th percentile")+` === "–" && `+legend("Connections by state", "up to date")+` === "2"`)
 	})
 }
 
