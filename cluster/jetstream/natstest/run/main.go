@@ -45,6 +45,16 @@ func (p *program) end() {
 	p.cleanups = nil
 }
 
+// endNext says that the end has begun, and ends the program at the next signal: without
+// a quorum of servers clients would wait for ever for what is left.
+func (p *program) endNext() {
+	next := make(chan os.Signal, 1)
+	signal.Notify(next, os.Interrupt, syscall.SIGTERM)
+	fmt.Println("ending, once every client has what is left; once more ends at once")
+	<-next
+	p.Fatal("not every client has what is left: nothing is compared")
+}
+
 // settings are the flags.
 type settings struct {
 	clients, publishers, batch int
@@ -86,6 +96,7 @@ func main() {
 	p := &program{}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	defer context.AfterFunc(ctx, p.endNext)()
 	if s.spate == "" {
 		s.spate = filepath.Join(p.TempDir(), "spate")
 		build := exec.Command("go", "build", "-o", s.spate, "./cmd/spate")
