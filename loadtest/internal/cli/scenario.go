@@ -196,10 +196,19 @@ func readGroups(n *yaml.Node) ([]config.Group, error) {
 			"url":   text(&g.URL),
 			"share": func(v *yaml.Node) (err error) { g.Share, err = config.ParseShare(v.Value); return err },
 			"header": func(v *yaml.Node) error {
-				for _, x := range append([]*yaml.Node{v}, v.Content...) {
-					if x.Kind == yaml.ScalarNode {
-						g.Header = append(g.Header, x.Value)
+				list := v.Content
+				if v.Kind == yaml.ScalarNode {
+					list = []*yaml.Node{v}
+				}
+				for _, x := range list {
+					line := x.Line
+					if x.Kind == yaml.AliasNode {
+						x = x.Alias
 					}
+					if x.Kind != yaml.ScalarNode {
+						return fmt.Errorf("line %d is not a value; write it in quotes, as 'Name: value'", line)
+					}
+					g.Header = append(g.Header, x.Value)
 				}
 				return nil
 			},

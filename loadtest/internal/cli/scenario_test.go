@@ -109,6 +109,9 @@ func TestScenarioFaults(t *testing.T) {
 		{"url: http://h\nstages: [{for: 1s, for: 2s}]", "for is given twice"},
 		{"url: http://h\ngroups: [{name: &x a, share: 10%}, {name: *x, share: 10%}]", "number 2 needs a name of its own"},
 		{"url: http://h\ngroups: [{speed: [x]}]", `there is no key "speed"`},
+		{"url: http://h\ngroups:\n- name: a\n  share: 60%\n  header:\n  - X-User: u1", "line 6 is not a value; write it in quotes"},
+		{"url: http://h\ngroups: [{name: &x a, share: 60%, header: [*x]}]", `"a": write Name: value`},
+		{"url: http://h\ngroups: [{name: a, share: 60%, header: [&x {b: c}, *x]}]", "line 2 is not a value"},
 		{"a: [", "did not find expected node content"},
 	} {
 		code, _, errs := command(t, "check", scenario(t, x.text))
