@@ -179,7 +179,7 @@ func open(ctx context.Context, c *config.Config, a *adapter.Adapter, security pr
 	t.procs = procs.Processors(c)
 	ledger, err := t.ledger(forked)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, t.close())
 	}
 	if c.Publish {
 		run, _ := strconv.ParseUint(c.RunID, 16, 32) // checked by Normalize

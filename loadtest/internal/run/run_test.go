@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -358,4 +360,17 @@ func TestInterrupt(t *testing.T) {
 		require.Equal(t, cal.Truth().Sent, r.Deliveries.Count)
 		require.Zero(t, r.Checks.Lost)
 	})
+}
+
+// A run that cannot begin, here for want of memory to share with workers, leaves the process as it was.
+func TestFailedBeginIsUndone(t *testing.T) {
+	if !config.RawSupported() {
+		t.Skip("raw mode needs Linux")
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	c, _ := way{mode: config.ModeRaw, fork: 2}.serve(t, calibrate.Faults{})
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "none"))
+	_, err := run.Run(t.Context(), c, nil)
+	require.ErrorContains(t, err, "memory to share")
+	require.Equal(t, 1, runtime.GOMAXPROCS(0))
 }
