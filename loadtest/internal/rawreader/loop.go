@@ -93,10 +93,12 @@ func (l *loop) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	clock.Patient()
-	l.queue = openQueue()
+	l.queue = openQueue(queueFile)
 	defer l.queue.close()
+	l.waits, _ = l.queue.waits() // the thread may have served others before
 	events := make([]unix.EpollEvent, batch)
 	l.since = l.now()
+	l.looked = l.since
 	for !l.stopped {
 		n, err := eventsNow(l.ep, events)
 		if n == 0 {
@@ -143,15 +145,15 @@ func (l *loop) giveWay() {
 
 // lookWaits counts how long the loop waited for the processor before each turn that it
 // has had since it looked last, on average: what came meanwhile was read that much late.
+// It counts once for each LagEvery of that time, as starved loops have few turns.
 func (l *loop) lookWaits(now int64) {
-	if now-l.looked < int64(fleet.LagEvery) {
+	spans := (now - l.looked) / int64(fleet.LagEvery)
+	if spans < 1 {
 		return
 	}
 	l.looked = now
 	if w, ok := l.queue.waits(); ok {
-		if turns := w.turns - l.waits.turns; turns > 0 {
-			l.reader.Stats.Lag.RecordN((w.ns-l.waits.ns)/turns, turns)
-		}
+		l.reader.Stats.Lag.RecordN((w.ns-l.waits.ns)/max(1, w.turns-l.waits.turns), spans)
 		l.waits = w
 	}
 }

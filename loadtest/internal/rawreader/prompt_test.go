@@ -4,6 +4,9 @@ package rawreader_test
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -60,4 +63,50 @@ func TestLoopLooksHowLongItWaited(t *testing.T) {
 		_, _, ok := rawreader.ParseWaits(text)
 		require.False(t, ok, text)
 	}
+}
+
+// A loop that is starved half of the time, and so has few turns in it, is late at p99: each
+// wait weighs as much as the time that it is of, whatever the number of turns.
+func TestStarvedHalfIsSeen(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "schedstat")
+	var now, waited, turns int64
+	tell := func() {
+		require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, "1 %d %d\n", waited, turns), 0o600))
+	}
+	turns = 1
+	tell()
+	w, ok := rawreader.NewWaiter(file)
+	require.True(t, ok)
+	defer w.Close()
+	const ms = int64(time.Millisecond)
+	for range 500 { // 5 s at 10,000 turns/s, and no wait
+		now, turns = now+10*ms, turns+100
+		tell()
+		w.Look(now)
+	}
+	require.Zero(t, w.Lag().Quantile(1))
+	for range 100 { // 5 s at 20 turns/s, all of it waiting
+		now, turns, waited = now+50*ms, turns+1, waited+50*ms
+		tell()
+		w.Look(now)
+	}
+	require.EqualValues(t, 1000, w.Lag().Count(), "one for each 10 ms")
+	require.Zero(t, w.Lag().Quantile(0.49))
+	require.InEpsilon(t, 50*ms, w.Lag().Quantile(0.51), 0.02)
+	require.InEpsilon(t, 50*ms, w.Lag().Quantile(0.99), 0.02)
+	now += 10 * ms // without a turn: it ran all the time
+	w.Look(now)
+	require.EqualValues(t, 1001, w.Lag().Count())
+}
+
+// A kernel that has the file but does not count tells nothing, and the lag is measured otherwise.
+func TestKernelThatDoesNotCount(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "schedstat")
+	for _, text := range []string{"0 0 0\n", "", "x y z\n"} {
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		_, ok := rawreader.NewWaiter(file)
+		require.False(t, ok, text)
+	}
+	_, ok := rawreader.NewWaiter(file + "-no")
+	require.False(t, ok)
 }

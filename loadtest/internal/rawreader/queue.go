@@ -17,14 +17,23 @@ type queue struct {
 
 const queueFile = "/proc/thread-self/schedstat"
 
-// openQueue is that of the calling thread.
-func openQueue() queue {
-	fd, err := unix.Open(queueFile, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+// openQueue is that of the calling thread, with queueFile. A kernel that does not count
+// says 0 turns even of a thread that runs.
+func openQueue(file string) queue {
+	fd, err := unix.Open(file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		fd = -1
+		return queue{fd: -1}
 	}
-	return queue{fd: fd}
+	q := queue{fd: fd}
+	if w, ok := q.waits(); !ok || w.turns == 0 {
+		q.close()
+		q.fd = -1
+	}
+	return q
 }
+
+// tells reports whether there is something to read.
+func (q *queue) tells() bool { return q.fd >= 0 }
 
 // waits are those of a thread, since it was started.
 type waits struct {
@@ -33,7 +42,7 @@ type waits struct {
 }
 
 func (q *queue) waits() (w waits, ok bool) {
-	if q.fd < 0 {
+	if !q.tells() {
 		return w, false
 	}
 	n, err := unix.Pread(q.fd, q.buf[:], 0)
@@ -55,7 +64,7 @@ func parseWaits(b []byte) (w waits, ok bool) {
 }
 
 func (q *queue) close() {
-	if q.fd >= 0 {
+	if q.tells() {
 		_ = unix.Close(q.fd)
 	}
 }

@@ -30,7 +30,9 @@ type Transport struct {
 // New makes the sessions of the part's streams and starts the loops.
 func New(p *fleet.Part, addrs *fleet.Addresses) (*Transport, error) {
 	n := p.Config.Loops
-	t := &Transport{countsLag: unix.Access(queueFile, unix.R_OK) == nil}
+	q := openQueue(queueFile)
+	t := &Transport{countsLag: q.tells()}
+	q.close()
 	for k := range n {
 		l, err := newLoop(p, addrs, k, n)
 		if err != nil {
