@@ -51,7 +51,20 @@ type members struct {
 	taken map[string]time.Time // nodes that are in no value any more, and when they had been heard last
 	named map[string]time.Time // nodes of heard: by a value that was applied, last
 	swept bool
+
+	absent map[string]absence // nodes that were taken, and not heard since
 }
+
+// absence is what is known of a node that was taken out of the values and not heard since.
+// If values name it again, it is there, and what it says to others is lost: each time that
+// it is taken nevertheless, all of its users leave, and join again. So that is put off.
+type absence struct {
+	taken time.Time     // last
+	wait  time.Duration // after which time without a word it counts as gone the next time
+}
+
+// maxAbsence bounds how long a node is waited for that values name and that is not heard.
+const maxAbsence = time.Hour
 
 // name notes nodes that a value names: also one that was never heard has to be found gone.
 func (m *members) name(nodes []string) {
@@ -77,12 +90,13 @@ func (m *members) isGone(node string) bool {
 	last, is := m.heard[node]
 	if heard, now := m.peers.heard(node); now && heard.After(last) && heard.After(m.taken[node]) {
 		last, is = heard, true
+		delete(m.absent, node)
 	}
 	if node == m.peers.ID() || !is {
 		last = time.Now()
 	}
 	m.heard[node] = last
-	return time.Since(last) >= m.n.cfg.gone && m.n.steady() >= m.n.cfg.gone
+	return time.Since(last) >= max(m.n.cfg.gone, m.absent[node].wait) && m.n.steady() >= m.n.cfg.gone
 }
 
 // due says whether the values are to be looked through: at first, to see who there is, and
@@ -95,6 +109,10 @@ func (m *members) due() (gone []string, due bool) {
 	}
 	m.mu.Lock()
 	maps.DeleteFunc(m.taken, func(node string, _ time.Time) bool { _, is := m.peers.heard(node); return !is })
+	maps.DeleteFunc(m.absent, func(node string, a absence) bool {
+		_, is := m.heard[node]
+		return !is && time.Since(a.taken) > maxAbsence
+	})
 	gone = slices.Collect(maps.Keys(m.heard))
 	swept := m.swept
 	m.mu.Unlock()
@@ -116,6 +134,7 @@ func (m *members) done(gone []string, began time.Time) {
 	defer m.mu.Unlock()
 	m.swept = true
 	for _, node := range gone {
+		m.absentLocked(node)
 		m.taken[node] = m.heard[node]
 		if m.named[node].Before(began) {
 			delete(m.heard, node)
@@ -123,5 +142,16 @@ func (m *members) done(gone []string, began time.Time) {
 		} else {
 			m.heard[node] = time.Now()
 		}
+	}
+}
+
+// absentLocked notes that a node was taken out of the values, and has the next time wait:
+// at first as long, for it may have been killed since, and then twice as long each time.
+func (m *members) absentLocked(node string) {
+	a, again := m.absent[node]
+	a.taken, a.wait = time.Now(), min(max(2*a.wait, m.n.cfg.gone), max(maxAbsence, m.n.cfg.gone))
+	m.absent[node] = a
+	if again {
+		m.n.cfg.logger.Warn("cluster: a hub changes values and is not heard: its users leave, and join again if it is there", "hub", node, "not before", a.wait)
 	}
 }

@@ -69,7 +69,9 @@ func newPresence(n *Node) *presence {
 func (n *Node) Meet(peers *Peers) {
 	if n.presence != nil {
 		n.presence.peers = peers
-		n.presence.members = &members{n: n, peers: peers, heard: map[string]time.Time{}, taken: map[string]time.Time{}, named: map[string]time.Time{}}
+		n.presence.members = &members{
+			n: n, peers: peers, heard: map[string]time.Time{}, taken: map[string]time.Time{}, named: map[string]time.Time{}, absent: map[string]absence{},
+		}
 		close(n.presence.met)
 	}
 }

@@ -191,6 +191,32 @@ func TestAUserLeavesWhoseHubWasNotHeardAgain(t *testing.T) {
 	})
 }
 
+// Users of a node that is there, and that others do not hear, leave and join again ever more
+// seldom; once it was heard they are told of as those of any other.
+func TestUsersOfAHubThatIsNotHeardAreToldOfSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := clustertest.NewFake(1, 1000)
+		a, b := startPresent(t, f, clustertest.Failures{}), startPresent(t, f, clustertest.Failures{})
+		<-time.After(3 * time.Second)
+		a.join("ann")
+		<-time.After(3 * time.Second)
+		a.port.Hush(true)
+		<-time.After(10 * time.Minute)
+		events := told(t, f)["ann"]
+		require.Greater(t, len(events), 2, "it is taken for gone")
+		require.LessOrEqual(t, len(events), 11, "after 20 s, and 20, 40, 80, 160 and 320 more")
+		require.Equal(t, engine.JoinEvent, events[len(events)-1])
+		a.port.Hush(false)
+		<-time.After(10 * time.Second)
+		require.Len(t, told(t, f)["ann"], len(events))
+		a.port.Cut(true) // it is killed, as far as the others see
+		a.end()
+		<-time.After(2 * gone)
+		require.Equal(t, append(events, engine.LeaveEvent), told(t, f)["ann"])
+		b.end()
+	})
+}
+
 // Over a bad network, with nodes that are cut off, end and begin: each user joins and
 // leaves in turn, and in the end is told to be where it is.
 func TestUsersJoinAndLeaveInTurn(t *testing.T) {
