@@ -28,8 +28,15 @@ type present struct {
 
 func startPresent(t *testing.T, f *clustertest.Fake, failures clustertest.Failures) *present {
 	t.Helper()
-	p := &present{t: t, port: f.Port(failures), conns: map[string][]engine.Subscriber{}}
-	node := cluster.NewNode(p.port, cluster.WithLogger(logger(t)), cluster.WithPresence(gone))
+	port := f.Port(failures)
+	return startPresentAt(t, port, port)
+}
+
+// startPresentAt starts one that orders by o, on the bus of port.
+func startPresentAt(t *testing.T, port *clustertest.Port, o cluster.Orderer) *present {
+	t.Helper()
+	p := &present{t: t, port: port, conns: map[string][]engine.Subscriber{}}
+	node := cluster.NewNode(o, cluster.WithLogger(logger(t)), cluster.WithPresence(gone))
 	p.hub = engine.NewHub(engine.WithSource(node), engine.WithLog(clustertest.NewReplica()), engine.WithEnableResendEvents(), engine.WithLogger(logger(t)),
 		engine.WithChanBufferSize(256), engine.WithShards(2), engine.WithPresence("presence"), engine.WithDrainTimeout(time.Second))
 	p.peers = startPeer(t, p.port, "hub", nil)

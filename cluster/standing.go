@@ -94,12 +94,18 @@ func (p *presence) loses() {
 
 // keep has the values of users that are here put again before the stream keeps them no
 // more, and those that it does not keep already.
+//
+// That a value was put is seen in its version only once it was applied here, which may
+// take long: it is not put again before renewPause.
 func (p *presence) keep(kept Kept) {
 	old := time.Now().Add(-kept.Age / 4)
 	p.renew(func(st *standing) bool {
-		return kept.near(st.version) || kept.Age > 0 && !st.put.IsZero() && st.put.Before(old)
+		return kept.near(st.version) && time.Since(st.put) >= renewPause || kept.Age > 0 && !st.put.IsZero() && st.put.Before(old)
 	})
 }
+
+// renewPause is the least time between two puts of a value because the stream drops it.
+const renewPause = 10 * time.Second
 
 // renew has the values of those who are here, and of whom due says so, looked at again.
 func (p *presence) renew(due func(*standing) bool) {

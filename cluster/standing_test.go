@@ -1,12 +1,15 @@
 package cluster_test
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/cluster"
 	"github.com/spatehub/spate/cluster/clustertest"
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/wire"
@@ -35,7 +38,7 @@ func TestUsersStayForLongerThanTheirValuesAreKept(t *testing.T) {
 		},
 		"purge": func(_ *testing.T, f *clustertest.Fake, _ *engine.Hub) {
 			f.Purge(0)
-			<-time.After(10 * time.Second)
+			<-time.After(20 * time.Second)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -78,6 +81,59 @@ func TestAUserLeavesWhoseValueIsGone(t *testing.T) {
 		a.leave("tom")
 		<-time.After(3 * time.Second)
 		require.Equal(t, map[string][]string{"tom": {engine.JoinEvent, engine.LeaveEvent}}, told(t, f))
+		a.end()
+	})
+}
+
+// late is a way to the stream that counts changes of values, and brings nothing for a time.
+type late struct {
+	*clustertest.Port
+	hold    atomic.Bool
+	changes atomic.Int64
+}
+
+func (l *late) Follow(ctx context.Context, after uint64, fn func(cluster.Page) error) error {
+	return l.Port.Follow(ctx, after, func(p cluster.Page) error {
+		for l.hold.Load() {
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return fn(p)
+	})
+}
+
+func (l *late) Change(ctx context.Context, name string, version uint64, data []byte, events []*wire.Event) error {
+	l.changes.Add(1)
+	return l.Port.Change(ctx, name, version, data, events)
+}
+
+// A hub that follows late puts a value that the stream drops again, but not each time that
+// it looks: that would make it, and the others, later still.
+func TestAHubThatFollowsLateDoesNotRepeatItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := clustertest.NewFake(1, 1000)
+		l := &late{Port: f.Port(clustertest.Failures{})}
+		a := startPresentAt(t, l.Port, l)
+		<-time.After(3 * time.Second)
+		a.join("tom")
+		<-time.After(20 * time.Second)
+		require.EqualValues(t, 1, l.changes.Load())
+		l.hold.Store(true)
+		f.Purge(0)
+		<-time.After(time.Minute)
+		v, err := l.Value(t.Context(), "tom")
+		require.NoError(t, err)
+		require.NotZero(t, v.Version)
+		require.LessOrEqual(t, l.changes.Load(), int64(7), "every ten seconds")
+		l.hold.Store(false)
+		<-time.After(20 * time.Second)
+		put := l.changes.Load()
+		<-time.After(time.Minute)
+		require.Equal(t, put, l.changes.Load(), "it has seen it")
+		require.Equal(t, map[string][]string{"tom": {engine.JoinEvent}}, told(t, f))
 		a.end()
 	})
 }
