@@ -51,6 +51,11 @@ type presence struct {
 	mu    sync.Mutex
 	users map[string]*standing // who is here, or has gone and is not told of yet
 	again map[string]bool      // users whose values are to be looked at again
+
+	// No user's version is lower, and no put of one before; zero: none is known. They may be
+	// of users who have gone since.
+	lowest uint64
+	first  time.Time
 }
 
 func newPresence(n *Node) *presence {

@@ -37,6 +37,7 @@ func (p *presence) settled(uid string, here bool) bool {
 	}
 	if here {
 		st.put = time.Now()
+		p.boundLocked(st)
 	} else {
 		delete(p.users, uid)
 	}
@@ -62,6 +63,7 @@ func (p *presence) look(values []Value) {
 		p.members.name(nodes)
 		if st := p.users[v.Name]; st != nil && v.Version > st.version { // else it comes again
 			st.version, st.entered = v.Version, slices.Contains(nodes, self)
+			p.boundLocked(st)
 		}
 	}
 	for _, v := range values {
@@ -86,7 +88,9 @@ func (p *presence) loses() {
 	if p == nil {
 		return
 	}
-	p.renew(func(st *standing) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.renewLocked(func(st *standing) bool {
 		st.entered, st.version = false, 0 // another stream may begin with low ones
 		return !st.put.IsZero()
 	})
@@ -98,19 +102,37 @@ func (p *presence) loses() {
 // That a value was put is seen in its version only once it was applied here, which may
 // take long: it is not put again before renewPause.
 func (p *presence) keep(kept Kept) {
-	old := time.Now().Add(-kept.Age / 4)
-	p.renew(func(st *standing) bool {
-		return kept.near(st.version) && time.Since(st.put) >= renewPause || kept.Age > 0 && !st.put.IsZero() && st.put.Before(old)
+	now := time.Now()
+	aged := func(put time.Time) bool {
+		return kept.Age > 0 && !put.IsZero() && now.Sub(put) > kept.Age/4
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !kept.near(p.lowest) && !aged(p.first) {
+		return
+	}
+	p.lowest, p.first = 0, time.Time{}
+	p.renewLocked(func(st *standing) bool {
+		p.boundLocked(st)
+		return kept.near(st.version) && now.Sub(st.put) >= renewPause || aged(st.put)
 	})
 }
 
 // renewPause is the least time between two puts of a value because the stream drops it.
 const renewPause = 10 * time.Second
 
-// renew has the values of those who are here, and of whom due says so, looked at again.
-func (p *presence) renew(due func(*standing) bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// boundLocked has lowest and first be no more than those of a user.
+func (p *presence) boundLocked(st *standing) {
+	if p.lowest == 0 || st.version != 0 && st.version < p.lowest {
+		p.lowest = st.version
+	}
+	if p.first.IsZero() || !st.put.IsZero() && st.put.Before(p.first) {
+		p.first = st.put
+	}
+}
+
+// renewLocked has the values of those who are here, and of whom due says so, looked at again.
+func (p *presence) renewLocked(due func(*standing) bool) {
 	for uid, st := range p.users {
 		if due(st) && st.here {
 			p.again[uid] = true
