@@ -52,6 +52,8 @@ type presence struct {
 	users map[string]*standing // who is here, or has gone and is not told of yet
 	again map[string]bool      // users whose values are to be looked at again
 
+	looked uint64 // the highest version of a value that was applied
+
 	// No user's version is lower, and no put of one before; zero: none is known. They may be
 	// of users who have gone since.
 	lowest uint64
@@ -139,10 +141,10 @@ func (p *presence) settle(ctx context.Context, uid string, seen uint64, gone fun
 			cancel()
 			return err
 		}
-		here, entered := p.standing(uid)
+		here, told := p.standing(uid)
 		was := parseWhere(v.Data).Nodes
-		if v.Version == 0 && entered {
-			was = []string{self} // the stream keeps it no more, and he was told of
+		if v.Version == 0 {
+			was = told // the stream keeps it no more, if there was one
 		}
 		now := slices.DeleteFunc(slices.Clone(was), func(node string) bool {
 			return node == self && !here || node != self && gone != nil && gone(node)

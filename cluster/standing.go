@@ -12,19 +12,19 @@ import (
 // standing is what a node knows of a user of its own.
 type standing struct {
 	here    bool      // he has connections here
-	entered bool      // the value that was applied last says so
+	nodes   []string  // where the value that was applied last says that he is
 	version uint64    // of that value; 0: there was none yet
 	put     time.Time // when this node put one last
 }
 
-// standing returns whether a user is here, and is told to be.
-func (p *presence) standing(uid string) (here, entered bool) {
+// standing returns whether a user is here, and at which nodes he was told to be.
+func (p *presence) standing(uid string) (here bool, nodes []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if st := p.users[uid]; st != nil {
-		return st.here, st.entered
+		return st.here, st.nodes
 	}
-	return false, false
+	return false, nil
 }
 
 // settled notes that the value of a user says whether he is here; false: that has changed.
@@ -61,13 +61,20 @@ func (p *presence) look(values []Value) {
 	for _, v := range values {
 		nodes := parseWhere(v.Data).Nodes
 		p.members.name(nodes)
-		if st := p.users[v.Name]; st != nil && v.Version > st.version { // else it comes again
-			st.version, st.entered = v.Version, slices.Contains(nodes, self)
+		st := p.users[v.Name]
+		switch fresh := v.Version > p.looked; { // else it comes again
+		case st != nil && v.Version > st.version:
+			st.version, st.nodes = v.Version, nodes
 			p.boundLocked(st)
+		case st == nil && fresh && slices.Contains(nodes, self):
+			p.again[v.Name] = true // put before he left, or by a node that did not know of it
+		case st == nil && fresh:
+			delete(p.again, v.Name)
 		}
+		p.looked = max(p.looked, v.Version)
 	}
 	for _, v := range values {
-		if st := p.users[v.Name]; st != nil && st.here && !st.entered {
+		if st := p.users[v.Name]; st != nil && st.here && !slices.Contains(st.nodes, self) {
 			p.again[v.Name] = true
 		}
 	}
@@ -90,8 +97,9 @@ func (p *presence) loses() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.looked = 0 // another stream may begin with low ones
 	p.renewLocked(func(st *standing) bool {
-		st.entered, st.version = false, 0 // another stream may begin with low ones
+		st.nodes, st.version = nil, 0
 		return !st.put.IsZero()
 	})
 }

@@ -85,6 +85,52 @@ func TestAUserLeavesWhoseValueIsGone(t *testing.T) {
 	})
 }
 
+// A user at two hubs whose value is gone from the stream has not left with the first of them.
+func TestAUserAtTwoHubsLeavesOnceThoughHisValueIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := clustertest.NewFake(1, 1000)
+		a, b := startPresent(t, f, clustertest.Failures{}), startPresent(t, f, clustertest.Failures{})
+		<-time.After(3 * time.Second)
+		a.join("tom")
+		b.join("tom")
+		<-time.After(3 * time.Second)
+		f.Purge(0)
+		a.leave("tom")
+		<-time.After(20 * time.Second)
+		require.Equal(t, map[string][]string{"tom": {engine.JoinEvent}}, told(t, f))
+		b.leave("tom")
+		<-time.After(3 * time.Second)
+		require.Equal(t, map[string][]string{"tom": {engine.JoinEvent, engine.LeaveEvent}}, told(t, f))
+		a.end()
+		b.end()
+	})
+}
+
+// A user whose value is gone from the stream, and who has left one hub while another had not
+// yet been told, is not taken to be at the first for ever.
+func TestAUserLeavesThoughAHubThatIsLateTakesHimToBeElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := clustertest.NewFake(1, 1000)
+		l := &late{Port: f.Port(clustertest.Failures{})}
+		a, b := startPresentAt(t, l.Port, l), startPresent(t, f, clustertest.Failures{})
+		<-time.After(3 * time.Second)
+		a.join("tom")
+		b.join("tom")
+		<-time.After(3 * time.Second)
+		l.hold.Store(true)
+		b.leave("tom")
+		<-time.After(time.Second)
+		f.Purge(0)
+		a.leave("tom")
+		<-time.After(time.Second)
+		l.hold.Store(false)
+		<-time.After(10 * time.Second)
+		require.Equal(t, map[string][]string{"tom": {engine.JoinEvent, engine.LeaveEvent}}, told(t, f))
+		a.end()
+		b.end()
+	})
+}
+
 // late is a way to the stream that counts changes of values, and brings nothing for a time.
 type late struct {
 	*clustertest.Port
