@@ -63,7 +63,7 @@ type Note struct {
 // After is above what was asked for, what is between is lost.
 type Page struct {
 	After, UpTo uint64
-	Entries     []Entry // ascending; ephemeral ones, with ID 0, anywhere
+	Entries     []Entry // ascending; ephemeral ones, with ID 0, anywhere, but see OnWord
 	Notes       []Note  // ascending
 	Values      []Value // of a Registry, as they were put, ascending
 }

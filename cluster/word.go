@@ -25,9 +25,12 @@ func (n *Node) Announce(ctx context.Context, text []byte) error {
 }
 
 // OnWord has said called with each text of Announce that this node comes to, in order,
-// perhaps again: what is before it is applied then, and what is behind it is not. lost is
-// called before the node passes over a part of the stream that is not to be had any more,
-// with all that was said there. OnWord is called before the hub begins. They must not block.
+// perhaps again: what is before it is applied then, and what is behind it is not. Ephemeral
+// events have no place: one in the same page is applied before the text unless an entry
+// with a higher ID than that of the text comes first. JetStream has them in pages of their
+// own. lost is called before the node passes over a part of the stream that is not to be had
+// any more, with all that was said there. OnWord is called before the hub begins. They must
+// not block.
 func (n *Node) OnWord(said func(text []byte), lost func()) { n.said, n.lost = said, lost }
 
 // isWord says whether a note is a text of Announce; the others are those of pushes with a
