@@ -1,7 +1,8 @@
-// Questions to the hub beside the stream. What is wrong is thrown as an Error in the hub's own words.
+// Questions to the hub beside the stream. What is wrong is thrown as an Error in the hub's own words, with
+// the status and the field that is at fault.
 
 import { hub } from "./at.js";
-import { sentence } from "./feed.js";
+import { object, sentence } from "./feed.js";
 
 const PATIENCE = 15_000; // ms; the hub's own is 10 s
 
@@ -18,7 +19,7 @@ export async function ask(path, query = {}, method = "GET", body = undefined) {
   }
   const text = await answer.text();
   if (answer.ok) return JSON.parse(text);
-  throw Object.assign(new Error(`${answer.status}: ${sentence(text)}`), { status: answer.status });
+  throw Object.assign(new Error(`${answer.status}: ${sentence(text)}`), { status: answer.status, field: object(text).field });
 }
 
 function search(query) {

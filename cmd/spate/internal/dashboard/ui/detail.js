@@ -18,15 +18,15 @@ export class Detail {
     this.$("form").addEventListener("click", () => this.present(!this.indented));
     const copy = this.$("copy");
     const curl = this.$("curl");
-    for (const button of [copy, curl]) button.hidden = !navigator.clipboard;
+    copy.hidden = !navigator.clipboard;
     copy.addEventListener("click", () => this.copy(copy, this.row.data));
     curl.addEventListener("click", () => this.copy(curl, this.command()));
   }
 
   // show opens the dialog on a row of the log, with whom it was for.
-  show(row, { topic, users, key }) {
+  show(row, { topic, users, key, push = null }) {
     this.row = row;
-    this.audience = { topic, users, key };
+    this.push = push;
     this.$("title").textContent = row.kind === "gap" ? "Gap" : row.id ? "Event " + row.id : "Event without an ID";
     this.$("time").textContent = `${time(row.at)} on ${new Date(row.at).toLocaleDateString()} (${row.kept ? "pushed" : "came here"})`;
     this.$("type").textContent = row.type;
@@ -40,6 +40,7 @@ export class Detail {
     this.$("form").hidden = this.pretty === null;
     this.$("copy").textContent = "Copy";
     this.$("curl").textContent = "Copy as curl";
+    this.$("curl").hidden = !navigator.clipboard || !push;
     this.present(false);
     this.dialog.showModal();
     this.$("data").scrollTop = 0;
@@ -51,14 +52,10 @@ export class Detail {
     this.$("data").replaceChildren(...pieces(indented ? this.pretty : this.row.data));
   }
 
-  // command pushes the same event again, as far as is known of it.
+  // command pushes the same event again, to the same.
   command() {
-    const { row, audience: { topic, users, key } } = this;
-    const said = (text) => (["?", "–", "none", "all", undefined].includes(text) ? undefined : text);
-    return pushCommand({
-      uids: said(users)?.split(", "),
-      events: [{ event: row.type === "message" ? undefined : row.type, topic: said(topic), key: said(key), ephemeral: row.id ? undefined : true, data: row.data }],
-    });
+    const { row, push: { uids, topic, key } } = this;
+    return pushCommand({ uids, events: [{ event: row.type === "message" ? undefined : row.type, topic, key, ephemeral: row.id ? undefined : true, data: row.data }] });
   }
 
   async copy(button, text) {

@@ -211,7 +211,8 @@ export function sentence(text) {
   return typeof detail === "string" ? (field ? field + ": " : "") + detail : text.trim().slice(0, 200) || "no reason given";
 }
 
-function object(text) {
+// object is the JSON object that a text is, or an empty one.
+export function object(text) {
   try {
     return Object(JSON.parse(text));
   } catch {

@@ -20,7 +20,7 @@ export class History {
       { name: "topic", title: "Topic", cell: (e) => e.topic || "none" },
       { name: "key", title: "Key", cell: (e) => e.key || "none" },
       { name: "data", title: "Data", cell: (e) => this.button(e) },
-    ], (cursor, current) => this.load(cursor, current), () => "No event of these topics and this user is kept from there on.");
+    ], (cursor) => this.load(cursor), () => "No event of these topics and this user is kept from there on.");
     this.form = make("form", { className: "row follow", autocomplete: "off" },
       field("After the ID", "after", { placeholder: "the oldest" }),
       field("or since", "since", { placeholder: "15m, or 2026-01-31T12:00:00Z" }),
@@ -31,8 +31,7 @@ export class History {
       e.preventDefault();
       this.list.first();
     });
-    this.gap = make("p", { className: "bad", role: "status", hidden: true });
-    section.append(make("div", { className: "card" }, make("h2", {}, "History"), this.form, this.list.bar, this.gap, this.list.element));
+    section.append(make("div", { className: "card" }, make("h2", {}, "History"), this.form, this.list.bar, this.list.warning, this.list.element));
   }
 
   show() {
@@ -43,15 +42,13 @@ export class History {
     this.list.first();
   }
 
-  async load(cursor, current) {
+  async load(cursor) {
     const { after, since, topics, uid } = this.form.elements;
     const begin = cursor ? { after: cursor } : { after: after.value.trim(), since: since.value.trim() };
     const page = await ask("/history", { ...begin, topic: list(topics.value) || [], uid: uid.value.trim(), limit: PAGE });
-    if (current()) {
-      this.gap.hidden = !page.gap || !(cursor || begin.after);
-      this.gap.textContent = page.gap ? `Events after ${page.gap.from} up to ${page.gap.to} may be missing.` : "";
-    }
-    return { items: page.events, next: page.more ? page.next : "" };
+    const gap = begin.after && page.gap;
+    const warning = gap ? `Events after ${gap.from} up to ${gap.to} may be missing.` : "";
+    return { items: page.events, next: page.more ? page.next : "", warning };
   }
 
   button(e) {

@@ -36,13 +36,17 @@ export class LongList {
     this.sum = make("span", { className: "muted", role: "status" });
     this.said = make("span", { className: "muted", role: "status" });
     this.bar = make("div", { className: "row pager" }, reload, this.sum, this.said);
+    this.warning = make("p", { className: "bad", role: "status", hidden: true }); // what pages warn of
     reload.addEventListener("click", () => this.reload());
     this.listen();
   }
 
   listen() {
-    const stop = () => (this.toEnd = false);
-    for (const gesture of ["wheel", "pointerdown", "touchstart"]) this.element.addEventListener(gesture, stop, { passive: true });
+    for (const gesture of ["wheel", "pointerdown", "touchstart"]) this.element.addEventListener(gesture, () => this.stop(), { passive: true });
+    this.element.addEventListener("focusout", (e) => {
+      const away = document.activeElement === e.target; // the window lost it, the element did not
+      if (!away && !this.element.contains(e.relatedTarget)) this.stop();
+    });
     this.element.addEventListener("scroll", () => this.update());
     this.element.addEventListener("keydown", (e) => this.key(e));
     this.body.addEventListener("focusin", (e) => {
@@ -74,10 +78,16 @@ export class LongList {
   }
 
   begin() {
-    this.failed = this.toEnd = false;
-    this.wanted = -1;
+    this.failed = false;
+    this.stop();
     this.say("", "");
     return this.update();
+  }
+
+  // stop: what one has begun to go to is not gone to.
+  stop() {
+    this.toEnd = false;
+    this.wanted = -1;
   }
 
   // remove takes an item out of the list; the focus goes to the row behind it.
@@ -102,6 +112,9 @@ export class LongList {
     if (!more && rows === 0) put(this.nothing, this.empty());
     const rest = this.toEnd ? "going on to the last: any other key stops" : "more as you scroll; the End key goes to the last";
     put(this.sum, !more ? `${count(rows)} in all` : rows > 0 ? `${count(rows)} so far, ${rest}` : "");
+    const warnings = this.pages.list.map((page) => page.warning).filter(Boolean).join(" ");
+    this.warning.hidden = !warnings;
+    put(this.warning, warnings);
   }
 
   // update draws what is in view, and asks for what is missing there. It resolves once nothing is.
@@ -111,10 +124,12 @@ export class LongList {
     const i = this.missing();
     if (i < 0 || this.failed || this.asking === this.pages.turn) return;
     const turn = (this.asking = this.pages.turn);
+    const known = i < this.pages.list.length;
     try {
       await this.pages.fetch(i);
     } catch (err) {
       if (turn === this.pages.turn) {
+        if (known && err.field === "cursor" && [400, 503].includes(err.status)) return this.beginAnew(err);
         this.failed = true;
         this.say(err.message, "bad");
       }
@@ -125,6 +140,13 @@ export class LongList {
     await this.update();
   }
 
+  // beginAnew: the cursor that led to what is in view leads nowhere any more.
+  beginAnew(err) {
+    const done = this.first();
+    this.say(`begun anew: ${err.message}`, "");
+    return done;
+  }
+
   // missing is the page that is to be asked for next, -1 for none.
   missing() {
     if (this.hidden()) return -1;
@@ -133,7 +155,7 @@ export class LongList {
     const gap = this.view.find((b) => !list[b.page].items || list[b.page].stale);
     if (gap) return gap.page;
     const last = this.view.at(-1);
-    const near = !last || last.page === list.length - 1;
+    const near = !last || list.slice(last.page + 1).every((page) => page.length === 0);
     return more && near ? list.length : -1;
   }
 
@@ -256,6 +278,7 @@ export class LongList {
   key(e) {
     if (e.altKey || e.ctrlKey || e.metaKey) return;
     const tr = e.target.closest("tbody tr");
+    if (this.toEnd) this.stop();
     this.toEnd = e.key === "End";
     if (!tr) {
       if (this.toEnd) {
@@ -289,13 +312,14 @@ export class LongList {
     this.update();
   }
 
+  // focusWanted gives the focus to the row that is wanted, unless the focus has left the list meanwhile.
   focusWanted() {
     if (this.wanted < 0) return;
     if (this.wanted >= this.pages.rows && !this.pages.more) this.wanted = this.pages.rows - 1;
     const button = this.buttonOf(this.wanted);
     if (!button) return;
     this.wanted = -1;
-    button.focus();
+    if (this.element.contains(document.activeElement)) button.focus();
   }
 }
 

@@ -137,8 +137,9 @@ function text(data) {
 }
 
 // openKept shows an event of the past whole.
-function openKept({ id, event, topic, key, data, time }) {
-  detail.show({ kind: "event", id, type: event || "message", data, cut: 0, at: Date.parse(time), kept: true }, { topic: topic || "none", users: "?", key: key || "none" });
+function openKept(event) {
+  const { id, event: type, data, time } = event;
+  detail.show({ kind: "event", id, type: type || "message", data, cut: 0, at: Date.parse(time), kept: true }, audience.ofPast(event));
 }
 
 function onEvent(event) {

@@ -4,8 +4,9 @@
 const HELD = 30; // pages whose rows are at hand
 
 export class Pages {
-  // load(cursor, current) asks the hub for a page, and resolves to {items, next}: next is the cursor of the one behind it,
-  // "" or nothing at the end. current() says whether the answer still counts.
+  // load(cursor, current) asks the hub for a page, and resolves to {items, next, warning}: next is the cursor of the one behind
+  // it, "" or nothing at the end; warning is what is to be said as long as the page is of the list, if anything. current()
+  // says whether the answer still counts.
   constructor(load) {
     this.load = load;
     this.turn = 0; // of two questions only those of the present turn count
@@ -15,7 +16,7 @@ export class Pages {
   // clear forgets everything.
   clear() {
     this.turn++;
-    this.list = []; // {cursor, length, items or null, stale, heights: of its blocks of rows, as far as they are known}
+    this.list = []; // {cursor, length, items or null, stale, warning, heights: of its blocks of rows, as far as they are known}
     this.next = ""; // cursor of the first page that was not read yet
     this.more = true; // there may be one
   }
@@ -44,9 +45,9 @@ export class Pages {
   async fetch(i) {
     const turn = this.turn;
     const cursor = i < this.list.length ? this.list[i].cursor : this.next;
-    const { items, next = "" } = await this.load(cursor, () => turn === this.turn);
+    const { items, next = "", warning } = await this.load(cursor, () => turn === this.turn);
     if (turn !== this.turn) return;
-    this.list[i] = { cursor, items, length: items.length, heights: [] };
+    this.list[i] = { cursor, items, length: items.length, warning, heights: [] };
     if (i + 1 < this.list.length && this.list[i + 1].cursor !== next) this.list.length = i + 1;
     if (i + 1 === this.list.length) {
       this.next = next;
