@@ -48,9 +48,9 @@ func (l *told) count(what string) int {
 // moodyBoard is a board that takes or tells nothing for a time.
 type moodyBoard struct {
 	cluster.Board
-	mu                 sync.Mutex
-	refuses, saysNot   error
-	posted, everPosted int
+	mu               sync.Mutex
+	refuses, saysNot error
+	everPosted       int
 }
 
 func (b *moodyBoard) set(refuses, saysNot error) {
