@@ -200,7 +200,7 @@ func (g *fairGroup) remove(c *fairNode) {
 	if i < last {
 		g.sift(g.waiting[i].fairNode)
 	} else if last == 0 {
-		g.waiting = nil // it may have been long
+		g.waiting, g.one[0] = nil, fairTurn{} // it may have been long, and has left one behind
 	}
 }
 

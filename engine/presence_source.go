@@ -35,6 +35,10 @@ func PresenceEvent(topic, uid string, joined bool) *wire.Event {
 	return e
 }
 
+// longestPresencePause is the longest pause after a failure, where nothing succeeds for
+// some time: all users may be told of again after it.
+const longestPresencePause = 5 * time.Second
+
 // presenceLanes is how many users are told of at one time to a PresenceSource.
 const presenceLanes = 16
 
@@ -46,7 +50,10 @@ func (p *presence) runShared(src PresenceSource) {
 	for range presenceLanes {
 		working.Go(func() {
 			for c := range work {
-				done <- told{c, src.TellPresence(p.hub.ctx, c.uid, c.joined)}
+				select {
+				case done <- told{c, src.TellPresence(p.hub.ctx, c.uid, c.joined)}:
+				case <-p.hub.ctx.Done(): // done may be full, and is read no more
+				}
 			}
 		})
 	}
@@ -98,6 +105,7 @@ type tellings struct {
 	queue []string            // users to be told of
 	later []string            // those of whom it has failed, until wake
 	wake  <-chan time.Time    // nil: nothing has failed of late
+	pause time.Duration       // until wake, the next time; 0: presencePause
 	away  bool                // the source is not ready: until wake nobody is told of
 }
 
@@ -152,7 +160,7 @@ func (t *tellings) next() (c change, is bool) {
 func (t *tellings) end(o told) {
 	u := t.users[o.uid]
 	if o.err == nil {
-		u.told, u.unsure = o.joined, false
+		u.told, u.unsure, t.pause = o.joined, false, 0
 		t.enqueue(o.uid, u, &t.queue)
 		return
 	}
@@ -161,7 +169,8 @@ func (t *tellings) end(o told) {
 	u.unsure = u.unsure || !away || !o.joined
 	t.enqueue(o.uid, u, &t.later)
 	if t.wake == nil {
-		t.wake = time.After(presencePause)
+		t.pause = min(max(2*t.pause, presencePause), longestPresencePause)
+		t.wake = time.After(t.pause)
 	}
 }
 

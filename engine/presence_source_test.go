@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/spatehub/spate/engine"
@@ -20,6 +22,7 @@ type register struct {
 	mu    sync.Mutex
 	err   func() error // nil: it takes what it is told
 	here  map[string]bool
+	calls int
 	tells int            // that it took
 	busy  map[string]int // who is being told of
 	twice bool           // one by two at one time
@@ -34,10 +37,14 @@ func (r *register) BeginPresence(string) bool { return true }
 func (r *register) TellPresence(_ context.Context, uid string, here bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.calls++
 	if r.busy[uid]++; r.busy[uid] > 1 {
 		r.twice = true
 	}
 	defer func() { r.busy[uid]-- }()
+	r.mu.Unlock() // somebody else may come meanwhile
+	runtime.Gosched()
+	r.mu.Lock()
 	if r.err != nil {
 		err := r.err()
 		if !errors.Is(err, engine.ErrUnready) || !here {
@@ -110,6 +117,30 @@ func TestUsersComeAndGoWhileTheirSourceIsAway(t *testing.T) {
 	src.mu.Lock()
 	defer src.mu.Unlock()
 	require.LessOrEqual(t, src.tells, users)
+}
+
+// Invariant 5: where telling fails for some time, it is tried again more and more seldom, and soon after it works again.
+func TestTellingThatFailsIsNotRepeatedAsFastAsItCan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := newRegister()
+		src.set(func() error { return errors.New("storage is full") })
+		h := presenceHub(t, src)
+		want := map[string]bool{}
+		for i := range 10 {
+			uid := fmt.Sprint("u", i)
+			join(t, h, engine.Subscription{UID: uid}, -1)
+			want[uid] = true
+		}
+		time.Sleep(5 * time.Minute)
+		src.mu.Lock()
+		require.LessOrEqual(t, src.calls, 10*70)
+		clear(src.here)
+		src.mu.Unlock()
+		src.set(nil)
+		time.Sleep(6 * time.Second)
+		require.True(t, src.is(want))
+		h.Close()
+	})
 }
 
 // Whatever fails, the source knows in the end who is here; a user is told of by one at a

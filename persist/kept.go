@@ -64,8 +64,8 @@ func (m *Memory) addLocked(k *Kept, list *idList) {
 // Listed is a [Log] that tells of which topics it keeps anything.
 type Listed interface {
 	// Topics returns topics of which there are records that can be read, those that
-	// name users among them, each topic once: limit of them at most, and of the newest
-	// records rather than of older ones. What that costs is bounded for a call,
+	// name users among them, each topic once: limit of them at most, and of newer parts of
+	// the log rather than of older ones. What that costs is bounded for a call,
 	// whatever the log holds: there may be others where more is set.
 	Topics(ctx context.Context, limit int) (topics []string, more bool, err error)
 }

@@ -21,18 +21,29 @@ func (p *Log) Topics(ctx context.Context, limit int) (topics []string, more bool
 	if v.upTo == 0 {
 		return nil, false, nil
 	}
+	topics, more, err = p.listTopics(ctx, &v, limit)
+	switch {
+	case ctx.Err() != nil:
+		return nil, false, ctx.Err()
+	case err != nil:
+		return nil, false, readError(err)
+	}
+	return topics, more, nil
+}
+
+func (p *Log) listTopics(ctx context.Context, v *view, limit int) (topics []string, more bool, err error) {
 	ix, err := v.newIndex(nil, v.floor)
 	if err != nil {
-		return nil, false, readError(err)
+		return nil, false, err
 	}
 	defer func() { err = errors.Join(err, ix.close()) }()
 	ix.budget = listBudget
-	l := listing{p: p, v: &v, ix: ix, limit: limit, known: map[string]struct{}{}}
+	l := listing{p: p, v: v, ix: ix, limit: limit, known: map[string]struct{}{}}
 	for ok := ix.it.Last(); ok; {
 		seg := indexSegment(ix.it.Key())
 		for _, kind := range []string{streams.TopicPrefix, streams.PrivatePrefix} {
 			if !l.add(ctx, seg, kind) {
-				return l.topics, true, errors.Join(ctx.Err(), ix.it.Error())
+				return l.topics, true, ix.it.Error()
 			}
 		}
 		ok = ix.it.SeekLT(appendSegment(nil, seg))
