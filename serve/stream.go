@@ -57,6 +57,11 @@ func WithSessions(s *Sessions) ServeOption { return stream.WithSessions(s) }
 // WithQuery is [stream.WithQuery].
 func WithQuery(names ...string) ServeOption { return stream.WithQuery(names...) }
 
+// WithPushSource is [stream.WithPushSource].
+func WithPushSource(source func(*http.Request) string) PushOption {
+	return stream.WithPushSource(source)
+}
+
 // WithPushGate is [stream.WithPushGate].
 func WithPushGate(g Gate) PushOption { return stream.WithPushGate(g) }
 

@@ -74,7 +74,7 @@ func routes(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p pa
 		options = append(options, stream.WithSessions(&a.sessions))
 	}
 	mux.Handle("GET /events", stream.Authorized(hub, a.authorize, options...))
-	mux.Handle("POST /push", withoutQuery(stream.AuthorizedPush(hub, a.authorize, stream.WithPushGate(a.gate), stream.WithPushBodyLimit(bodyLimit(c.maxEvent)), stream.WithPushMemory(int64(c.limits.pushMemory)), stream.WithPushOnce(p.once))))
+	mux.Handle("POST /push", withoutQuery(stream.AuthorizedPush(hub, a.authorize, stream.WithPushGate(a.gate), stream.WithPushSource(a.source), stream.WithPushBodyLimit(bodyLimit(c.maxEvent)), stream.WithPushMemory(int64(c.limits.pushMemory)), stream.WithPushOnce(p.once))))
 	if a.tickets != nil {
 		mux.Handle("POST /tickets", a.ticketOffice())
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
@@ -35,6 +36,7 @@ type sharedRevocations struct {
 	// These are run's own.
 	spreadTo uint64 // what untold was when the board last had all that is known here; none yet: noReading
 	doubts   doubts
+	saved    bool // the file has what was learned, or nothing was
 }
 
 // revocationWord is what is said in the stream.
@@ -51,7 +53,7 @@ func (a *access) share(j *joined, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	s := &sharedRevocations{a: a, board: board, announce: j.node.Announce, log: log, due: make(chan struct{}, 1), spreadTo: noReading}
+	s := &sharedRevocations{a: a, board: board, announce: j.node.Announce, log: log, due: make(chan struct{}, 1), spreadTo: noReading, saved: true}
 	s.lose()
 	j.node.OnWord(s.hear, s.lose)
 	a.shared = s
@@ -89,8 +91,11 @@ func (s *sharedRevocations) wake() {
 // hear takes what was said in the stream. What comes behind it there waits for it: it does no more than end streams.
 func (s *sharedRevocations) hear(text []byte) {
 	var word revocationWord
-	if json.Unmarshal(text, &word) == nil && word.Revoked != nil {
-		s.learn(*word.Revoked)
+	if json.Unmarshal(text, &word) != nil || word.Revoked == nil {
+		return
+	}
+	if _, err := s.learn(*word.Revoked); errors.Is(err, auth.ErrRevocationsFull) {
+		s.lose() // the board has it, when there is room
 	}
 }
 
@@ -98,21 +103,19 @@ func (s *sharedRevocations) hear(text []byte) {
 const fewRevoked = 16
 
 // learn has revocations of others hold here, and ends the streams that they concern: those of credentials that are newer
-// go on. It returns how many these were.
-func (s *sharedRevocations) learn(list ...auth.Revocation) (ended int) {
+// go on. It returns how many these were, and an error where not all could be taken over: this hub then goes by less than
+// the others.
+func (s *sharedRevocations) learn(list ...auth.Revocation) (ended int, err error) {
 	fresh, err := s.a.revoked.Learn(list...)
-	if err != nil {
-		s.log.Error("cluster: not all that was revoked could be taken over", "err", err)
-	}
 	if len(fresh) == 0 {
-		return 0
+		return 0, err
 	}
 	s.wake() // to be kept
 	if s.a.tickets != nil {
 		s.a.tickets.Revoke(s.a.revoked.Revoked)
 	}
 	if len(fresh) > fewRevoked {
-		return s.a.sessions.Revoke(s.a.revoked.Revoked)
+		return s.a.sessions.Revoke(s.a.revoked.Revoked), err
 	}
 	for _, r := range fresh {
 		if r.User != "" {
@@ -121,7 +124,7 @@ func (s *sharedRevocations) learn(list ...auth.Revocation) (ended int) {
 			ended += s.a.sessions.RevokeGrant(r.Grant)
 		}
 	}
-	return ended
+	return ended, err
 }
 
 // Revoke implements api.Revoker.
@@ -141,7 +144,7 @@ func (s *sharedRevocations) Take(word json.RawMessage) (ended int, err error) {
 	if err := json.Unmarshal(word, &r); err != nil {
 		return 0, err
 	}
-	return s.learn(r), nil
+	return s.learn(r)
 }
 
 func boardKey(r *auth.Revocation) string {
@@ -215,8 +218,12 @@ func (s *sharedRevocations) run(ctx context.Context) {
 // settle does what there is to do, and returns when it is to be called again for what could not be done; 0: for nothing.
 func (s *sharedRevocations) settle(ctx context.Context) (again time.Duration) {
 	if err := s.a.revoked.Save(); err != nil {
-		s.log.Error("cluster: what was revoked elsewhere could not be written to this hub's file; it holds, and is tried again", "err", err)
-		again = postAgain
+		if again = postAgain; s.saved {
+			s.log.Error("cluster: what was revoked elsewhere could not be written to this hub's file; it holds, and is tried again", "err", err)
+		}
+		s.saved = false
+	} else {
+		s.saved = true
 	}
 	if !s.unread() && s.spreadTo == s.untold.Load() {
 		return again
@@ -254,7 +261,9 @@ func (s *sharedRevocations) readBoard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.learn(list...)
+	if _, err := s.learn(list...); errors.Is(err, auth.ErrRevocationsFull) {
+		return fmt.Errorf("not all that was revoked could be taken over: %w", err)
+	}
 	s.read.Store(losses)
 	lacking := 0
 	for _, r := range s.a.revoked.All() {

@@ -2,8 +2,8 @@ package stream
 
 import (
 	"math"
-	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 )
@@ -65,13 +65,24 @@ type memoryOf struct {
 	share  int64  // of the caller's, as counted
 }
 
-// bodyCaller is whose the body of a push is.
-func bodyCaller(r *http.Request, g *Grant) string {
+// bodyCaller is whose the body of a push is: its user's, or of where it comes from.
+func (c *pushConfig) bodyCaller(r *http.Request, g *Grant) string {
 	if g.User != "" {
 		return "u" + g.User
 	}
-	host, _, _ := net.SplitHostPort(r.RemoteAddr)
-	return "a" + host
+	if c.source != nil {
+		return "s" + c.source(r)
+	}
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return "s"
+	}
+	bits := 32
+	if addr := at.Addr().Unmap(); addr.Is6() {
+		bits = 64 // which one client has
+	}
+	from, _ := at.Addr().Unmap().WithZone("").Prefix(bits)
+	return "s" + from.String()
 }
 
 // fits says whether there is room for a body of so many bytes in all now.

@@ -51,7 +51,11 @@ func TestBodiesOfPushesAreBoundedTogether(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, "/push", b)
 		r.ContentLength = length
 		r.Header.Set("Content-Type", "application/json")
-		r.Header.Set("X-User", user)
+		if strings.HasPrefix(user, "user") {
+			r.Header.Set("X-User", user)
+		} else {
+			r.RemoteAddr = user
+		}
 		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, r)
 		return rec
@@ -98,7 +102,23 @@ func TestBodiesOfPushesAreBoundedTogether(t *testing.T) {
 	close(b.end)
 	require.Equal(t, http.StatusOK, send("user1", b, int64(len(text))).Code)
 
-	for _, b := range under[1:] {
+	// Who has no user counts by where he comes from.
+	one := newStuckBody(text)
+	under = append(under, one)
+	done.Go(func() {
+		if code := send("[2001:db8::1]:1", one, int64(len(text))).Code; code != http.StatusOK {
+			t.Errorf("answered by %d", code)
+		}
+	})
+	require.Eventually(t, func() bool { return held() > most }, time.Minute, time.Millisecond)
+	under[1].end <- struct{}{} // there is room
+	require.Eventually(t, func() bool { return held() == most }, time.Minute, time.Millisecond)
+	refusedLarge("[2001:db8::2]:1", int64(len(text)))
+	b = newStuckBody(text)
+	close(b.end)
+	require.Equal(t, http.StatusOK, send("[2001:db8:0:1::2]:1", b, int64(len(text))).Code)
+
+	for _, b := range under[2:] {
 		close(b.end)
 	}
 	done.Wait()

@@ -27,6 +27,7 @@ type pushConfig struct {
 	timeout     time.Duration
 	bodyTimeout time.Duration
 	gate        Gate
+	source      func(*http.Request) string
 	once        *Once
 }
 
@@ -63,12 +64,19 @@ func WithPushEventLimit(n int) PushOption {
 // WithPushMemory bounds the bytes of memory that the bodies of pushes may take together,
 // in the whole process and decoded as well: a push for whose body there is no room is
 // answered by 503, before it is read where it says how long it is. Bodies above 16 KiB
-// leave an eighth to smaller ones, and those of one user, or of one address where there
-// is no user, leave half to others. The default is 128 MiB, or room for 8 of the largest
+// leave an eighth to smaller ones, and those of one user, or of one source where there
+// is no user ([WithPushSource]), leave half to others. The default is 128 MiB, or room for 8 of the largest
 // bodies where that is more; 0 or less is the default, and less than [LeastPushMemory]
 // counts as that.
 func WithPushMemory(n int64) PushOption {
 	return func(c *pushConfig) { c.memory = n }
+}
+
+// WithPushSource says where a push comes from that has no user, as [WithSource] does:
+// behind proxies, who their clients are. Without it, it is the connection's address, of
+// IPv6 its network of 64 bits.
+func WithPushSource(source func(*http.Request) string) PushOption {
+	return func(c *pushConfig) { c.source = source }
 }
 
 // WithPushTimeout bounds the wait for the hub and its log (default 10 s).
@@ -194,7 +202,7 @@ func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine
 	if refusal != nil {
 		return nil, refusal
 	}
-	held := &memoryOf{limit: c.memory, caller: bodyCaller(r, &g)}
+	held := &memoryOf{limit: c.memory, caller: c.bodyCaller(r, &g)}
 	defer held.free()
 	body, refusal := c.read(w, r, held)
 	if refusal != nil {
