@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/spatehub/spate/persist/pebblelog"
 	"github.com/spatehub/spate/wire"
@@ -14,7 +15,7 @@ func openLog(s streams, dir string) (*pebblelog.Log, error) {
 	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	l, err := pebblelog.Open(dir, pebblelog.WithLogger(log))
 	if err != nil {
-		return nil, explainOpen(dir, err)
+		return nil, errors.New(strings.ReplaceAll(explainOpen(dir, err).Error(), " with --data", "")) // it is an argument here
 	}
 	return l, nil
 }
@@ -65,7 +66,7 @@ func runLogImport(ctx context.Context, s streams, args []string) (err error) {
 	defer cancel()
 	n, err := pebblelog.Import(ctx, l, s.in, int(maxEvent))
 	if err != nil {
-		return fmt.Errorf("%w; %d events before that are in %s", err, n, dirs[0])
+		return fmt.Errorf("%s; %d events before that are in %s", strings.TrimPrefix(err.Error(), "persist: import: "), n, dirs[0])
 	}
 	fmt.Fprintf(s.err, "spate: %d events\n", n)
 	return nil

@@ -177,25 +177,21 @@ func Import(ctx context.Context, l persist.Log, in io.Reader, maxData int) (n in
 	}
 }
 
-// nextRecord reads a line. Bytes that are no text are refused: encoding/json would put
-// U+FFFD in their place.
+// nextRecord reads a line.
 func nextRecord(dec *json.Decoder, maxData int) (r persist.Record, err error) {
 	var raw json.RawMessage
 	if err := dec.Decode(&raw); err != nil {
 		return r, err
 	}
-	if !utf8.Valid(raw) {
-		return r, errors.New("not valid UTF-8")
-	}
-	if jsontext.HasLoneSurrogate(raw) {
-		return r, errors.New("has half of a surrogate pair, which is no character")
-	}
-	if err := checkNames(raw); err != nil {
+	if err := checkFields(raw); err != nil {
 		return r, err
 	}
 	var one line
 	if err := json.Unmarshal(raw, &one); err != nil {
 		return r, err
+	}
+	if _, err := wire.ParseID(one.ID); err != nil {
+		return r, fmt.Errorf("id: %.100q is no event ID", one.ID)
 	}
 	return one.record(maxData)
 }
@@ -203,9 +199,10 @@ func nextRecord(dec *json.Decoder, maxData int) (r persist.Record, err error) {
 // lineNames are the names in a line. The first three must be there.
 var lineNames = []string{"id", "time", "data", "users", "topic", "key", "event", "retry", "frame"}
 
-// checkNames refuses a line in which a name is unknown, missing, given twice or null.
-// encoding/json passes over all of these, and takes names in any case.
-func checkNames(raw json.RawMessage) error {
+// checkFields refuses a line in which a name is unknown, missing, given twice or null, or
+// has what cannot be its value, or bytes that are no text. encoding/json passes over most of
+// these, takes names in any case, and puts U+FFFD in the place of such bytes.
+func checkFields(raw json.RawMessage) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if token, err := dec.Token(); err != nil || token != json.Delim('{') {
 		return errors.New("not an object")
@@ -228,14 +225,42 @@ func checkNames(raw json.RawMessage) error {
 		if err := dec.Decode(&value); err != nil {
 			return err
 		}
-		if string(value) == "null" {
-			return fmt.Errorf("%s is null", name)
+		if err := checkField(name, value); err != nil {
+			return err
 		}
 	}
 	for _, name := range lineNames[:3] {
 		if !seen[name] {
 			return fmt.Errorf("%s is missing", name)
 		}
+	}
+	return nil
+}
+
+func checkField(name string, value json.RawMessage) error {
+	if string(value) == "null" {
+		return fmt.Errorf("%s is null", name)
+	}
+	if !utf8.Valid(value) {
+		return fmt.Errorf("%s is not valid UTF-8", name)
+	}
+	if jsontext.HasLoneSurrogate(value) {
+		return fmt.Errorf("%s has half of a surrogate pair, which is no character", name)
+	}
+	var to any
+	var kind string
+	switch name {
+	case "time":
+		to, kind = new(time.Time), "a time such as 2027-01-31T00:00:00Z"
+	case "users":
+		to, kind = new([]string), "a list of texts"
+	case "frame":
+		to, kind = new([]byte), "a text in base64"
+	default:
+		to, kind = new(string), "a text"
+	}
+	if json.Unmarshal(value, to) != nil {
+		return fmt.Errorf("%s has to be %s", name, kind)
 	}
 	return nil
 }

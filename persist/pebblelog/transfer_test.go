@@ -109,6 +109,22 @@ func TestImportRefuses(t *testing.T) {
 	require.ErrorIs(t, err, persist.ErrOrder)
 }
 
+// What is wrong is told by the field's name, in words of the line and not of the program.
+func TestImportNamesTheField(t *testing.T) {
+	for bad, want := range map[string]string{
+		`{"id":7,"time":"2026-01-01T00:00:00Z","data":"x"}`:                   "line 1: id has to be a text",
+		`{"id":"x","time":"2026-01-01T00:00:00Z","data":"x"}`:                 `line 1: id: "x" is no event ID`,
+		`{"id":"2","time":1,"data":"x"}`:                                      "line 1: time has to be a time such as",
+		`{"id":"2","time":"2026-01-01T00:00:00Z","data":"` + "\xff" + `"}`:    "line 1: data is not valid UTF-8",
+		`{"id":"2","time":"2026-01-01T00:00:00Z","topic":"\ud800","data":""}`: "line 1: topic has half of a surrogate pair",
+		`{"id":"2","time":"2026-01-01T00:00:00Z","users":"tom","data":"x"}`:   "line 1: users has to be a list of texts",
+		`{"id":"2","time":"2026-01-01T00:00:00Z","data":"x","frame":"%"}`:     "line 1: frame has to be a text in base64",
+	} {
+		_, err := pebblelog.Import(ctx, persist.NewMemory(), strings.NewReader(bad+"\n"), 0)
+		require.ErrorContains(t, err, want)
+	}
+}
+
 // framed is a line with a frame of its own.
 func framed(frame string) string {
 	return `{"id":"2","time":"2026-01-01T00:00:00Z","data":"x","frame":"` + base64.StdEncoding.EncodeToString([]byte(frame)) + `"}`

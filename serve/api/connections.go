@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -93,6 +94,13 @@ func filterOf(q url.Values) (engine.ConnectionFilter, error) {
 		if err := checkUser(which.UID); err != nil {
 			return which, err
 		}
+	}
+	if which.Address != "" {
+		addr, err := netip.ParseAddr(which.Address)
+		if err != nil {
+			return which, &wire.FieldError{Field: "address", Reason: "is no IP address"}
+		}
+		which.Address = addr.Unmap().String() // as connections have it
 	}
 	return which, which.Check()
 }

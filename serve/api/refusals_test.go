@@ -64,7 +64,9 @@ func TestWhatIsNoTextIsRefused(t *testing.T) {
 		"/connections?uid=%ff":                         "uid",
 		"/connections?uid=a%00b":                       "uid",
 		"/connections?uid=" + strings.Repeat("x", 257): "uid",
-		"/connections?address=%ff":                     "address", // which nothing else looks at
+		"/connections?address=%ff":                     "address",
+		"/connections?address=nowhere":                 "address",
+		"/connections?address=127.0.0.1%3A80":          "address",
 		"/connections?cursor=%ff":                      "cursor",
 		"/users?cursor=%ff":                            "cursor",
 		"/users/%ff":                                   "uid",
