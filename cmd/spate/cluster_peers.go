@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"os"
@@ -49,7 +50,8 @@ func (j *joined) Ask(ctx context.Context, question string, body any) []api.PeerA
 	answers := j.peers.Ask(ctx, question, body)
 	out := make([]api.PeerAnswer, len(answers))
 	for i, a := range answers {
-		out[i] = api.PeerAnswer{Hub: a.Peer.Name, ID: a.Peer.ID, Body: a.Body, Err: a.Err}
+		refused := a.Err != nil && !errors.Is(a.Err, cluster.ErrNoAnswer)
+		out[i] = api.PeerAnswer{Hub: a.Peer.Name, ID: a.Peer.ID, Body: a.Body, Err: a.Err, Refused: refused}
 	}
 	return out
 }

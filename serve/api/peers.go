@@ -30,6 +30,10 @@ type PeerAnswer struct {
 	ID   string // of its life
 	Body json.RawMessage
 	Err  error // why there is no answer
+
+	// Refused says that the hub is there and does not answer this question, as one of
+	// another version may not.
+	Refused bool
 }
 
 // Questions of hubs to each other.
@@ -204,12 +208,18 @@ func listOver[T any](ctx context.Context, a *API, what, cursor string, q questio
 		}
 	} else {
 		at := slices.IndexFunc(answers, func(one PeerAnswer) bool { return one.ID == page.hub })
-		if at < 0 || answers[at].Err != nil {
+		switch {
+		case at >= 0 && answers[at].Refused: // the list goes on behind its part
+			if !slices.Contains(page.unanswered, answers[at].Hub) {
+				page.unanswered = append(page.unanswered, answers[at].Hub)
+			}
+		case at < 0 || answers[at].Err != nil:
 			return page, errHubGone
-		}
-		page.name = answers[at].Hub
-		if page.items, page.next, err = read(answers[at].Body); err != nil {
-			return page, errHubGone
+		default:
+			page.name = answers[at].Hub
+			if page.items, page.next, err = read(answers[at].Body); err != nil {
+				return page, errHubGone
+			}
 		}
 	}
 	if page.next != "" {
