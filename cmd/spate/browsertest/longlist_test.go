@@ -93,7 +93,7 @@ func TestTenThousandTopicsAreOneList(t *testing.T) {
 	const topics = 10_000
 	axe := ""
 	t.Run("axe", func(t *testing.T) { axe = findAxe(t) }) // skipped where there is none
-	inBrowsers(t, func(t *testing.T, open func() tab) {
+	inOneBrowser(t, func(t *testing.T, open func() tab) {
 		h := startPlain(t, "--no-sync")
 		var want []string
 		for from := 0; from < topics; from += 500 {
@@ -172,7 +172,7 @@ func (m *manyConnections) route(w http.ResponseWriter, r *http.Request, hub http
 func TestAHundredThousandConnectionsAreOneList(t *testing.T) {
 	axe := ""
 	t.Run("axe", func(t *testing.T) { axe = findAxe(t) })
-	inBrowsers(t, func(t *testing.T, open func() tab) {
+	inOneBrowser(t, func(t *testing.T, open func() tab) {
 		many := &manyConnections{n: 100_000, asked: map[string]int{}, ended: map[string]bool{}}
 		base := startFront(t, startPlain(t), map[string]func(http.ResponseWriter, *http.Request, http.Handler){"/connections": many.list, "": many.route})
 		page := open()

@@ -65,7 +65,7 @@ func TestTheSmallestScreen(t *testing.T) {
 // TestSomethingIsThereAtOnce: a hub with the demo feed shows figures and charts once the page is loaded, without anything
 // having to happen first. How long that takes is told.
 func TestSomethingIsThereAtOnce(t *testing.T) {
-	inBrowsers(t, func(t *testing.T, open func() tab) {
+	inOneBrowser(t, func(t *testing.T, open func() tab) {
 		h := startHub(t, buildHub(t), "127.0.0.1:0", t.TempDir())
 		first := open()
 		first.navigate(t, h.base+"/#machine")

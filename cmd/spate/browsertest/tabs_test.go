@@ -1,6 +1,7 @@
 package browsertest_test
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -29,6 +30,17 @@ func inBrowsers(t *testing.T, test func(t *testing.T, open func() tab)) {
 		f := firefox(t)
 		test(t, func() tab { return f.newTab(t) })
 	})
+}
+
+// inOneBrowser runs a test that takes long and is about the hub, or about a script more than about its browser, in
+// Chromium, and with SPATETEST_EVERY_BROWSER set in all.
+func inOneBrowser(t *testing.T, test func(t *testing.T, open func() tab)) {
+	if os.Getenv("SPATETEST_EVERY_BROWSER") != "" {
+		inBrowsers(t, test)
+		return
+	}
+	first, _ := chromium(t)
+	test(t, func() tab { return newChromiumTab(t, first) })
 }
 
 // await polls the page until the expression is true.

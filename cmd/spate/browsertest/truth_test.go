@@ -32,7 +32,7 @@ func delay(chart, series string) string {
 // TestDelaysAreTrue: pushes that a hub which stands still for two seconds holds up are shown with that delay, and none is
 // shown that is longer than those who push found.
 func TestDelaysAreTrue(t *testing.T) {
-	inBrowsers(t, func(t *testing.T, open func() tab) {
+	inOneBrowser(t, func(t *testing.T, open func() tab) {
 		h := startPlain(t)
 		page := open()
 		page.navigate(t, h.base+"/")
@@ -91,7 +91,7 @@ func TestDelaysAreTrue(t *testing.T) {
 
 // TestLagIsTrue: a connection that takes no more bytes is behind by all events that it has not got, and the panel says so.
 func TestLagIsTrue(t *testing.T) {
-	inBrowsers(t, func(t *testing.T, open func() tab) {
+	inOneBrowser(t, func(t *testing.T, open func() tab) {
 		h := startPlain(t, "--stall-timeout", "0s")
 		conn, err := net.Dial("tcp", h.address())
 		require.NoError(t, err)
