@@ -124,7 +124,7 @@ func TestKeyboard(t *testing.T) {
 	await(t, page, shown("live")+` && `+live+` && document.querySelectorAll("#log tr").length > 30`)
 
 	// From the field before it, the list is one stop for itself and one for its rows.
-	page.eval(t, `document.querySelector("#filter [name=text]").focus()`, nil)
+	page.eval(t, `document.querySelector("#filter [name=user]").focus()`, nil)
 	keys(t, ctx, kb.Tab, kb.Tab)
 	require.True(t, get[bool](t, page, `document.activeElement === document.querySelector("#log tr button")`))
 	first := get[string](t, page, `document.activeElement.closest("tr").querySelector(".id").textContent`)

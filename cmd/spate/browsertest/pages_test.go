@@ -200,11 +200,22 @@ func TestACommandNamesWhomAnEventWasFor(t *testing.T) {
 		await(t, page, live)
 		page.eval(t, `(() => { const form = document.querySelector("#follow"); form.elements.uid.value = "none"; form.elements.topics.value = ""; form.requestSubmit(); })()`, nil)
 		await(t, page, live+` && spate.subscription.uid === "none"`)
-		require.Eventually(t, func() bool { return clients(t, h) == 1 }, patience, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return clients(t, h) == 1 && online(t, h, "none") }, patience, 10*time.Millisecond)
 		post(t, h, `{"uids":["none","a, b"],"events":[{"data":"live"}]}`)
 		await(t, page, rowWith("live")+`?.querySelector(".users").textContent === "none, a, b" || `+rowWith("live")+`?.querySelector(".users").textContent === "a, b, none"`)
 		page.eval(t, `(`+rowWith("live")+`.querySelector("button").click(), null)`, nil)
 		page.eval(t, `(`+curl+`.click(), null)`, nil)
 		require.Regexp(t, `"uids":\[("none","a, b"|"a, b","none")\]`, get[string](t, page, "copied"))
 	})
+}
+
+// online says whether a user has a connection.
+func online(t *testing.T, h *hub, user string) (is bool) {
+	t.Helper()
+	res, err := http.Get(h.base + "/users/" + user)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	var u struct{ Online bool }
+	require.NoError(t, json.NewDecoder(res.Body).Decode(&u))
+	return u.Online
 }

@@ -42,8 +42,8 @@ func TestTheSmallestScreen(t *testing.T) {
 		resize(t, page, 320, 640)
 		fits := func(what string) {
 			t.Helper()
-			require.True(t, get[bool](t, page, `document.documentElement.scrollWidth <= document.documentElement.clientWidth`), "%s is wider than the screen", what)
 			require.Empty(t, get[[]string](t, page, cutOff), what)
+			require.True(t, get[bool](t, page, `document.documentElement.scrollWidth <= document.documentElement.clientWidth`), "%s is wider than the screen", what)
 		}
 		for _, view := range views {
 			show(t, page, view)
