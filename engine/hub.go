@@ -347,8 +347,9 @@ func (h *Hub) Kept(ctx context.Context, topics []string) (kept []Kept, ok bool, 
 
 // KeptTopics returns topics of which the hub's log keeps events, limit of them at most,
 // those of newer events first, but for events that are near to each other, whose topics
-// come by name; there may be others where more is set. It returns none where there is no log, or it does not tell. The work is bounded for a call; it reads
-// the disk. Errors: ctx's, and the log's.
+// come by name; there may be others where more is set. It returns none where there is no
+// log, or it does not tell. The work is bounded for a call; it reads the disk. Errors:
+// ctx's, and the log's.
 func (h *Hub) KeptTopics(ctx context.Context, limit int) (topics []string, more bool, err error) {
 	if l, tells := h.log.(persist.Listed); tells {
 		return l.Topics(ctx, limit)

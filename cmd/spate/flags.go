@@ -333,7 +333,7 @@ func (v *textValue) Set(text string) error {
 }
 
 // errEmpty is about a value without which a flag has to be left out.
-var errEmpty = errors.New("must not be empty")
+var errEmpty = errors.New("must not be empty: leave it out, or unset the variable")
 
 // secretValue is a text that is not shown.
 type secretValue string

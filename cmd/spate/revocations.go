@@ -107,6 +107,9 @@ const fewRevoked = 16
 // the others.
 func (s *sharedRevocations) learn(list ...auth.Revocation) (ended int, err error) {
 	fresh, err := s.a.revoked.Learn(list...)
+	if err != nil && !errors.Is(err, auth.ErrRevocationsFull) {
+		s.log.Error("cluster: what another hub revoked is not understood, and does not hold here", "err", err)
+	}
 	if len(fresh) == 0 {
 		return 0, err
 	}

@@ -46,19 +46,11 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	if !c.memory {
-		if err := access.keep(c.data); err != nil {
-			return errors.Join(err, store.Close())
-		}
-	}
-	others, err := c.cluster.join(ctx, log)
+	others, err := c.joinOthers(ctx, access, log)
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
 	defer others.close()
-	if err := access.share(others, log); err != nil {
-		return errors.Join(err, store.Close())
-	}
 	hub := engine.NewHub(append(c.hubOptions(log, store), others.options()...)...)
 	defer hub.Close() // closes the store too
 	once, err := c.once(ctx, hub)
@@ -104,6 +96,24 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	stopFeed()
 	drain.begin()
 	return drain.shutdown(server, s)
+}
+
+// joinOthers reads what was revoked, with the folder taken, and connects the hub to its cluster, where it is one of several.
+func (c *serveConfig) joinOthers(ctx context.Context, access *access, log *slog.Logger) (*joined, error) {
+	if !c.memory {
+		if err := access.keep(c.data); err != nil {
+			return nil, err
+		}
+	}
+	others, err := c.cluster.join(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := access.share(others, log); err != nil {
+		others.close()
+		return nil, err
+	}
+	return others, nil
 }
 
 // untilEnded reloads the settings at each hangup, until a signal ends the hub or the server fails.

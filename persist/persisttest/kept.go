@@ -14,14 +14,7 @@ func checkKept(t *logTest) {
 		t.Skip("the log is not Counted")
 	}
 	const n = 300
-	var batch []persist.Record
-	for i, r := range mixedRecords(n) {
-		r.Time = int64(1_000_000 + i)
-		if batch = append(batch, r); len(batch) == 90 || i == n-1 {
-			t.append(batch...)
-			batch = nil
-		}
-	}
+	t.appendMixed(n)
 	topics := []string{"t1", "t2", "none", "t3.a", "t3.*", "", "t1"}
 	check := func() (wrong string) {
 		t.Helper()

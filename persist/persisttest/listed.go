@@ -15,13 +15,7 @@ func checkListed(t *logTest) {
 		t.Skip("the log is not Listed")
 	}
 	const n = 300
-	var batch []persist.Record
-	for i, r := range mixedRecords(n) {
-		if batch = append(batch, r); len(batch) == 90 || i == n-1 {
-			t.append(batch...)
-			batch = nil
-		}
-	}
+	t.appendMixed(n)
 	check := func() (wrong string) {
 		t.Helper()
 		want := []string{}

@@ -66,6 +66,18 @@ func follow(ctx context.Context, l persist.Log, n, size uint64) error {
 	return nil
 }
 
+// appendMixed appends n mixedRecords in batches, a millisecond between one and the next.
+func (t *logTest) appendMixed(n int) {
+	t.Helper()
+	recs := mixedRecords(n)
+	for i := range recs {
+		recs[i].Time = int64(1_000_000 + i)
+	}
+	for batch := range slices.Chunk(recs, 90) {
+		t.append(batch...)
+	}
+}
+
 // mixedRecords returns records with all combinations of audience.
 func mixedRecords(n int) []persist.Record {
 	recs := make([]persist.Record, n)

@@ -3,7 +3,6 @@ package stream
 import (
 	"math"
 	"net/http"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 )
@@ -60,9 +59,12 @@ func PushBodyStats() PushStats {
 // memoryOf is what one push has of the memory.
 type memoryOf struct {
 	limit  int64
-	caller string // a user, or an address where there is none
-	bytes  int64  // counted once
-	share  int64  // of the caller's, as counted
+	caller func() string // whose the body is; asked where that is large
+	bytes  int64         // counted once
+
+	// Of a large body.
+	who   string // its caller
+	share int64  // of the caller's, as counted; 0: it is not large
 }
 
 // bodyCaller is whose the body of a push is: its user's, or of where it comes from.
@@ -70,19 +72,7 @@ func (c *pushConfig) bodyCaller(r *http.Request, g *Grant) string {
 	if g.User != "" {
 		return "u" + g.User
 	}
-	if c.source != nil {
-		return "s" + c.source(r)
-	}
-	at, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return "s"
-	}
-	bits := 32
-	if addr := at.Addr().Unmap(); addr.Is6() {
-		bits = 64 // which one client has
-	}
-	from, _ := at.Addr().Unmap().WithZone("").Prefix(bits)
-	return "s" + from.String()
+	return "s" + c.source(r)
 }
 
 // fits says whether there is room for a body of so many bytes in all now.
@@ -90,14 +80,21 @@ func (m *memoryOf) fits(size int64) bool {
 	if size > (math.MaxInt64>>1)/bodyFactor || bodyMemory.held.Load()+bodyFactor*(size-m.bytes) > m.room(size) {
 		return false
 	}
+	if size <= smallBody {
+		return true
+	}
 	bodyMemory.mu.Lock()
 	defer bodyMemory.mu.Unlock()
 	return m.fair(size)
 }
 
-// fair says whether a body of so many bytes leaves room to others. bodyMemory.mu is held.
+// fair says whether a large body of so many bytes leaves room to others. bodyMemory.mu is
+// held.
 func (m *memoryOf) fair(size int64) bool {
-	return size <= smallBody || bodyMemory.callers[m.caller]-m.share+bodyFactor*size <= m.limit/callerShare
+	if m.who == "" {
+		m.who = m.caller()
+	}
+	return bodyMemory.callers[m.who]-m.share+bodyFactor*size <= m.limit/callerShare
 }
 
 func (m *memoryOf) room(size int64) int64 {
@@ -131,7 +128,7 @@ func (m *memoryOf) takeShare(size int64) bool {
 	if bodyMemory.callers == nil {
 		bodyMemory.callers = map[string]int64{}
 	}
-	bodyMemory.callers[m.caller] += bodyFactor*size - m.share
+	bodyMemory.callers[m.who] += bodyFactor*size - m.share
 	m.share = bodyFactor * size
 	return true
 }
@@ -145,8 +142,8 @@ func (m *memoryOf) free() {
 	}
 	bodyMemory.mu.Lock()
 	defer bodyMemory.mu.Unlock()
-	if bodyMemory.callers[m.caller] -= m.share; bodyMemory.callers[m.caller] == 0 {
-		delete(bodyMemory.callers, m.caller)
+	if bodyMemory.callers[m.who] -= m.share; bodyMemory.callers[m.who] == 0 {
+		delete(bodyMemory.callers, m.who)
 	}
 	m.share = 0
 }

@@ -65,18 +65,22 @@ func WithPushEventLimit(n int) PushOption {
 // in the whole process and decoded as well: a push for whose body there is no room is
 // answered by 503, before it is read where it says how long it is. Bodies above 16 KiB
 // leave an eighth to smaller ones, and those of one user, or of one source where there
-// is no user ([WithPushSource]), leave half to others. The default is 128 MiB, or room for 8 of the largest
-// bodies where that is more; 0 or less is the default, and less than [LeastPushMemory]
-// counts as that.
+// is no user ([WithPushSource]), leave half to others. The default is 128 MiB, or room
+// for 8 of the largest bodies where that is more; 0 or less is the default, and less than
+// [LeastPushMemory] counts as that.
 func WithPushMemory(n int64) PushOption {
 	return func(c *pushConfig) { c.memory = n }
 }
 
 // WithPushSource says where a push comes from that has no user, as [WithSource] does:
-// behind proxies, who their clients are. Without it, it is the connection's address, of
-// IPv6 its network of 64 bits.
+// behind proxies, who their clients are. Without it, or with nil, it is the connection's
+// address, of IPv6 its network of 64 bits.
 func WithPushSource(source func(*http.Request) string) PushOption {
-	return func(c *pushConfig) { c.source = source }
+	return func(c *pushConfig) {
+		if source != nil {
+			c.source = source
+		}
+	}
 }
 
 // WithPushTimeout bounds the wait for the hub and its log (default 10 s).
@@ -93,7 +97,7 @@ func WithPushBodyTimeout(d time.Duration) PushOption {
 }
 
 func newPushConfig(opts []PushOption) *pushConfig {
-	c := &pushConfig{}
+	c := &pushConfig{source: addressOf}
 	for _, o := range opts {
 		if o != nil {
 			o(c)
@@ -202,7 +206,7 @@ func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine
 	if refusal != nil {
 		return nil, refusal
 	}
-	held := &memoryOf{limit: c.memory, caller: c.bodyCaller(r, &g)}
+	held := &memoryOf{limit: c.memory, caller: func() string { return c.bodyCaller(r, &g) }}
 	defer held.free()
 	body, refusal := c.read(w, r, held)
 	if refusal != nil {
