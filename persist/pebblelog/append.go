@@ -39,12 +39,15 @@ func (p *Log) Begin(recs []persist.Record) (wait func() error, err error) {
 	n, first, last := len(recs), recs[0].ID, recs[len(recs)-1].ID
 	p.appending.begun = last
 	if err := g.apply(b, p.cfg.sync); err != nil {
+		p.refuse(g)
 		return nil, failure(err)
 	}
 	return func() error {
 		err := p.finish(g, b, first, last)
 		if err == nil {
 			p.mark.acked(last, n)
+		} else {
+			p.refuse(g)
 		}
 		if due {
 			p.wake()

@@ -57,18 +57,22 @@ func openFolder(cfg *config, dir string) (f *folder, err error) {
 	if err := readOnlyVersion(f.view.db); err != nil {
 		return f, err
 	}
-	return f, f.load(cfg)
+	return f, f.load(cfg, dir)
 }
 
 // load finds out from where to where the records reach.
-func (f *folder) load(cfg *config) error {
+func (f *folder) load(cfg *config, dir string) error {
 	st := newState(cfg)
 	l := loader{db: f.view.db, state: &st}
 	if err := l.loadState(); err != nil {
 		return err
 	}
 	f.view.floor = st.floor
-	it, err := f.view.db.NewIter(&pebble.IterOptions{LowerBound: recordKey(nil, st.floor+1), UpperBound: []byte{keyRecord + 1}})
+	refused, err := refusedFrom(f.view.db, cfg.fs, dir)
+	if err != nil {
+		return err
+	}
+	it, err := f.view.db.NewIter(&pebble.IterOptions{LowerBound: recordKey(nil, st.floor+1), UpperBound: recordKey(nil, refused)})
 	if err != nil {
 		return err
 	}
@@ -158,7 +162,7 @@ func linkTable(ctx context.Context, fsys vfs.FS, from, to string) error {
 }
 
 // copyFiles copies the files of a log, and makes them durable. The lock and what was
-// acknowledged there are not the copy's.
+// acknowledged there are not the copy's, but what was refused is not to come back with it.
 func copyFiles(ctx context.Context, fsys vfs.FS, from, to string, copyOne func(ctx context.Context, fsys vfs.FS, from, to string) error) error {
 	names, err := fsys.List(from)
 	if err != nil {
@@ -179,6 +183,9 @@ func copyFiles(ctx context.Context, fsys vfs.FS, from, to string, copyOne func(c
 		if err := copyOne(ctx, fsys, fsys.PathJoin(from, name), fsys.PathJoin(to, name)); err != nil {
 			return err
 		}
+	}
+	if err := copyRefusal(fsys, from, to); err != nil {
+		return err
 	}
 	return syncDir(fsys, to)
 }

@@ -164,11 +164,24 @@ func (p *Log) restore(old, g *generation) (state, error) {
 	return st, err
 }
 
-// purge deletes the records with an ID above last, and all that knows of them.
-// Their appends have failed, although the disk has them.
+// purge deletes the records with an ID above last, and all that knows of them: their
+// appends have failed, although the disk has them. It counts that the log was healed.
 func purge(g *generation, last uint64) error {
 	b := g.db.NewBatch()
 	defer func() { _ = b.Close() }()
+	heals, err := getHeals(g.db)
+	if err != nil {
+		return err
+	}
+	putID(b, stateHeals, heals+1)
+	if err := purgeRecords(g, b, last); err != nil {
+		return err
+	}
+	return commit(g, b)
+}
+
+// purgeRecords adds the removal of the records above last to b.
+func purgeRecords(g *generation, b *pebble.Batch, last uint64) error {
 	l := loader{db: g.db}
 	found := false
 	err := l.scan(recordKey(nil, last+1), []byte{keyRecord + 1}, func(key, v []byte) error {
@@ -207,7 +220,7 @@ func purge(g *generation, last uint64) error {
 			_ = b.Set(stateTopics, append(topics, uncounted...), nil)
 		}
 	}
-	return commit(g, b)
+	return nil
 }
 
 // deleteRecord adds the removal of a record and of its index keys to a batch. A

@@ -12,6 +12,7 @@ import "encoding/binary"
 //	m <first id 8>                    a closed chunk of records
 //	s F | s L | s T | s V             floor, last ID, topics counted, format version
 //	s C | s G                         common floor of topics, newest time below the floor
+//	s H                               how often the log was healed
 //	s B                               common floor of topics that had bounds before
 //	s R <first id 8>                  a run
 //
@@ -43,6 +44,7 @@ var (
 	stateCommon  = []byte{keyState, 'C'}
 	stateFloor   = []byte{keyState, 'F'}
 	stateGone    = []byte{keyState, 'G'}
+	stateHeals   = []byte{keyState, 'H'}
 	stateLast    = []byte{keyState, 'L'}
 	stateLost    = []byte{keyState, 'X'}
 	stateRun     = []byte{keyState, 'R'} // + first ID: a run

@@ -33,6 +33,9 @@ func load(g *generation, c *config) (s state, last uint64, err error) {
 			return s, 0, err
 		}
 	}
+	if g.heals, err = getHeals(g.db); err != nil {
+		return s, 0, err
+	}
 	if !l.batch.Empty() {
 		if err := g.apply(l.batch, false); err != nil {
 			return s, 0, err

@@ -27,8 +27,8 @@ import (
 // When the disk fails, appends fail with [persist.ErrFailed] and reading goes on. The log
 // opens its directory anew, at once and then with growing pauses, and takes
 // records again when that succeeds. Records of failed appends are deleted then,
-// before anything else. Only if the process ends before that, on a disk that took
-// a record and failed to say so, can such a record come back.
+// before anything else, or when the log is opened the next time. Only if the disk does not
+// take a note of that either (refused.go), and the process ends, can such a record come back.
 type Log struct {
 	dir   string
 	cfg   config    // its retention is set with maint, appending and mu held
@@ -113,6 +113,9 @@ type generation struct {
 	db    *pebble.DB
 	fence *fence
 	acked uint64 // newest ID acknowledged in it; guarded by mu of the log
+	heals uint64 // how often the log was healed before; set before it is used
+
+	refusing sync.Once // notes what was refused (refused.go)
 
 	// use is held for reading by who uses the database for long, without genMu. It is
 	// closed with use held.
@@ -158,17 +161,19 @@ func (p *Log) open() (err error) {
 		return errors.Join(err, p.lock.Close())
 	}
 	err = p.openDatabase()
-	if full(err) && p.giveReserve() {
+	given := full(err) && p.giveReserve()
+	if given {
 		wasFull := err
 		if err = p.openDatabase(); err == nil {
 			err = p.openTight(wasFull)
-		} else {
-			_ = p.makeReserve()
 		}
 	}
 	if err != nil {
 		if p.gen != nil {
 			err = errors.Join(err, p.gen.close())
+		}
+		if given {
+			_ = p.makeReserve() // not before: a database that is closed gives back what it had written anew
 		}
 		return errors.Join(err, p.lock.Close())
 	}
@@ -182,7 +187,11 @@ func (p *Log) openDatabase() error {
 	if err != nil {
 		return err
 	}
-	st, last, err := load(g, &p.cfg)
+	var st state
+	var last uint64
+	if err = dropRefused(g, p.cfg.fs, p.dir); err == nil {
+		st, last, err = load(g, &p.cfg)
+	}
 	if err != nil {
 		_ = g.close() // what it meets, it meets again
 		return told(err)

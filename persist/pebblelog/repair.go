@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -328,7 +329,7 @@ func (s *salvager) risen(key, value []byte, set bool) bool {
 	for _, f := range []struct {
 		key []byte
 		id  *uint64
-	}{{stateFloor, &s.floor}, {stateCommon, &s.common}, {stateLast, &s.marks.last}, {stateLost, &s.marks.lost}} {
+	}{{stateFloor, &s.floor}, {stateCommon, &s.common}, {stateLast, &s.marks.last}, {stateLost, &s.marks.lost}, {stateHeals, &s.marks.heals}} {
 		if bytes.Equal(key, f.key) {
 			*f.id = max(*f.id, id)
 			return true
@@ -387,6 +388,14 @@ func (s *salvager) rebuild(ctx context.Context, target string) error {
 	return install(s.cfg.fs, work, target)
 }
 
+// refusedFrom is the function of that name for a log whose database can't be opened.
+func (s *salvager) refusedFrom() uint64 {
+	if r, ok := readRefusal(s.cfg.fs, s.dir); ok && r.heals == s.marks.heals {
+		return r.from
+	}
+	return math.MaxUint64
+}
+
 // fill appends the records in order.
 func (s *salvager) fill(ctx context.Context, l *Log) error {
 	if err := l.setFloors(s.floor, s.common, s.floors); err != nil {
@@ -401,7 +410,7 @@ func (s *salvager) fill(ctx context.Context, l *Log) error {
 		return err
 	}
 	scan := loader{db: s.db}
-	err := scan.scan(recordKey(nil, s.floor+1), []byte{keyRecord + 1}, func(key, v []byte) error {
+	err := scan.scan(recordKey(nil, s.floor+1), recordKey(nil, s.refusedFrom()), func(key, v []byte) error {
 		if len(key) != 9 || len(v) < 9 {
 			return nil // a removed one
 		}

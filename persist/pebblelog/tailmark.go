@@ -30,6 +30,7 @@ import (
 //	header "spatetm1"
 //	bound  entry: no ID above it was acknowledged; 0 if it is not used
 //	ring   entries, the newest batches
+//	entry  what was refused (refused.go); files of older versions end before it
 //
 // An entry is an ID, how many records were acknowledged up to it (since the file was
 // begun), and a checksum over both. Numbers are big-endian.
@@ -70,17 +71,24 @@ func openMark(cfg *config, dir string) (m *tailMark, points []markPoint, bound u
 		return nil, nil, 0, err
 	}
 	m = &tailMark{cfg: cfg, file: file}
-	old := make([]byte, markSize)
-	if _, err := file.ReadAt(old, 0); err != nil || string(old[:len(markHeader)]) != markHeader {
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, nil, 0, errors.Join(err, file.Close())
-		}
-		// All of it is written now, so that no write has to find room later.
+	old := make([]byte, markSize+markEntry)
+	n, err := file.ReadAt(old, 0)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, nil, 0, errors.Join(err, file.Close())
+	}
+	known := n >= markSize && string(old[:len(markHeader)]) == markHeader
+	if !known {
 		clear(old)
 		copy(old, markHeader)
+	}
+	if !known || n < len(old) {
+		// All of it is written now, so that no write has to find room later.
+		clear(old[markSize:])
 		if _, err := file.WriteAt(old, 0); err != nil {
 			return nil, nil, 0, errors.Join(err, file.Close())
 		}
+	}
+	if !known {
 		return m, nil, 0, nil
 	}
 	points, m.next = parseMark(old)
@@ -134,16 +142,13 @@ func parseEntry(v []byte) (p markPoint, ok bool) {
 	return p, p.id != 0 && binary.BigEndian.Uint32(v[16:]) == crc32.ChecksumIEEE(v[:16])
 }
 
-// writeLocked writes an entry; -1 is the bound. A mark that can't be written is given
+// writeLocked writes an entry; -1 is the bound, markEntries what was refused. A mark that can't be written is given
 // up: it then says too little, and never anything wrong.
 func (m *tailMark) writeLocked(entry int, p markPoint) {
 	if m.file == nil {
 		return
 	}
-	v := binary.BigEndian.AppendUint64(m.buf[:0], p.id)
-	v = binary.BigEndian.AppendUint64(v, uint64(p.count))
-	v = binary.BigEndian.AppendUint32(v, crc32.ChecksumIEEE(v))
-	if _, err := m.file.WriteAt(v, int64(len(markHeader)+(1+entry)*markEntry)); err != nil {
+	if _, err := m.file.WriteAt(appendEntry(m.buf[:0], p), int64(len(markHeader)+(1+entry)*markEntry)); err != nil {
 		m.cfg.logger.Warn("persist: what was acknowledged can't be noted; a damaged end of the log would not be found", "err", err)
 		_ = m.file.Close()
 		m.file = nil

@@ -37,6 +37,8 @@ type marks struct {
 	gone int64  // the newest time below the floor
 	last uint64 // newest ID ever
 	lost uint64 // the highest ID that was acknowledged and is missing
+
+	heals uint64 // how often it was healed: which note of refused records holds
 }
 
 // setMarks gives a new log the marks of another, after the last append.
@@ -51,6 +53,9 @@ func (p *Log) setMarks(m marks) error {
 	putID(b, stateLast, last)
 	if m.lost > 0 {
 		putID(b, stateLost, m.lost)
+	}
+	if m.heals > 0 {
+		putID(b, stateHeals, m.heals)
 	}
 	p.mu.floorTime, p.mu.lost = m.gone, m.lost
 	p.acked.Store(last)
