@@ -312,7 +312,7 @@ func TestToldToGoWithAPosition(t *testing.T) {
 	h := newHub(t, opts...)
 	first := pushN(t, h, 3)[2]
 	quiet := join(t, h, engine.Subscription{Topics: []string{"t"}}, -1)
-	since := join(t, h, engine.Subscription{Topics: []string{"t"}, Since: time.Now().Add(time.Hour)}, -1)
+	since := join(t, h, engine.Subscription{Topics: []string{"t"}, Since: time.Now().Add(time.Minute)}, -1)
 	ids, err := h.Publish(context.Background(), nil, &wire.Event{Data: "of another topic", Topic: "u"}, &wire.Event{Data: "fleeting", Topic: "u", Ephemeral: true})
 	require.NoError(t, err)
 	behind := join(t, h, engine.Subscription{StallTimeout: -1}, 0)

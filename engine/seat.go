@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"strings"
+	"time"
 
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/wire"
@@ -347,10 +348,16 @@ func gapName(id string) string {
 
 var errNoTimes = &wire.FieldError{Field: "since", Reason: "needs a log that keeps the times of its records"}
 
+// clocksDiffer is how far a client's clock may be ahead: what it takes for now is live.
+const clocksDiffer = 5 * time.Minute
+
 // beginSince begins with the first record that was appended at the time or later.
 func (h *Hub) beginSince(ctx context.Context, sub *Subscription, b beginning) (beginning, error) {
 	if sub.LastEventID != "" {
 		return b, &wire.FieldError{Field: "since", Reason: "contradicts a last event ID"}
+	}
+	if now := time.Now(); sub.Since.After(now.Add(clocksDiffer)) { // events come before it
+		return b, &wire.FieldError{Field: "since", Reason: "is in the future: here it is " + now.UTC().Format(time.RFC3339)}
 	}
 	dated, ok := h.log.(persist.Dated)
 	if !ok || !h.cfg.resend {

@@ -211,7 +211,7 @@ func TestSince(t *testing.T) {
 				s.sub.Hangup(nil)
 			}
 		}
-		s := join(t, h, engine.Subscription{Since: time.Now().Add(time.Hour)}, -1)
+		s := join(t, h, engine.Subscription{Since: time.Now().Add(5 * time.Minute)}, -1) // by a clock that is ahead
 		synctest.Wait()
 		require.Empty(t, s.ids(t))
 		more := pushN(t, h, 10) // takes the first ten
@@ -233,6 +233,7 @@ func TestSeatRefuses(t *testing.T) {
 	h := newHub(t, engine.WithEnableResendEvents())
 	off := newHub(t, engine.WithLog(persist.NewMemory()))
 	stored := newHub(t, engine.WithStore(&sliceStore{}), engine.WithEnableResendEvents())
+	dated := newHub(t, engine.WithLog(persist.NewMemory()), engine.WithEnableResendEvents())
 	pushN(t, stored, 1)
 	for _, c := range []struct {
 		hub   *engine.Hub
@@ -246,6 +247,7 @@ func TestSeatRefuses(t *testing.T) {
 		{off, engine.Subscription{Since: time.Now()}, "since"},
 		{stored, engine.Subscription{Since: time.Unix(1, 0)}, "since"},
 		{h, engine.Subscription{Since: time.Now(), LastEventID: "5"}, "since"},
+		{dated, engine.Subscription{Since: time.Now().Add(10 * time.Minute)}, "since"},
 	} {
 		_, err := c.hub.Seat(context.Background(), c.sub)
 		var wrong *wire.FieldError

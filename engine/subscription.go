@@ -39,7 +39,8 @@ type Subscription struct {
 
 	// Since begins with the first event that the log took at that time or later.
 	// It needs a log that is persist.Dated, and contradicts a LastEventID. Where the
-	// clock jumped, some older events may come too.
+	// clock jumped, some older events may come too. A time up to five minutes ahead is
+	// taken for now, as clocks differ, and a later one refused.
 	Since time.Time
 
 	// Source says where the connection comes from, such as its peer's address.

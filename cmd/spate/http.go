@@ -33,7 +33,7 @@ const pingTimeout = 15 * time.Second
 // is closed once its peer has taken no byte, or was silent and answers no ping, for the stall time-out.
 func newServer(c *serveConfig, hub *engine.Hub, a *access, stats *statsSource, p parts, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           guard(a, routes(c, hub, a, stats, p)),
+		Handler:           stream.ReadRest(guard(a, routes(c, hub, a, stats, p))),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,

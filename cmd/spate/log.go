@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -168,17 +170,42 @@ func explainLog(dir string, err error) error {
 
 // explainTarget is explainLog where a new folder is made of one.
 func explainTarget(dir, target string, err error) error {
-	var at *fs.PathError
-	about := errors.As(err, &at) && strings.HasPrefix(at.Path, target)
+	path, why := targetTrouble(target, err)
 	switch {
-	case errors.Is(err, fs.ErrExist):
-		return fmt.Errorf("%s exists: give a new folder", target)
 	case errors.Is(err, syscall.ENOSPC):
 		return fmt.Errorf("no space left for the folder %s; make room, or give one elsewhere", target)
-	case about && errors.Is(err, syscall.EROFS):
+	case why == nil:
+		return explainLog(dir, err)
+	case errors.Is(why, fs.ErrExist):
+		return fmt.Errorf("%s exists: give a new folder", target)
+	case errors.Is(why, syscall.EROFS):
 		return fmt.Errorf("the folder %s would be on a read-only file system; give one elsewhere", target)
-	case about && errors.Is(err, fs.ErrPermission):
+	case errors.Is(why, fs.ErrPermission):
 		return fmt.Errorf("no permission to make the folder %s; give one elsewhere", target)
+	case errors.Is(why, syscall.ENOTDIR) && filepath.Clean(path) == filepath.Clean(target):
+		return fmt.Errorf("%s is no folder; give a new one", target)
 	}
-	return explainLog(dir, err)
+	return fmt.Errorf("cannot make the folder %s: %s; give another one", target, strings.ReplaceAll(why.Error(), "\n", "; "))
+}
+
+// targetTrouble returns what is wrong with a folder that is to be made, or with those around it, and its path; nil where the
+// trouble is elsewhere.
+func targetTrouble(target string, err error) (path string, why error) {
+	var at *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &link):
+		path, why = link.New, link.Err
+	case errors.As(err, &at):
+		path, why = at.Path, at.Err
+	}
+	if why == nil {
+		return "", nil
+	}
+	path, target = filepath.Clean(path), filepath.Clean(target)
+	below := func(a, b string) bool { return a == b || strings.HasPrefix(a, b+string(filepath.Separator)) }
+	if below(target, path) || below(path, target) || below(path, target+".partial") || below(path, target+".salvage") {
+		return path, why
+	}
+	return "", nil
 }

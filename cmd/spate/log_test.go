@@ -180,7 +180,13 @@ func TestLogCommandsSayWhatIsWrong(t *testing.T) {
 		want string
 	}{
 		{[]string{"repair", dir, full}, full + " exists: give a new folder"},
-		{[]string{"restore", dir, full}, "the folder is not empty"},
+		{[]string{"restore", dir, full}, "cannot make the folder " + full + ": the folder is not empty: it has x; give another one"},
+		{[]string{"restore", dir, filepath.Join(full, "x")}, filepath.Join(full, "x") + " is no folder"},
+		{[]string{"restore", dir, filepath.Join(full, "x", "y")}, filepath.Join(full, "x", "y") + " is no folder"},
+		{[]string{"restore", dir, dir}, "cannot make the folder " + dir + ": one folder lies in the other"},
+		{[]string{"restore", dir, nowhere + ".partial"}, "cannot make the folder " + nowhere + ".partial: names that end with"},
+		{[]string{"repair", dir, filepath.Join(full, "x", "y")}, filepath.Join(full, "x", "y") + " is no folder"},
+		{[]string{"repair", dir, filepath.Join(dir, "new")}, "cannot make the folder " + filepath.Join(dir, "new") + ": one folder lies in the other"},
 		{[]string{"check", empty}, "the folder " + empty + " has no log"},
 		{[]string{"check", full}, "the folder " + full + " has no log"},
 		{[]string{"export", empty}, "the folder " + empty + " has no log"},

@@ -101,15 +101,15 @@ func runPush(ctx context.Context, s streams, args []string) error {
 	return c.push(ctx, s.out)
 }
 
-// pushLines stops at the first line that the hub does not take.
+// pushLines stops at the first line that the hub does not take, and says which it is: those before it are pushed.
 func pushLines(ctx context.Context, s streams, c *pushConfig) error {
 	lines := bufio.NewReader(c.source)
-	for {
+	for n := 1; ; n++ {
 		line, err := lines.ReadString('\n')
 		if line != "" {
 			c.event.Data = strings.TrimRight(line, "\r\n")
 			if err := c.push(ctx, s.out); err != nil {
-				return err
+				return fmt.Errorf("line %d: %w", n, err)
 			}
 		}
 		if errors.Is(err, io.EOF) {

@@ -184,7 +184,7 @@ func explainOpen(dir string, err error) error {
 	case errors.Is(err, syscall.ENOSPC):
 		return fmt.Errorf("no space left for the folder %s; make room, shorten the retention so that something can be removed, or choose another folder with --data", dir)
 	}
-	return fmt.Errorf("cannot open the log in %s: %s", dir, strings.ReplaceAll(err.Error(), "\n", "; "))
+	return fmt.Errorf("cannot open the log in %s: %s", dir, cause(err))
 }
 
 // explainRead says in one line what to do about a log that was opened and cannot be read.

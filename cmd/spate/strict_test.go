@@ -168,6 +168,13 @@ func TestPushRefusesInvalidUTF8(t *testing.T) {
 	}
 	got := runToEnd(t, "fine\nbro\xffken\n", "push", "--url", "http://127.0.0.1:1", "-")
 	require.Contains(t, got.err, "the data: not valid UTF-8 at byte 9")
+	s := startServe(t, "--memory")
+	got = runToEnd(t, "one\ntwo\n\xff\nfour", "push", "--url", s.base, "--lines")
+	require.Equal(t, exitFailed, got.code)
+	require.Equal(t, 2, strings.Count(got.out, "\n"), "those before it are pushed")
+	require.Contains(t, got.err, "line 3: the data: not valid UTF-8 at byte 1")
+	got = runToEnd(t, "one\n"+strings.Repeat("x", 2<<20), "push", "--url", s.base, "--lines")
+	require.Contains(t, got.err, "line 2: the hub refused the event (413")
 	got = runToEnd(t, "", "push", "--url", "http://127.0.0.1:1", "\uFFFD is a character")
 	require.Contains(t, got.err, "no hub answers")
 }

@@ -14,8 +14,12 @@ import (
 	"github.com/spatehub/spate/persist"
 )
 
-// partial is what the name of a folder ends with while it is being written.
-const partial = ".partial"
+// What the name of a folder ends with while it is being written, and that of one for what
+// a repair collects.
+const (
+	partial = ".partial"
+	heapEnd = ".salvage"
+)
 
 // Backup writes a consistent copy of the log to a new folder, whose parents it creates.
 // It has every record that was acknowledged before the call. Appends and reads go on
@@ -103,10 +107,21 @@ func inside(path, dir string) bool {
 	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, string(filepath.Separator))+string(filepath.Separator))
 }
 
-// errInWork refuses a log whose folder has the name of one that is removed and made
-// anew on the way.
-func errInWork(dir string) error {
-	return fmt.Errorf("%q would be overwritten on the way: give it, or the target, another name", dir)
+// targetError is an error about a folder that is to be made, not about the one that is
+// read.
+func targetError(target string, err error) error {
+	return &fs.PathError{Op: "create", Path: target, Err: err}
+}
+
+// errInOther refuses a target that lies in the folder that is read, or around it.
+func errInOther(target string) error {
+	return targetError(target, errors.New("one folder lies in the other"))
+}
+
+// errInWork refuses a target for which the log's own folder, which has the name of one
+// that is removed and made anew on the way, would be lost.
+func errInWork(dir, target string) error {
+	return targetError(target, fmt.Errorf("%q would be overwritten on the way: give it, or the target, another name", dir))
 }
 
 // removeWork removes what an interrupted attempt has left, and nothing else.
@@ -118,8 +133,13 @@ func removeWork(fsys vfs.FS, work string) error {
 		return err
 	}
 	if err := requireOurs(fsys, work); err != nil {
-		return fmt.Errorf("%q is in the way: %w", work, err)
+		return targetError(work, fmt.Errorf("%q is in the way: %w", work, err))
 	}
+	unlock, err := lockSource(fsys, work)
+	if err != nil {
+		return targetError(work, fmt.Errorf("%q is in the way: %w", work, err))
+	}
+	unlock()
 	return fsys.RemoveAll(work)
 }
 
@@ -161,15 +181,24 @@ func (p *Log) CheckBackupFolder(dir string) error {
 	return nil
 }
 
-// requireNew refuses a path that exists, and a name that the next attempt at another
-// would remove.
+// requireName refuses a name that the next attempt at another would remove.
+func requireName(path string) error {
+	for _, end := range []string{partial, heapEnd} {
+		if strings.HasSuffix(strings.TrimRight(path, string(filepath.Separator)), end) {
+			return errors.New("names that end with " + end + " are of folders that are not whole")
+		}
+	}
+	return nil
+}
+
+// requireNew refuses a path that exists, and such a name.
 func requireNew(fsys vfs.FS, path string) error {
-	if strings.HasSuffix(path, partial) {
-		return &fs.PathError{Op: "create", Path: path, Err: errors.New("names that end with " + partial + " are of what is not whole")}
+	if err := requireName(path); err != nil {
+		return targetError(path, err)
 	}
 	switch _, err := fsys.Stat(path); {
 	case err == nil:
-		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+		return targetError(path, fs.ErrExist)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	default:
@@ -183,12 +212,13 @@ func install(fsys vfs.FS, work, target string) error {
 		return err
 	}
 	if err := fsys.Rename(work, target); err != nil {
-		return err
+		return errors.Join(err, fsys.RemoveAll(work))
 	}
 	return syncDir(fsys, fsys.PathDir(target))
 }
 
-// Restore copies a backup to dir, which must not exist or be empty, and checks the copy.
+// Restore copies a backup to dir, which must not exist or be empty, and checks the copy. If it
+// fails or is interrupted, dir is as it was.
 // Nothing else is to be done: the next start of a hub begins a run of its own, so that
 // IDs which were issued after the backup are not issued again, and clients that know
 // them are told of a gap.
@@ -203,10 +233,13 @@ func Restore(ctx context.Context, backup, dir string, opts ...Option) (Report, e
 
 func restore(ctx context.Context, cfg *config, backup, dir string) (Report, error) {
 	if inside(dir, backup) || inside(backup, dir) {
-		return Report{}, errors.New("one folder lies in the other")
+		return Report{}, errInOther(dir)
 	}
 	if inside(backup, dir+partial) {
-		return Report{}, errInWork(backup)
+		return Report{}, errInWork(backup, dir)
+	}
+	if err := requireName(dir); err != nil {
+		return Report{}, targetError(dir, err)
 	}
 	if err := requireLog(cfg.fs, backup); err != nil {
 		return Report{}, err
@@ -232,12 +265,17 @@ func restore(ctx context.Context, cfg *config, backup, dir string) (Report, erro
 	if err := mkdirAll(cfg.fs, work); err != nil {
 		return Report{}, err
 	}
-	if err := copyFiles(ctx, cfg.fs, backup, work, copyFile); err != nil {
-		return Report{}, err
+	var r Report
+	if err = copyFiles(ctx, cfg.fs, backup, work, copyFile); err == nil {
+		r, err = check(ctx, cfg, work)
 	}
-	r, err := check(ctx, cfg, work)
-	if err != nil || exists {
-		return r, err
+	switch {
+	case err != nil && exists:
+		return r, errors.Join(err, emptyDir(cfg.fs, work))
+	case err != nil:
+		return r, errors.Join(err, cfg.fs.RemoveAll(work))
+	case exists:
+		return r, nil
 	}
 	return r, install(cfg.fs, work, dir)
 }
@@ -273,11 +311,25 @@ func requireEmptyDir(fsys vfs.FS, dir string) (exists bool, err error) {
 		return false, err
 	}
 	for _, name := range names {
-		if name != "lost+found" && !strings.HasPrefix(name, ".") {
-			return true, &fs.PathError{Op: "create", Path: dir, Err: errors.New("the folder is not empty: it has " + name)}
+		if !stays(name) {
+			return true, targetError(dir, errors.New("the folder is not empty: it has "+name))
 		}
 	}
 	return true, nil
+}
+
+// stays says whether a file may be in a folder that counts as empty.
+func stays(name string) bool { return name == "lost+found" || strings.HasPrefix(name, ".") }
+
+// emptyDir makes a folder empty again that was.
+func emptyDir(fsys vfs.FS, dir string) error {
+	names, err := fsys.List(dir)
+	for _, name := range names {
+		if !stays(name) {
+			err = errors.Join(err, fsys.Remove(fsys.PathJoin(dir, name)))
+		}
+	}
+	return err
 }
 
 // lockSource sees to it that no hub writes to a folder that is copied. On a file

@@ -144,10 +144,10 @@ func backupFolder(ctx context.Context, cfg *config, dir, target string) error {
 // would overwrite it on the way.
 func requireTarget(fsys vfs.FS, target, dir string) error {
 	if inside(target, dir) {
-		return fmt.Errorf("the target lies in the folder of the log %q", dir)
+		return targetError(target, fmt.Errorf("the target lies in the folder of the log %q", dir))
 	}
 	if inside(dir, target+partial) {
-		return errInWork(dir)
+		return errInWork(dir, target)
 	}
 	return requireNew(fsys, target)
 }

@@ -147,18 +147,63 @@ func TestNothingIsOverwrittenOnTheWay(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 3, r.Records)
 
+	require.NoError(t, os.Rename(name+".partial", filepath.Join(parent, "source")))
+	source, open := filepath.Join(parent, "source"), openPebble(t, name+".partial")
+	_, err = pebblelog.Restore(ctx, source, name)
+	require.ErrorIs(t, err, persist.ErrLocked, "a hub has it open")
+	_, err = pebblelog.Repair(ctx, source, name)
+	require.ErrorIs(t, err, persist.ErrLocked)
+	require.ErrorIs(t, pebblelog.BackupFolder(ctx, source, name), persist.ErrLocked)
+	require.NoError(t, open.Append(ctx, logtest.Records(1)))
+	require.NoError(t, open.Close())
+	checkWhole(t, name+".partial", 1)
+	for _, end := range []string{".partial", ".salvage"} { // the next attempt at another name would remove it
+		_, err = pebblelog.Restore(ctx, source, filepath.Join(parent, "other")+end)
+		require.ErrorContains(t, err, "not whole")
+	}
+
 	target := filepath.Join(parent, "new")
 	for _, work := range []string{target + ".partial", target + ".salvage"} {
 		require.NoError(t, os.Mkdir(work, 0o755))
 		diary := filepath.Join(work, "diary")
 		require.NoError(t, os.WriteFile(diary, nil, 0o644))
-		_, err = pebblelog.Repair(ctx, name+".partial", target)
+		_, err = pebblelog.Repair(ctx, source, target)
 		require.ErrorIs(t, err, pebblelog.ErrForeign)
 		require.FileExists(t, diary)
 		require.NoError(t, os.RemoveAll(work))
 	}
-	_, err = pebblelog.Repair(ctx, name+".partial", target)
+	_, err = pebblelog.Repair(ctx, source, target)
 	require.NoError(t, err)
+}
+
+// TestAFailedRestoreLeavesNothing holds that a restore that fails or is interrupted leaves the
+// target as it was, so that the next one can be made.
+func TestAFailedRestoreLeavesNothing(t *testing.T) {
+	backup, parent := filepath.Join(t.TempDir(), "backup"), t.TempDir()
+	l := openPebble(t, backup)
+	require.NoError(t, l.Append(ctx, logtest.Records(1, 2, 3)))
+	require.NoError(t, l.Close())
+	empty := filepath.Join(parent, "empty")
+	require.NoError(t, os.Mkdir(empty, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(empty, ".keep"), nil, 0o644))
+	ended, end := context.WithCancel(ctx)
+	end()
+	for _, target := range []string{empty, filepath.Join(parent, "new")} {
+		_, err := pebblelog.Restore(ended, backup, target)
+		require.ErrorIs(t, err, context.Canceled)
+	}
+	require.NoError(t, os.Symlink("nowhere", filepath.Join(parent, "link")))
+	_, err := pebblelog.Restore(ctx, backup, filepath.Join(parent, "link"))
+	require.Error(t, err)
+	left, err := os.ReadDir(parent)
+	require.NoError(t, err)
+	require.Len(t, left, 2, "empty and link")
+	for _, target := range []string{empty, filepath.Join(parent, "new")} {
+		_, err := pebblelog.Restore(ctx, backup, target)
+		require.NoError(t, err)
+		checkWhole(t, target, 3)
+	}
+	require.FileExists(t, filepath.Join(empty, ".keep"))
 }
 
 // TestRepairKeepsTheFloorsOfTopics holds that a repaired log tells of the same gaps, also for

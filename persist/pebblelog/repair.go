@@ -40,11 +40,11 @@ func Repair(ctx context.Context, dir, target string, opts ...Option) (Report, er
 
 func repair(ctx context.Context, cfg *config, dir, target string) (r Report, err error) {
 	if inside(target, dir) || inside(dir, target) {
-		return r, errors.New("one folder lies in the other")
+		return r, errInOther(target)
 	}
-	heap := target + ".salvage"
+	heap := target + heapEnd
 	if inside(dir, target+partial) || inside(dir, heap) {
-		return r, errInWork(dir)
+		return r, errInWork(dir, target)
 	}
 	if err := requireLog(cfg.fs, dir); err != nil {
 		return r, err

@@ -75,6 +75,8 @@ func TestWhatIsNoTextIsRefused(t *testing.T) {
 		"/history?topic=%ff":                           "topic",
 		"/history?after=1%ff":                          "after",
 		"/history?since=%ff":                           "since",
+		"/history?since=9999-12-31T23:59:59Z":          "since",
+		"/history?=7":                                  "query",
 		"/audience?topic=%ff":                          "topic",
 		"/audience?user=%ff":                           "user",
 	} {

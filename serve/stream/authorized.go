@@ -245,11 +245,11 @@ func WithPushGate(g Gate) PushOption { return func(c *pushConfig) { c.gate = g }
 // that may not be pushed to, and nothing of it is published.
 func AuthorizedPush(hub *engine.Hub, authorize Authorizer, opts ...PushOption) http.Handler {
 	c := newPushConfig(opts)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return readRest(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !refuseMethod(w, r, "POST", http.MethodPost) {
 			c.serve(w, r, hub, authorize)
 		}
-	})
+	}), c.bodyTimeout)
 }
 
 // PublishGrant is [Publish] within a grant.

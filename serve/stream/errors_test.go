@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 	"time"
 
@@ -34,6 +35,7 @@ func TestWriteError(t *testing.T) {
 			tc.header.Set("Content-Type", "application/problem+json")
 			tc.header.Set("Cache-Control", "no-store")
 			tc.header.Set("X-Content-Type-Options", "nosniff")
+			tc.header.Set("Content-Length", strconv.Itoa(rec.Body.Len()))
 			require.Equal(t, tc.header, rec.Header())
 		})
 	}

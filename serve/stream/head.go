@@ -18,10 +18,13 @@ type header struct{ name, value string }
 // the response begin.
 const hello = "spate"
 
+// streamType is the type of every stream, and of nothing else.
+const streamType = "text/event-stream"
+
 // What every stream says. X-Accel-Buffering keeps nginx from holding events
 // back, no-transform other proxies from compressing them.
 var ours = []header{
-	{"Content-Type", "text/event-stream"},
+	{"Content-Type", streamType},
 	{"Cache-Control", "no-cache, no-transform"},
 	{"X-Accel-Buffering", "no"},
 }

@@ -235,12 +235,9 @@ func (c *pushConfig) publish(w http.ResponseWriter, r *http.Request, hub *engine
 // limitBody sets the deadline of the body. lift takes it back once the body has
 // arrived: what the hub does then has its own time-out.
 func limitBody(w http.ResponseWriter, r *http.Request, limit time.Duration) (lift func()) {
-	if srv, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && srv.ReadTimeout > 0 {
-		limit = min(limit, srv.ReadTimeout)
-	}
 	rc := http.NewResponseController(w)
 	// Writers without deadlines have none to set; the server's time-outs hold.
-	_ = rc.SetReadDeadline(time.Now().Add(limit))
+	_ = rc.SetReadDeadline(time.Now().Add(bodyTime(r, limit)))
 	return func() { _ = rc.SetReadDeadline(time.Time{}) }
 }
 

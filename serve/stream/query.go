@@ -107,6 +107,9 @@ func parseQuery(raw string) (url.Values, *Error) {
 			continue
 		}
 		key, value, _ := strings.Cut(pair, "=")
+		if key == "" {
+			return nil, badRequest("query", "has a part without a name, "+strconv.Quote(shortName(pair))+": write name=value")
+		}
 		name, err := url.QueryUnescape(key)
 		if err != nil {
 			return nil, badRequest(shortName(key), "is a name that is not percent-encoded as it should be: write % as %25")

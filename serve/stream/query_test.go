@@ -40,6 +40,9 @@ var wrongQueries = []struct{ query, field string }{
 	{"since=-0d", "since"},
 	{"since=106751d24h", "since"},
 	{"since=1h&last_event_id=7", "since"},
+	{"since=9999-12-31T23:59:59Z", "since"},
+	{"=7", "query"},
+	{"topic=a&=&x=1", "query"},
 	{"on_gap=Refuse", "on_gap"},
 	{"conflate=perhaps", "conflate"},
 }
