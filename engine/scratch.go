@@ -11,6 +11,7 @@ type fan struct {
 	variant variants      // the batch by audience and form
 	touched []*client     // those with bits
 	offline []uint32      // of the audience being marked, by index
+	read    clientState   // of nothing, but that clients are read ahead (fetch)
 }
 
 // begin makes it empty, for a batch that is all for everybody, in so many forms.
