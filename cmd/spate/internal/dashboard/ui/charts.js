@@ -2,7 +2,7 @@
 // measured for longer than AWAY (the hub was down), the line breaks and the span is shaded. A restart of the hub is marked
 // by a dashed line.
 
-import { time } from "./format.js";
+import { count, time } from "./format.js";
 
 const AWAY = 2000;      // ms without a point that count as a break, unless the spec says otherwise
 const KEEP = 300 * 1000; // ms of points kept, the longest window
@@ -168,7 +168,7 @@ export class Chart {
       for (const s of this.spec.series) highest = Math.max(highest, p.v[s.key] || 0);
       if (this.spec.stack) highest = Math.max(highest, this.sum(p));
     }
-    return nice(Math.max(highest, this.spec.least || 1), this.spec.base || 10);
+    return nice(Math.max(highest, this.spec.least || 1), this.spec.base || 10, this.spec.format === count);
   }
 
   grid(c, palette, box, top, y, left, right, x, seconds) {
@@ -293,12 +293,13 @@ function runs(points, away) {
   return all.filter(([a, b]) => b >= a && points.length > 0);
 }
 
-// nice is the smallest of 1, 2, 5 times a power of ten that is not below v; with base 1024 a power of two.
-function nice(v, base) {
+// nice is the smallest of 1, 2, 5 times a power of ten that is not below v; with base 1024 a power of two. The half of it has
+// a label, too: where that must be whole, 4 and 2 take the place of 5 and 1.
+function nice(v, base, whole) {
   if (base === 1024) return 2 ** Math.ceil(Math.log2(v));
   const power = 10 ** Math.floor(Math.log10(v));
-  for (const m of [1, 2, 5, 10]) {
-    if (m * power >= v) return m * power;
+  for (const m of whole ? [1, 2, 4, 10] : [1, 2, 5, 10]) {
+    if (m * power >= v && !(whole && m * power < 2)) return m * power;
   }
   return 10 * power;
 }

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { choice, field, make } from "./dom.js";
-import { age, bytes, count } from "./format.js";
+import { age, bytes, count, moment } from "./format.js";
 import { LongList } from "./longlist.js";
 import { sure } from "./sure.js";
 
@@ -56,7 +56,7 @@ export class Connections {
   }
 
   tellOnline(uid, user) {
-    this.online.textContent = !user ? "" : user.online ? `${uid} is online since ${new Date(user.since).toLocaleString()}, connections: ${user.connections}` : `${uid} is not online`;
+    this.online.textContent = !user ? "" : user.online ? `${uid} is online since ${moment(user.since)}, connections: ${user.connections}` : `${uid} is not online`;
   }
 
   button(c) {

@@ -37,6 +37,13 @@ export function time(ms) {
   return `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
 }
 
+// moment is a time with its day, as short in every language, and the same hour only once a day.
+export function moment(ms) {
+  const d = new Date(ms);
+  const two = (n) => String(n).padStart(2, "0");
+  return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${time(ms)}`;
+}
+
 // age is a span of time in ms, in its largest unit and the next one.
 export function age(ms) {
   const s = Math.max(Math.round(ms / 1000), 0);

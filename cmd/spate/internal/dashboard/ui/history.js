@@ -1,8 +1,9 @@
 // The events of the past, as a stream would have got them.
 
 import { ask } from "./api.js";
-import { field, make } from "./dom.js";
 import { indent } from "./detail.js";
+import { field, make } from "./dom.js";
+import { moment } from "./format.js";
 import { LongList } from "./longlist.js";
 import { list } from "./names.js";
 
@@ -14,7 +15,7 @@ export class History {
   constructor(section, on) {
     this.on = on;
     this.list = new LongList("Events of the past", [
-      { name: "time", title: "Time", cell: (e) => new Date(e.time).toLocaleString() },
+      { name: "time", title: "Time", cell: (e) => moment(e.time) },
       { name: "id", title: "ID", cell: (e) => e.id },
       { name: "type", title: "Type", cell: (e) => e.event || "message" },
       { name: "topic", title: "Topic", cell: (e) => e.topic || "none" },

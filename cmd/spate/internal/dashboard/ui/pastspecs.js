@@ -81,9 +81,13 @@ export const pastSpecs = [
   },
 ];
 
+function days(n) {
+  return n === 1 ? "a day" : `${n} days`;
+}
+
 function bound({ age_seconds: age, records, bytes: size }) {
   const all = [];
-  if (age > 0) all.push(age >= 86400 ? `${+(age / 86400).toFixed(1)} days` : age >= 3600 ? `${+(age / 3600).toFixed(1)} h` : `${Math.round(age / 60)} min`);
+  if (age > 0) all.push(age >= 86400 ? days(+(age / 86400).toFixed(1)) : age >= 3600 ? `${+(age / 3600).toFixed(1)} h` : `${Math.round(age / 60)} min`);
   if (records > 0) all.push(`${count(records)} events`);
   if (size > 0) all.push(bytes(size));
   return all.length ? `kept up to ${all.join(" or ")}` : "kept without bound";

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { field, make } from "./dom.js";
-import { bytes, count, perSecond } from "./format.js";
+import { bytes, count, moment, perSecond } from "./format.js";
 import { LongList } from "./longlist.js";
 
 const PAGE = 200; // rows that are asked for at once
@@ -45,7 +45,7 @@ export class Topics {
 // kept is how many events the log has, and since when.
 function kept({ events, at_least: more, since }) {
   if (events === 0) return "none";
-  return `${more ? "at least " : ""}${count(events)}, since ${new Date(since).toLocaleString()}`;
+  return `${more ? "at least " : ""}${count(events)}, since ${moment(since)}`;
 }
 
 function bounds({ age_seconds: age, records, bytes: size }) {
