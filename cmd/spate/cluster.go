@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -64,7 +65,7 @@ func (c *clusterConfig) servers() (urls []string) {
 func (c *clusterConfig) validate(fs *flagSet, immediate bool) {
 	for _, text := range c.servers() {
 		u, err := url.Parse(text)
-		fs.must(err == nil && (u.Scheme == "nats" || u.Scheme == "tls") && u.Host != "" && strings.Trim(u.Path, "/") == "", "cluster", "--cluster %q: give a URL such as nats://10.0.0.1:4222 or tls://nats.example.com", redacted(text))
+		fs.must(err == nil && (u.Scheme == "nats" || u.Scheme == "tls") && u.Host != "" && portOf(u) && strings.Trim(u.Path, "/") == "", "cluster", "--cluster %q: give a URL such as nats://10.0.0.1:4222 or tls://nats.example.com", redacted(text))
 	}
 	for _, name := range []string{"cluster-stream", "cluster-replicas", "cluster-max-age", "cluster-creds", "cluster-tls-ca", "cluster-tls-cert", "cluster-tls-key", "cluster-silence", "cluster-silent", "cluster-name"} {
 		fs.must(c.on() || !fs.given(name), name, "--%s says something of a cluster: give --cluster", name)
@@ -76,6 +77,12 @@ func (c *clusterConfig) validate(fs *flagSet, immediate bool) {
 	fs.must(c.then == "keep" || c.then == "end", "cluster-silent", "--cluster-silent %q: give keep or end", c.then)
 	fs.must((c.cert == "") == (c.key == ""), "cluster-tls-cert", "--cluster-tls-cert and --cluster-tls-key go together: give both")
 	fs.must(!c.on() || !immediate, "immediate", "--immediate and --cluster contradict each other: a hub of a cluster delivers what is committed")
+}
+
+// portOf says whether a URL's port is one, or left out.
+func portOf(u *url.URL) bool {
+	n, err := strconv.ParseUint(u.Port(), 10, 16)
+	return err == nil && n > 0 || u.Port() == "" && !strings.HasSuffix(u.Host, ":")
 }
 
 // serversValue is a list of servers, whose URLs may have users, passwords and tokens.
@@ -123,6 +130,9 @@ const tellTime = time.Second
 func (c *clusterConfig) join(ctx context.Context, log *slog.Logger) (*joined, error) {
 	if !c.on() {
 		return nil, nil
+	}
+	if faults := c.fileFaults(); len(faults) > 0 {
+		return nil, faults[0].err
 	}
 	reach := &natsReach{}
 	opts := append(jetstream.ConnOptions(), reach.options(log)...)

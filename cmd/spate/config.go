@@ -60,6 +60,9 @@ func (c *serveConfig) checkFiles() {
 		_, err := tlsfile.Load(c.tls.files(nobody))
 		c.settings.check("tls-cert", err)
 	}
+	for _, fault := range c.cluster.fileFaults() {
+		c.settings.check(fault.name, fault.err)
+	}
 	if !c.access.on() {
 		return
 	}
