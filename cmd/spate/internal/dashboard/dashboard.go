@@ -27,6 +27,12 @@ var files embed.FS
 const Policy = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self'; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
+// The page, and what another thread of its runs.
+const (
+	page   = "ui/index.html"
+	worker = "ui/worker.js"
+)
+
 // asset is one embedded file, ready to be served.
 type asset struct {
 	kind  string
@@ -76,10 +82,12 @@ func Handler() http.Handler {
 }
 
 // load reads the embedded files, and writes into the page which build they are: pages that were loaded from two builds
-// must not share a worker. An error could only mean a broken build, which the package's test would have shown.
+// must not share a worker. It also names all modules there, so that a browser asks for them at once, and not for some
+// when it has read others. An error could only mean a broken build, which the package's test would have shown.
 func load() map[string]asset {
 	assets := map[string]asset{}
 	build := sha256.New()
+	var modules bytes.Buffer
 	err := fs.WalkDir(files, "ui", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -90,14 +98,17 @@ func load() map[string]asset {
 		}
 		fmt.Fprintf(build, "%s %d\n%s", name, len(body), body)
 		assets["/"+name] = newAsset(name, body)
+		if path.Ext(name) == ".js" && name != worker {
+			fmt.Fprintf(&modules, "<link rel=\"modulepreload\" href=%q>\n", name)
+		}
 		return nil
 	})
 	if err != nil {
 		panic(err)
 	}
-	const page = "ui/index.html"
 	sum := hex.EncodeToString(build.Sum(nil)[:8])
-	assets["/"+page] = newAsset(page, bytes.ReplaceAll(assets["/"+page].plain.body, []byte("{{build}}"), []byte(sum)))
+	text := strings.NewReplacer("{{build}}", sum, "{{modules}}", modules.String()).Replace(string(assets["/"+page].plain.body))
+	assets["/"+page] = newAsset(page, []byte(text))
 	return assets
 }
 

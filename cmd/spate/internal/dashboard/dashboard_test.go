@@ -3,10 +3,12 @@ package dashboard_test
 import (
 	"compress/gzip"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,6 +56,8 @@ func TestNothingInlineNothingForeign(t *testing.T) {
 	var visit func(path string)
 	imports := regexp.MustCompile(`from "\./([a-z]+\.js)"`)
 	links := regexp.MustCompile(`"/?(ui/[^"]+)"`)
+	preloads := regexp.MustCompile(`<link rel="modulepreload" href="(ui/[^"]+)">`)
+	var preloaded []string
 	visit = func(path string) {
 		if seen[path] {
 			return
@@ -63,6 +67,10 @@ func TestNothingInlineNothingForeign(t *testing.T) {
 		require.Equal(t, 200, res.StatusCode, path)
 		text := body(t, res)
 		require.NotRegexp(t, `(?i)(src|href)="(https?:)?//|url\(\s*['"]?https?:|@import|\son[a-z]+=|\sstyle=|innerHTML|\beval\(`, text, path)
+		for _, m := range preloads.FindAllStringSubmatch(text, -1) {
+			preloaded = append(preloaded, "/"+m[1])
+		}
+		text = preloads.ReplaceAllString(text, "") // something else has to lead there
 		for _, m := range links.FindAllStringSubmatch(text, -1) {
 			visit("/" + m[1])
 		}
@@ -84,6 +92,8 @@ func TestNothingInlineNothingForeign(t *testing.T) {
 	for _, file := range files {
 		require.Contains(t, seen, strings.Replace("/"+file, "/ui/index.html", "/", 1), "nothing leads to it")
 	}
+	maps.DeleteFunc(seen, func(path string, _ bool) bool { return !strings.HasSuffix(path, ".js") || path == "/ui/worker.js" })
+	require.ElementsMatch(t, slices.Collect(maps.Keys(seen)), preloaded, "asked for at once")
 }
 
 // TestThePageNamesItsBuild: a page of another build, left open over an upgrade, must not share a worker with this one.
