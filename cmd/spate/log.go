@@ -151,7 +151,7 @@ func runLogRepair(ctx context.Context, s streams, args []string) error {
 func explainLog(dir string, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
-		return errors.New("ended by a signal; nothing was made")
+		return fmt.Errorf("%w; nothing was made", errSignal)
 	case errors.Is(err, pebblelog.ErrDamaged):
 		return explainOpen(dir, err)
 	case errors.Is(err, fs.ErrNotExist):

@@ -128,6 +128,9 @@ func askForBackup(ctx context.Context, out io.Writer, auth *credentials, base, n
 	}
 	auth.set(req)
 	res, err := client.Do(req)
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%w; the hub makes no backup whose request ends", errSignal)
+	}
 	if err != nil {
 		return explainConnect(base, err)
 	}

@@ -39,6 +39,8 @@ func runLogExport(ctx context.Context, s streams, args []string) (err error) {
 	switch {
 	case err != nil && n == 0:
 		return explainLog(dirs[0], err)
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("%w after %d events", errSignal, n)
 	case err != nil:
 		return fmt.Errorf("after %d events: %w", n, err)
 	}
@@ -64,7 +66,10 @@ func runLogImport(ctx context.Context, s streams, args []string) (err error) {
 	defer func() { err = errors.Join(err, l.Close()) }()
 	ctx, cancel := untilSignal(ctx, s.signals)
 	defer cancel()
-	n, err := pebblelog.Import(ctx, l, s.in, int(maxEvent))
+	n, err := pebblelog.Import(ctx, l, interruptible(ctx, s.in), int(maxEvent))
+	if ctx.Err() != nil && err != nil {
+		return fmt.Errorf("%w; %d events are in %s", errSignal, n, dirs[0])
+	}
 	if err != nil {
 		return fmt.Errorf("%s; %d events before that are in %s", strings.TrimPrefix(err.Error(), "persist: import: "), n, dirs[0])
 	}

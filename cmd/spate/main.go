@@ -18,8 +18,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 )
 
 // Exit codes.
@@ -63,11 +61,9 @@ func commands() []command {
 }
 
 func main() {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	hangups := make(chan os.Signal, 1)
-	if len(os.Args) > 1 && os.Args[1] == "serve" { // others end with their terminal
-		signal.Notify(hangups, syscall.SIGHUP)
+	var signals, hangups <-chan os.Signal
+	if len(os.Args) > 1 {
+		signals, hangups = signaled(os.Args[1])
 	}
 	os.Exit(run(os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv, environ: os.Environ, signals: signals, hangups: hangups}))
 }
@@ -127,16 +123,3 @@ type usageError struct{ text string }
 func (e *usageError) Error() string { return e.text }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
-
-// untilSignal returns a context that ends at the first signal.
-func untilSignal(ctx context.Context, signals <-chan os.Signal) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		select {
-		case <-signals:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
-}

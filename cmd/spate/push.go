@@ -87,13 +87,16 @@ func runPush(ctx context.Context, s streams, args []string) error {
 	}
 	ctx, cancel := untilSignal(ctx, s.signals)
 	defer cancel()
+	if c.source != nil {
+		c.source = interruptible(ctx, c.source)
+	}
 	if c.lines {
 		return pushLines(ctx, s, c)
 	}
 	if c.source != nil {
 		data, err := io.ReadAll(c.source)
 		if err != nil {
-			return fmt.Errorf("reading the data: %w", err)
+			return fmt.Errorf("reading the data: %w; nothing was pushed", err)
 		}
 		// A shell's echo ends with a line end that nobody means.
 		c.event.Data = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
@@ -106,17 +109,17 @@ func pushLines(ctx context.Context, s streams, c *pushConfig) error {
 	lines := bufio.NewReader(c.source)
 	for n := 1; ; n++ {
 		line, err := lines.ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("reading the data: %w; the lines before line %d are pushed", err, n)
+		}
 		if line != "" {
 			c.event.Data = strings.TrimRight(line, "\r\n")
 			if err := c.push(ctx, s.out); err != nil {
 				return fmt.Errorf("line %d: %w", n, err)
 			}
 		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
 		if err != nil {
-			return fmt.Errorf("reading the data: %w", err)
+			return nil
 		}
 	}
 }
@@ -142,6 +145,9 @@ func (c *pushConfig) push(ctx context.Context, out io.Writer) error {
 	req.Header.Set("Content-Type", "application/json")
 	c.auth.set(req)
 	res, err := c.client.Do(req)
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%w, the event may or may not be published", errSignal)
+	}
 	if err != nil {
 		return explainConnect(c.url, err)
 	}
