@@ -12,6 +12,7 @@ import (
 	"github.com/spatehub/spate/cluster"
 	"github.com/spatehub/spate/cluster/clustertest"
 	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -22,8 +23,12 @@ func TestUsersStayForLongerThanTheirValuesAreKept(t *testing.T) {
 	join, leave := engine.JoinEvent, engine.LeaveEvent
 	for name, wear := range map[string]func(t *testing.T, f *clustertest.Fake, h *engine.Hub){
 		"age": func(_ *testing.T, f *clustertest.Fake, _ *engine.Hub) {
+			stay := 10 * time.Hour
+			if testrace.On {
+				stay = 3 * time.Hour
+			}
 			f.Bound(0, time.Hour)
-			<-time.After(10 * time.Hour)
+			<-time.After(stay)
 		},
 		"size": func(t *testing.T, f *clustertest.Fake, h *engine.Hub) {
 			f.Bound(400, 0)

@@ -7,11 +7,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/spatehub/spate/internal/testrace"
 )
 
 // The books say the same of who is connected by every way, whoever comes and goes: all of
 // them, a user's, a topic's, and whether anybody wants what is for everybody.
 func TestBooksAgree(t *testing.T) {
+	testrace.Pointless(t)
 	rng := rand.New(rand.NewPCG(1, 2))
 	var b books
 	var there []*client

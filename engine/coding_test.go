@@ -18,6 +18,7 @@ import (
 
 	"github.com/spatehub/spate/compress"
 	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/wire"
 )
@@ -233,8 +234,12 @@ func TestWhatIsCodedForOneAloneIsBounded(t *testing.T) {
 // one run, gets it, and then what follows; statistics count each event of it once.
 func TestRunSentInPartIsCompleted(t *testing.T) {
 	text := strings.Repeat("some text ", 30)
+	step := 29
+	if testrace.On {
+		step *= 5
+	}
 	for n := 2; n < 6; n++ {
-		for room := n; room < 900; room += 29 {
+		for room := n; room < 900; room += step {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHub(t, withCodings())
 				sub := engine.Subscription{UID: "u"}

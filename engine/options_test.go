@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spatehub/spate/engine"
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist"
 	"github.com/stretchr/testify/require"
 )
@@ -37,6 +38,7 @@ func (l *logBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(
 
 // Values out of range are corrected, said in the log, and then work.
 func TestSettingsOutOfRangeAreCorrectedAndSaid(t *testing.T) {
+	testrace.Pointless(t)
 	for _, c := range []struct {
 		opt  engine.HubOption
 		said string // "": nothing to say

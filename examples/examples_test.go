@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 func build(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	out, err := exec.Command("go", "build", "-race", "-o", dir, "./...").CombinedOutput()
+	out, err := exec.Command("go", "build", "-race", "-ldflags=-w", "-o", dir, "./...").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	for _, name := range []string{"server", "client", "nethttp", "mapstore", "answers", "board", "progress", "chat"} {
 		require.FileExists(t, filepath.Join(dir, name))

@@ -32,11 +32,8 @@ func TestKill(t *testing.T) {
 		require.NoError(t, err, "SPATETEST_KILL_ROUNDS")
 		rounds = n
 	}
-	bin := filepath.Join(t.TempDir(), "spate")
-	out, err := exec.Command("go", "build", "-race", "-o", bin, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
 	dir := filepath.Join(t.TempDir(), "data")
-	h := startProcess(t, bin, "127.0.0.1:0", dir)
+	h := startProcess(t, "127.0.0.1:0", dir)
 	anchor, err := h.push(t.Context(), "anchor")
 	require.NoError(t, err)
 	along := follow(t, h.base+"/events", anchor)
@@ -49,7 +46,7 @@ func TestKill(t *testing.T) {
 			require.NotContains(t, acked, id, "an ID is given once in a hub's life")
 			acked[id] = data
 		}
-		h = startProcess(t, bin, strings.TrimPrefix(h.base, "http://"), dir)
+		h = startProcess(t, strings.TrimPrefix(h.base, "http://"), dir)
 	}
 	last, err := h.push(t.Context(), "the end")
 	require.NoError(t, err)
@@ -64,16 +61,19 @@ func TestKill(t *testing.T) {
 	t.Logf("%d rounds, %d events acknowledged", rounds, len(acked))
 }
 
-// process is a hub of its own process.
+// process is a hub of its own process; it has the race detector if the test has it.
 type process struct {
 	cmd  *exec.Cmd
 	base string
 	errs *safeBuffer
 }
 
-func startProcess(t *testing.T, bin, listen, dir string) *process {
+func startProcess(t *testing.T, listen, dir string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(bin, "serve", "--listen", listen, "--data", dir, "--retry", "10ms"), errs: &safeBuffer{}}
+	self, err := os.Executable()
+	require.NoError(t, err)
+	p := &process{cmd: exec.Command(self, "serve", "--listen", listen, "--data", dir, "--retry", "10ms"), errs: &safeBuffer{}}
+	p.cmd.Env = append(os.Environ(), asProgram+"=1")
 	p.cmd.Stderr = p.errs
 	stdout, err := p.cmd.StdoutPipe()
 	require.NoError(t, err)

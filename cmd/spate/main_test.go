@@ -19,7 +19,13 @@ import (
 // patience is how long a condition may take on a busy machine before a test fails.
 const patience = time.Minute
 
+// asProgram in the environment makes the test's program spate itself, so that a test has a hub to kill without building one.
+const asProgram = "SPATETEST_AS_PROGRAM"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreCurrent(), // the default pool of ants, which nobody uses
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), // idle connections of http.DefaultClient

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -25,11 +24,8 @@ import (
 // IDs, before and after the kills.
 func TestKeysSurviveKill(t *testing.T) {
 	const rounds, pushers = 3, 6
-	bin := filepath.Join(t.TempDir(), "spate")
-	out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
 	dir := filepath.Join(t.TempDir(), "data")
-	h := startProcess(t, bin, "127.0.0.1:0", dir)
+	h := startProcess(t, "127.0.0.1:0", dir)
 	anchor, err := h.push(t.Context(), "anchor")
 	require.NoError(t, err)
 
@@ -66,7 +62,7 @@ func TestKeysSurviveKill(t *testing.T) {
 		require.Eventually(t, func() bool { return answered.Load() > at+100 }, patience, time.Millisecond)
 		require.NoError(t, h.cmd.Process.Kill())
 		_ = h.cmd.Wait()
-		h = startProcess(t, bin, strings.TrimPrefix(base, "http://"), dir)
+		h = startProcess(t, strings.TrimPrefix(base, "http://"), dir)
 	}
 	at := answered.Load()
 	require.Eventually(t, func() bool { return answered.Load() > at+100 }, patience, time.Millisecond)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/internal/logtest"
 	"github.com/spatehub/spate/persist/pebblelog"
@@ -115,6 +116,7 @@ var internals = regexp.MustCompile(`(?i)pebble:|cockroach|goroutine|stack|objsto
 // TestDamageIsTold holds that a damaged folder is refused in one line that names the
 // file, and is left as it was: what can be salvaged still can.
 func TestDamageIsTold(t *testing.T) {
+	testrace.Pointless(t)
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
 			dir := inTables(t, 300)

@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/internal/logtest"
 	"github.com/spatehub/spate/persist/pebblelog"
@@ -23,6 +24,7 @@ import (
 // TestReadOnlyFolder holds that what only reads a folder works where nothing can be
 // written, and on a disk that is full: that is when it is needed.
 func TestReadOnlyFolder(t *testing.T) {
+	testrace.Pointless(t)
 	for name, prepare := range map[string]func(t *testing.T, mnt string){
 		"read-only": func(t *testing.T, mnt string) {
 			require.NoError(t, syscall.Mount("", mnt, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))

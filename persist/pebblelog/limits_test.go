@@ -69,6 +69,7 @@ func TestAllocations(t *testing.T) {
 // TestLargeBatch appends batches that do not fit a memtable, which Pebble treats
 // differently.
 func TestLargeBatch(t *testing.T) {
+	testrace.Pointless(t)
 	fs := vfs.NewMem()
 	l := openPebble(t, "log", pebblelog.WithFS(fs), pebblelog.WithMemTable(1<<20))
 	var want []uint64

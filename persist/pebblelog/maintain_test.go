@@ -31,6 +31,7 @@ func checkWhole(t *testing.T, dir string, records int64) pebblelog.Report {
 // TestCheck holds that a whole log is found whole, a damaged one damaged, that all of it
 // is read, and that nothing is changed.
 func TestCheck(t *testing.T) {
+	testrace.Pointless(t)
 	dir := inTables(t, 300)
 	before := contentsOf(t, dir)
 	r := checkWhole(t, dir, 300)
@@ -436,6 +437,7 @@ func TestRepair(t *testing.T) {
 // TestRepairBringsNothingBack holds that what retention has removed stays removed, of
 // the log and of topics, and that a cancelled repair leaves no new folder.
 func TestRepairBringsNothingBack(t *testing.T) {
+	testrace.Pointless(t)
 	dir := filepath.Join(t.TempDir(), "log")
 	opts := pebblelog.WithRetention(persist.Retention{MaxCount: 200, Topics: map[string]persist.Retention{"t": {MaxCount: 5}}})
 	l := openPebble(t, dir, opts, pebblelog.WithMemTable(1<<20))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/internal/testrace"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/pebblelog"
 )
@@ -20,6 +21,7 @@ import (
 // and salvaged. What Pebble does by itself takes tens of seconds of processor time a
 // read.
 func TestDamagedLargeBlockIsCheap(t *testing.T) {
+	testrace.Pointless(t)
 	const events, size = 24, 1 << 20
 	dir := t.TempDir()
 	l := openPebble(t, dir, pebblelog.WithSync(false))

@@ -10,12 +10,16 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/cmd/spate/internal/dashboard"
 )
+
+// handler is made once: it codes every file.
+var handler = sync.OnceValue(dashboard.Handler)
 
 func get(t *testing.T, method, path string, header ...string) *http.Response {
 	t.Helper()
@@ -24,7 +28,7 @@ func get(t *testing.T, method, path string, header ...string) *http.Response {
 		r.Header.Set(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
-	dashboard.Handler().ServeHTTP(w, r)
+	handler().ServeHTTP(w, r)
 	return w.Result()
 }
 
