@@ -34,7 +34,7 @@ func BenchmarkEncode(b *testing.B) {
 			fmt.Fprintf(&out, "event: %s\n", "message")
 			fmt.Fprintf(&out, "data: %s\n\n", data)
 		}},
-		{"json", func() { // as the seed library does for each client
+		{"json", func() { // as sponge/pkg/sse does for each client
 			text, _ := json.Marshal(data)
 			var buf bytes.Buffer
 			buf.WriteString("id: " + strconv.FormatUint(id, 10) + "\nevent: message\ndata: ")

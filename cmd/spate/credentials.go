@@ -17,6 +17,10 @@ type credentials struct {
 
 func (c *credentials) addFlags(fs *flagSet) {
 	fs.Var(&c.token, "token", "`token` or JWT that the hub asks for; in the environment alone")
+	c.addCA(fs)
+}
+
+func (c *credentials) addCA(fs *flagSet) {
 	fs.StringVar(&c.ca, "ca", "", "PEM `file` with the certificates that issue the hub's, in the place of the system's")
 }
 
@@ -44,8 +48,19 @@ func (c *credentials) set(r *http.Request) {
 
 // client is what requests are made with.
 func (c *credentials) client() (*http.Client, error) {
+	config, err := c.tls()
+	if config == nil {
+		return http.DefaultClient, err
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = config
+	return &http.Client{Transport: transport}, nil
+}
+
+// tls is how the hub is known; nil: by the system's certificates.
+func (c *credentials) tls() (*tls.Config, error) {
 	if c.ca == "" {
-		return http.DefaultClient, nil
+		return nil, nil
 	}
 	text, err := os.ReadFile(c.ca)
 	if err != nil {
@@ -55,7 +70,5 @@ func (c *credentials) client() (*http.Client, error) {
 	if !pool.AppendCertsFromPEM(text) {
 		return nil, usagef("--ca %s: has no certificate in PEM form", c.ca)
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = &tls.Config{RootCAs: pool}
-	return &http.Client{Transport: transport}, nil
+	return &tls.Config{RootCAs: pool}, nil
 }

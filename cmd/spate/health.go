@@ -15,12 +15,14 @@ type healthConfig struct {
 	unix  string // path of a socket; empty: url's address
 	path  string
 	limit time.Duration
+	hub   credentials // the certificates alone: probes need no token
 }
 
 func parseHealth(s streams, args []string) (*healthConfig, error) {
 	c := &healthConfig{path: "/healthz", limit: 5 * time.Second}
 	fs := newFlagSet("health [flags]")
 	fs.StringVar(&c.url, "url", defaultURL, "`address` of the hub")
+	c.hub.addCA(fs)
 	fs.StringVar(&c.unix, "unix", "", "ask the hub at this Unix `socket` instead")
 	ready := fs.Bool("ready", false, "ask whether it takes streams and pushes now (/readyz), rather than whether it works (/healthz)")
 	fs.Var((*ageValue)(&c.limit), "timeout", "`time` within which it must answer")
@@ -59,7 +61,11 @@ func runHealth(ctx context.Context, s streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}
+	tlsConfig, err := c.hub.tls()
+	if err != nil {
+		return err
+	}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, TLSClientConfig: tlsConfig}
 	if c.unix != "" {
 		transport.Proxy = nil
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {

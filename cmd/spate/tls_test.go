@@ -199,6 +199,8 @@ func TestToolsWithCredentials(t *testing.T) {
 	require.Contains(t, got.out, "hello")
 	got = tool(token, "log", "backup", "--url", s.base)
 	require.Equal(t, exitOK, got.code, got.err)
+	require.Equal(t, result{exitOK, "ok\n", ""}, tool("", "health", "--url", s.base))
+	require.Equal(t, exitUsage, tool("", "health", "--url", s.base, "--ca", files.key).code)
 	got = tool("other", "push", "--url", s.base, "--topic", "a", "hello")
 	require.Equal(t, exitFailed, got.code)
 	require.Contains(t, got.err, "not valid")

@@ -1,4 +1,4 @@
-// Command client is the seed library's client example on spate: it prints the events of a server until Ctrl+C, through
+// Command client is the client example of sponge/pkg/sse on spate: it prints the events of a server until Ctrl+C, through
 // lost connections and restarts of the server.
 //
 //	go run ./examples/client

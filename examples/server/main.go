@@ -1,4 +1,4 @@
-// Command server is the seed library's server example on spate: a Gin endpoint that streams events, one that pushes
+// Command server is the server example of sponge/pkg/sse on spate: a Gin endpoint that streams events, one that pushes
 // them, and a goroutine that broadcasts every five seconds.
 //
 //	go run ./examples/server

@@ -140,7 +140,7 @@ func TestSeed(t *testing.T) {
 	srv := httptest.NewServer(r)
 	defer srv.CloseClientConnections()
 	// The hub takes the end of the stream that tries the URL for the end of the next one of the same user.
-	run(t, "seed", srv.URL, "-expect", "lost==0", "-try=false")
+	run(t, "sponge", srv.URL, "-expect", "lost==0", "-try=false")
 }
 
 // TestNchan: nginx with Debian's module, and the configuration of the page.

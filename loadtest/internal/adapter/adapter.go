@@ -85,7 +85,7 @@ var servers = map[string]server{
 		pushPath:   "/push", method: "POST", mime: "application/json",
 		broadcast: true, users: true, topics: true, batch: true, typed: true, body: hubBody, auth: bearerAuth,
 	},
-	"seed": {
+	"sponge": {
 		streamPath: "/events?uid={{.User}}",
 		pushPath:   "/push", method: "POST", mime: "application/json",
 		broadcast: true, users: true, batch: true, typed: true, body: hubBody, auth: bearerAuth,
@@ -113,7 +113,7 @@ var servers = map[string]server{
 
 // Names lists the adapters.
 func Names() []string {
-	return []string{"spate", "seed", "mercure", "nchan", "centrifugo", "template", "none"}
+	return []string{"spate", "sponge", "mercure", "nchan", "centrifugo", "template", "none"}
 }
 
 // Adapter builds requests for one run. Any goroutine may use it.

@@ -35,7 +35,7 @@ func TestStreamURLs(t *testing.T) {
 	}{
 		{"spate", "users", "http://h:1", "http://h:1/events?uid=u3&topic=t2&topic=t3"},
 		{"spate", "users", "http://h:1/", "http://h:1/events?uid=u3&topic=t2&topic=t3"},
-		{"seed", "users", "http://h:1", "http://h:1/events?uid=u3"},
+		{"sponge", "users", "http://h:1", "http://h:1/events?uid=u3"},
 		{"mercure", "topics", "http://h:1", "http://h:1/.well-known/mercure?topic=t2&topic=t3"},
 		{"mercure", "broadcast,users,topics", "http://h:1", "http://h:1/.well-known/mercure?topic=all&topic=u3&topic=t2&topic=t3"},
 		{"nchan", "users", "http://h:1", "http://h:1/sub?id=u3"},
@@ -72,7 +72,7 @@ func TestPushes(t *testing.T) {
 			map[string]any{"events": []any{
 				map[string]any{"event": "message", "data": "DATA0"},
 				map[string]any{"event": "message", "data": "DATA1", "topic": "t4"}}}},
-		{"seed", []adapter.Event{event('u', 4), event('u', 4)}, "http://127.0.0.1:8080/push",
+		{"sponge", []adapter.Event{event('u', 4), event('u', 4)}, "http://127.0.0.1:8080/push",
 			map[string]any{"uids": []any{"u4"}, "events": []any{
 				map[string]any{"event": "message", "data": "DATA0"},
 				map[string]any{"event": "message", "data": "DATA1"}}}},
@@ -152,7 +152,7 @@ func headers(list []adapter.Header) []string {
 func TestRefusals(t *testing.T) {
 	for want, change := range map[string]func(c *config.Config){
 		"it is one of spate":       func(c *config.Config) { c.Adapter = "kafka" },
-		"has no topics":            func(c *config.Config) { c.Adapter, c.To = "seed", "topics" },
+		"has no topics":            func(c *config.Config) { c.Adapter, c.To = "sponge", "topics" },
 		"follows one channel":      func(c *config.Config) { c.Adapter, c.To = "nchan", "broadcast,users" },
 		"does not publish":         func(c *config.Config) { c.Adapter = "none" },
 		"with -push-url":           func(c *config.Config) { c.Adapter = "template" },

@@ -10,7 +10,7 @@ import (
 
 // Data of stamped events needs no escaping in JSON, by the stamp's design.
 
-// hubBody is the push of spate and of the library it grew from:
+// hubBody is the push of spate and of sponge/pkg/sse:
 // {"uids":["u1"],"events":[{"event":"message","data":"...","topic":"t1"}]}.
 func hubBody(_ *Adapter, p *Push, events []Event) error {
 	b := append(p.Body, '{')
