@@ -315,6 +315,21 @@ func TestBackupToAFullDisk(t *testing.T) {
 	checkWhole(t, dir, 301)
 }
 
+// TestRepairToAFullDisk holds that a repair that finds no room, for what it collects or for the
+// new log, says so, and leaves nothing: it neither hangs nor panics.
+func TestRepairToAFullDisk(t *testing.T) {
+	dir := inTables(t, 3000)
+	for _, room := range []string{"size=4k", "size=64k", "size=256k", "size=1m"} {
+		disk := mountTmpfs(t, room)
+		_, err := pebblelog.Repair(ctx, dir, filepath.Join(disk, "new"))
+		require.ErrorIs(t, err, syscall.ENOSPC, room)
+		require.NotRegexp(t, internals, err.Error())
+		left, err := os.ReadDir(disk)
+		require.NoError(t, err)
+		require.Empty(t, left, room)
+	}
+}
+
 // TestRestore is a whole round: backup, the log goes on, the backup is restored. IDs of
 // in between are unknown there, and are not issued again.
 func TestRestore(t *testing.T) {

@@ -67,15 +67,43 @@ func repair(ctx context.Context, cfg *config, dir, target string) (r Report, err
 	}
 	s := salvager{cfg: cfg, dir: dir, floors: make(map[string]uint64), report: &r}
 	r.Damaged, r.LostTail = found.Damaged, found.LostTail
-	if s.db, err = pebble.Open(heap, &pebble.Options{FS: unlocked{cfg.fs}, DisableWAL: true, Logger: silent{}}); err != nil {
-		return r, err
+	return r, errors.Join(s.salvage(ctx, heap, target), cfg.fs.RemoveAll(heap))
+}
+
+// salvage makes the new log by way of the heap, whose disk may be full: it is fenced, as
+// Pebble would wait for room for ever, or panic.
+func (s *salvager) salvage(ctx context.Context, heap, target string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	f, err := newFence(unlocked{s.cfg.fs}, heap, cancel)
+	if err != nil {
+		return err
+	}
+	logger := silentFence{fence: f}
+	s.db, err = pebble.Open(heap, &pebble.Options{FS: f, DisableWAL: true, Logger: logger, EventListener: &pebble.EventListener{BackgroundError: f.fail}})
+	if err != nil {
+		return errors.Join(f.err(), err)
 	}
 	err = s.collect(ctx)
 	if err == nil {
 		err = s.rebuild(ctx, target)
 	}
-	return r, errors.Join(err, s.db.Close(), cfg.fs.RemoveAll(heap))
+	f.beginClose()
+	closed := s.db.Close()
+	if failed := f.err(); failed != nil {
+		return failed
+	}
+	return errors.Join(err, closed)
 }
+
+// silentFence is silent, and turns what would end the process into a failure.
+type silentFence struct {
+	silent
+	fence *fence
+}
+
+// Fatalf implements [pebble.Logger].
+func (l silentFence) Fatalf(format string, args ...any) { l.fence.fail(fmt.Errorf(format, args...)) }
 
 // salvager collects what is found in the files of a log, in a database of its own, by
 // key, the newest version of each. Files are read in any order.
@@ -365,6 +393,14 @@ func (s *salvager) rebuild(ctx context.Context, target string) error {
 	if err := removeWork(s.cfg.fs, work); err != nil {
 		return err
 	}
+	if err := s.build(ctx, work); err != nil {
+		return errors.Join(err, s.cfg.fs.RemoveAll(work))
+	}
+	return install(s.cfg.fs, work, target)
+}
+
+// build makes the new log in the folder of work.
+func (s *salvager) build(ctx context.Context, work string) error {
 	l, err := Open(work, WithFS(s.cfg.fs), WithSync(false))
 	if err != nil {
 		return err
@@ -381,11 +417,9 @@ func (s *salvager) rebuild(ctx context.Context, target string) error {
 	mark := s.cfg.fs.PathJoin(s.dir, markName)
 	if _, err := s.cfg.fs.Stat(mark); err == nil {
 		// What was acknowledged and is lost at the end is not to be issued again.
-		if err := copyFile(ctx, s.cfg.fs, mark, s.cfg.fs.PathJoin(work, markName)); err != nil {
-			return err
-		}
+		return copyFile(ctx, s.cfg.fs, mark, s.cfg.fs.PathJoin(work, markName))
 	}
-	return install(s.cfg.fs, work, target)
+	return nil
 }
 
 // refusedFrom is the function of that name for a log whose database can't be opened.
