@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -207,10 +208,14 @@ func errorText(text []byte) string {
 	return body.Detail
 }
 
-// explainConnect says what to do where nothing answers.
+// explainConnect says what to do where nothing answers, or somebody who is not known.
 func explainConnect(url string, err error) error {
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("no hub answers at %s; start one with `spate serve`, or name it with --url", url)
+	}
+	var unknown x509.UnknownAuthorityError
+	if errors.As(err, &unknown) {
+		return fmt.Errorf("the issuer of the certificate at %s is not known here; if it is yours, name its file with --ca: %w", url, err)
 	}
 	return err
 }

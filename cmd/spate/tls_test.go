@@ -201,6 +201,11 @@ func TestToolsWithCredentials(t *testing.T) {
 	require.Equal(t, exitOK, got.code, got.err)
 	require.Equal(t, result{exitOK, "ok\n", ""}, tool("", "health", "--url", s.base))
 	require.Equal(t, exitUsage, tool("", "health", "--url", s.base, "--ca", files.key).code)
+	for _, args := range [][]string{{"push", "--url", s.base, "hello"}, {"tail", "--url", s.base}, {"log", "backup", "--url", s.base}, {"health", "--url", s.base}} {
+		got = runToEnd(t, "", args...) // which knows the system's issuers alone
+		require.Equal(t, exitFailed, got.code, args)
+		require.Contains(t, got.err, "name its file with --ca", args)
+	}
 	got = tool("other", "push", "--url", s.base, "--topic", "a", "hello")
 	require.Equal(t, exitFailed, got.code)
 	require.Contains(t, got.err, "not valid")
