@@ -16,10 +16,11 @@ BENCHCOUNT ?= 6
 BENCHTIME  ?= 1s
 # Percent by which bench-compare lets a figure become worse; empty = it only shows.
 MAX        ?=
-# SHORT=1 makes bench-peers smaller: about four minutes instead of a quarter of an hour.
+# SHORT=1 makes bench-peers smaller.
 SHORT      ?=
-# Kill rounds of `make torture`, and how often it repeats the random tests, each time with another seed.
-ROUNDS     ?= 50
+# Kill rounds of `make torture` (50), and rounds of `make bench-peers` (7).
+ROUNDS     ?=
+# How often `make torture` repeats the random tests, each time with another seed.
 REPEAT     ?= 10
 
 # Steps that `make model` explores of the hand-over; each more takes three to four times as long (7: three minutes).
@@ -124,11 +125,11 @@ lint: cross ## gofmt, go vet and staticcheck on all modules; the builds of other
 # Two lanes: the browsers wait much. What the second one prints comes after the first.
 .PHONY: interop
 interop: ## With programs of others: the dashboard in browsers, clients and proxies through kill -9, Prometheus, other servers (skips what is not there)
-	@out=$$(mktemp); trap 'rm -f "$$out"' EXIT; \
+	@out=$$(mktemp); trap 'rm -f "$$out"' EXIT; export SPATETEST_PEERS=1 PATH="$(CURDIR)/bin:$$PATH"; \
 	lane() { for m in "$$@"; do \
 		echo "== in $$m"; (cd $$m && $(GO) test -count=1 -timeout 15m ./...) || { echo "FAILED in $$m"; failed=1; }; \
 	done; [ -z "$${failed:-}" ]; }; \
-	lane $(filter-out ./cmd/spate/browsertest,$(OTHERS)) > "$$out" 2>&1 & other=$$!; \
+	lane $(filter-out ./cmd/spate/browsertest,$(OTHERS)) ./bench/peers > "$$out" 2>&1 & other=$$!; \
 	ok=0; lane ./cmd/spate/browsertest || ok=1; \
 	wait $$other || ok=1; \
 	cat "$$out"; exit $$ok
@@ -162,9 +163,14 @@ bench-compare: ## Compare the benchmarks of BASE=<rev> with those of the working
 	@test -n "$(BASE)" || { echo "usage: make bench-compare BASE=<rev> [BENCH=regexp] [BENCHPKG=./wire] [BENCHCOUNT=6] [MAX=5]" >&2; exit 2; }
 	GO=$(GO) scripts/bench-compare.sh '$(BASE)' '$(BENCHPKG)' '$(BENCH)' '$(BENCHCOUNT)' '$(BENCHTIME)' '$(MAX)'
 
+# Centrifugo is built once, by bench-peers-servers, into bin; without it, it is left out, and the page says so.
 .PHONY: bench-peers
-bench-peers: ## The same work on other Go SSE libraries, as tables into docs/benchmarks.md (SHORT=1, ARGS='-works flat')
-	cd bench/peers && $(GO) run . $(if $(SHORT),-short) $(ARGS)
+bench-peers: ## The same work on other SSE libraries and servers, as tables into docs/benchmarks.md and a picture (ROUNDS=7: about 1½ hours; SHORT=1; ARGS='-works flat')
+	cd bench/peers && PATH="$(CURDIR)/bin:$$PATH" $(GO) run . $(if $(SHORT),-short) $(if $(ROUNDS),-rounds $(ROUNDS)) $(ARGS)
+
+.PHONY: bench-peers-servers
+bench-peers-servers: ## Build Centrifugo into bin, for bench-peers and interop (some minutes; nchan is Debian's libnginx-mod-nchan)
+	GOBIN="$(CURDIR)/bin" CGO_ENABLED=0 $(GO) install -ldflags=-w github.com/centrifugal/centrifugo/v6@v6.9.1
 
 .PHONY: loadtest-picture
 loadtest-picture: ## Run loadtest against a hub and make the picture of its report that the README shows; needs a Chromium
@@ -176,7 +182,7 @@ bench-clients: ## The Go client beside other Go SSE clients, speed and behaviour
 
 .PHONY: torture
 torture: ## Long crash tests: ROUNDS (50) times kill -9 under load, power cuts, failing disks, resume under fire
-	SPATETEST_KILL_ROUNDS=$(ROUNDS) $(GO) test -race -count=1 -timeout 0 -v -run '^TestKill$$' ./cmd/spate
+	SPATETEST_KILL_ROUNDS=$(or $(ROUNDS),50) $(GO) test -race -count=1 -timeout 0 -v -run '^TestKill$$' ./cmd/spate
 	$(GO) test -race -count=$(REPEAT) -timeout 0 -run 'PowerCut|DiskFails|EachCallFails|UnderFire' ./persist/... ./engine/...
 
 # Pushes of each publisher in torture-cluster; the part with processes ends after TORTURETIME seconds, or DELIVERIES.

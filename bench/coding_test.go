@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -24,6 +23,7 @@ import (
 
 	"github.com/klauspost/compress/gzhttp"
 
+	"github.com/spatehub/spate/bench/internal/plan"
 	"github.com/spatehub/spate/bench/internal/proc"
 	"github.com/spatehub/spate/compress"
 	"github.com/spatehub/spate/engine"
@@ -182,21 +182,6 @@ func gzipLoop() (http.Handler, func([]byte), func()) {
 	return wrap(h), push, end
 }
 
-// quotes returns JSON texts of about that size.
-func quotes(size int) [][]byte {
-	r := rand.New(rand.NewPCG(1, 2))
-	texts := make([][]byte, 64)
-	for i := range texts {
-		b := fmt.Appendf(nil, `{"symbol":"ACME","time":"2026-11-28T00:%02d:%02d.%06dZ","venue":"XNAS","flags":["live","firm"],"levels":[`,
-			r.IntN(60), r.IntN(60), r.IntN(1e6))
-		for n := 0; len(b) < size; n++ {
-			b = fmt.Appendf(b, `{"bid":%.4f,"ask":%.4f,"size":%d},`, 100*r.Float64(), 100*r.Float64(), r.IntN(10000))
-		}
-		texts[i] = append(b[:len(b)-1], "]}"...)
-	}
-	return texts
-}
-
 // steady pushes count events at a rate, in runs of several, and returns the server's processor time
 // and the bytes, for each delivery.
 func steady(b *testing.B, c coder, streams, count, rate, run int, texts [][]byte) (cpu, bytes float64) {
@@ -251,7 +236,7 @@ func BenchmarkCoding(b *testing.B) {
 	for _, size := range []int{200, 1000} {
 		for _, run := range []int{1, 10} {
 			b.Run(fmt.Sprintf("size=%d/run=%d", size, run), func(b *testing.B) {
-				texts := quotes(size)
+				texts := plan.Quotes(size)
 				cpu, bytes := map[string][]float64{}, map[string][]float64{}
 				for range b.N {
 					for _, c := range coders() {
@@ -278,7 +263,7 @@ func BenchmarkLinger(b *testing.B) {
 		b.Run(fmt.Sprintf("streams=%d/rate=%d", shape.streams, shape.rate), func(b *testing.B) {
 			ten := 10 * time.Second / time.Duration(shape.rate)
 			waits := []time.Duration{0, ten / 5, ten}
-			texts, cpu := quotes(200), map[time.Duration][]float64{}
+			texts, cpu := plan.Quotes(200), map[time.Duration][]float64{}
 			for range b.N {
 				for _, d := range waits {
 					c := coder{accept: "identity", make: func() (http.Handler, func([]byte), func()) { return hubOf(engine.WithLinger(d, nil)) }}

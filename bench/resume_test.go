@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spatehub/spate/bench/internal/plan"
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/persist/pebblelog"
@@ -150,7 +151,7 @@ func fillLog(b *testing.B, dir string) {
 		b.Fatal(err)
 	}
 	const batch = 1000
-	texts := quotes(eventSize) // what compresses like nothing else is cut into tables like nothing else
+	texts := plan.Quotes(eventSize) // what compresses like nothing else is cut into tables like nothing else
 	for from := 0; from < logEvents; from += batch {
 		var recs []persist.Record
 		for i := from; i < min(from+batch, logEvents); i++ {

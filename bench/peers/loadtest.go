@@ -20,7 +20,7 @@ import (
 // its own. The server publishes as in the other works.
 func byLoadtest(server string, o options) (s sample, err error) {
 	const streams, rate = 1000, 100
-	r, err := rig.New(server, rig.Load{Kind: stamp.Broadcast, Burst: 256})
+	r, err := open(server, rig.Load{Kind: stamp.Broadcast, Burst: 256})
 	if err != nil {
 		return s, err
 	}

@@ -1,17 +1,21 @@
 //go:build linux
 
-// Command peers puts the same work on spate, on the bare write loops and on other Go libraries for Server-Sent Events, in
-// turns, and writes what came out as tables into docs/benchmarks.md, the rows that spate loses included.
+// Command peers puts the same work on spate, on the bare write loops, on other Go libraries for Server-Sent Events and on
+// other servers, in turns, and writes what came out as tables into docs/benchmarks.md, the rows that spate loses
+// included, and as a picture.
 //
-//	go run .                     everything: about a quarter of an hour on a machine that does nothing else
-//	go run . -short              a smaller round, about four minutes
-//	go run . -works flat -servers floor-batch-go,spate -out ''
+//	go run .                     seven rounds: TIME on a machine that does nothing else
+//	go run . -rounds 1           one round
+//	go run . -short              a smaller round
+//	go run . -works flat -servers floor-batch-go,spate -out '' -picture ''
 package main
 
 import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -22,7 +26,8 @@ import (
 )
 
 func main() {
-	rig.Main(peer.Catalog()) // does not return in a server or reader process
+	peer.Main()              // does not return in the process of Mercure's hub
+	rig.Main(peer.Catalog()) // nor this in that of a server or reader
 	load.Main()              // nor this in loadtest's
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
@@ -37,7 +42,11 @@ type options struct {
 	rounds  int
 	span    time.Duration
 	short   bool
+	limit   time.Duration
 	out     string
+	picture string
+	note    string
+	missing []string // servers that are not here, and why
 }
 
 func parse(args []string) (options, error) {
@@ -46,9 +55,12 @@ func parse(args []string) (options, error) {
 	f := flag.NewFlagSet("peers", flag.ContinueOnError)
 	f.StringVar(&servers, "servers", "", "servers, separated by commas (default all: "+strings.Join(allServers(), ",")+")")
 	f.StringVar(&works, "works", "", "works, separated by commas (default all: "+strings.Join(workNames(), ",")+")")
-	f.IntVar(&o.rounds, "rounds", 0, "rounds; the tables show medians (default 3, with -short 1)")
+	f.IntVar(&o.rounds, "rounds", 0, "rounds; the tables show medians (default 7, with -short 1)")
 	f.DurationVar(&o.span, "span", 0, "how long each run publishes (default 2s, with -short 1s)")
 	f.BoolVar(&o.short, "short", false, "fewer streams, one round, shorter runs")
+	f.DurationVar(&o.limit, "limit", 4*time.Hour, "no run is begun after this time")
+	f.StringVar(&o.picture, "picture", "../../docs/images/peers.svg", "picture that is made of the tables; empty = none")
+	f.StringVar(&o.note, "note", "", "a `sentence` for the page, on what else the machine was doing")
 	f.StringVar(&o.out, "out", "../../docs/benchmarks.md", "page whose tables are replaced; empty = standard output alone")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -73,7 +85,7 @@ func usualSize(short bool) (o options) {
 	if short {
 		return options{rounds: 1, span: time.Second}
 	}
-	return options{rounds: 3, span: 2 * time.Second}
+	return options{rounds: 7, span: 2 * time.Second}
 }
 
 // chosen splits a list of names, each of which must be known; none means all.
@@ -104,31 +116,66 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	start := time.Now()
-	results, err := measure(o)
+	remove, err := buildHub(o.servers)
 	if err != nil {
 		return err
 	}
-	text := page(o, results, start, time.Since(start))
+	defer remove()
+	o.servers, o.missing = here(o.servers)
+	start, loaded := time.Now(), loadAverage()
+	results, began := measure(o, start)
+	text := page(o, results, start, time.Since(start), began, loaded)
 	fmt.Print(text)
+	if o.picture != "" {
+		if err := os.WriteFile(o.picture, []byte(picture(results, start)), 0o644); err != nil {
+			return err
+		}
+	}
 	if o.out == "" {
 		return nil
 	}
 	return replace(o.out, text)
 }
 
-// measure runs every work on every server in turns, round after round: a machine that grows warmer or busier meanwhile
-// does so to all.
-func measure(o options) (map[string]*results, error) {
-	all := map[string]*results{}
-	most := 0
-	for _, w := range works {
-		if slices.Contains(o.works, w.name) {
-			most = max(most, w.times(o))
-		}
+// buildHub builds the standalone hub if it is among the servers; remove takes it away again.
+func buildHub(servers []string) (remove func(), err error) {
+	if !slices.Contains(servers, "spate-hub") {
+		return func() {}, nil
 	}
-	for round := range most {
-		for _, w := range works {
+	dir, err := os.MkdirTemp("", "spate-peers-")
+	if err != nil {
+		return nil, err
+	}
+	remove = func() { _ = os.RemoveAll(dir) }
+	bin := filepath.Join(dir, "spate")
+	build := exec.Command("go", "build", "-o", bin, "./cmd/spate")
+	build.Dir, build.Env = "../..", append(os.Environ(), "CGO_ENABLED=0") // as a release is
+	if out, err := build.CombinedOutput(); err != nil {
+		remove()
+		return nil, fmt.Errorf("build the hub: %w\n%s", err, out)
+	}
+	return remove, os.Setenv(peer.HubVar, bin)
+}
+
+// here parts the servers that this machine has from those that it has not, with the reason.
+func here(servers []string) (there, missing []string) {
+	for _, name := range servers {
+		if err := peer.Needs(name); err != nil {
+			missing = append(missing, fmt.Sprintf("%s: %v", name, err))
+			continue
+		}
+		there = append(there, name)
+	}
+	return there, missing
+}
+
+// measure runs every work on every server in turns, round after round: a machine that grows warmer or busier meanwhile
+// does so to all. began is false if the time was up before the last run.
+func measure(o options, start time.Time) (all map[string]*results, began bool) {
+	all = map[string]*results{}
+	for round := range o.rounds {
+		for i := range works {
+			w := &works[i]
 			if !slices.Contains(o.works, w.name) || round >= w.times(o) {
 				continue
 			}
@@ -136,16 +183,34 @@ func measure(o options) (map[string]*results, error) {
 				all[w.name] = &results{}
 			}
 			for _, name := range w.among(o.servers) {
-				fmt.Fprintf(os.Stderr, "round %d of %d: %s on %s ... ", round+1, w.times(o), w.name, name)
-				began := time.Now()
-				s, err := w.run(name, o)
-				if err != nil {
-					s.fault = err.Error()
+				if time.Since(start) > o.limit {
+					return all, false
 				}
-				fmt.Fprintf(os.Stderr, "%.1f s %s\n", time.Since(began).Seconds(), s.fault)
+				fmt.Fprintf(os.Stderr, "round %d of %d: %s on %s ... ", round+1, w.times(o), w.name, name)
+				runBegan := time.Now()
+				s := w.once(name, o)
+				fmt.Fprintf(os.Stderr, "%.1f s %s%s\n", time.Since(runBegan).Seconds(), s.fault, s.cannot)
 				all[w.name].add(name, s)
 			}
 		}
 	}
-	return all, nil
+	return all, true
+}
+
+// once runs the work on one server, if that can do it.
+func (w *work) once(name string, o options) sample {
+	if why := peer.Cannot(name, w.needs); why != "" {
+		return sample{cannot: why}
+	}
+	s, err := w.run(name, o)
+	if err != nil {
+		s.values, s.fault = nil, firstLine(err.Error())
+	}
+	return s.checked()
+}
+
+// firstLine keeps an error short enough for a table.
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	return s[:min(len(s), 120)]
 }

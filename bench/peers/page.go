@@ -25,19 +25,29 @@ const (
 )
 
 // page writes everything: where, what and how, and one table for each work.
-func page(o options, all map[string]*results, start time.Time, took time.Duration) string {
+func page(o options, all map[string]*results, start time.Time, took time.Duration, complete bool, loaded string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", beginMark)
 	fmt.Fprintf(&b, "Measured on %s, in %d min %d s.\n\n", start.UTC().Format("2 January 2006, 15:04 UTC"), int(took.Minutes()), int(took.Seconds())%60)
+	if !complete {
+		fmt.Fprintf(&b, "The time was up before the last run: the last round is not whole.\n\n")
+	}
+	if o.note != "" {
+		fmt.Fprintf(&b, "%s\n\n", o.note)
+	}
 	fmt.Fprintf(&b, "| | |\n| --- | --- |\n")
 	for _, line := range [][2]string{
 		{"command", "`" + command(o) + "`"},
 		{"spate", revision()},
-		{"machine", machine()},
+		{"machine", machine(loaded)},
 		{"Go", runtime.Version()},
-		{"peers", versions()},
-		{"runs", fmt.Sprintf("rounds over all servers in turns: %d, each run publishing for %v; medians", o.rounds, o.span)},
+		{"peers", versions(o.servers)},
+		{"runs", fmt.Sprintf("rounds over all servers in turns: %d, each run publishing for %v; medians, and ± half the distance between the quartiles where there are three rounds or more", o.rounds, o.span)},
+		{"not on the machine", strings.Join(o.missing, "<br>")},
 	} {
+		if line[1] == "" {
+			continue
+		}
 		fmt.Fprintf(&b, "| %s | %s |\n", line[0], line[1])
 	}
 	for i := range works {
@@ -59,14 +69,18 @@ func command(o options) string {
 		s += " SHORT=1"
 	}
 	var args []string
-	if !slices.Equal(o.servers, allServers()) {
+	if len(o.servers)+len(o.missing) != len(allServers()) {
 		args = append(args, "-servers "+strings.Join(o.servers, ","))
 	}
 	if !slices.Equal(o.works, workNames()) {
 		args = append(args, "-works "+strings.Join(o.works, ","))
 	}
-	if usual := usualSize(o.short); o.rounds != usual.rounds || o.span != usual.span {
-		args = append(args, fmt.Sprintf("-rounds %d -span %v", o.rounds, o.span))
+	usual := usualSize(o.short)
+	if o.rounds != usual.rounds {
+		s += fmt.Sprintf(" ROUNDS=%d", o.rounds)
+	}
+	if o.span != usual.span {
+		args = append(args, fmt.Sprintf("-span %v", o.span))
 	}
 	if len(args) > 0 {
 		s += " ARGS='" + strings.Join(args, " ") + "'"
@@ -83,7 +97,7 @@ func revision() string {
 	return strings.TrimSpace(string(text))
 }
 
-func machine() string {
+func machine(load string) string {
 	model := "unknown processor"
 	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		for line := range strings.Lines(string(text)) {
@@ -95,12 +109,22 @@ func machine() string {
 	}
 	var u unix.Utsname
 	_ = unix.Uname(&u)
-	return fmt.Sprintf("%d × %s, Linux %s; the server on one, the load on another, loopback",
-		runtime.NumCPU(), model, unix.ByteSliceToString(u.Release[:]))
+	return fmt.Sprintf("%d × %s, Linux %s; the server on one, the load on another, loopback; load average %s when it began",
+		runtime.NumCPU(), model, unix.ByteSliceToString(u.Release[:]), load)
+}
+
+// loadAverage is that of the last minute, as the kernel counts it.
+func loadAverage() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	return first
 }
 
 // versions lists the peers' modules as they were built in.
-func versions() string {
+func versions(servers []string) string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
@@ -111,11 +135,15 @@ func versions() string {
 	}
 	var list []string
 	for _, p := range peer.All() {
-		if p.Module != "" {
+		switch {
+		case !slices.Contains(servers, p.Name):
+			continue
+		case p.Module != "":
 			list = append(list, p.Name+" = "+p.Module+" "+found[p.Module])
+		default:
+			list = append(list, p.Name+" = "+p.What)
 		}
 	}
-	list = append(list, "gin-channel = a handler by hand, github.com/gin-gonic/gin "+found["github.com/gin-gonic/gin"])
 	return strings.Join(list, "<br>")
 }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -26,30 +27,20 @@ func (r *results) add(server string, s sample) {
 	r.samples[server] = append(r.samples[server], s)
 }
 
-// medians returns the median of each column over the runs of a server that gave figures; nil if none did.
+// medians returns the median of each column over the runs of a server that gave figures, NaN where none did; nil if no
+// run counts.
 func (r *results) medians(server string) []float64 {
-	var runs [][]float64
 	width := 0
 	for _, s := range r.samples[server] {
-		if s.values != nil {
-			runs = append(runs, s.values)
-			width = max(width, len(s.values))
-		}
+		width = max(width, len(s.values))
 	}
-	if len(runs) == 0 {
-		return nil
-	}
-	list := make([]float64, width)
-	for col := range list {
-		var values []float64
-		for _, v := range runs {
-			if col < len(v) {
-				values = append(values, v[col])
-			}
+	var list []float64
+	for i := range width {
+		median := math.NaN()
+		if values := r.column(server, i); len(values) > 0 {
+			median = quantile(values, 0.5)
 		}
-		slices.Sort(values)
-		n := len(values)
-		list[col] = (values[(n-1)/2] + values[n/2]) / 2
+		list = append(list, median)
 	}
 	return list
 }
@@ -69,20 +60,42 @@ func (r *results) table(b *strings.Builder, w *work, o options) {
 		rule += " ---: |"
 	}
 	fmt.Fprintf(b, "%s went wrong |\n%s --- |\n", heads, rule)
+	var notes []string
 	for _, server := range r.servers {
 		fmt.Fprintf(b, "| %s |", server)
+		mark, wrong := "", r.faults(server)
+		if why := r.cannot(server); why != "" {
+			notes = append(notes, fmt.Sprintf("<sup>%d</sup> %s %s.", len(notes)+1, server, why))
+			mark, wrong = fmt.Sprintf("<sup>%d</sup>", len(notes)), none
+		}
 		m := r.medians(server)
 		for i, c := range w.columns {
-			fmt.Fprintf(b, " %s%s |", r.cell(c, i, m), r.spread(server, i))
+			fmt.Fprintf(b, " %s%s%s |", r.cell(c, i, m), r.spread(server, i), mark)
 		}
-		fmt.Fprintf(b, " %s |\n", r.faults(server))
+		fmt.Fprintf(b, " %s |\n", wrong)
 	}
+	if len(notes) > 0 {
+		fmt.Fprintf(b, "\n%s\n", strings.Join(notes, "<br>\n"))
+	}
+}
+
+// none stands where there is no figure.
+const none = "–"
+
+// cannot is why the server cannot do the work, "" if it can.
+func (r *results) cannot(server string) string {
+	for _, s := range r.samples[server] {
+		if s.cannot != "" {
+			return s.cannot
+		}
+	}
+	return ""
 }
 
 // cell writes one figure, with its ratio to the floor's where there is one.
 func (r *results) cell(c column, i int, medians []float64) string {
-	if i >= len(medians) {
-		return "–"
+	if i >= len(medians) || math.IsNaN(medians[i]) {
+		return none
 	}
 	s := number(medians[i], c.digits)
 	if floor := r.medians(c.floor); i < len(floor) && floor[i] > 0 {
@@ -91,10 +104,10 @@ func (r *results) cell(c column, i int, medians []float64) string {
 	return s
 }
 
-// spread is how far the middle half of a column's values lies around its median; "" of fewer than four.
+// spread is how far the middle half of a column's values lies around its median; "" of fewer than three.
 func (r *results) spread(server string, i int) string {
 	v := r.column(server, i)
-	if len(v) < 4 {
+	if len(v) < 3 {
 		return ""
 	}
 	if m := quantile(v, 0.5); m > 0 {
@@ -107,7 +120,7 @@ func (r *results) spread(server string, i int) string {
 func (r *results) column(server string, i int) []float64 {
 	var list []float64
 	for _, s := range r.samples[server] {
-		if i < len(s.values) {
+		if i < len(s.values) && !math.IsNaN(s.values[i]) {
 			list = append(list, s.values[i])
 		}
 	}
@@ -129,8 +142,12 @@ func quantile(list []float64, q float64) float64 {
 func (r *results) faults(server string) string {
 	var sum reader.Counts
 	var others []string
+	uncounted := 0
 	for _, s := range r.samples[server] {
 		sum.Add(&s.counts)
+		if s.values == nil {
+			uncounted++
+		}
 		for part := range strings.SplitSeq(s.fault, "; ") {
 			if part != "" && part != s.counts.String() && !slices.Contains(others, part) {
 				others = append(others, part)
@@ -140,6 +157,9 @@ func (r *results) faults(server string) string {
 	if total := sum.String(); total != "" {
 		share := float64(sum.Disorder+sum.Lost+sum.Duplicates) / float64(max(1, sum.Deliveries+sum.Lost))
 		others = append([]string{fmt.Sprintf("%s of %s (%.1f %%)", total, number(float64(sum.Deliveries+sum.Lost), 0), 100*share)}, others...)
+	}
+	if n := len(r.samples[server]); uncounted > 0 && uncounted < n {
+		others = append(others, fmt.Sprintf("%d of %d runs do not count", uncounted, n))
 	}
 	if len(others) == 0 {
 		return "nothing"

@@ -3,12 +3,14 @@
 package main
 
 import (
+	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spatehub/spate/bench/internal/reader"
 	"github.com/spatehub/spate/bench/internal/rig"
-	"github.com/spatehub/spate/bench/internal/server"
+	"github.com/spatehub/spate/bench/peers/internal/peer"
 	"github.com/spatehub/spate/loadtest/stamp"
 )
 
@@ -18,10 +20,10 @@ type work struct {
 	title   string
 	text    string // what the table shows
 	columns []column
-	without []string // servers that it is not for
-	also    []string // servers that are for it alone
-	rounds  int      // most rounds; 0 = as many as are asked for
-	least   int      // fewest rounds of a run that is not short
+	needs   peer.Ability // what a server has to be able to do; "" = nothing that not all can
+	without []string     // servers that it is not for
+	also    []string     // servers that are for it alone
+	rounds  int          // most rounds; 0 = as many as are asked for
 	run     func(name string, o options) (sample, error)
 }
 
@@ -37,9 +39,6 @@ func (w *work) times(o options) int {
 	if w.rounds > 0 {
 		n = min(n, w.rounds)
 	}
-	if !o.short {
-		n = max(n, w.least)
-	}
 	return n
 }
 
@@ -52,10 +51,23 @@ type column struct {
 
 // sample is what one run of a work on one server gave.
 type sample struct {
-	values []float64 // one for each column; nil if there was no run
+	values []float64 // one for each column, NaN where there is none; nil if the run does not count
 	counts reader.Counts
 	fault  string
+	cannot string // why the server cannot do the work at all
 }
+
+// checked is the sample, without its figures unless everything has arrived that was published: what a server does not
+// deliver costs it nothing.
+func (s sample) checked() sample {
+	if s.counts.Lost > 0 || s.counts.Ended > 0 || strings.Contains(s.fault, stuck) {
+		s.values = nil
+	}
+	return s
+}
+
+// stuck is what the rig says of a publisher that could not go on.
+const stuck = "publisher stuck"
 
 const (
 	eventSize  = 200
@@ -63,76 +75,15 @@ const (
 	flatWindow = 512
 	settle     = 300 * time.Millisecond
 	warmUp     = 500 * time.Millisecond // published before what is measured
+
+	// runLimit bounds one run of a work on one server: what takes longer is ended, and told.
+	runLimit = 90 * time.Second
 )
 
-var works = []work{
-	{
-		name: "steady", title: "1,000 streams × 100 events/s",
-		text:    "200-byte events to everyone on schedule.",
-		columns: latencyColumns(), without: []string{"floor-batch-go"}, least: comparedRounds,
-		run: func(name string, o options) (sample, error) {
-			load := rig.Load{Streams: 1000, Kind: stamp.Broadcast, Burst: 256}
-			return latency(name, load, rig.Work{Rate: 100, Size: eventSize, Duration: o.span}, nil)
-		},
-	},
-	{
-		name: "kilobyte", title: "1,000 streams × 100 events/s of 1 kB",
-		text:    "1,000-byte events to everyone on schedule.",
-		columns: latencyColumns(), without: []string{"floor-batch-go"},
-		run: func(name string, o options) (sample, error) {
-			load := rig.Load{Streams: 1000, Kind: stamp.Broadcast, Burst: 256}
-			return latency(name, load, rig.Work{Rate: 100, Size: 1000, Duration: o.span}, nil)
-		},
-	},
-	{
-		name: "loadtest", title: "The same, loaded by loadtest",
-		text:    "Two independent loads: what they find has to agree, and whether it does is computed below.",
-		columns: latencyColumns(), without: []string{"floor-batch-go"}, least: comparedRounds,
-		run: byLoadtest,
-	},
-	{
-		name: "many", title: "10,000 streams: memory, connecting, 2 events/s",
-		text: "Resident memory and goroutines that one idle stream adds, after all have connected at once and a garbage " +
-			"collection; what a connection costs; then 200-byte events to everyone on schedule.",
-		columns: append([]column{
-			{head: "KiB/stream", digits: 2}, {head: "goroutines/stream", digits: 2},
-			{head: "CPU µs/connect", digits: 1}, {head: "connects/s"},
-		}, latencyColumns()...),
-		without: []string{"floor-batch-go", "spate-log"},
-		run:     many,
-	},
-	{
-		name: "flat", title: "1,000 streams, flat out",
-		text: "200-byte events to everyone as fast as they are taken, with at most 512 under way that not every stream has had.",
-		columns: []column{
-			{head: "deliveries/s"}, {head: "CPU µs/delivery", digits: 3, floor: "floor-batch-go"},
-			{head: "resident MiB", digits: 1}, {head: "loader busy", digits: 2},
-		},
-		run: flat,
-	},
-	{
-		name: "unicast", title: "10,000 streams, 10,000 private events/s",
-		text: "200-byte events, each to one user, on schedule. schedule-only sends nothing: what it costs to wake for each " +
-			"event is part of every row.",
-		columns: latencyColumns(), without: []string{"floor-batch-go"}, also: []string{server.Schedule},
-		run: func(name string, o options) (sample, error) {
-			load := rig.Load{Streams: o.streams(10000), Kind: stamp.User}
-			if name == server.Schedule {
-				load.Streams, load.Targets = 0, load.Streams
-			}
-			return latency(name, load, rig.Work{Rate: 10000, Size: eventSize, Duration: o.span}, nil)
-		},
-	},
-	{
-		name: "stalled", title: "Two streams that never read, beside 200 that do",
-		text: "8-kilobyte events to everyone, 100 a second; the delays of the healthy streams. Before the measured run, " +
-			"6 MB and 1,900 events have gone to each stream, so that no buffer of the kernel or the library hides the two.",
-		columns: []column{
-			{head: "p50 µs, none stalled"}, {head: "p99 µs, none stalled"}, {head: "p50 µs"}, {head: "p99 µs"},
-		},
-		without: []string{"floor-batch-go"}, rounds: 2,
-		run: stalled,
-	},
+// open starts a server and its load, for a run that is bounded.
+func open(name string, load rig.Load) (*rig.Rig, error) {
+	load.Limit = runLimit
+	return rig.New(name, load)
 }
 
 func workNames() []string {
@@ -151,17 +102,17 @@ func (o options) streams(n int) int {
 	return n
 }
 
-func latencyColumns() []column {
+// latencyColumns are processor time and delays, as multiples of those of floor.
+func latencyColumns(floor string) []column {
 	return []column{
-		{head: "CPU µs/delivery", digits: 2, floor: "floor-go"}, {head: "p50 µs"}, {head: "p99 µs", floor: "floor-go"},
-		{head: "max µs"},
+		{head: "CPU µs/delivery", digits: 2, floor: floor}, {head: "p50 µs"}, {head: "p99 µs", floor: floor}, {head: "max µs"},
 	}
 }
 
 // latencyValues fills latencyColumns. Where nothing is delivered, the processor time is that of an event.
 func latencyValues(f *rig.Figures) []float64 {
 	if f.Deliveries == 0 && f.Lost == 0 {
-		return []float64{micros(f.ServerCPU) / float64(max(1, f.Events))}
+		return []float64{micros(f.ServerCPU) / float64(max(1, f.Events)), math.NaN(), math.NaN(), math.NaN()}
 	}
 	return []float64{f.PerDelivery(), micros(f.Latency.P50), micros(f.Latency.P99), micros(f.Latency.Max)}
 }
@@ -170,7 +121,7 @@ func micros(d time.Duration) float64 { return float64(d) / 1e3 }
 
 // latency opens streams, publishes a little unmeasured, and then measures. before is called with the open streams.
 func latency(name string, load rig.Load, w rig.Work, before func(*rig.Rig) ([]float64, error)) (s sample, err error) {
-	r, err := rig.New(name, load)
+	r, err := open(name, load)
 	if err != nil {
 		return s, err
 	}
@@ -195,33 +146,9 @@ func latency(name string, load rig.Load, w rig.Work, before func(*rig.Rig) ([]fl
 	return s, err
 }
 
-// many measures connecting and idleness before it publishes.
-func many(name string, o options) (sample, error) {
-	n := o.streams(10000)
-	idle := func(r *rig.Rig) ([]float64, error) {
-		before, err := r.Usage(true)
-		if err != nil {
-			return nil, err
-		}
-		c, err := r.Connect(inFlight)
-		if err != nil {
-			return nil, err
-		}
-		time.Sleep(settle)
-		after, err := r.Usage(true)
-		return []float64{
-			float64(after.RSS-before.RSS) / 1024 / float64(n),
-			float64(after.Goroutines-before.Goroutines) / float64(n),
-			micros(c.CPU) / float64(n),
-			float64(n) / c.Elapsed.Seconds(),
-		}, err
-	}
-	return latency(name, rig.Load{Streams: n, Kind: stamp.Broadcast}, rig.Work{Rate: 2, Size: eventSize, Duration: o.span * 3 / 2}, idle)
-}
-
 // flat measures throughput.
 func flat(name string, o options) (s sample, err error) {
-	r, err := rig.New(name, rig.Load{Streams: 1000, Kind: stamp.Broadcast, Burst: flatWindow})
+	r, err := open(name, rig.Load{Streams: 1000, Kind: stamp.Broadcast, Burst: flatWindow})
 	if err != nil {
 		return s, err
 	}
@@ -264,7 +191,7 @@ func stalled(name string, o options) (s sample, err error) {
 }
 
 func beside(name string, stalled int, o options) (f rig.Figures, err error) {
-	r, err := rig.New(name, rig.Load{Streams: 200, Stalled: stalled, Kind: stamp.Broadcast, Burst: 256})
+	r, err := open(name, rig.Load{Streams: 200, Stalled: stalled, Kind: stamp.Broadcast, Burst: 256})
 	if err != nil {
 		return f, err
 	}

@@ -19,7 +19,8 @@ var inner = map[string][]string{
 	"bench/internal/proc":   {},
 	"bench/internal/reader": {"bench/internal/plan", "bench/internal/proc", "loadtest/http1", "loadtest/stamp"},
 	"bench/internal/rig":    {"bench/internal/proc", "bench/internal/reader", "bench/internal/server", "loadtest/stamp"},
-	"bench/internal/server": {"bench/internal/plan", "bench/internal/proc", "engine", "loadtest/stamp", "persist/pebblelog", "serve", "wire", "serve/auth", "serve/limit"},
+	"bench/internal/server": {"bench/internal/plan", "bench/internal/proc", "compress", "engine", "loadtest/stamp", "persist/pebblelog", "serve",
+		"serve/stream", "wire", "serve/auth", "serve/limit"},
 
 	"client/internal/message":  {},
 	"client/internal/mimetype": {},

@@ -45,6 +45,7 @@ var rooms = map[string][]string{
 	"internal/jsontext": {},
 
 	"serve/internal/fresh": {},
+	"internal/others":      {},
 	"internal/testcert":    {},
 	"internal/testrace":    {},
 }

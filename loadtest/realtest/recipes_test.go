@@ -19,6 +19,8 @@ import (
 	"github.com/go-dev-frame/sponge/pkg/sse"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
+
+	"github.com/spatehub/spate/internal/others"
 )
 
 // page is where the recipes stand.
@@ -75,12 +77,11 @@ func run(t *testing.T, adapter, url string, more ...string) {
 	t.Logf("%s", out)
 }
 
-// free returns a port that nobody listens at.
+// free returns an address that nobody listens at.
 func free(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := others.FreePort()
 	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }
 
 // start runs a server as a process until the test ends, and waits until it listens at addr.
@@ -89,24 +90,23 @@ func start(t *testing.T, addr, name string, args ...string) {
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
 	require.NoError(t, cmd.Start())
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		select {
-		case <-done:
+		case <-ended:
 		case <-time.After(10 * time.Second):
 			_ = cmd.Process.Kill()
-			<-done
+			<-ended
 		}
 	})
-	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", addr)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
-	}, 30*time.Second, 20*time.Millisecond, "%s", &out)
+	if err := others.AwaitListen(addr, 30*time.Second, ended); err != nil {
+		require.NoError(t, err, "%s", &out)
+	}
 }
 
 // TestMercure: with its log in Bolt, nothing is lost while streams come and go.
@@ -145,30 +145,23 @@ func TestSeed(t *testing.T) {
 
 // TestNchan: nginx with Debian's module, and the configuration of the page.
 func TestNchan(t *testing.T) {
-	nginx, err := exec.LookPath("nginx")
-	module := "/usr/lib/nginx/modules/ngx_nchan_module.so"
-	if _, missing := os.Stat(module); err != nil || missing != nil {
-		t.Skip("no nginx with nchan here: apt-get install nginx libnginx-mod-nchan")
+	nginx, err := others.Nchan()
+	if err != nil {
+		t.Skip(err)
 	}
 	dir, addr := t.TempDir(), free(t)
 	conf := filepath.Join(dir, "nginx.conf")
-	require.NoError(t, os.WriteFile(conf, []byte(fmt.Sprintf(`load_module %s;
-daemon off; master_process off; pid %s/pid; error_log %s/error.log;
-events { worker_connections 1024; }
-http { access_log off; client_body_temp_path %s/b; proxy_temp_path %s/p; fastcgi_temp_path %s/f; uwsgi_temp_path %s/u; scgi_temp_path %s/s;
-server { listen %s;
-%s
-} }`, module, dir, dir, dir, dir, dir, dir, dir, addr, block(t, "**nchan**"))), 0o600))
+	require.NoError(t, os.WriteFile(conf, []byte(others.NginxConf(dir, addr, "", block(t, "**nchan**"))), 0o600))
 	start(t, addr, nginx, "-p", dir, "-c", conf)
 	run(t, "nchan", "http://"+addr, "-expect", "lost==0", "-expect", "resumed>0")
 }
 
 // TestCentrifugo: the server's release, built from the module proxy, with the configuration of the page. The build takes
-// minutes, so it is for those who ask for it.
+// minutes, so it is for those who have it: make bench-peers-servers.
 func TestCentrifugo(t *testing.T) {
-	bin := os.Getenv("LOADTEST_CENTRIFUGO")
-	if bin == "" {
-		t.Skip("name the server with LOADTEST_CENTRIFUGO; it is made by: go install github.com/centrifugal/centrifugo/v6@v6.9.1")
+	bin, err := others.Centrifugo()
+	if err != nil {
+		t.Skip(err)
 	}
 	dir, addr := t.TempDir(), free(t)
 	_, port, _ := net.SplitHostPort(addr)

@@ -143,6 +143,9 @@ func (p *Proc) dead(err error) error {
 	return fmt.Errorf("child ended: %w: %s", err, p.stderr.String())
 }
 
+// Kill ends the child at once. Any goroutine may call it, until Close.
+func (p *Proc) Kill() { _ = p.cmd.Process.Kill() }
+
 // Close ends the child, at the latest by killing it after two seconds.
 func (p *Proc) Close() {
 	p.once.Do(func() {

@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -58,14 +59,20 @@ func CPU() int64 {
 
 // resident is this process's resident size in bytes.
 func resident() int64 {
-	text, err := os.ReadFile("/proc/self/statm")
+	n, _ := residentOf("self")
+	return n
+}
+
+// residentOf is the resident size of a process, in bytes.
+func residentOf(pid string) (int64, error) {
+	text, err := os.ReadFile("/proc/" + pid + "/statm")
 	if err != nil {
-		return 0
+		return 0, err
 	}
 	fields := strings.Fields(string(text))
 	if len(fields) < 2 {
-		return 0
+		return 0, fmt.Errorf("statm of %s: %q", pid, text)
 	}
-	pages, _ := strconv.ParseInt(fields[1], 10, 64)
-	return pages * int64(os.Getpagesize())
+	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize()), err
 }

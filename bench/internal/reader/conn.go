@@ -4,6 +4,7 @@ package reader
 
 import (
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,6 +20,8 @@ type conn struct {
 	fd      int
 	state   connState
 	stalled bool
+	passes  bool // it comes and goes
+	stayed  int  // events since it came, if so
 	chunked bool
 	check   check
 	chunks  http1.Chunked
@@ -39,26 +42,39 @@ const (
 func (l *loop) dial(n int) {
 	c := &l.conns[n]
 	c.began = wall()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	var err error
+	if l.connect.bridged() {
+		c.fd, err = l.bridge(n)
+	} else {
+		c.fd, err = l.socket(c, n)
+	}
 	if err != nil {
-		l.fail(c, "socket: "+err.Error())
+		l.fail(c, "connect: "+err.Error())
 		return
 	}
-	c.fd = fd
+	c.state = connecting
+	ev := unix.EpollEvent{Events: unix.EPOLLOUT | unix.EPOLLRDHUP, Fd: int32(n)}
+	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, c.fd, &ev); err != nil {
+		l.fail(c, "epoll: "+err.Error())
+	}
+}
+
+// socket returns a socket that is being connected, -1 with an error.
+func (l *loop) socket(c *conn, n int) (fd int, err error) {
+	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
 	if c.stalled {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, stalledBuffer)
 	}
 	// Many addresses of the loopback network, so that the ports of one do not run out.
 	to := &unix.SockaddrInet4{Port: l.connect.Port, Addr: [4]byte{127, 0, 0, byte(1 + n/perAddress%200)}}
 	if err := unix.Connect(fd, to); err != nil && err != unix.EINPROGRESS {
-		l.fail(c, "connect: "+err.Error())
-		return
+		unix.Close(fd)
+		return -1, err
 	}
-	c.state = connecting
-	ev := unix.EpollEvent{Events: unix.EPOLLOUT | unix.EPOLLRDHUP, Fd: int32(n)}
-	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
-		l.fail(c, "epoll: "+err.Error())
-	}
+	return fd, nil
 }
 
 // stalledBuffer is what the kernel holds for a stream that does not read, so that the server notices soon.
@@ -78,10 +94,14 @@ func (l *loop) connected(c *conn, n int) {
 	if c.stalled {
 		path = l.connect.StalledPath
 	}
-	target := strings.NewReplacer("{n}", strconv.Itoa(n), "{t}", strconv.Itoa(n%max(1, l.connect.Targets))).Replace(path)
+	target := strings.NewReplacer("{n}", strconv.Itoa(n), "{t}", strconv.Itoa(n%max(1, l.connect.Targets)),
+		"{last}", url.QueryEscape(l.connect.LastID)).Replace(path)
 	request := "GET " + target + " HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\nCache-Control: no-cache\r\n"
 	if l.connect.LastID != "" {
 		request += "Last-Event-ID: " + l.connect.LastID + "\r\n"
+	}
+	if l.connect.Gzip {
+		request += "Accept-Encoding: gzip\r\n"
 	}
 	if len(l.connect.Bearers) > 0 {
 		request += "Authorization: Bearer " + l.connect.Bearers[n] + "\r\n"
@@ -134,8 +154,11 @@ func (l *loop) readable(c *conn, n int) {
 		kept = l.feed(c, b, now)
 	}
 	c.kept = append(c.kept[:0], kept...)
-	if !ok {
+	switch {
+	case !ok:
 		l.fail(c, "ended by the server")
+	case c.passes && c.stayed >= l.connect.Stay:
+		l.recycle(c, n)
 	}
 }
 
@@ -167,9 +190,11 @@ func (l *loop) head(c *conn, n int, b []byte, now int64) (body []byte, ok bool) 
 func (l *loop) fail(c *conn, why string) {
 	if c.state == open {
 		l.open--
-		l.count.Ended++
 	} else {
 		l.opening--
+	}
+	if c.state == open || c.passes {
+		l.count.Ended++
 	}
 	l.failed[why]++
 	l.close(c)

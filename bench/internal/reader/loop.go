@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -43,6 +44,8 @@ type loop struct {
 	last     int64  // last time something was received
 	told     int64  // last time progress was told
 	toldAll  uint64 // deliveries by then
+
+	wire atomic.Int64 // bytes that came over the network for bridged streams, which their goroutines add
 }
 
 // bufferSize is the most that is read from one socket before the others have their turn.

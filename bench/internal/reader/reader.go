@@ -34,11 +34,15 @@ type Request struct {
 // its response head or has failed.
 type Connect struct {
 	Port        int           `json:"port"`
-	Path        string        `json:"path"`         // {n} stands for the stream's number, {t} for its topic's
+	Path        string        `json:"path"`         // {n} stands for the stream's number, {t} for its topic's, {last} for LastID
 	StalledPath string        `json:"stalled_path"` // the same for stalled streams
 	Streams     int           `json:"streams"`
-	Stalled     int           `json:"stalled"`   // streams beside those that never read after the head
-	InFlight    int           `json:"in_flight"` // most connections under way at once
+	Stalled     int           `json:"stalled"`         // streams beside those that never read after the head
+	Churn       int           `json:"churn,omitempty"` // streams beside those that come and go
+	Stay        int           `json:"stay,omitempty"`  // events for which each of them stays
+	TLS         bool          `json:"tls,omitempty"`
+	Gzip        bool          `json:"gzip,omitempty"` // what the streams ask for, and must get
+	InFlight    int           `json:"in_flight"`      // most connections under way at once
 	LastID      string        `json:"last_id,omitempty"`
 	Bearers     []string      `json:"bearers,omitempty"` // tokens by the stream's number; nil: none are sent
 	Kind        stamp.Kind    `json:"kind"`
@@ -76,9 +80,11 @@ type Counts struct {
 	Disorder     uint64 `json:"disorder"` // of Deliveries: after a later one
 	Misaddressed uint64 `json:"misaddressed"`
 	Corrupt      uint64 `json:"corrupt"`
-	Foreign      uint64 `json:"foreign"` // of another run
-	Ended        uint64 `json:"ended"`   // streams that the server ended
-	Bytes        uint64 `json:"bytes"`
+	Foreign      uint64 `json:"foreign"`  // of another run
+	Ended        uint64 `json:"ended"`    // streams that the server ended
+	Bytes        uint64 `json:"bytes"`    // as they came over the network
+	Passed       uint64 `json:"passed"`   // events received by streams that come and go
+	Reopened     uint64 `json:"reopened"` // times that one of these came again
 }
 
 // Result answers Finish.

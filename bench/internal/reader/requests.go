@@ -5,6 +5,7 @@ package reader
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/spatehub/spate/bench/internal/plan"
@@ -33,23 +34,33 @@ func (l *loop) begin(r Request) error {
 	return nil
 }
 
+// bridgeProcs lets goroutines run beside the loop, which may wait in the kernel; they share its processor.
+const bridgeProcs = 4
+
 func (l *loop) beginConnect(r Connect) error {
 	if len(l.conns) > 0 {
 		return errors.New("streams are open: drop them first")
 	}
 	l.connect, l.plan = r, plan.New(r.Kind, r.Targets)
-	l.conns = make([]conn, r.Streams+r.Stalled)
+	if r.bridged() {
+		runtime.GOMAXPROCS(bridgeProcs)
+	}
+	l.conns = make([]conn, r.Streams+r.Stalled+r.Churn)
 	l.normal, l.dialled, l.opening, l.open = r.Streams, 0, 0, 0
 	l.failed, l.opened = map[string]int{}, hist{}
 	l.count, l.latency, l.toldAll = Counts{}, hist{}, 0
 	l.cpu, l.measured = proc.CPU(), wall()
 	for i := range l.conns {
 		c := &l.conns[i]
-		c.fd, c.stalled = -1, i >= r.Streams
+		c.fd, c.passes = -1, i >= r.Streams+r.Stalled
+		c.stalled = i >= r.Streams && !c.passes
 		if r.Kind != stamp.Broadcast {
 			c.check.index = uint32(i % r.Targets)
 		}
 		c.check.next = l.plan.Issued(c.check.index, r.Had) + 1
+		if c.passes {
+			c.check.next = unseen
+		}
 	}
 	start := wall()
 	l.pending = func(now int64) (any, bool) {
@@ -75,8 +86,12 @@ func (l *loop) beginMeasure(r Measure) {
 	l.count, l.latency, l.toldAll = Counts{}, hist{}, 0
 	l.last = 0
 	l.cpu, l.measured = proc.CPU(), wall()
+	l.wire.Store(0)
 	for i := range l.conns {
 		c := &l.conns[i]
+		if c.passes {
+			continue // it goes on with what comes next
+		}
 		c.check.next, c.check.holes = l.plan.Issued(c.check.index, r.Had)+1, nil
 	}
 	l.progress.Store(r.Had)
@@ -99,9 +114,13 @@ func (l *loop) beginFinish(r Finish) {
 		if lost > 0 && !quiet {
 			return nil, false
 		}
-		l.count.Lost = lost
+		count := l.count
+		count.Lost += lost
+		if l.connect.bridged() {
+			count.Bytes = uint64(l.wire.Load())
+		}
 		return Result{
-			Counts: l.count, Latency: l.latency.summary(), Last: l.last,
+			Counts: count, Latency: l.latency.summary(), Last: l.last,
 			CPU: time.Duration(proc.CPU() - l.cpu), Elapsed: time.Duration(now - l.measured),
 		}, true
 	}
@@ -148,4 +167,6 @@ func (c *Counts) Add(o *Counts) {
 	c.Foreign += o.Foreign
 	c.Ended += o.Ended
 	c.Bytes += o.Bytes
+	c.Passed += o.Passed
+	c.Reopened += o.Reopened
 }

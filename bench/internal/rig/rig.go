@@ -52,7 +52,17 @@ type Load struct {
 	Kind    stamp.Kind
 	Targets int // users or topics; 0 = one for each stream
 	Burst   int // events that may be waiting for one client at a time, for servers that size buffers; 0 = few
+
+	Churn   int           // streams beside them that come and go
+	Stay    int           // events for which each of those stays
+	TLS     bool          // streams come over TLS
+	Gzip    bool          // streams are compressed
+	History bool          // streams will be resumed
+	Limit   time.Duration // after which both processes are ended, and whatever is under way fails; 0 = none
 }
+
+// all is the number of streams of every kind.
+func (l Load) all() int { return l.Streams + l.Stalled + l.Churn }
 
 func (l Load) targets() int {
 	if l.Targets == 0 {
@@ -71,6 +81,7 @@ type Rig struct {
 	dir    string
 	total  uint64 // events published
 	runs   uint32
+	limit  *time.Timer
 
 	bearers []string // of the streams, where the server wants some
 }
@@ -90,13 +101,24 @@ func New(name string, load Load) (*Rig, error) {
 	if r.dir, err = os.MkdirTemp("", "spate-bench-"); err != nil {
 		return nil, errors.Join(err, word.Close())
 	}
-	setup := server.Setup{Server: name, Progress: file, Options: server.Options{Conns: load.Streams + load.Stalled, Burst: load.Burst, Dir: r.dir}}
+	setup := server.Setup{Server: name, Progress: file, LoadCPU: readerCPU, Options: server.Options{
+		Conns: load.all(), Burst: load.Burst, Dir: r.dir, TLS: load.TLS, Gzip: load.Gzip, History: load.History,
+	}}
+	if load.TLS {
+		if err = writeCertificate(r.dir); err != nil {
+			r.Close()
+			return nil, err
+		}
+	}
 	if load.Kind == stamp.Topic {
 		setup.Topics = load.targets()
 	}
 	r.server, err = proc.Start(server.Part, serverCPU, setup)
 	if err == nil {
 		r.reader, err = proc.Start(reader.Part, readerCPU, reader.Setup{Progress: file})
+	}
+	if err == nil && load.Limit > 0 {
+		r.limit = time.AfterFunc(load.Limit, r.kill)
 	}
 	if err == nil {
 		err = r.reader.Call(reader.Request{Drop: &reader.Drop{}}, nil)
@@ -111,8 +133,17 @@ func New(name string, load Load) (*Rig, error) {
 	return r, nil
 }
 
+// kill ends both processes, so that a call that waits for one of them fails.
+func (r *Rig) kill() {
+	r.server.Kill()
+	r.reader.Kill()
+}
+
 // Close ends both processes.
 func (r *Rig) Close() {
+	if r.limit != nil {
+		r.limit.Stop()
+	}
 	for _, p := range []*proc.Proc{r.reader, r.server} {
 		if p != nil {
 			p.Close()
@@ -194,13 +225,14 @@ func (r *Rig) connect(inFlight int, lastID string, had uint64) (c Connected, err
 		return c, err
 	}
 	if info.Secret != "" && r.bearers == nil {
-		if r.bearers, err = bearers(info.Secret, r.load.Streams+r.load.Stalled); err != nil {
+		if r.bearers, err = bearers(info.Secret, r.load.all()); err != nil {
 			return c, err
 		}
 	}
 	err = r.reader.Call(reader.Request{Connect: &reader.Connect{
 		Bearers: r.bearers,
 		Port:    info.Port, Path: info.Path, StalledPath: info.StalledPath, Streams: r.load.Streams, Stalled: r.load.Stalled, InFlight: inFlight,
+		Churn: r.load.Churn, Stay: r.load.Stay, TLS: r.load.TLS, Gzip: r.load.Gzip,
 		LastID: lastID, Kind: r.load.Kind, Targets: r.load.targets(), Had: had, Timeout: connectTimeout,
 	}}, &c.Opened)
 	if err != nil {
@@ -208,8 +240,8 @@ func (r *Rig) connect(inFlight int, lastID string, had uint64) (c Connected, err
 	}
 	after, err := r.Usage(false)
 	c.CPU = time.Duration(after.CPU - before.CPU)
-	if c.Open != r.load.Streams+r.load.Stalled {
-		err = errors.Join(err, fmt.Errorf("%s: %d of %d streams open: %v", r.Name, c.Open, r.load.Streams+r.load.Stalled, c.Failed))
+	if c.Open != r.load.all() {
+		err = errors.Join(err, fmt.Errorf("%s: %d of %d streams open: %v", r.Name, c.Open, r.load.all(), c.Failed))
 	}
 	return c, err
 }

@@ -62,3 +62,52 @@ func TestServersDeliverAll(t *testing.T) {
 		}
 	}
 }
+
+// TestStreamsComeAndGo: streams that stay get every event while others come and go, each for its events.
+func TestStreamsComeAndGo(t *testing.T) {
+	r, err := rig.New("spate", rig.Load{Streams: 20, Churn: 10, Stay: 5, Kind: stamp.Broadcast})
+	require.NoError(t, err)
+	defer r.Close()
+	_, err = r.Connect(8)
+	require.NoError(t, err)
+	f, err := r.Run(rig.Work{Rate: 200, Events: 200, Size: 200, Duration: 10 * time.Second})
+	require.NoError(t, err)
+	require.Empty(t, f.Faults())
+	require.Equal(t, uint64(200*20), f.Deliveries)
+	require.GreaterOrEqual(t, f.Reopened, uint64(10), "each of them at least once")
+	require.GreaterOrEqual(t, f.Passed, 5*f.Reopened)
+}
+
+// TestStreamsThatAreUndone: over TLS, and compressed, every event is there and counted, and so are the bytes on the wire.
+func TestStreamsThatAreUndone(t *testing.T) {
+	bytes := map[string]float64{}
+	for name, load := range map[string]rig.Load{"plain": {}, "tls": {TLS: true}, "both": {TLS: true, Gzip: true}} {
+		t.Run(name, func(t *testing.T) {
+			load.Streams, load.Kind = 20, stamp.Broadcast
+			r, err := rig.New("spate", load)
+			require.NoError(t, err)
+			defer r.Close()
+			_, err = r.Connect(8)
+			require.NoError(t, err)
+			f, err := r.Run(rig.Work{Rate: 200, Events: 100, Size: 1000, JSON: true, Duration: 10 * time.Second})
+			require.NoError(t, err)
+			require.Empty(t, f.Faults())
+			require.Equal(t, uint64(100*20), f.Deliveries)
+			bytes[name] = float64(f.Bytes) / float64(f.Deliveries)
+		})
+	}
+	require.InDelta(t, 1000, bytes["plain"], 250)
+	require.Greater(t, bytes["tls"], bytes["plain"])
+	require.Less(t, bytes["both"], bytes["plain"]*3/4)
+}
+
+// TestLimit: what takes longer than its limit is ended.
+func TestLimit(t *testing.T) {
+	r, err := rig.New("spate", rig.Load{Streams: 1, Kind: stamp.Broadcast, Limit: time.Second})
+	require.NoError(t, err)
+	defer r.Close()
+	_, err = r.Connect(1)
+	require.NoError(t, err)
+	_, err = r.Run(rig.Work{Rate: 10, Size: 100, Duration: time.Hour})
+	require.ErrorContains(t, err, "child ended")
+}

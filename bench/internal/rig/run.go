@@ -16,6 +16,7 @@ import (
 type Work struct {
 	Rate     float64 // events a second; 0 = as fast as the streams follow
 	Size     int     // bytes of an event's data
+	JSON     bool    // it is a JSON object of about that size
 	Window   uint64  // most events under way where there is no rate
 	Duration time.Duration
 	Events   uint64 // 0 = by duration
@@ -74,7 +75,7 @@ const quiet = 700 * time.Millisecond
 // publish has the server publish, stamped with the number of runs so far.
 func (r *Rig) publish(w Work) (rep server.Report, err error) {
 	err = r.server.Call(server.Request{Publish: &server.Run{
-		ID: r.runs, Kind: r.load.Kind, Targets: r.load.targets(), Size: w.Size, Rate: w.Rate, Window: w.Window,
+		ID: r.runs, Kind: r.load.Kind, Targets: r.load.targets(), Size: w.Size, JSON: w.JSON, Rate: w.Rate, Window: w.Window,
 		Duration: w.Duration, Events: w.Events,
 	}}, &rep)
 	if err == nil {
@@ -82,6 +83,9 @@ func (r *Rig) publish(w Work) (rep server.Report, err error) {
 	}
 	return rep, err
 }
+
+// Again publishes more as part of the last run.
+func (r *Rig) Again(w Work) (server.Report, error) { return r.publish(w) }
 
 // Publish publishes without looking at what arrives, for another load than the rig's own. The events are stamped with
 // run.

@@ -5,9 +5,6 @@ package server
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	"net"
-	"os"
 
 	"github.com/spatehub/spate/bench/internal/proc"
 	"github.com/spatehub/spate/loadtest/stamp"
@@ -19,6 +16,7 @@ const Part = "server"
 // Setup is what the process of a server is started with.
 type Setup struct {
 	Server   string `json:"server"`
+	LoadCPU  int    `json:"load_cpu"` // processor of the load, where a process goes that only publishes
 	Progress string `json:"progress"` // file of the word with the streams' progress
 	Options
 }
@@ -66,25 +64,16 @@ func Main(c Catalog) error {
 	if err := proc.Setup(&setup); err != nil {
 		return err
 	}
-	srv, err := c.open(setup.Server, setup.Options)
-	if err != nil {
-		return err
-	}
 	progress, err := proc.OpenShared(setup.Progress)
 	if err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp4", "0.0.0.0:0")
+	h, err := c.start(setup)
 	if err != nil {
 		return err
 	}
-	go func() {
-		if err := srv.Serve(ln); err != nil {
-			fmt.Fprintln(os.Stderr, setup.Server+":", err)
-			os.Exit(1)
-		}
-	}()
-	pub, err := newPublisher(srv, progress)
+	defer h.close()
+	pub, err := newPublisher(h.srv, progress)
 	if err != nil {
 		return err
 	}
@@ -93,18 +82,20 @@ func Main(c Catalog) error {
 		case r.Publish != nil:
 			return pub.publish(*r.Publish)
 		case r.Usage != nil:
-			return proc.Used(r.Usage.Settle), nil
+			return h.used(r.Usage.Settle)
 		case r.Fill != nil:
-			return struct{}{}, fill(srv, *r.Fill)
+			return struct{}{}, fill(h.srv, *r.Fill)
 		case r.Info != nil:
-			return infoOf(srv, ln, r.Info.Kind), nil
+			return h.info(r.Info.Kind), nil
 		}
 		return nil, errors.New("an empty request")
 	})
 }
 
-func infoOf(srv Server, ln net.Listener, kind byte) Info {
-	info := Info{Port: ln.Addr().(*net.TCPAddr).Port, Path: DefaultPath(stamp.Kind(kind))}
+// info is what the reader has to know of the server.
+func (h *host) info(kind byte) Info {
+	srv := h.srv
+	info := Info{Port: h.port, Path: DefaultPath(stamp.Kind(kind))}
 	if p, ok := srv.(Pather); ok {
 		info.Path = p.Path(stamp.Kind(kind))
 	}

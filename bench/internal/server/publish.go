@@ -17,6 +17,7 @@ type Run struct {
 	Kind     stamp.Kind    `json:"kind"`
 	Targets  int           `json:"targets"`          // users or topics
 	Size     int           `json:"size"`             // bytes of an event's data
+	JSON     bool          `json:"json,omitempty"`   // it is an object with the stamp in a field, of about that size
 	Rate     float64       `json:"rate,omitempty"`   // events a second; 0 = as fast as it goes
 	Window   uint64        `json:"window,omitempty"` // most events that not every stream has had yet; 0 = no bound
 	Duration time.Duration `json:"duration,omitempty"`
@@ -56,9 +57,10 @@ func newPublisher(srv Server, progress *proc.Shared) (*publisher, error) {
 type run struct {
 	*publisher
 	Run
-	plan  *plan.Plan
-	start time.Time // the wall time of the stamps counts from here, by the monotonic clock
-	rep   Report
+	plan    *plan.Plan
+	objects [][]byte  // what the events say, if they are JSON
+	start   time.Time // the wall time of the stamps counts from here, by the monotonic clock
+	rep     Report
 }
 
 // patience is how much longer than planned a run may take before its server counts as stuck.
@@ -69,6 +71,9 @@ func (p *publisher) publish(r Run) (Report, error) {
 	begun, first := time.Now(), p.total.Load()
 	x := &run{publisher: p, Run: r, plan: plan.New(r.Kind, r.Targets), start: begun}
 	x.rep.First, x.rep.Start = first, begun.UnixNano()
+	if r.JSON {
+		x.objects = plan.Quotes(r.Size - stampRoom)
+	}
 	done := make(chan error, 1)
 	go func() { done <- x.all() }()
 	watchdog := time.NewTimer(r.Duration + patience)
@@ -92,6 +97,9 @@ func (x *run) all() error {
 	}
 	if err != nil {
 		return err
+	}
+	if d, ok := x.srv.(Drainer); ok {
+		d.Drain()
 	}
 	return x.flush()
 }
@@ -161,16 +169,30 @@ func (x *run) flatOut() error {
 
 // send publishes one event that was due at an offset from the start.
 func (x *run) send(due time.Duration) {
-	index, seq := x.plan.Event(x.total.Load())
+	n := x.total.Load()
+	index, seq := x.plan.Event(n)
 	x.total.Add(1)
-	x.data = stamp.Append(x.data[:0], stamp.Stamp{
-		Run: x.ID, Kind: x.Kind, Index: index, Seq: seq, Sent: x.start.UnixNano() + int64(due), Size: uint32(x.Size),
-	})
+	mark := stamp.Stamp{Run: x.ID, Kind: x.Kind, Index: index, Seq: seq, Sent: x.start.UnixNano() + int64(due), Size: uint32(x.Size)}
+	if x.JSON {
+		x.data = appendObject(x.data[:0], mark, x.objects[n%uint64(len(x.objects))])
+	} else {
+		x.data = stamp.Append(x.data[:0], mark)
+	}
 	if err := x.srv.Publish(x.Kind, index, x.data); err != nil {
 		if x.rep.Failed++; x.rep.Failed == 1 {
 			x.rep.Fault = err.Error()
 		}
 	}
+}
+
+// stampRoom is about what a stamp takes in an object, its name included.
+const stampRoom = 80
+
+// appendObject appends the JSON object with the stamp as a further field, in front of the others.
+func appendObject(dst []byte, s stamp.Stamp, object []byte) []byte {
+	s.Size = 0 // as long as it has to be
+	dst = stamp.Append(append(dst, `{"stamp":"`...), s)
+	return append(append(dst, `",`...), object[1:]...)
 }
 
 // flush gives a server without goroutines of its own the time to send what is left, until every stream that reads has

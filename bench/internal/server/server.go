@@ -6,6 +6,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 
@@ -28,10 +29,16 @@ type Flusher interface {
 	Flush() (pending bool)
 }
 
+// Drainer is a Server that takes events before they are published.
+type Drainer interface {
+	// Drain waits until all that it has taken are.
+	Drain()
+}
+
 // Pather is a Server whose streams are not at DefaultPath.
 type Pather interface {
 	// Path is the target of a stream's request for events of one kind; {n} stands for the stream's number, which is its
-	// user's, and {t} for its topic's.
+	// user's, {t} for its topic's, and {last} for the position that it resumes from, escaped, "" if it is a new one.
 	Path(kind stamp.Kind) string
 }
 
@@ -46,6 +53,25 @@ type Positioner interface {
 type Guarded interface {
 	// Secret is what signs them.
 	Secret() string
+}
+
+// Outside is a Server that is a process of its own: this one only publishes to it. It opens no listener for it, and
+// moves to the processor of the load once the server is there.
+type Outside interface {
+	// PID is the process whose time and memory count.
+	PID() int
+
+	// Port is where the process takes streams.
+	Port() int
+
+	// Close ends the process.
+	Close()
+}
+
+// Secured is a Server with a TLS listener of its own; others get that of crypto/tls.
+type Secured interface {
+	// Secure makes ln a listener for TLS.
+	Secure(ln net.Listener, config *tls.Config) net.Listener
 }
 
 // Counter is a Server that can tell how it fared.
@@ -68,7 +94,17 @@ type Options struct {
 	Burst  int    `json:"burst"`  // events that may be waiting for one client at a time; 0 = few
 	Topics int    `json:"topics"` // topics that will be followed, 0 = none
 	Dir    string `json:"dir"`    // an empty folder, for servers with a log
+
+	TLS     bool `json:"tls,omitempty"`     // streams come over TLS, with CertFile and KeyFile in Dir
+	Gzip    bool `json:"gzip,omitempty"`    // streams ask for gzip
+	History bool `json:"history,omitempty"` // streams resume: events have to be kept
 }
+
+// The files of the certificate in Options.Dir.
+const (
+	CertFile = "cert.pem"
+	KeyFile  = "key.pem"
+)
 
 // Factory makes one server.
 type Factory func(Options) (Server, error)

@@ -3,6 +3,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log"
@@ -13,10 +14,12 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/spatehub/spate/compress"
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/loadtest/stamp"
 	"github.com/spatehub/spate/persist/pebblelog"
 	"github.com/spatehub/spate/serve"
+	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/wire"
 )
 
@@ -28,8 +31,8 @@ type spate struct {
 	uid    [1]string
 }
 
-func newSpate(Options) (Server, error) {
-	return &spate{hub: engine.NewHub(quiet())}, nil
+func newSpate(o Options) (Server, error) {
+	return &spate{hub: engine.NewHub(options(o)...)}, nil
 }
 
 // newSpateLog is spate with the log on, in sync.
@@ -38,7 +41,21 @@ func newSpateLog(o Options) (Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
-	return &spate{hub: engine.NewHub(quiet(), engine.WithLog(l), engine.WithEnableResendEvents()), logged: true}, nil
+	return &spate{hub: engine.NewHub(append(options(o), engine.WithLog(l), engine.WithEnableResendEvents())...), logged: true}, nil
+}
+
+// options are those of every hub here.
+func options(o Options) []engine.HubOption {
+	list := []engine.HubOption{quiet()}
+	if o.Gzip {
+		list = append(list, engine.WithEncodings(new(compress.Zstd), new(compress.Gzip)))
+	}
+	return list
+}
+
+// Secure implements [Secured].
+func (*spate) Secure(ln net.Listener, config *tls.Config) net.Listener {
+	return stream.NewTLSListener(ln, config)
 }
 
 func quiet() engine.HubOption { return engine.WithLogger(slog.New(slog.DiscardHandler)) }

@@ -18,6 +18,7 @@ import (
 // ginChannel is what is written by hand: a Gin handler and a channel for each client. The frame is made once for all. A
 // client whose channel is full misses the event, so that no other waits for it.
 type ginChannel struct {
+	o    server.Options
 	size int
 	id   uint64
 
@@ -27,13 +28,13 @@ type ginChannel struct {
 }
 
 func newGinChannel(o server.Options) (server.Server, error) {
-	return &ginChannel{size: buffer(o, 64), all: map[chan []byte]uint32{}, byUser: map[uint32]chan []byte{}}, nil
+	return &ginChannel{o: o, size: buffer(o, 64), all: map[chan []byte]uint32{}, byUser: map[uint32]chan []byte{}}, nil
 }
 
 func (s *ginChannel) Serve(ln net.Listener) error {
 	r := newGin()
 	r.GET("/events", s.events)
-	return serveHTTP(ln, r)
+	return serveHTTP(ln, s.o, greeted(s.o, r))
 }
 
 func (s *ginChannel) events(c *gin.Context) {

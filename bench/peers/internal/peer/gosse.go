@@ -12,14 +12,22 @@ import (
 	"github.com/spatehub/spate/loadtest/stamp"
 )
 
-// goSSE writes to all clients from one goroutine. It has nothing to set that would matter here.
+// goSSE writes to all clients from one goroutine. It has nothing to set that would matter here but what it keeps.
 type goSSE struct {
+	o   server.Options
 	srv sse.Server
 	ids ids
 }
 
-func newGoSSE(server.Options) (server.Server, error) {
-	s := &goSSE{}
+func newGoSSE(o server.Options) (server.Server, error) {
+	s := &goSSE{o: o}
+	if o.History {
+		replay, err := sse.NewFiniteReplayer(kept, false)
+		if err != nil {
+			return nil, err
+		}
+		s.srv.Provider = &sse.Joe{Replayer: replay}
+	}
 	s.srv.OnSession = func(w http.ResponseWriter, r *http.Request) ([]string, bool) {
 		// The library sends the head with the first event; a client that waits for the head before it counts as
 		// connected needs it now.
@@ -30,7 +38,10 @@ func newGoSSE(server.Options) (server.Server, error) {
 	return s, nil
 }
 
-func (s *goSSE) Serve(ln net.Listener) error { return serveHTTP(ln, &s.srv) }
+func (s *goSSE) Serve(ln net.Listener) error { return serveHTTP(ln, s.o, greeted(s.o, &s.srv)) }
+
+// Position implements [server.Positioner].
+func (s *goSSE) Position() string { return s.ids.position() }
 
 func (s *goSSE) Path(kind stamp.Kind) string { return "/events?topic=" + channelParameter(kind) }
 

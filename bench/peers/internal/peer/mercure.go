@@ -4,7 +4,6 @@ package peer
 
 import (
 	"context"
-	"log/slog"
 	"net"
 
 	"github.com/dunglas/mercure"
@@ -13,21 +12,27 @@ import (
 	"github.com/spatehub/spate/loadtest/stamp"
 )
 
-// mercureHub is Mercure as a library, with its transport in memory. A client's channel has a fixed size; one that is
-// full ends the stream.
+// mercureHub is Mercure as a library, with its transport in memory unless events have to be kept. A client's channel has a
+// fixed size; one that is full ends the stream.
 type mercureHub struct {
+	o   server.Options
 	hub *mercure.Hub
 	ids ids
 }
 
-// newMercure switches off what costs a timer or a deadline for each event.
-func newMercure(server.Options) (server.Server, error) {
-	hub, err := mercure.NewHub(context.Background(), mercure.WithAnonymous(), mercure.WithLogger(slog.New(slog.DiscardHandler)),
-		mercure.WithWriteTimeout(0), mercure.WithDispatchTimeout(0), mercure.WithHeartbeat(0))
-	return &mercureHub{hub: hub}, err
+func newMercure(o server.Options) (server.Server, error) {
+	options, err := mercureOptions(o)
+	if err != nil {
+		return nil, err
+	}
+	hub, err := mercure.NewHub(context.Background(), options...)
+	return &mercureHub{o: o, hub: hub}, err
 }
 
-func (s *mercureHub) Serve(ln net.Listener) error { return serveHTTP(ln, s.hub) }
+// Position implements [server.Positioner].
+func (s *mercureHub) Position() string { return s.ids.position() }
+
+func (s *mercureHub) Serve(ln net.Listener) error { return serveHTTP(ln, s.o, s.hub) }
 
 func (s *mercureHub) Path(kind stamp.Kind) string {
 	return "/.well-known/mercure?topic=" + channelParameter(kind)

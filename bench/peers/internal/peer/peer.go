@@ -1,8 +1,9 @@
 //go:build linux
 
-// Package peer makes other Go libraries for Server-Sent Events into servers under test. Each is set up at its best for
-// the work at hand: buffers as large as the work fills, no logging, no compression, no heartbeats where they can be
-// switched off. What that means for each is said beside it.
+// Package peer makes others that send Server-Sent Events into servers under test: Go libraries within the process that
+// publishes, and servers as processes of their own, published to over HTTP. Each is set up at its best for the work at
+// hand: buffers as large as the work fills, no logging, no compression unless it is asked for, no heartbeats where they
+// can be switched off. What that means for each is said beside it, and what it cannot do in the list of all.
 package peer
 
 import (
@@ -13,35 +14,28 @@ import (
 	"strconv"
 
 	"github.com/gin-gonic/gin"
+	"github.com/klauspost/compress/gzhttp"
 
 	"github.com/spatehub/spate/bench/internal/server"
 	"github.com/spatehub/spate/loadtest/stamp"
 )
 
-// Peer is a library under test.
-type Peer struct {
-	Name   string // in the table and on the command line
-	Module string // path of its module; "" for what is written here
-	Make   server.Factory
-}
-
-// All lists the peers in the table's order.
-func All() []Peer {
-	return []Peer{
-		{"sponge", "github.com/go-dev-frame/sponge", newSponge},
-		{"r3labs", "github.com/r3labs/sse/v2", newR3labs},
-		{"go-sse", "github.com/tmaxmax/go-sse", newGoSSE},
-		{"eventsource", "github.com/launchdarkly/eventsource", newEventsource},
-		{"centrifuge", "github.com/centrifugal/centrifuge", newCentrifuge},
-		{"mercure", "github.com/dunglas/mercure", newMercure},
-		{"gin-channel", "", newGinChannel},
-	}
-}
-
 // serveHTTP serves a peer's handler without any limit of time and without logging.
-func serveHTTP(ln net.Listener, h http.Handler) error {
-	s := &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0)}
+func serveHTTP(ln net.Listener, o server.Options, h http.Handler) error {
+	s := &http.Server{Handler: coded(o, h), ErrorLog: log.New(io.Discard, "", 0)}
 	return s.Serve(ln)
+}
+
+// coded puts a handler behind the usual middleware for gzip if that is asked for: none of the libraries codes by itself.
+func coded(o server.Options, h http.Handler) http.Handler {
+	if !o.Gzip {
+		return h
+	}
+	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(0), gzhttp.ContentTypes([]string{"text/event-stream"}))
+	if err != nil {
+		panic(err) // of options that are constant
+	}
+	return wrap(h)
 }
 
 // newGin is Gin without its middleware.
@@ -89,6 +83,14 @@ func channels(o server.Options) []string {
 // ids numbers events, for libraries that leave that to the caller. Spate's are decimal numbers as well.
 type ids struct{ last uint64 }
 
+// position is the last one, "" if there was none.
+func (i *ids) position() string {
+	if i.last == 0 {
+		return ""
+	}
+	return strconv.FormatUint(i.last, 10)
+}
+
 func (i *ids) next() string {
 	i.last++
 	return strconv.FormatUint(i.last, 10)
@@ -97,6 +99,23 @@ func (i *ids) next() string {
 // buffer is how many events a library's queue for one client should hold: its own default, or as many as the work lets
 // wait.
 func buffer(o server.Options, otherwise int) int { return max(o.Burst, otherwise) }
+
+// greeted sends the head and a comment before a handler that sends nothing until its first event: behind the middleware,
+// its head would wait for that.
+func greeted(o server.Options, h http.Handler) http.Handler {
+	if !o.Gzip {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, ":\n")
+		_ = http.NewResponseController(w).Flush()
+		h.ServeHTTP(w, r)
+	})
+}
+
+// kept is how many events a library keeps for those that resume.
+const kept = 10_000
 
 // Catalog is the peers and our own servers by name.
 func Catalog() server.Catalog {
