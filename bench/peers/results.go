@@ -65,7 +65,7 @@ func (r *results) table(b *strings.Builder, w *work, o options) {
 		fmt.Fprintf(b, "| %s |", server)
 		mark, wrong := "", r.faults(server)
 		if why := r.cannot(server); why != "" {
-			notes = append(notes, fmt.Sprintf("<sup>%d</sup> %s %s.", len(notes)+1, server, why))
+			notes = append(notes, fmt.Sprintf("<sup>%d</sup> %s: %s.", len(notes)+1, server, why))
 			mark, wrong = fmt.Sprintf("<sup>%d</sup>", len(notes)), none
 		}
 		m := r.medians(server)

@@ -58,7 +58,7 @@ What it is.
 | never | – | – | 30 lost of 300 (10.0 %) |
 | once | 3.0 (0.75) | 5 | 10 lost of 300 (3.3 %); 1 of 3 runs do not count |
 
-<sup>1</sup> cannot keeps nothing.
+<sup>1</sup> cannot: keeps nothing.
 `, b.String())
 }
 

@@ -100,7 +100,7 @@ var works = []work{
 	},
 	{
 		name: "tls", title: "1,000 streams over TLS × 20 events/s", needs: peer.TLS,
-		text: "TLS 1.3 at the server, P-256, a handshake for each stream; memory as above; then 200-byte events to everyone on " +
+		text: "TLS 1.3 at the server, P-256, a handshake for each stream; memory as above, but of processes, which with so few streams says nothing; then 200-byte events to everyone on " +
 			"schedule. Libraries stand behind crypto/tls.",
 		columns: append([]column{{head: "KiB/stream", digits: 2}, {head: "CPU µs/connect", digits: 0}}, latencyColumns("spate")...),
 		without: bare, run: overTLS,
@@ -108,7 +108,7 @@ var works = []work{
 	{
 		name: "gzip", title: "500 compressed streams × 20 events/s of 1 kB JSON", needs: peer.Gzip,
 		text: "The streams accept gzip. Libraries that do not compress stand behind klauspost's gzhttp, which has a coder for " +
-			"each stream. Bytes are those of the body's chunks and the response heads.",
+			"each stream. Memory as above. Bytes are those of the body's chunks.",
 		columns: append([]column{{head: "bytes/delivery"}, {head: "KiB/stream", digits: 1}}, latencyColumns("spate")...),
 		without: bare, run: compressed,
 	},

@@ -40,9 +40,16 @@ func connectIdle(r *rig.Rig, n int) (i idle, err error) {
 	}
 	if after.Goroutines == 0 {
 		i.goroutines = math.NaN()
+		if n < tellingStreams {
+			i.memory = math.NaN()
+		}
 	}
 	return i, err
 }
+
+// tellingStreams is how many streams there have to be for the memory of a process, which collects garbage when it likes,
+// to say something about one of them.
+const tellingStreams = 2000
 
 // many measures connecting and idleness before it publishes.
 func many(name string, o options) (sample, error) {

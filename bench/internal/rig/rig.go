@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"time"
 
@@ -102,13 +103,12 @@ func New(name string, load Load) (*Rig, error) {
 		return nil, errors.Join(err, word.Close())
 	}
 	setup := server.Setup{Server: name, Progress: file, LoadCPU: readerCPU, Options: server.Options{
-		Conns: load.all(), Burst: load.Burst, Dir: r.dir, TLS: load.TLS, Gzip: load.Gzip, History: load.History,
+		Conns: load.all(), Burst: load.Burst, Dir: filepath.Join(r.dir, "data"), Certs: r.dir,
+		TLS: load.TLS, Gzip: load.Gzip, History: load.History,
 	}}
-	if load.TLS {
-		if err = writeCertificate(r.dir); err != nil {
-			r.Close()
-			return nil, err
-		}
+	if err = r.fillFolder(setup.Options); err != nil {
+		r.Close()
+		return nil, err
 	}
 	if load.Kind == stamp.Topic {
 		setup.Topics = load.targets()
@@ -131,6 +131,14 @@ func New(name string, load Load) (*Rig, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return r, nil
+}
+
+// fillFolder makes what the server finds on disk.
+func (r *Rig) fillFolder(o server.Options) error {
+	if err := os.Mkdir(o.Dir, 0o700); err != nil || !o.TLS {
+		return err
+	}
+	return writeCertificate(o.Certs)
 }
 
 // kill ends both processes, so that a call that waits for one of them fails.

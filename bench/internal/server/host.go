@@ -39,7 +39,7 @@ func (c Catalog) start(s Setup) (*host, error) {
 	}
 	h := &host{srv: srv, port: ln.Addr().(*net.TCPAddr).Port}
 	if s.TLS {
-		if ln, err = secure(srv, ln, s.Dir); err != nil {
+		if ln, err = secure(srv, ln, s.Certs); err != nil {
 			return nil, err
 		}
 	}

@@ -95,12 +95,13 @@ type Options struct {
 	Topics int    `json:"topics"` // topics that will be followed, 0 = none
 	Dir    string `json:"dir"`    // an empty folder, for servers with a log
 
-	TLS     bool `json:"tls,omitempty"`     // streams come over TLS, with CertFile and KeyFile in Dir
-	Gzip    bool `json:"gzip,omitempty"`    // streams ask for gzip
-	History bool `json:"history,omitempty"` // streams resume: events have to be kept
+	TLS     bool   `json:"tls,omitempty"`     // streams come over TLS
+	Certs   string `json:"certs"`             // folder with CertFile and KeyFile, if so
+	Gzip    bool   `json:"gzip,omitempty"`    // streams ask for it
+	History bool   `json:"history,omitempty"` // streams resume: events have to be kept
 }
 
-// The files of the certificate in Options.Dir.
+// The files of the certificate in Options.Certs.
 const (
 	CertFile = "cert.pem"
 	KeyFile  = "key.pem"

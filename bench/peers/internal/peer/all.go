@@ -55,7 +55,7 @@ func Processes() []string { return []string{"spate-hub", "centrifugo", "mercure-
 // Cannot returns why a server cannot do a work that needs an ability, "" if it can.
 func Cannot(name string, needs Ability) string {
 	if name == "spate" && needs == Resume {
-		return "has no log here: spate-log has"
+		return "has no log here, as spate-log has"
 	}
 	p, _ := named(name)
 	return p.Cannot[needs]

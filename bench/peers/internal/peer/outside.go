@@ -100,5 +100,5 @@ func fixed(path string) func(posted) string { return func(posted) string { retur
 
 // certificate returns the files of the certificate.
 func certificate(o server.Options) (cert, key string) {
-	return filepath.Join(o.Dir, server.CertFile), filepath.Join(o.Dir, server.KeyFile)
+	return filepath.Join(o.Certs, server.CertFile), filepath.Join(o.Certs, server.KeyFile)
 }
