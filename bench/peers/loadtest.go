@@ -37,7 +37,7 @@ func byLoadtest(server string, o options) (s sample, err error) {
 
 	c := load.Default()
 	c.Adapter, c.Publish, c.Resume, c.Fork = "none", false, false, true
-	c.URL = fmt.Sprintf("http://127.0.0.1:%d%s", info.Port, strings.ReplaceAll(info.Path, "{n}", "{{.N}}"))
+	c.URL = fmt.Sprintf("http://127.0.0.1:%d%s", info.Port, strings.NewReplacer("{n}", "{{.N}}", "{last}", "").Replace(info.Path))
 	c.Mode, c.Streams, c.Connections = load.ModeRaw, streams, 1
 	c.RunID = strconv.FormatUint(loadtestRun, 16)
 	c.Settle, c.Interval, c.Drain = settle, 50*time.Millisecond, time.Second

@@ -98,7 +98,7 @@ func (x *run) all() error {
 	if err != nil {
 		return err
 	}
-	if d, ok := x.srv.(Drainer); ok {
+	if d, ok := x.srv.(Drainer); ok && x.Window == 0 { // a window bounds what has been taken, by what has arrived
 		d.Drain()
 	}
 	return x.flush()

@@ -60,10 +60,8 @@ func start(o server.Options, port int, p program) (*outside, error) {
 	}()
 	s := &outside{cmd: cmd, port: port, path: p.path, position: p.position}
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	if err = others.AwaitListen(addr, startTimeout, ended); err == nil {
-		s.poster, err = newPoster(addr, o.TLS, p.api)
-	}
-	if err != nil {
+	s.poster = newPoster(addr, o.TLS, p.api)
+	if err = others.AwaitListen(addr, startTimeout, ended); err != nil {
 		s.Close()
 		text, _ := os.ReadFile(said.Name())
 		return nil, fmt.Errorf("%s: %w: %s", filepath.Base(p.name), err, text[:min(len(text), 1000)])

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/spatehub/spate/loadtest/stamp"
 )
@@ -57,7 +58,9 @@ const laneWindow = 32
 // one request where the server takes several, in several at once on the same connection where it does not.
 type poster struct {
 	api
-	lanes []*lane
+	addr    string
+	secured bool
+	lanes   []*lane
 
 	mu      sync.Mutex
 	idle    sync.Cond
@@ -68,29 +71,46 @@ type poster struct {
 
 // lane is one connection.
 type lane struct {
-	conn  net.Conn
+	conn  net.Conn // nil until there is something to send
+	used  time.Time
 	in    *bufio.Reader
 	queue chan posted
 	out   []byte
 }
 
-// newPoster connects to addr.
-func newPoster(addr string, secured bool, a api) (*poster, error) {
-	p := &poster{api: a}
+// laneIdle is how long a connection may lie idle before another one is made: servers end such connections when they like.
+const laneIdle = time.Second
+
+// newPoster returns one for the server at addr.
+func newPoster(addr string, secured bool, a api) *poster {
+	p := &poster{api: a, addr: addr, secured: secured}
 	p.idle.L = &p.mu
 	for range lanes {
-		conn, err := net.Dial("tcp", addr)
-		if err != nil {
-			return nil, err
-		}
-		if secured {
-			conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // the certificate was made for this run
-		}
-		l := &lane{conn: conn, in: bufio.NewReader(conn), queue: make(chan posted, laneQueue)}
+		l := &lane{queue: make(chan posted, laneQueue)}
 		p.lanes = append(p.lanes, l)
 		go p.work(l)
 	}
-	return p, nil
+	return p
+}
+
+// connect sees to it that a lane has a connection that the server has not given up.
+func (p *poster) connect(l *lane) error {
+	if l.conn != nil {
+		if time.Since(l.used) < laneIdle {
+			return nil
+		}
+		_ = l.conn.Close()
+	}
+	conn, err := net.Dial("tcp", p.addr)
+	if err != nil {
+		l.conn = nil
+		return err
+	}
+	if p.secured {
+		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // the certificate was made for this run
+	}
+	l.conn, l.in = conn, bufio.NewReader(conn)
+	return nil
 }
 
 // Publish hands an event to its connection; the answer to an earlier one is what may be wrong.
@@ -156,9 +176,13 @@ func (p *poster) send(l *lane, list []posted) (body []byte, err error) {
 		list = list[n:]
 		requests++
 	}
+	if err := p.connect(l); err != nil {
+		return nil, err
+	}
 	if _, err := l.conn.Write(l.out); err != nil {
 		return nil, err
 	}
+	defer func() { l.used = time.Now() }()
 	for range requests {
 		answer, e := p.answer(l)
 		if e == nil {

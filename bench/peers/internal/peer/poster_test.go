@@ -42,7 +42,7 @@ func TestPoster(t *testing.T) {
 				fmt.Fprintf(w, "answer to %s", text)
 			}))
 			defer srv.Close()
-			p, err := newPoster(strings.TrimPrefix(srv.URL, "http://"), false, api{
+			p := newPoster(strings.TrimPrefix(srv.URL, "http://"), false, api{
 				batch: 10, mixed: mixed, path: fixed("/push"),
 				body: func(dst []byte, list []posted) []byte {
 					for _, e := range list {
@@ -51,7 +51,6 @@ func TestPoster(t *testing.T) {
 					return dst
 				},
 			})
-			require.NoError(t, err)
 			const users, each = 40, 25
 			for i := range each {
 				for u := range uint32(users) {
@@ -84,16 +83,31 @@ func TestPosterTellsFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(c.status) }))
 			defer srv.Close()
-			p, err := newPoster(strings.TrimPrefix(srv.URL, "http://"), false, api{
+			p := newPoster(strings.TrimPrefix(srv.URL, "http://"), false, api{
 				batch: 1, path: fixed("/"), body: func(dst []byte, _ []posted) []byte { return dst },
 				fault: func([]byte) error { return c.fault },
 			})
-			require.NoError(t, err)
 			require.NoError(t, p.Publish(stamp.Broadcast, 0, []byte("x")))
 			p.Drain()
 			require.ErrorContains(t, p.Publish(stamp.Broadcast, 0, []byte("y")), c.text)
 		})
 	}
+}
+
+// TestPosterAfterAPause: a connection that the server has ended meanwhile is made anew.
+func TestPosterAfterAPause(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer srv.Close()
+	p := newPoster(strings.TrimPrefix(srv.URL, "http://"), false, api{
+		batch: 1, path: fixed("/"), body: func(dst []byte, _ []posted) []byte { return dst },
+	})
+	require.NoError(t, p.Publish(stamp.Broadcast, 0, []byte("x")))
+	p.Drain()
+	srv.CloseClientConnections()
+	p.lanes[0].used = p.lanes[0].used.Add(-laneIdle) // as after a pause
+	require.NoError(t, p.Publish(stamp.Broadcast, 0, []byte("y")))
+	p.Drain()
+	require.NoError(t, p.Publish(stamp.Broadcast, 0, []byte("z")), "what y was answered")
 }
 
 // TestBodies: what the servers' APIs get is what their documentation has.
