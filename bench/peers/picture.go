@@ -9,15 +9,19 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/spatehub/spate/bench/internal/server"
 )
 
-// shown are the columns of the picture: each a figure of a work.
-var shown = []struct {
+// shownColumn is a column of the picture: a figure of a work.
+type shownColumn struct {
 	work   string
 	column int
 	head   [2]string // two lines
 	more   bool      // is better
-}{
+}
+
+var shown = []shownColumn{
 	{"steady", 0, [2]string{"CPU µs a delivery,", "1,000 × 100/s"}, false},
 	{"steady", 2, [2]string{"p99 µs,", "1,000 × 100/s"}, false},
 	{"many", 0, [2]string{"KiB an idle", "stream"}, false},
@@ -32,22 +36,27 @@ var shown = []struct {
 const (
 	rowHeight, headHeight, footHeight = 22, 62, 30
 	nameWidth, cellWidth, barWidth    = 104, 118, 104
+	leastWidth                        = 720 // of the line below the bars
 )
 
-// picture draws the figures as bars, a row for each server; a bar is as long as its figure is beside the largest of its
-// column.
+// picture draws the figures of those works that were run as bars, a row for each server; a bar is as long as its figure is
+// beside the largest of its column.
 func picture(all map[string]*results, start time.Time) string {
 	var servers []string
+	var columns []shownColumn
 	for _, c := range shown {
-		if r := all[c.work]; r != nil {
-			for _, s := range r.servers {
-				if !slices.Contains(servers, s) && s != "schedule-only" {
-					servers = append(servers, s)
-				}
+		r := all[c.work]
+		if r == nil {
+			continue
+		}
+		columns = append(columns, c)
+		for _, s := range r.servers {
+			if !slices.Contains(servers, s) && s != server.Schedule {
+				servers = append(servers, s)
 			}
 		}
 	}
-	width, height := nameWidth+len(shown)*cellWidth+8, headHeight+len(servers)*rowHeight+footHeight
+	width, height := max(leastWidth, nameWidth+len(columns)*cellWidth+8), headHeight+len(servers)*rowHeight+footHeight
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="system-ui, sans-serif" font-size="12" role="img">`+"\n",
 		width, height, width, height)
@@ -59,7 +68,7 @@ func picture(all map[string]*results, start time.Time) string {
 		}
 		text(&b, 8, y+15, "#111", s)
 	}
-	for i, c := range shown {
+	for i, c := range columns {
 		x := nameWidth + i*cellWidth
 		better := "shorter is better"
 		if c.more {
@@ -68,9 +77,7 @@ func picture(all map[string]*results, start time.Time) string {
 		for line, head := range []string{c.head[0], c.head[1], better} {
 			text(&b, x, 18+15*line, []string{"#111", "#111", "#777"}[line], head)
 		}
-		if r := all[c.work]; r != nil {
-			bars(&b, r, c.column, servers, x)
-		}
+		bars(&b, all[c.work], c.column, servers, x)
 	}
 	text(&b, 8, height-10, "#777", "Medians, measured on "+start.UTC().Format("2 January 2006")+"; one processor for the server. All figures, spread and faults: docs/benchmarks.md.")
 	b.WriteString("</svg>\n")
