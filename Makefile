@@ -165,7 +165,7 @@ bench-compare: ## Compare the benchmarks of BASE=<rev> with those of the working
 
 # Centrifugo is built once, by bench-peers-servers, into bin; without it, it is left out, and the page says so.
 .PHONY: bench-peers
-bench-peers: ## The same work on other SSE libraries and servers, as tables into docs/benchmarks.md and a picture (ROUNDS=7: about 1½ hours; SHORT=1; ARGS='-works flat')
+bench-peers: ## The same work on other SSE libraries and servers, as tables into docs/benchmarks.md and a picture (ROUNDS=7, four hours at most; SHORT=1; ARGS='-works flat')
 	cd bench/peers && PATH="$(CURDIR)/bin:$$PATH" $(GO) run . $(if $(SHORT),-short) $(if $(ROUNDS),-rounds $(ROUNDS)) $(ARGS)
 
 .PHONY: bench-peers-servers

@@ -4,8 +4,8 @@
 // other servers, in turns, and writes what came out as tables into docs/benchmarks.md, the rows that spate loses
 // included, and as a picture.
 //
-//	go run .                     seven rounds: about an hour and a half on a machine that does nothing else
-//	go run . -rounds 1           one round: about a quarter of an hour
+//	go run .                     seven rounds, on a machine that does nothing else; four hours at most
+//	go run . -rounds 1           one round: 24 minutes on a machine that was busy
 //	go run . -short              a smaller round
 //	go run . -works flat -servers floor-batch-go,spate -out '' -picture ''
 package main
