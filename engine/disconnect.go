@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -387,7 +388,11 @@ func correctAge(c *config) {
 		return
 	}
 	c.age = correct(c, "maximal connection age", c.age, time.Second, 365*24*time.Hour)
-	if j := min(max(c.ageJitter, 0), 1); j != c.ageJitter {
+	j := min(max(c.ageJitter, 0), 1)
+	if math.IsNaN(j) {
+		j = 0
+	}
+	if j != c.ageJitter {
 		c.logger.Warn("spate: setting out of range, corrected", "setting", "jitter of the connection age", "given", c.ageJitter, "used", j)
 		c.ageJitter = j
 	}

@@ -46,6 +46,10 @@ var (
 // told of ErrOverflow, ErrHistory, ErrClosed, ErrExpired, ErrRevoked and ErrReconnect by a
 // disconnect event.
 var (
+	// ErrSink means that the connection's Sink says it took a number of bytes that
+	// cannot be: a mistake of whoever wrote it.
+	ErrSink = errors.New("spate: sink took an impossible number of bytes")
+
 	// ErrHangup means that the peer closed the connection.
 	ErrHangup = errors.New("spate: peer hung up")
 

@@ -316,6 +316,9 @@ func (h *Hub) Closed() bool { return h.life.refuses() }
 // closed; 0 is never.
 func (h *Hub) StallTimeout() time.Duration { return max(0, h.cfg.stall) }
 
+// DrainTimeout returns how long Close waits for queues to flush.
+func (h *Hub) DrainTimeout() time.Duration { return h.cfg.drain }
+
 // LogStats is what a log tells of itself; see persist.LogStats. The alias spares
 // transports the import.
 type LogStats = persist.LogStats

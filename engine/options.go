@@ -77,7 +77,7 @@ type config struct {
 // and closed with the hub; a plain Store is called for each event.
 func WithStore(s persist.Store) HubOption { return func(c *config) { c.store = s } }
 
-// WithLog is WithStore for a log that is no Store.
+// WithLog is WithStore for a log that is no Store. It wins over WithStore.
 func WithLog(l persist.Log) HubOption { return func(c *config) { c.log = l } }
 
 // WithEnableResendEvents serves Last-Event-ID: from the log where there is
@@ -201,6 +201,10 @@ func newConfig(opts []HubOption) *config {
 	}
 	c.correctEncodings()
 	c.linger = correct(c, "linger", c.linger, 0, maxLinger)
+	if c.log != nil && c.store != nil {
+		c.logger.Warn("spate: a hub has one log: what WithStore gives is left out beside WithLog")
+		c.store = nil
+	}
 	if c.policy > PolicyDisconnect {
 		c.logger.Warn("spate: unknown policy corrected", "given", int(c.policy), "used", PolicyDefault)
 		c.policy = PolicyDefault

@@ -27,8 +27,8 @@ type Seat struct {
 // Seat decides where a connection begins, to be called before its response head
 // goes out. ctx bounds a look into the log, which few Last-Event-IDs need.
 //
-// Errors: ErrClosed, ErrDraining, ErrBusy; a *wire.FieldError for a user, a topic or a start that
-// cannot be; ErrHistory, or ctx's error, where the log could not be asked; ErrUnready
+// Errors: ErrClosed, ErrDraining, ErrBusy; a *wire.FieldError for a user, a topic, a start, a
+// form or an encoding that cannot be; ErrHistory, or ctx's error, where the log could not be asked; ErrUnready
 // where the hub follows others and does not know enough of them now.
 func (h *Hub) Seat(ctx context.Context, sub Subscription) (*Seat, error) {
 	s, err := h.seat(ctx, sub)
@@ -128,9 +128,13 @@ func (s *Seat) UseEncoding(name string) bool {
 
 // Take adds the connection. The hub's shard owns sink from here on and closes it
 // exactly once, also where it turns out that the hub closes; only if Take returns
-// ErrClosed the sink is still the caller's. A seat is taken once.
+// ErrClosed the sink is still the caller's. A seat is taken once, and not with a nil
+// sink: Take panics.
 func (s *Seat) Take(sink Sink) (Subscriber, error) {
 	h, c := s.hub, s.c
+	if sink == nil {
+		panic("engine: a seat is taken with a nil sink")
+	}
 	if c.sink != nil {
 		panic("engine: a seat is taken twice")
 	}
@@ -163,10 +167,7 @@ func (h *Hub) newClient(sub *Subscription, patterns []wire.Pattern) *client {
 	if c.policy > PolicyDisconnect {
 		c.policy = PolicyDefault
 	}
-	if sub.Form < framings {
-		c.form = sub.Form
-	}
-	c.form, _ = h.formIn(c.form, sub.Encoding)
+	c.form, _ = h.formIn(sub.Form, sub.Encoding)
 	c.node.Value = c
 	if sub.UID != "" {
 		c.shard = h.shards[h.shardOf(sub.UID)]

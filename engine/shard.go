@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"github.com/spatehub/spate/ringbuf"
@@ -228,9 +230,12 @@ func (s *shard) expire(c *client, reason error) {
 func (s *shard) write(c *client, p []byte) (int, error) {
 	s.charge(writeCost + len(p))
 	n, err := c.sink.Write(p)
+	if n < 0 || n > len(p) {
+		n, err = min(max(n, 0), len(p)), errors.Join(fmt.Errorf("%w: %d of %d bytes", ErrSink, n, len(p)), err)
+	}
 	if c.state == stateBehind {
 		c.lag.allowance.bytes -= float64(n)
 	}
-	s.n[nSentBytes] += uint64(max(n, 0))
+	s.n[nSentBytes] += uint64(n)
 	return n, err
 }

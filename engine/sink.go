@@ -4,13 +4,14 @@ package engine
 //
 // The shard that owns the connection makes every call, one at a time, so a Sink
 // needs no lock against the hub. Neither method may block: the shard serves
-// thousands of other connections.
+// thousands of other connections. A panic in one ends the process.
 type Sink interface {
 	// Write offers whole SSE frames in the subscription's form. It takes as many bytes as it can at once
 	// and returns their number; it must not keep p, which belongs to the ring.
 	// Fewer bytes than len(p) with a nil error means that the sink is full: it
 	// then promises to call Subscriber.Writable once it can take bytes again.
-	// An error ends the connection: the next call is Close.
+	// An error ends the connection: the next call is Close. So does a number that
+	// cannot be, with ErrSink.
 	Write(p []byte) (n int, err error)
 
 	// Close releases the transport. It is called exactly once, after the last

@@ -57,7 +57,7 @@ type Subscription struct {
 	Encoding string
 
 	// Policy says what happens when the connection falls behind by more than
-	// its queue. 0 takes the hub's.
+	// its queue. 0 takes the hub's, as does one that does not exist.
 	Policy Policy
 
 	// Conflate asks for only the newest event per key while the connection is
@@ -114,9 +114,12 @@ func (p Policy) String() string {
 func (sub *Subscription) looksBack() bool { return sub.LastEventID != "" || !sub.Since.IsZero() }
 
 // validate checks the subscription's names by the rules for events, and returns what
-// its topics say, in a text of its own. The error is a *wire.FieldError for "uid" or
-// "topics[i]".
+// its topics say, in a text of its own. The error is a *wire.FieldError for "uid",
+// "topics[i]" or "form".
 func (sub *Subscription) validate() ([]wire.Pattern, error) {
+	if sub.Form >= framings {
+		return nil, &wire.FieldError{Field: "form", Reason: "is none that there is"}
+	}
 	if sub.OnlyTopics && len(sub.Topics) == 0 && sub.UID == "" {
 		return nil, &wire.FieldError{Field: "topics", Reason: "are none, and nothing else is wanted"}
 	}

@@ -82,10 +82,12 @@ func (h *Hub) PrintPushStats() { h.hub.PrintPushStats() }
 // closes them. Every [SSEClient] is told before not to come back, unless false
 // is passed: then they reconnect, as browsers do in any case.
 func (h *Hub) Close(stayAway ...bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), h.hub.DrainTimeout())
+	defer cancel()
 	if len(stayAway) == 0 || stayAway[0] {
-		_ = h.hub.Push(nil, (*wire.Event)(CloseEvent())) // a closed hub has told it before
+		_, _ = h.hub.Publish(ctx, nil, (*wire.Event)(CloseEvent())) // a closed hub has told it before
 	}
-	h.hub.Close()
+	_ = h.hub.Shutdown(ctx)
 	if h.cancel != nil {
 		h.cancel()
 	}
