@@ -467,6 +467,12 @@ type countingGate struct {
 	free int
 }
 
+func (c *countingGate) room() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.free
+}
+
 func (c *countingGate) Knock(r *http.Request) error {
 	if r.Header.Get("X-Flood") != "" {
 		return &stream.Error{Status: 429, Message: "flood", RetryAfter: time.Minute}

@@ -65,26 +65,28 @@ func (c *config) decide(w http.ResponseWriter, r *http.Request, hub *engine.Hub,
 }
 
 // place is decide for who has been let in. It sees to it that the session, where there
-// is one, ends where the stream does not begin.
+// is one, ends where the stream does not begin, also where the embedder's code panics.
 func (c *config) place(w http.ResponseWriter, r *http.Request, hub *engine.Hub, a *admitted, s *session) (begun *start, head bool) {
-	begun = &start{limit: c.limitOfGrant(r, s, a.grant.Expires)}
-	refusal := c.seat(w, r, hub, a, begun)
+	defer func() {
+		if begun == nil {
+			limit{session: s}.release()
+		}
+	}()
+	made := &start{limit: c.limitOfGrant(r, s, a.grant.Expires)}
+	refusal := c.seat(w, r, hub, a, made)
 	switch {
 	case refusal != nil:
-		begun.limit.release()
 		c.refuse(w, r, refusal)
 		return nil, false
 	case r.Method == http.MethodHead:
-		begun.limit.release()
-		c.setHead(w.Header(), begun.k)
+		c.setHead(w.Header(), made.k)
 		w.WriteHeader(http.StatusOK)
 		return nil, true
 	case !canFlush(w):
-		begun.limit.release()
 		writeError(w, &Error{Status: http.StatusInternalServerError, Message: "the response can't be streamed: its writer does not flush"})
 		return nil, false
 	}
-	return begun, false
+	return made, false
 }
 
 // seat takes the seat that a request asks for, and chooses the coding.
@@ -130,6 +132,12 @@ func (c *config) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 // begin sends the head and streams, over the socket itself where it can. Where that is
 // likely the greeting goes with the head, in one write for both.
 func (c *config) begin(w http.ResponseWriter, r *http.Request, hub *engine.Hub, begun *start) {
+	handed := false // to what sees to the end of the limit
+	defer func() {
+		if !handed { // the peer is gone, or a wrapper of the writer panics
+			begun.limit.release()
+		}
+	}()
 	rc := http.NewResponseController(w)
 	takesOver := c.takesOver(w, r)
 	var greeted []byte
@@ -137,8 +145,7 @@ func (c *config) begin(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 		greeted = c.greeting(begun.k)
 	}
 	if c.sendHead(w, rc, r, begun.k, greeted) != nil {
-		begun.limit.release()
-		return // the peer is gone
+		return
 	}
 	k := begun.k.sent(w.Header())
 	begun.seat.UseEncoding(k.name())
@@ -148,11 +155,13 @@ func (c *config) begin(w http.ResponseWriter, r *http.Request, hub *engine.Hub, 
 	}
 	if takesOver && k.alone(w.Header()) && passedOn(w, len(greeted)) {
 		if conn, err := hijack(w, rc); err == nil {
+			handed = true
 			c.serveConn(conn, next, r, hub, begun.seat, begun.limit)
 			return
 		}
 	}
 	_ = rc.SetWriteDeadline(time.Time{})
+	handed = true
 	c.pump(r, responseOutput{w: w, rc: rc}, next, hub, begun.seat, begun.limit)
 }
 

@@ -118,10 +118,14 @@ func (c *config) pump(r *http.Request, out output, first []byte, hub *engine.Hub
 	var l leash
 	l.tie(limit, subscriber)
 	defer l.loose()
-	if err := s.run(r.Context(), out, subscriber); err != nil {
-		subscriber.Hangup(err)
-	}
-	s.discard()
+	gone := error(engine.ErrHangup) // also where a wrapper of the writer panics
+	defer func() {
+		if gone != nil {
+			subscriber.Hangup(gone)
+		}
+		s.discard()
+	}()
+	gone = s.run(r.Context(), out, subscriber)
 }
 
 // run writes until the hub has closed the stream (nil) or the peer is gone. A
