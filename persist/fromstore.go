@@ -44,7 +44,12 @@ func WithEventTypes(types ...string) Option {
 // their context. Records that were read have no Time, so the Log is not [Dated], and
 // a hub over it takes no pushes with an Idempotency-Key. An ID whose Save failed
 // is not read in this life, whether or not the Store has kept it.
+//
+// FromStore panics for a nil Store.
 func FromStore(s Store, opts ...Option) Log {
+	if s == nil {
+		panic("persist: FromStore of a nil Store")
+	}
 	if log, ok := s.(Log); ok {
 		return log
 	}

@@ -36,7 +36,9 @@ func newConfig(opts []Option) config {
 		clock:    clock.System{},
 	}
 	for _, o := range opts {
-		o(&c)
+		if o != nil {
+			o(&c)
+		}
 	}
 	return c
 }

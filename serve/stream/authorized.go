@@ -52,7 +52,9 @@ func WithQuery(names ...string) Option {
 // 403, as is a "uid" in the query that is not the grant's user; nothing is
 // silently left out. The topics of [WithTopics] are for everybody who is let in.
 // The stream ends, with a disconnect event, when the grant expires or is revoked.
+// It panics for a nil hub or authorizer.
 func Authorized(hub *engine.Hub, authorize Authorizer, opts ...Option) http.Handler {
+	mustGuard(authorize)
 	c := newConfig(opts)
 	return c.handler(hub, c.asked(authorize))
 }
@@ -101,7 +103,22 @@ func identified(identify func(*http.Request) (uid string, topics []string, err e
 
 // handler is the handler of all streams, however they come in.
 func (c *config) handler(hub *engine.Hub, in entry) http.Handler {
+	mustServe(hub)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.enter(w, r, hub, in) })
+}
+
+// mustServe panics where a handler is made of no hub: each of its requests would.
+func mustServe(hub *engine.Hub) {
+	if hub == nil {
+		panic("stream: a handler of a nil hub")
+	}
+}
+
+// mustGuard panics where a handler is made of no authorizer.
+func mustGuard(authorize Authorizer) {
+	if authorize == nil {
+		panic("stream: a handler of a nil authorizer")
+	}
 }
 
 // enter answers one request and reports whether it became a stream.
@@ -243,7 +260,10 @@ func WithPushGate(g Gate) PushOption { return func(c *pushConfig) { c.gate = g }
 // AuthorizedPush is [PushHandler] for callers with grants: what a request would
 // publish beyond its grant is answered by 403, with the field of the user or topic
 // that may not be pushed to, and nothing of it is published.
+// It panics for a nil hub or authorizer.
 func AuthorizedPush(hub *engine.Hub, authorize Authorizer, opts ...PushOption) http.Handler {
+	mustServe(hub)
+	mustGuard(authorize)
 	c := newPushConfig(opts)
 	return readRest(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !refuseMethod(w, r, "POST", http.MethodPost) {

@@ -11,7 +11,7 @@ import (
 
 // Handler serves the hub's events to GET requests. identify says who the client
 // is and which topics it follows; its errors are answered as [Error] says. A nil
-// identify takes everyone as anonymous. HEAD gets the head alone.
+// identify takes everyone as anonymous, a nil hub panics. HEAD gets the head alone.
 //
 // Where the socket can be taken over (plain HTTP/1 on Linux, and no wrapper
 // around the connection) the handler returns at once, and the stream goes on

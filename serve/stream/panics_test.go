@@ -71,3 +71,18 @@ func TestPanicsAroundAStreamLeaveNothing(t *testing.T) {
 		})
 	}
 }
+
+// Handlers without a hub, or without who lets requests in, are not made: each of
+// their requests would panic.
+func TestHandlersOfNothing(t *testing.T) {
+	hub := engine.NewHub(engine.WithLogger(silent))
+	defer hub.Close()
+	anybody := func(*http.Request) (stream.Grant, error) { return stream.FullGrant(""), nil }
+	const noHub, noGuard = "stream: a handler of a nil hub", "stream: a handler of a nil authorizer"
+	require.PanicsWithValue(t, noHub, func() { stream.Handler(nil, nil) })
+	require.PanicsWithValue(t, noHub, func() { stream.PushHandler(nil) })
+	require.PanicsWithValue(t, noHub, func() { stream.Authorized(nil, anybody) })
+	require.PanicsWithValue(t, noHub, func() { stream.AuthorizedPush(nil, anybody) })
+	require.PanicsWithValue(t, noGuard, func() { stream.Authorized(hub, nil) })
+	require.PanicsWithValue(t, noGuard, func() { stream.AuthorizedPush(hub, nil) })
+}

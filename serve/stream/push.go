@@ -147,7 +147,8 @@ func newPushConfig(opts []PushOption) *pushConfig {
 // the answer that was given, and Idempotency-Replayed: true; with another body it is
 // answered by 422.
 //
-// It asks nobody for permission: put authorization in front of it.
+// It asks nobody for permission: put authorization in front of it. It panics for a
+// nil hub.
 func PushHandler(hub *engine.Hub, opts ...PushOption) http.Handler {
 	return AuthorizedPush(hub, anybody, opts...)
 }
