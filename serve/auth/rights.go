@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -158,7 +159,7 @@ var errUnknown = errors.New("is not known here")
 // names: encoding/json would take other letters for the same name.
 func object(at string, text []byte, read func(name, at string, v json.RawMessage) error) error {
 	if !json.Valid(text) {
-		return fmt.Errorf("%s: must be an object", shown(at))
+		return fmt.Errorf("%s: must be an object, and is %s", shown(at), garbled(text))
 	}
 	all, err := members(at, text)
 	if err != nil {
@@ -187,6 +188,19 @@ func decode(at string, v json.RawMessage, to any, what string) error {
 		return fmt.Errorf("%s: must be %s", at, what)
 	}
 	return nil
+}
+
+// garbled says what is wrong with a text that is no JSON, by place alone: it may be a
+// secret.
+func garbled(text []byte) string {
+	var wrong *json.SyntaxError
+	switch {
+	case len(bytes.TrimSpace(text)) == 0:
+		return "empty"
+	case errors.As(json.Unmarshal(text, new(any)), &wrong):
+		return fmt.Sprintf("no JSON: see byte %d of %d", wrong.Offset, len(text))
+	}
+	return "no JSON"
 }
 
 func shown(at string) string {
