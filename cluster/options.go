@@ -54,7 +54,9 @@ func WithPatience(d time.Duration) Option { return func(c *config) { c.patience 
 func newConfig(opts []Option) config {
 	c := config{logger: slog.Default(), silence: defaultSilence, patience: defaultPatience}
 	for _, o := range opts {
-		o(&c)
+		if o != nil {
+			o(&c)
+		}
 	}
 	if c.logger == nil {
 		c.logger = slog.Default()

@@ -49,7 +49,9 @@ func WithLogger(l *slog.Logger) Option { return func(c *config) { c.logger = l }
 func newConfig(opts []Option) *config {
 	c := &config{logger: slog.Default(), name: DefaultStream, replicas: DefaultReplicas, maxAge: DefaultMaxAge, maxBytes: -1}
 	for _, o := range opts {
-		o(c)
+		if o != nil {
+			o(c)
+		}
 	}
 	if c.logger == nil {
 		c.logger = slog.Default()
