@@ -83,22 +83,21 @@ image: ## The hub as a container image spate:latest, with docker or buildah
 # ten times as fast. A program with the race detector waits a second at its end if GORACE does not say otherwise.
 .PHONY: test
 test: ## All tests of all modules under -race and spatecheck; ringbuf, engine, and allocations and rewriting again as they are shipped
-	@export GORACE="atexit_sleep_ms=20 $${GORACE:-}"; failed=; second=; \
-	out=$$(mktemp); trap 'rm -f "$$out"; [ -z "$$second" ] || kill -- -$$second 2>/dev/null || :' EXIT; trap 'exit 1' INT TERM; \
-	run() { echo "== $$*"; "$$@" || failed="$$failed; $$*"; }; \
-	all() { [ -z "$$failed" ] || { echo "FAILED$$failed" | tr ';' '\n'; return 1; }; }; \
+	@export GORACE="atexit_sleep_ms=20 $${GORACE:-}"; second=; \
+	out=$$(mktemp); failed=$$(mktemp); trap 'rm -f "$$out" "$$failed"; [ -z "$$second" ] || kill -- -$$second 2>/dev/null || :' EXIT; trap 'exit 1' INT TERM; \
+	run() { echo "== $$*"; "$$@" || echo "$$*" >>"$$failed"; }; \
 	set -m; { \
 		run $(GO) test -p 1 -timeout 5m ./ringbuf ./engine ./persist/pebblelog; \
 		run $(GO) test -p 1 -timeout 5m -tags spatecheck -run Model ./engine; \
 		run $(GO) test -p 1 -timeout 5m -run 'Alloc|PatternLooks|AreBounded|StayForLonger' ./wire ./compress ./persist ./serve/stream/... ./cluster; \
 		for m in $(filter-out . $(OTHERS),$(MODULES)); do \
 			echo "== in $$m"; cd $$m; run $(GO) test -race -p 1 -timeout 12m ./...; cd $(CURDIR); \
-		done; all; \
+		done; \
 	} >"$$out" 2>&1 & second=$$!; set +m; \
 	run $(GO) test -race -tags spatecheck -timeout 12m $$($(GO) list ./... | grep -vxF '$(ALONE)'); \
-	ok=0; wait $$second || ok=1; second=; cat "$$out"; \
+	wait $$second || echo "the second lane" >>"$$failed"; second=; cat "$$out"; \
 	run $(GO) test -race -tags spatecheck -timeout 12m $(ALONE); \
-	all || ok=1; exit $$ok
+	[ ! -s "$$failed" ] || { echo FAILED; cat "$$failed"; exit 1; }
 
 # For every save. What it leaves out takes long: models, crashes, time-outs, crowds, damaged and large logs, and what starts
 # programs.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -23,7 +24,10 @@ func signaled(command string) (signals, hangups <-chan os.Signal) {
 	}
 	raw, heeded := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	signal.Notify(raw, os.Interrupt, syscall.SIGTERM)
-	go relay(raw, heeded, func() { os.Exit(exitFailed) })
+	go relay(raw, heeded, func() {
+		fmt.Fprintln(os.Stderr, "spate: ended by a second signal")
+		os.Exit(exitFailed)
+	})
 	return heeded, hangups
 }
 

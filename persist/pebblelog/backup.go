@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -31,6 +32,7 @@ const (
 // most one that ends with ".partial". An error of the target does not harm the log.
 // target must not exist and must not lie in the log's own folder.
 func (p *Log) Backup(ctx context.Context, target string) error {
+	target = filepath.Clean(target)
 	if err := p.backup(ctx, target); err != nil {
 		return fmt.Errorf("persist: backup to %q: %w", target, told(err))
 	}
@@ -184,7 +186,7 @@ func (p *Log) CheckBackupFolder(dir string) error {
 // requireName refuses a name that the next attempt at another would remove.
 func requireName(path string) error {
 	for _, end := range []string{partial, heapEnd} {
-		if strings.HasSuffix(strings.TrimRight(path, string(filepath.Separator)), end) {
+		if strings.HasSuffix(path, end) {
 			return errors.New("names that end with " + end + " are of folders that are not whole")
 		}
 	}
@@ -218,12 +220,13 @@ func install(fsys vfs.FS, work, target string) error {
 }
 
 // Restore copies a backup to dir, which must not exist or be empty, and checks the copy. If it
-// fails or is interrupted, dir is as it was.
+// fails or its context ends, dir is as it was.
 // Nothing else is to be done: the next start of a hub begins a run of its own, so that
 // IDs which were issued after the backup are not issued again, and clients that know
 // them are told of a gap.
 func Restore(ctx context.Context, backup, dir string, opts ...Option) (Report, error) {
 	cfg := newConfig(opts)
+	backup, dir = filepath.Clean(backup), filepath.Clean(dir)
 	r, err := restore(ctx, &cfg, backup, dir)
 	if err != nil {
 		return r, fmt.Errorf("persist: restore %q to %q: %w", backup, dir, told(err))
@@ -231,7 +234,7 @@ func Restore(ctx context.Context, backup, dir string, opts ...Option) (Report, e
 	return r, nil
 }
 
-func restore(ctx context.Context, cfg *config, backup, dir string) (Report, error) {
+func restore(ctx context.Context, cfg *config, backup, dir string) (_ Report, err error) {
 	if inside(dir, backup) || inside(backup, dir) {
 		return Report{}, errInOther(dir)
 	}
@@ -259,6 +262,11 @@ func restore(ctx context.Context, cfg *config, backup, dir string) (Report, erro
 	work := dir + partial
 	if exists {
 		work = dir // it may be a mount point, which can't be replaced
+		lock, err := lockEmptyDir(cfg.fs, dir)
+		if err != nil {
+			return Report{}, err
+		}
+		defer func() { err = errors.Join(err, lock.Close()) }()
 	} else if err := removeWork(cfg.fs, work); err != nil {
 		return Report{}, err
 	}
@@ -267,7 +275,7 @@ func restore(ctx context.Context, cfg *config, backup, dir string) (Report, erro
 	}
 	var r Report
 	if err = copyFiles(ctx, cfg.fs, backup, work, copyFile); err == nil {
-		r, err = check(ctx, cfg, work)
+		r, err = checkLocked(ctx, cfg, work)
 	}
 	switch {
 	case err != nil && exists:
@@ -316,6 +324,25 @@ func requireEmptyDir(fsys vfs.FS, dir string) (exists bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// lockEmptyDir locks an empty folder that a log is copied to, so that no hub begins one there
+// meanwhile.
+func lockEmptyDir(fsys vfs.FS, dir string) (io.Closer, error) {
+	lock, err := lockDir(fsys, dir)
+	if err != nil {
+		return nil, targetError(dir, err)
+	}
+	names, err := fsys.List(dir)
+	for _, name := range names {
+		if err == nil && !stays(name) && name != "LOCK" {
+			err = targetError(dir, errors.New("the folder is not empty any more: it has "+name))
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
 }
 
 // stays says whether a file may be in a folder that counts as empty.

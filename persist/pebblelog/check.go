@@ -55,6 +55,11 @@ func check(ctx context.Context, cfg *config, dir string) (r Report, err error) {
 		return r, err
 	}
 	defer unlock()
+	return checkLocked(ctx, cfg, dir)
+}
+
+// checkLocked is check of a folder that nobody else has.
+func checkLocked(ctx context.Context, cfg *config, dir string) (r Report, err error) {
 	if err := inspect(cfg.fs, dir); err != nil {
 		err = r.took(err)
 		return r, err
@@ -72,7 +77,12 @@ func check(ctx context.Context, cfg *config, dir string) (r Report, err error) {
 	if err := r.checkTables(ctx, cfg, dir, db); err != nil {
 		return r, err
 	}
-	if err := r.checkRecords(ctx, db); err != nil {
+	refused, err := refusedFrom(db, cfg.fs, dir)
+	if err != nil {
+		err = r.took(told(err))
+		return r, err
+	}
+	if err := r.checkRecords(ctx, db, refused); err != nil {
 		return r, err
 	}
 	points, _ := readMark(cfg.fs, dir)
@@ -186,8 +196,9 @@ func openTable(fsys vfs.FS, name string) (*sstable.Reader, error) {
 	return t, nil
 }
 
-// checkRecords reads every record, and compares the numbers of the chunks with them.
-func (r *Report) checkRecords(ctx context.Context, db *pebble.DB) error {
+// checkRecords reads every record up to those that were refused, which the log deletes when
+// it is opened, and compares the numbers of the chunks with them.
+func (r *Report) checkRecords(ctx context.Context, db *pebble.DB, refused uint64) error {
 	cfg := newConfig(nil)
 	st := newState(&cfg)
 	l := loader{db: db, state: &st, batch: db.NewBatch()}
@@ -201,7 +212,7 @@ func (r *Report) checkRecords(ctx context.Context, db *pebble.DB) error {
 	r.Floor, r.Runs = st.floor, len(st.runs)
 	counts := make(map[uint64]int64, len(st.chunks))
 	var failed error
-	err := l.scan(recordKey(nil, st.floor+1), []byte{keyRecord + 1}, func(key, v []byte) error {
+	err := l.scan(recordKey(nil, st.floor+1), recordKey(nil, refused), func(key, v []byte) error {
 		if r.Records%4096 == 0 {
 			if failed = ctx.Err(); failed != nil {
 				return failed
@@ -232,7 +243,7 @@ func (r *Report) checkRecords(ctx context.Context, db *pebble.DB) error {
 		return nil
 	}
 	for i := range st.chunks {
-		if c := &st.chunks[i]; counts[c.first] != c.count {
+		if c := &st.chunks[i]; c.last < refused && counts[c.first] != c.count {
 			r.damage("of the IDs from %d to %d there are %d records, and should be %d", c.first, c.last, counts[c.first], c.count)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -106,6 +107,7 @@ func (f *folder) close() error {
 // is on the same file system, all else is copied.
 func BackupFolder(ctx context.Context, dir, target string, opts ...Option) error {
 	cfg := newConfig(opts)
+	dir, target = filepath.Clean(dir), filepath.Clean(target)
 	if err := backupFolder(ctx, &cfg, dir, target); err != nil {
 		return fmt.Errorf("persist: backup of %q to %q: %w", dir, target, told(err))
 	}
@@ -113,10 +115,10 @@ func BackupFolder(ctx context.Context, dir, target string, opts ...Option) error
 }
 
 func backupFolder(ctx context.Context, cfg *config, dir, target string) error {
-	if err := requireLog(cfg.fs, dir); err != nil {
+	if err := requireTarget(cfg.fs, target, dir); err != nil {
 		return err
 	}
-	if err := requireTarget(cfg.fs, target, dir); err != nil {
+	if err := requireLog(cfg.fs, dir); err != nil {
 		return err
 	}
 	unlock, err := lockSource(cfg.fs, dir)

@@ -353,6 +353,9 @@ func (p *Log) close() error {
 		// Pebble's own word counts only if its files took what it wrote.
 		err = errors.Join(err, p.gen.fence.err())
 	}
+	if p.gen.fence.err() != nil {
+		p.refuse(p.gen) // before who waits for a batch comes to it, and finds the mark closed
+	}
 	p.mark.close(err == nil && healErr == nil)
 	return errors.Join(err, healErr, p.lock.Close())
 }

@@ -6,11 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/internal/testrace"
@@ -205,6 +208,43 @@ func TestAFailedRestoreLeavesNothing(t *testing.T) {
 		checkWhole(t, target, 3)
 	}
 	require.FileExists(t, filepath.Join(empty, ".keep"))
+	_, err = pebblelog.Restore(ctx, backup, filepath.Join(parent, "slash")+"/")
+	require.NoError(t, err)
+	checkWhole(t, filepath.Join(parent, "slash"), 3)
+}
+
+// TestRestoreHasTheFolder holds that nobody begins a log in an empty folder while a backup is
+// restored to it, and that what somebody has begun there before is not touched.
+func TestRestoreHasTheFolder(t *testing.T) {
+	fs := vfs.NewMem()
+	l := openPebble(t, "backup", pebblelog.WithFS(fs))
+	require.NoError(t, l.Append(ctx, logtest.Records(1, 2, 3)))
+	require.NoError(t, l.Close())
+	require.NoError(t, fs.MkdirAll("dir", 0o755))
+	tried := 0
+	watched := errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpCreate && strings.HasPrefix(op.Path, "dir/") && !strings.HasSuffix(op.Path, "LOCK") {
+			tried++
+			_, err := pebblelog.Open("dir", pebblelog.WithFS(fs))
+			require.ErrorIs(t, err, persist.ErrLocked)
+		}
+		return nil
+	}))
+	_, err := pebblelog.Restore(ctx, "backup", "dir", pebblelog.WithFS(watched))
+	require.NoError(t, err)
+	require.NotZero(t, tried)
+	l = openPebble(t, "dir", pebblelog.WithFS(fs))
+	require.Len(t, logtest.ReadAll(t, l, 0, 10), 3)
+	require.NoError(t, l.Close())
+
+	require.NoError(t, fs.MkdirAll("other", 0o755))
+	lock, err := fs.Lock("other/LOCK")
+	require.NoError(t, err)
+	_, err = pebblelog.Restore(ctx, "backup", "other", pebblelog.WithFS(fs))
+	require.Error(t, err)
+	_, err = fs.Stat("other/LOCK")
+	require.NoError(t, err, "somebody has it")
+	require.NoError(t, lock.Close())
 }
 
 // TestRepairKeepsTheFloorsOfTopics holds that a repaired log tells of the same gaps, also for

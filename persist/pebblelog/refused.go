@@ -14,7 +14,8 @@ import (
 // written, or the disk took the records and failed to say so. Healing deletes them, but
 // a log may end before it heals, with a disk that is full. So whoever is about to answer
 // that an append has failed first notes in the file of the tail mark from which ID on
-// records were refused. That needs no room, as the file has its size from the beginning.
+// records were refused. That needs no room, as the file has its size from the beginning, but
+// on file systems that write nothing over.
 //
 // The note is never taken back, as that could fail. It has the number of times that the
 // log was healed, which is in the database and rises in the batch that deletes the refused
@@ -45,6 +46,10 @@ func (m *tailMark) refuse(r refusal) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if r.heals < m.heals {
+		return // what it is about was deleted
+	}
+	m.heals = r.heals
 	m.writeLocked(markEntries, markPoint{id: r.from, count: int64(r.heals)})
 	if m.file == nil {
 		return

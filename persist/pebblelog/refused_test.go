@@ -47,6 +47,12 @@ func refusing(t *testing.T, opts ...pebblelog.Option) (closed, killed *vfs.MemFS
 	disk.full.Store(true)
 	require.ErrorIs(t, l.Append(ctx, logtest.Records(101, 102)), syscall.ENOSPC)
 	require.ErrorIs(t, l.Append(ctx, logtest.Records(103)), persist.ErrFailed)
+	cut := fs.CrashClone(vfs.CrashCloneCfg{})
+	mark, err := cut.Open("log/acknowledged")
+	require.NoError(t, err, "a power cut leaves the note")
+	text, err := io.ReadAll(mark)
+	require.NoError(t, err)
+	require.NotEqual(t, make([]byte, 20), text[len(text)-20:])
 	killed = fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: logtest.Seeded(t, "persist/pebblelog")})
 	require.Error(t, l.Close())
 	return fs, killed
@@ -85,8 +91,10 @@ func TestRefusedStaysRefused(t *testing.T) {
 	t.Run("backup", func(t *testing.T) {
 		fs, _ := refusing(t)
 		require.NoError(t, pebblelog.BackupFolder(ctx, "log", "backups", pebblelog.WithFS(fs)))
-		_, err := pebblelog.Restore(ctx, "backups", "copy", pebblelog.WithFS(fs))
+		r, err := pebblelog.Restore(ctx, "backups", "copy", pebblelog.WithFS(fs))
 		require.NoError(t, err)
+		require.Equal(t, int64(100), r.Records)
+		require.Equal(t, uint64(100), r.Last)
 		requireRefused(t, fs, "copy")
 	})
 	t.Run("export", func(t *testing.T) {

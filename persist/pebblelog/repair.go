@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +32,7 @@ import (
 // some may be count as unknown then, so that a client which names one is told of a gap.
 func Repair(ctx context.Context, dir, target string, opts ...Option) (Report, error) {
 	cfg := newConfig(opts)
+	dir, target = filepath.Clean(dir), filepath.Clean(target)
 	r, err := repair(ctx, &cfg, dir, target)
 	if err != nil {
 		return r, fmt.Errorf("persist: repair %q into %q: %w", dir, target, told(err))

@@ -21,7 +21,7 @@ import (
 // says nothing. With the mark, a log that opens with less than was acknowledged
 // knows so.
 //
-// It is written by a plain write of a few bytes for each batch, and never synced: a
+// It is written by a plain write of a few bytes for each batch, and not synced: a
 // killed process leaves it in the system's cache, and after a power cut it may be
 // behind, which raises no false alarm. Rejected: a memory map, where a file system
 // that is full or was cut short ends the process with a signal; a key of the
@@ -54,6 +54,7 @@ type tailMark struct {
 	next  int      // entry of the ring that is written next
 	noted markPoint
 	bound uint64
+	heals uint64          // of the newest note of refused records
 	buf   [markEntry]byte // of an entry that is written
 }
 
@@ -81,15 +82,20 @@ func openMark(cfg *config, dir string) (m *tailMark, points []markPoint, bound u
 		clear(old)
 		copy(old, markHeader)
 	}
-	if !known || n < len(old) {
+	switch {
+	case !known:
 		// All of it is written now, so that no write has to find room later.
-		clear(old[markSize:])
-		if _, err := file.WriteAt(old, 0); err != nil {
+		_, err := file.WriteAt(old, 0)
+		if err == nil {
+			err = syncDir(cfg.fs, dir)
+		}
+		if err != nil {
 			return nil, nil, 0, errors.Join(err, file.Close())
 		}
-	}
-	if !known {
 		return m, nil, 0, nil
+	case n < len(old):
+		clear(old[markSize:])
+		_, _ = file.WriteAt(old[markSize:], int64(markSize)) // else there is room for it later, or not
 	}
 	points, m.next = parseMark(old)
 	if b, ok := parseEntry(old[len(markHeader):]); ok {
@@ -149,7 +155,7 @@ func (m *tailMark) writeLocked(entry int, p markPoint) {
 		return
 	}
 	if _, err := m.file.WriteAt(appendEntry(m.buf[:0], p), int64(len(markHeader)+(1+entry)*markEntry)); err != nil {
-		m.cfg.logger.Warn("persist: what was acknowledged can't be noted; a damaged end of the log would not be found", "err", err)
+		m.cfg.logger.Warn("persist: what was acknowledged, and what was refused, can't be noted; a damaged end of the log would not be found, and refused records may come back", "err", err)
 		_ = m.file.Close()
 		m.file = nil
 	}

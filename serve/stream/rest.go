@@ -6,26 +6,32 @@ import (
 	"time"
 )
 
-// This file lets an answer reach who sends all of a body before it reads, also where it
-// was known before the body had come. net/http reads on in 256 KiB of a body over
-// HTTP/1 and closes the connection on the rest, so that such a client learns of a
-// broken pipe and of nothing else; over HTTP/2 it resets the stream, for which some
-// clients (curl 7.88) throw away the answer that came before it.
+// This file lets an answer reach who sends all of a body over HTTP/1 before it reads, also
+// where it was known before the body had come. net/http reads on in 256 KiB of a body and
+// closes the connection on the rest, so that such a client learns of a broken pipe and of
+// nothing else. Over HTTP/2 an answer needs no such thing: clients stop sending when it
+// comes, and would be waited for. (Some, curl 7.88 among them, throw the answer away with
+// the reset behind it, which tells them to stop.)
 
-// maxRest bounds what is read of a body that nobody wants. Who says that there is more
-// is answered at once, and hung up on.
-const maxRest = 64 << 20
+const (
+	// maxRest bounds what is read of a body that nobody wants. Who says that there is more
+	// is answered at once, and hung up on.
+	maxRest = 64 << 20
 
-// ReadRest returns next. What its answers leave of the request's body is read and thrown
-// away, before they go out over HTTP/1, and behind them over HTTP/2: up to 64 MiB, for up
-// to 30 s from the beginning of the request. It is not read behind an answer that says
+	// restPause is how long nothing may come of it: who waits for an answer is answered.
+	restPause = time.Second
+)
+
+// ReadRest returns next. What its answers over HTTP/1 leave of the request's body is read
+// and thrown away before they go out: up to 64 MiB, for up to 30 s from the beginning of the
+// request, and until nothing comes for a second. It is not read where an answer says
 // Retry-After, for which all has to be sent again, nor behind a stream. [PushHandler]
 // does so itself.
 func ReadRest(next http.Handler) http.Handler { return readRest(next, defaultPushBodyTimeout) }
 
 func readRest(next http.Handler, limit time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Body == nil || r.Body == http.NoBody || r.ContentLength > maxRest || r.Header.Get("Expect") != "" { // who waits for a word reads it
+		if r.ProtoMajor != 1 || r.Body == nil || r.Body == http.NoBody || r.ContentLength > maxRest || r.Header.Get("Expect") != "" { // who waits for a word reads it
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -33,15 +39,28 @@ func readRest(next http.Handler, limit time.Duration) http.Handler {
 		body := &watchedBody{ReadCloser: r.Body}
 		r.Body = body
 		next.ServeHTTP(w, r)
-		if h := w.Header(); body.ended || h.Get("Retry-After") != "" || h.Get("Content-Type") == streamType {
-			return
+		if h := w.Header(); !body.ended && h.Get("Retry-After") == "" && h.Get("Content-Type") != streamType {
+			body.discard(http.NewResponseController(w), deadline)
 		}
-		rc := http.NewResponseController(w)
-		if rc.SetReadDeadline(deadline) != nil || r.ProtoMajor == 2 && rc.Flush() != nil {
-			return
-		}
-		_, _ = io.CopyN(io.Discard, body, maxRest) // net/http sees to what is left, and to connections that break
+		r.Body = body.ReadCloser // net/http looks at it to see whether the connection is good for more
 	})
+}
+
+// discard reads what is left. net/http sees to what is left of that, and to connections that
+// break.
+func (b *watchedBody) discard(rc *http.ResponseController, deadline time.Time) {
+	part := make([]byte, 32<<10)
+	for left := maxRest; left > 0 && !b.ended; {
+		until := time.Now().Add(restPause)
+		if until.After(deadline) {
+			until = deadline
+		}
+		if rc.SetReadDeadline(until) != nil {
+			return
+		}
+		n, _ := b.Read(part[:min(left, len(part))])
+		left -= n
+	}
 }
 
 // bodyTime is how long a body may take to come: no longer than the server says.

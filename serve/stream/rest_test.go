@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/hpack"
 
 	"github.com/spatehub/spate/serve/stream"
 )
@@ -85,46 +83,34 @@ func TestAnswersReachWhoSendsAllFirst(t *testing.T) {
 	}
 }
 
-// Over HTTP/2 an answer that is known early goes out early, and no reset follows it while
-// the body is on its way, which some clients take for a failure.
-func TestEarlyAnswersAreNotReset(t *testing.T) {
-	conn := dialRest(t, "h2")
-	_, err := io.WriteString(conn, http2.ClientPreface)
-	require.NoError(t, err)
-	f := http2.NewFramer(conn, conn)
-	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	require.NoError(t, f.WriteSettings())
-	var head bytes.Buffer
-	enc := hpack.NewEncoder(&head)
-	for _, h := range [][2]string{{":method", "POST"}, {":scheme", "https"}, {":path", "/push"}, {":authority", "x"}, {"content-type", "text/plain"}} {
-		require.NoError(t, enc.WriteField(hpack.HeaderField{Name: h[0], Value: h[1]}))
-	}
-	require.NoError(t, f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: head.Bytes(), EndHeaders: true}))
-	require.NoError(t, f.WriteData(1, false, []byte("{")))
-
-	answered, sent := false, false
-	for {
-		frame, err := f.ReadFrame()
-		require.NoError(t, err)
-		switch frame := frame.(type) {
-		case *http2.MetaHeadersFrame:
-			require.Equal(t, "415", frame.PseudoValue("status"))
-			answered = true
-		case *http2.RSTStreamFrame:
-			t.Fatalf("reset: %v", frame.ErrCode)
-		case *http2.DataFrame:
-			require.True(t, answered)
-			if frame.StreamEnded() {
-				require.True(t, sent, "a reset follows")
-				return
-			}
-			if !sent { // the answer is here, and the body's end is not there
-				sent = true
-				require.NoError(t, f.WriteData(1, true, []byte("}")))
-			}
-		case *http2.PingFrame:
-			require.NoError(t, f.WritePing(true, frame.Data))
-		}
+// Who waits for the answer before it sends the rest is answered, whatever the time for
+// bodies: over HTTP/2, where clients stop sending when the answer begins, and over HTTP/1.
+func TestWhoWaitsForTheAnswerGetsIt(t *testing.T) {
+	for name, protos := range map[string][]string{"HTTP/1": {"http/1.1"}, "HTTP/2": {"h2"}} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewUnstartedServer(stream.PushHandler(newHub(t), stream.WithPushBodyTimeout(10*patience)))
+			server.EnableHTTP2 = true
+			server.StartTLS()
+			t.Cleanup(server.Close)
+			client := &http.Client{Transport: &http.Transport{
+				ForceAttemptHTTP2: protos[0] == "h2",
+				TLSClientConfig:   &tls.Config{InsecureSkipVerify: true, NextProtos: protos},
+			}, Timeout: patience}
+			t.Cleanup(client.CloseIdleConnections)
+			body, more := io.Pipe()
+			t.Cleanup(func() { more.Close() })
+			go func() { _, _ = more.Write([]byte("{")) }()
+			req, err := http.NewRequestWithContext(t.Context(), "POST", server.URL, body)
+			require.NoError(t, err)
+			req.Header.Set("Content-Type", "text/plain")
+			resp, err := client.Do(req)
+			require.NoError(t, err)
+			require.Equal(t, 415, resp.StatusCode)
+			text, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			require.Contains(t, string(text), "415")
+			require.NoError(t, resp.Body.Close())
+		})
 	}
 }
 
