@@ -49,6 +49,13 @@ type options struct {
 	missing []string // servers that are not here, and why
 }
 
+// What is replaced, and when the last run begins, where the command line does not say.
+const (
+	thePage    = "../../docs/benchmarks.md"
+	thePicture = "../../docs/images/peers.svg"
+	usualLimit = 4 * time.Hour
+)
+
 func parse(args []string) (options, error) {
 	var o options
 	var servers, works string
@@ -58,12 +65,22 @@ func parse(args []string) (options, error) {
 	f.IntVar(&o.rounds, "rounds", 0, "rounds; the tables show medians (default 7, with -short 1)")
 	f.DurationVar(&o.span, "span", 0, "how long each run publishes (default 2s, with -short 1s)")
 	f.BoolVar(&o.short, "short", false, "fewer streams, one round, shorter runs")
-	f.DurationVar(&o.limit, "limit", 4*time.Hour, "no run is begun after this time")
-	f.StringVar(&o.picture, "picture", "../../docs/images/peers.svg", "picture that is made of the tables; empty = none")
+	f.DurationVar(&o.limit, "limit", usualLimit, "no run is begun after this time")
+	f.StringVar(&o.picture, "picture", thePicture, "picture that is made of the tables; empty = none, as where not all was run")
 	f.StringVar(&o.note, "note", "", "a `sentence` for the page, on what else the machine was doing")
-	f.StringVar(&o.out, "out", "../../docs/benchmarks.md", "page whose tables are replaced; empty = standard output alone")
+	f.StringVar(&o.out, "out", thePage, "page whose tables are replaced; empty = standard output alone, as where not all was run")
 	if err := f.Parse(args); err != nil {
 		return o, err
+	}
+	if servers != "" || works != "" { // what was run of all stays, unless somebody says so
+		given := map[string]bool{}
+		f.Visit(func(f *flag.Flag) { given[f.Name] = true })
+		if !given["out"] {
+			o.out = ""
+		}
+		if !given["picture"] {
+			o.picture = ""
+		}
 	}
 	usual := usualSize(o.short)
 	if o.rounds <= 0 {

@@ -82,6 +82,12 @@ func command(o options) string {
 	if o.span != usual.span {
 		args = append(args, fmt.Sprintf("-span %v", o.span))
 	}
+	if o.limit != usualLimit {
+		args = append(args, fmt.Sprintf("-limit %v", o.limit))
+	}
+	if o.out == thePage && !slices.Equal(o.works, workNames()) {
+		args = append(args, "-out "+thePage)
+	}
 	if len(args) > 0 {
 		s += " ARGS='" + strings.Join(args, " ") + "'"
 	}
