@@ -43,12 +43,13 @@ func inOneBrowser(t *testing.T, test func(t *testing.T, open func() tab)) {
 	test(t, func() tab { return newChromiumTab(t, first) })
 }
 
-// await polls the page until the expression is true.
+// await polls the page until the expression is true. One that throws is not true yet: what it looks at may be there between
+// two of its own steps only.
 func await(t *testing.T, in tab, expression string) {
 	t.Helper()
 	var ok bool
 	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) {
-		in.eval(t, "!!("+expression+")", &ok)
+		in.eval(t, "(() => { try { return !!("+expression+"); } catch { return false; } })()", &ok)
 		if ok {
 			return
 		}
