@@ -2,10 +2,8 @@ package main
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/nats-io/nkeys"
@@ -29,10 +27,7 @@ func (c *clusterConfig) fileFaults() (faults []settingFault) {
 		note("cluster-creds", c.creds, checkCreds(c.creds))
 	}
 	if c.ca != "" {
-		text, err := bareRead(c.ca)
-		if err == nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
-			err = errors.New("has no certificate in PEM form")
-		}
+		_, err := issuers(c.ca)
 		note("cluster-tls-ca", c.ca, err)
 	}
 	if c.cert != "" && c.key != "" {
@@ -63,14 +58,4 @@ func checkCreds(path string) error {
 	}
 	seed.Wipe()
 	return nil
-}
-
-// bareRead is os.ReadFile, whose error leaves out the path.
-func bareRead(path string) ([]byte, error) {
-	text, err := os.ReadFile(path)
-	var of *os.PathError
-	if errors.As(err, &of) {
-		err = of.Err
-	}
-	return text, err
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net/http"
 	"os"
 
@@ -62,13 +63,32 @@ func (c *credentials) tls() (*tls.Config, error) {
 	if c.ca == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(c.ca)
+	pool, err := issuers(c.ca)
 	if err != nil {
-		return nil, usagef("--ca: %v", err)
+		return nil, usagef("--ca %s: %v", c.ca, err)
+	}
+	return &tls.Config{RootCAs: pool}, nil
+}
+
+// issuers reads the certificates of a PEM file. Its errors leave out the path.
+func issuers(path string) (*x509.CertPool, error) {
+	text, err := bareRead(path)
+	if err != nil {
+		return nil, err
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, usagef("--ca %s: has no certificate in PEM form", c.ca)
+		return nil, errors.New("has no certificate in PEM form")
 	}
-	return &tls.Config{RootCAs: pool}, nil
+	return pool, nil
+}
+
+// bareRead is os.ReadFile, whose error leaves out the path.
+func bareRead(path string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	var of *os.PathError
+	if errors.As(err, &of) {
+		err = of.Err
+	}
+	return text, err
 }

@@ -234,7 +234,7 @@ func Restore(ctx context.Context, backup, dir string, opts ...Option) (Report, e
 	return r, nil
 }
 
-func restore(ctx context.Context, cfg *config, backup, dir string) (_ Report, err error) {
+func restore(ctx context.Context, cfg *config, backup, dir string) (Report, error) {
 	if inside(dir, backup) || inside(backup, dir) {
 		return Report{}, errInOther(dir)
 	}
@@ -266,7 +266,7 @@ func restore(ctx context.Context, cfg *config, backup, dir string) (_ Report, er
 		if err != nil {
 			return Report{}, err
 		}
-		defer func() { err = errors.Join(err, lock.Close()) }()
+		defer func() { _ = lock.Close() }()
 	} else if err := removeWork(cfg.fs, work); err != nil {
 		return Report{}, err
 	}

@@ -148,8 +148,8 @@ func parseEntry(v []byte) (p markPoint, ok bool) {
 	return p, p.id != 0 && binary.BigEndian.Uint32(v[16:]) == crc32.ChecksumIEEE(v[:16])
 }
 
-// writeLocked writes an entry; -1 is the bound, markEntries what was refused. A mark that can't be written is given
-// up: it then says too little, and never anything wrong.
+// writeLocked writes an entry; -1 is the bound, markEntries what was refused. A mark that
+// can't be written is given up: it then says too little, and never anything wrong.
 func (m *tailMark) writeLocked(entry int, p markPoint) {
 	if m.file == nil {
 		return

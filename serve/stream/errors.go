@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -183,11 +182,8 @@ func writeBody(w http.ResponseWriter, status int, contentType string, body any) 
 	h.Set("Content-Type", contentType)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	var text bytes.Buffer
-	_ = json.NewEncoder(&text).Encode(body)           // it can be
-	h.Set("Content-Length", strconv.Itoa(text.Len())) // else HTTP/2 has none where ReadRest flushes
 	w.WriteHeader(status)
-	_, _ = w.Write(text.Bytes()) // the peer is gone: nobody to tell
+	_ = json.NewEncoder(w).Encode(body) // the peer is gone: nobody to tell
 }
 
 // refuseMethod answers 405 unless the request's method is one of allowed. OPTIONS is

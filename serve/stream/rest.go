@@ -35,6 +35,10 @@ func readRest(next http.Handler, limit time.Duration) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		if _, twice := r.Body.(*watchedBody); twice { // who began sees to it
+			next.ServeHTTP(w, r)
+			return
+		}
 		deadline := time.Now().Add(bodyTime(r, limit))
 		body := &watchedBody{ReadCloser: r.Body}
 		r.Body = body
