@@ -157,6 +157,34 @@ func TestTheRestIsBounded(t *testing.T) {
 	}
 }
 
+// Over HTTP/2 nothing is read: its clients stop when the answer comes.
+func TestNoRestOverHTTP2(t *testing.T) {
+	left := make(chan int, 1)
+	h := stream.ReadRest(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		stream.WriteError(w, &stream.Error{Status: http.StatusUnsupportedMediaType, Message: "no"})
+	}))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := &countedBody{ReadCloser: r.Body}
+		r.Body = body
+		h.ServeHTTP(w, r)
+		left <- body.n
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	body, more := io.Pipe()
+	defer more.Close()
+	go func() { _, _ = more.Write([]byte("{")) }()
+	req, err := http.NewRequestWithContext(t.Context(), "POST", server.URL, body)
+	require.NoError(t, err)
+	resp, err := server.Client().Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, 2, resp.ProtoMajor)
+	require.Equal(t, http.StatusUnsupportedMediaType, resp.StatusCode)
+	require.Zero(t, <-left)
+}
+
 type countedBody struct {
 	io.ReadCloser
 	n int
