@@ -128,7 +128,9 @@ func (h *Hub) finishNotices() {
 
 // release gives back the pools and what the ring still holds.
 func (h *Hub) release() {
-	_ = h.kernel.ReleaseTimeout(time.Minute)
+	if h.kernel.ReleaseTimeout(time.Minute) == nil {
+		h.closeBatches() // else a shard may be at one
+	}
 	_ = h.workers.ReleaseTimeout(h.cfg.drain)
 	h.ring.ReleaseAll()
 }

@@ -27,6 +27,7 @@ func (s *shard) deliver(from, to position) position {
 		} else {
 			s.fanOutAll(from, to)
 		}
+		s.flushBatch()
 	}
 	s.account(from, to)
 	if some {
@@ -226,6 +227,10 @@ func (s *shard) variantFor(from, to position, v variant) *joined {
 	if ok {
 		return j
 	}
+	if j == nil {
+		s.flushBatch() // it may have the run that is replaced
+		j = s.fan.variant.replace(v)
+	}
 	if v.form.coded() {
 		s.joinCoded(j, v.form, from, to, v.bits, false)
 		return j
@@ -246,16 +251,7 @@ func (s *shard) offer(c *client, j *joined) {
 			s.refuse(c, j)
 			return
 		}
-		n, err := s.write(c, j.bytes())
-		if n == len(j.bytes()) && err == nil {
-			s.n[nPushed] += uint64(j.len())
-			s.n[nDelivered] += uint64(j.len())
-			c.wroteTick = s.tick
-			c.placed = c.placed || j.ids
-		} else {
-			s.stop(c, j, n, err)
-		}
-		s.yield()
+		s.writeLive(c, j)
 	case stateLagging:
 		s.enqueue(c, j)
 	}

@@ -24,6 +24,31 @@ type countSink struct{ bytes int }
 func (s *countSink) Write(p []byte) (int, error) { s.bytes += len(p); return len(p), nil }
 func (s *countSink) Close(error)                 {}
 
+// keptWrites is a BatchWriter that allocates nothing.
+type keptWrites struct {
+	sinks [engine.MaxBatchWrites]engine.Sink
+	bytes [engine.MaxBatchWrites][]byte
+	n     int
+}
+
+func newKeptWrites() (engine.BatchWriter, error) { return &keptWrites{}, nil }
+
+func (w *keptWrites) Add(s engine.Sink, p []byte) bool {
+	w.sinks[w.n], w.bytes[w.n] = s, p
+	w.n++
+	return true
+}
+
+func (w *keptWrites) Flush(done func(i, n int, err error)) {
+	for i := range w.n {
+		n, err := w.sinks[i].Write(w.bytes[i])
+		done(i, n, err)
+	}
+	w.n = 0
+}
+
+func (*keptWrites) Close() {}
+
 // joinCounting subscribes n connections, of each form in turn.
 func joinCounting(t testing.TB, h *engine.Hub, n int, sub engine.Subscription) {
 	for i := range n {
@@ -75,6 +100,8 @@ func TestPushAndDeliveryDoNotAllocate(t *testing.T) {
 		{"everyone, 100", nil, 100, nil, text, 0},
 		{"everyone, 10000", nil, 10_000, nil, text, 0},
 		{"topic, 100", nil, 100, nil, topic, 0},
+		{"everyone, 100, batches", []engine.HubOption{engine.WithBatchWriter(newKeptWrites)}, 100, nil, text, 0},
+		{"topic, 100, batches", []engine.HubOption{engine.WithBatchWriter(newKeptWrites)}, 100, nil, topic, 0},
 		{"user, nobody", nil, 0, []string{"u"}, text, 0},
 		{"user, 100", nil, 100, []string{"u"}, text, 0},
 		{"immediate, 100", []engine.HubOption{engine.WithLog(nullLog()), engine.WithImmediateDelivery()}, 100, nil, text, 0},
@@ -87,7 +114,7 @@ func TestPushAndDeliveryDoNotAllocate(t *testing.T) {
 		{"memory log, 100", []engine.HubOption{engine.WithLog(persist.NewMemory())}, 100, nil, text, 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := newHub(t, append(c.opts, engine.WithHeartbeat(-1))...)
+			h := newHub(t, append([]engine.HubOption{engine.WithBatchWriter(nil), engine.WithHeartbeat(-1)}, c.opts...)...)
 			joinCounting(t, h, c.clients, engine.Subscription{UID: "u", Topics: []string{"t"}})
 			got := pushAllocs(t, h, c.uids, c.event)
 			t.Logf("%.2f allocations", got)

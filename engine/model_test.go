@@ -77,6 +77,8 @@ var modelSetups = []modelSetup{
 	{name: "ring, resend off", noResend: true, old: 3, resumes: true},
 	{name: "log, unknown ID", log: true, unknown: true, old: 14, resumes: true},
 	{name: "ring, unknown ID", unknown: true, old: 3, resumes: true},
+	{name: "log, batches", log: true, batches: true, old: 3, form: FormChunked},
+	{name: "ring, retries, batches", policy: PolicyRetry, batches: true, old: 3},
 	{name: "follows, index", follows: true, log: true, indexed: true, old: 14, resumes: true},
 	{name: "follows, ring", follows: true, old: 3, resumes: true},
 }

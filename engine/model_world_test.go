@@ -35,6 +35,7 @@ type modelSetup struct {
 	old       int // events in the log, or pushed, before the client comes
 	resumes   bool
 	noResend  bool // history is not served
+	batches   bool // live writes come in batches
 	follows   bool // IDs come from elsewhere, with holes
 	unknown   bool // the client comes with an ID that was never issued
 }
@@ -98,6 +99,10 @@ func newModelWorld(setup modelSetup) *modelWorld {
 		h.follow.from.Store(modelStart)
 	}
 	w.h, w.s = h, h.shards[0]
+	if setup.batches {
+		cfg.batches = func() (BatchWriter, error) { return &LateWriter{}, nil }
+		h.openBatches()
+	}
 	w.from = modelStart
 	for range setup.old {
 		w.publish(1)

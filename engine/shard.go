@@ -53,6 +53,7 @@ type shard struct {
 	window   windowing
 
 	fan      fan
+	batched  batched
 	marking  marking
 	beats    beating
 	gathered gathered
@@ -230,11 +231,17 @@ func (s *shard) expire(c *client, reason error) {
 func (s *shard) write(c *client, p []byte) (int, error) {
 	s.charge(writeCost + len(p))
 	n, err := c.sink.Write(p)
-	if n < 0 || n > len(p) {
-		n, err = min(max(n, 0), len(p)), errors.Join(fmt.Errorf("%w: %d of %d bytes", ErrSink, n, len(p)), err)
-	}
+	n, err = s.checkWrite(p, n, err)
 	if c.state == stateBehind {
 		c.lag.allowance.bytes -= float64(n)
+	}
+	return n, err
+}
+
+// checkWrite counts what a sink says that it took of p, and corrects what cannot be.
+func (s *shard) checkWrite(p []byte, n int, err error) (int, error) {
+	if n < 0 || n > len(p) {
+		n, err = min(max(n, 0), len(p)), errors.Join(fmt.Errorf("%w: %d of %d bytes", ErrSink, n, len(p)), err)
 	}
 	s.n[nSentBytes] += uint64(n)
 	return n, err

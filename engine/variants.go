@@ -20,7 +20,8 @@ const maxVariants = 32
 
 func (v *variants) reset() { v.keys, v.newer = v.keys[:0], 0 }
 
-// find returns the run for key, or an empty one to fill and false.
+// find returns the run for key, or an empty one to fill and false: nil where one has to
+// be replaced for it.
 func (v *variants) find(key variant) (*joined, bool) {
 	for i, k := range v.keys {
 		if k == key {
@@ -29,15 +30,21 @@ func (v *variants) find(key variant) (*joined, bool) {
 	}
 	i := len(v.keys)
 	if i == maxVariants {
-		i = v.newer
-		v.newer = (v.newer + 1) % maxVariants
-		v.keys[i] = key
-	} else {
-		v.keys = append(v.keys, key)
-		if i == len(v.runs) {
-			v.runs = append(v.runs, joined{})
-		}
+		return nil, false
+	}
+	v.keys = append(v.keys, key)
+	if i == len(v.runs) {
+		v.runs = append(v.runs, joined{})
 	}
 	v.runs[i].reset()
 	return &v.runs[i], false
+}
+
+// replace returns an empty run for key, which was another's.
+func (v *variants) replace(key variant) *joined {
+	i := v.newer
+	v.newer = (v.newer + 1) % maxVariants
+	v.keys[i] = key
+	v.runs[i].reset()
+	return &v.runs[i]
 }

@@ -72,8 +72,9 @@ var inner = map[string][]string{
 	"persist/internal/streams":   {},
 
 	"serve/internal/fresh":          {},
-	"serve/stream/internal/rawsock": {},
+	"serve/stream/internal/rawsock": {"serve/stream/internal/uring"},
 	"serve/stream/internal/rawtls":  {"serve/stream/internal/rawsock"},
+	"serve/stream/internal/uring":   {},
 }
 
 // TestInnerRooms: each folder within a room is in the table above and in docs/architecture.md, and imports what the table

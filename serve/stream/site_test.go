@@ -33,6 +33,7 @@ type mode struct {
 	unix     bool
 	coding   string // that the client asks for
 	ours     bool   // the listener is one of NewTLSListener
+	uring    bool   // events go to the kernel in batches
 }
 
 var modes = []mode{
@@ -40,6 +41,8 @@ var modes = []mode{
 	{name: "raw-unix", unix: true},
 	{name: "hijacked", wrapped: true},
 	{name: "portable", portable: true},
+	{name: "raw-uring", uring: true},
+	{name: "raw-uring-gzip", uring: true, coding: "gzip"},
 	{name: "tls", tls: true},
 	{name: "raw-tls", tls: true, ours: true},
 	{name: "raw-tls-unix", tls: true, ours: true, unix: true},
@@ -81,12 +84,26 @@ func identify(r *http.Request) (string, []string, error) {
 
 var silent = slog.New(slog.DiscardHandler)
 
+// requireIOUring skips a test where the system has none.
+func requireIOUring(t testing.TB) {
+	t.Helper()
+	w, err := stream.IOUring()
+	if err != nil {
+		t.Skip(err)
+	}
+	w.Close()
+}
+
 func newSite(t *testing.T, m mode, with setup) *site {
 	t.Helper()
 	s := &site{t: t, mode: m}
 	hubOptions := []engine.HubOption{engine.WithLogger(silent), engine.WithEnableResendEvents()}
 	if m.coding != "" {
 		hubOptions = append(hubOptions, engine.WithEncodings(new(compress.Zstd), new(compress.Gzip)))
+	}
+	if m.uring {
+		requireIOUring(t)
+		hubOptions = append(hubOptions, engine.WithBatchWriter(stream.IOUring))
 	}
 	s.hub = engine.NewHub(append(hubOptions, with.hub...)...)
 	options := with.options

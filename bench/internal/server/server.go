@@ -123,6 +123,7 @@ func Ours() Catalog {
 		Schedule:                     func(Options) (Server, error) { return schedule{}, nil },
 		"spate":                      newSpate,
 		"spate-log":                  newSpateLog,
+		"spate-uring":                newSpateURing,
 		"spate-guarded":              newGuarded,
 	}
 }

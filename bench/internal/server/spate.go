@@ -44,6 +44,16 @@ func newSpateLog(o Options) (Server, error) {
 	return &spate{hub: engine.NewHub(append(options(o), engine.WithLog(l), engine.WithEnableResendEvents())...), logged: true}, nil
 }
 
+// newSpateURing is spate whose events go to the kernel many at a time.
+func newSpateURing(o Options) (Server, error) {
+	probe, err := stream.IOUring()
+	if err != nil {
+		return nil, err
+	}
+	probe.Close()
+	return &spate{hub: engine.NewHub(append(options(o), engine.WithBatchWriter(stream.IOUring))...)}, nil
+}
+
 // options are those of every hub here.
 func options(o Options) []engine.HubOption {
 	list := []engine.HubOption{quiet()}

@@ -92,6 +92,11 @@ func (c *Conn) Watch(w Waker) { c.poller.attach(c.slot, w) }
 // mean that [Waker.Writable] follows when there is room.
 func (c *Conn) Write(p []byte) (int, error) {
 	n, err := send(c.fd, p)
+	return c.sent(p, n, err)
+}
+
+// sent is what becomes of a send of p that returned n and err.
+func (c *Conn) sent(p []byte, n int, err error) (int, error) {
 	if err != nil || n == len(p) {
 		return n, err
 	}
