@@ -1,8 +1,8 @@
 package engine
 
-// This file hands the writes of a fan-out to the transport many at a time, where that is
-// cheaper than a call for each: what comes of a write is then known at the batch's end,
-// and until then the runs stay as they are and their clients are not looked at.
+// This file hands the writes of a fan-out, and those of heartbeats, to the transport many at a
+// time, where that is cheaper than a call for each: what comes of a write is then known at the
+// batch's end, and until then the runs stay as they are and their clients are not looked at.
 
 // BatchWriter writes to many sinks by one call; see [WithBatchWriter]. It belongs to one
 // shard, which makes every call, one at a time. No method may block.
@@ -31,7 +31,7 @@ const maxBatchBytes = sendBytes
 // WithBatchWriter writes what is delivered by a BatchWriter for each shard, which open
 // makes as the hub starts. Where open fails, that is said in the hub's log, and each write is
 // a call by itself, as without this option. What goes out otherwise than by live delivery
-// (history, heartbeats, what waited for a connection) is written by itself in any case.
+// and as heartbeats (history, what waited for a connection) is written by itself in any case.
 func WithBatchWriter(open func() (BatchWriter, error)) HubOption {
 	return func(c *config) { c.batches = open }
 }
@@ -44,10 +44,11 @@ type batched struct {
 	done   func(i, n int, err error) // made once
 }
 
-// batchedWrite is a write to a live client.
+// batchedWrite is a write to a live client: a run, or a comment.
 type batchedWrite struct {
 	c *client
-	j *joined
+	j *joined // nil: the comment
+	p []byte
 }
 
 // openBatches makes the shards' writers.
@@ -76,22 +77,29 @@ func (h *Hub) closeBatches() {
 
 // writeLive writes a run to a live client, now or with the fan-out's next batch.
 func (s *shard) writeLive(c *client, j *joined) {
-	b := &s.batched
-	if b.writer == nil || !b.writer.Add(c.sink, j.bytes()) {
+	if !s.addWrite(c, j, j.bytes()) {
 		n, err := s.write(c, j.bytes())
 		s.settle(c, j, n, err)
 		s.yield()
-		return
-	}
-	s.charge(writeCost + len(j.bytes()))
-	b.writes = append(b.writes, batchedWrite{c, j})
-	if b.bytes += len(j.bytes()); len(b.writes) == MaxBatchWrites || b.bytes >= maxBatchBytes {
-		s.flushBatch()
 	}
 }
 
-// flushBatch does what was added. At the end of each fan-out, and before a run that was
-// added changes.
+// addWrite adds a write to the batch. It returns false where it is to be a call by itself.
+func (s *shard) addWrite(c *client, j *joined, p []byte) bool {
+	b := &s.batched
+	if b.writer == nil || !b.writer.Add(c.sink, p) {
+		return false
+	}
+	s.charge(writeCost + len(p))
+	b.writes = append(b.writes, batchedWrite{c, j, p})
+	if b.bytes += len(p); len(b.writes) == MaxBatchWrites || b.bytes >= maxBatchBytes {
+		s.flushBatch()
+	}
+	return true
+}
+
+// flushBatch does what was added. At the end of each fan-out and look at idle clients, and
+// before a run that was added changes.
 func (s *shard) flushBatch() {
 	b := &s.batched
 	if len(b.writes) == 0 {
@@ -106,7 +114,11 @@ func (s *shard) flushBatch() {
 // wrote is told of write i of the batch.
 func (s *shard) wrote(i, n int, err error) {
 	w := s.batched.writes[i]
-	n, err = s.checkWrite(w.j.bytes(), n, err)
+	n, err = s.checkWrite(w.p, n, err)
+	if w.j == nil {
+		s.settleBeat(w.c, w.p, n, err)
+		return
+	}
 	s.settle(w.c, w.j, n, err)
 }
 

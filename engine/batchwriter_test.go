@@ -52,6 +52,7 @@ func TestBatchesOfManyAudiences(t *testing.T) {
 		}
 		require.NoError(t, h.Push(nil, batch...))
 	}
+	settled(h)
 	require.NoError(t, h.Push(nil, message("end")))
 	for i, s := range sinks {
 		s.awaitText("end")

@@ -134,6 +134,7 @@ func (s *shard) heartbeats() (more bool) {
 			s.beat(c)
 		}
 	}
+	s.flushBatch()
 	s.closeDoomed()
 	return more
 }
@@ -151,8 +152,15 @@ func (b *beating) begin(now, half uint32) {
 // beat sends a comment to one.
 func (s *shard) beat(c *client) {
 	beat := s.word(&heartbeat, c.form)
-	n, err := s.write(c, beat)
 	s.n[nHeartbeats]++
+	if c.form.coded() || !s.addWrite(c, nil, beat) { // a coded one is good until the next word
+		n, err := s.write(c, beat)
+		s.settleBeat(c, beat, n, err)
+	}
+}
+
+// settleBeat is told what a client took of a comment.
+func (s *shard) settleBeat(c *client, beat []byte, n int, err error) {
 	switch {
 	case err != nil:
 		c.pos = s.cursor()

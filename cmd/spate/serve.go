@@ -30,6 +30,9 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	if c.printConfig {
 		return c.settings.print(s.out)
 	}
+	if err := c.checkIOUring(); err != nil {
+		return err
+	}
 	log, level := c.levelLogger(s)
 	access := newAccess(c, log)
 	defer access.close()

@@ -293,7 +293,7 @@ func TestPrivacyUnderFire(t *testing.T) {
 		seed = n
 	}
 	t.Logf("replay with SPATETEST_SEED=%d go test -run '^%s$' ./serve/stream", seed, t.Name())
-	for _, m := range []mode{modes[0], modes[3]} {
+	for _, m := range []mode{modes[0], modes[3], {name: "raw-uring", uring: true}} {
 		t.Run(m.name, func(t *testing.T) {
 			g := newGuarded(t, m, setup{hub: []engine.HubOption{engine.WithShards(2)}})
 			stop := make(chan struct{})

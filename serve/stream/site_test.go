@@ -41,8 +41,6 @@ var modes = []mode{
 	{name: "raw-unix", unix: true},
 	{name: "hijacked", wrapped: true},
 	{name: "portable", portable: true},
-	{name: "raw-uring", uring: true},
-	{name: "raw-uring-gzip", uring: true, coding: "gzip"},
 	{name: "tls", tls: true},
 	{name: "raw-tls", tls: true, ours: true},
 	{name: "raw-tls-unix", tls: true, ours: true, unix: true},
@@ -52,6 +50,8 @@ var modes = []mode{
 	{name: "portable-gzip", portable: true, coding: "gzip"},
 	{name: "raw-tls-gzip", tls: true, ours: true, coding: "gzip"},
 	{name: "h2-zstd", tls: true, h2: true, coding: "zstd"},
+	{name: "raw-uring", uring: true},
+	{name: "raw-uring-gzip", uring: true, coding: "gzip"},
 }
 
 // site is a hub behind a server, and a client for it.

@@ -1,7 +1,9 @@
 package stream
 
 import (
+	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/serve/stream/internal/rawsock"
@@ -17,9 +19,24 @@ import (
 func IOUring() (engine.BatchWriter, error) {
 	b, err := rawsock.NewBatch(engine.MaxBatchWrites)
 	if err != nil {
-		return nil, fmt.Errorf("io_uring cannot be used here: %w", err)
+		return nil, fmt.Errorf("io_uring cannot be used here%s: %w", whyNoIOUring(err), err)
 	}
 	return batchWriter{b}, nil
+}
+
+// whyNoIOUring is what mostly lies behind what the system says.
+func whyNoIOUring(err error) string {
+	switch {
+	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
+		return ", as the system forbids it (a container's seccomp profile, or the sysctl kernel.io_uring_disabled)"
+	case errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.EINVAL), errors.Is(err, errors.ErrUnsupported):
+		return ", as it takes Linux 5.18"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return ", as there is no descriptor left"
+	case errors.Is(err, syscall.ENOMEM):
+		return ", as there is no memory that may be locked (ulimit -l)"
+	}
+	return ""
 }
 
 // batchWriter is a batch as the hub sees it.

@@ -64,7 +64,7 @@ type Ring struct {
 
 	// Shared with the kernel, which moves sqHead as it takes requests and cqTail as it
 	// adds completions; the others are ours. Each store publishes the entries before it.
-	sqHead, sqTail, cqHead, cqTail *uint32
+	sqHead, sqTail, cqHead, cqTail *atomic.Uint32
 
 	requests    []request
 	completions []completion
@@ -95,11 +95,11 @@ func New(entries int) (*Ring, error) {
 		r.Close()
 		return nil, os.NewSyscallError("mmap", err)
 	}
-	word := func(at uint32) *uint32 { return (*uint32)(unsafe.Pointer(&r.rings[at])) }
+	word := func(at uint32) *atomic.Uint32 { return (*atomic.Uint32)(unsafe.Pointer(&r.rings[at])) }
 	r.sqHead, r.sqTail, r.cqHead, r.cqTail = word(p.sq.head), word(p.sq.tail), word(p.cq.head), word(p.cq.tail)
 	r.requests = unsafe.Slice((*request)(unsafe.Pointer(&r.memory[0])), entries)
 	r.completions = unsafe.Slice((*completion)(unsafe.Pointer(&r.rings[p.cq.entriesAt])), p.cqEntries)
-	places := unsafe.Slice(word(p.sq.array), entries)
+	places := unsafe.Slice((*uint32)(unsafe.Pointer(&r.rings[p.sq.array])), entries)
 	for i := range places {
 		places[i] = uint32(i) // for good: a place has the request of its number
 	}
@@ -131,9 +131,9 @@ func (r *Ring) Submit(results []int32) {
 	for i := range r.held {
 		results[i] = -int32(unix.ENOBUFS)
 	}
-	atomic.StoreUint32(r.sqTail, r.tail)
+	r.sqTail.Store(r.tail)
 	for tries := 0; ; tries++ {
-		left := r.tail - atomic.LoadUint32(r.sqHead)
+		left := r.tail - r.sqHead.Load()
 		if left == 0 || tries == maxTries {
 			break
 		}
@@ -142,10 +142,10 @@ func (r *Ring) Submit(results []int32) {
 	}
 	// Without a thread of the kernel's own nobody looks at the queue but that call, so
 	// what it did not take is taken back.
-	taken := atomic.LoadUint32(r.sqHead)
+	taken := r.sqHead.Load()
 	sent := len(r.held) - int(r.tail-taken)
 	r.tail = taken
-	atomic.StoreUint32(r.sqTail, r.tail)
+	r.sqTail.Store(r.tail)
 	for sent -= r.reap(results); sent > 0; sent -= r.reap(results) {
 		r.wait()
 	}
@@ -158,13 +158,13 @@ const maxTries = 4
 
 // reap takes the completions that are there, and returns their number.
 func (r *Ring) reap(results []int32) (n int) {
-	head, tail := atomic.LoadUint32(r.cqHead), atomic.LoadUint32(r.cqTail)
+	head, tail := r.cqHead.Load(), r.cqTail.Load()
 	for ; head != tail; head++ {
 		c := &r.completions[head&uint32(len(r.completions)-1)]
 		results[c.tag] = c.result
 		n++
 	}
-	atomic.StoreUint32(r.cqHead, head)
+	r.cqHead.Store(head)
 	return n
 }
 
