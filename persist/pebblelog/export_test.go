@@ -155,6 +155,9 @@ func (p *Log) Written() (flushed, compacted, moved uint64) {
 	return flushed, compacted, moved
 }
 
+// Cached returns how many bytes of tables are kept in memory.
+func (p *Log) Cached() int64 { return p.metrics(p.gen).BlockCache.Size }
+
 // Looks is Query, and how much it looked at.
 func (p *Log) Looks(q persist.Query, after uint64, lim persist.Limit) (persist.Page, int, error) {
 	v, err := p.acquire(context.Background())

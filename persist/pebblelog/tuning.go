@@ -9,11 +9,16 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// Sizes that bound what an open log costs: memory about cacheSize plus a few
-// memtables, descriptors about maxOpenFiles.
+// Sizes that bound what an open log costs: memory about cacheSize plus two memtables
+// (of which four may wait, and then there is no cache), descriptors about maxOpenFiles.
+//
+// Pebble takes the memtables out of the size that it is given for its cache. A log that
+// is written to has one, and another that was written and is used again: without room
+// for memTablesBeside of them nothing at all would stay in the cache.
 const (
 	memTableSize    = 16 << 20
 	memTablesQueued = 4
+	memTablesBeside = 2
 	cacheSize       = 32 << 20
 	maxOpenFiles    = 500
 )
@@ -27,7 +32,7 @@ func (p *Log) pebbleOptions(f *fence) *pebble.Options {
 	opts := &pebble.Options{
 		FS:                          f,
 		FormatMajorVersion:          pebble.FormatNewest,
-		CacheSize:                   cacheSize,
+		CacheSize:                   cacheSize + int64(memTablesBeside*p.cfg.memTable),
 		MaxOpenFiles:                maxOpenFiles,
 		MemTableSize:                p.cfg.memTable,
 		MemTableStopWritesThreshold: memTablesQueued,
