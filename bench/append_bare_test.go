@@ -60,7 +60,7 @@ func setLikeLog(opts *pebble.Options) {
 		return pebble.SpanPolicy{}, []byte{start[0] + 1}, nil
 	}
 	for i := range opts.Levels {
-		opts.Levels[i].BlockSize, opts.Levels[i].IndexBlockSize = 8<<10, 64<<10
+		opts.Levels[i].BlockSize, opts.Levels[i].IndexBlockSize = 8<<10, 1<<10
 	}
 }
 

@@ -29,6 +29,23 @@ func appendDense(t *testing.T, l *pebblelog.Log, records, sparse uint64) {
 	}
 }
 
+// TestOneRecordNeedsLittleOfATable holds that who reads one record out of a table that
+// nobody has read gets little else into memory: not all of the table's index.
+func TestOneRecordNeedsLittleOfATable(t *testing.T) {
+	const sparse = 100_000 // in a table of a full memtable
+	fs := vfs.NewMem()
+	l := openPebble(t, "log", pebblelog.WithFS(fs), pebblelog.WithSync(false))
+	appendDense(t, l, 150_000, sparse)
+	require.NoError(t, l.Close())
+	l = openPebble(t, "log", pebblelog.WithFS(fs)) // reads the newest records, in another table
+	defer func() { require.NoError(t, l.Close()) }()
+	before := l.Cached()
+	page, err := l.Query(ctx, persist.Query{Topics: []string{"sparse"}}, sparse-1, persist.Limit{Records: 1})
+	require.NoError(t, err)
+	require.Len(t, page.Records, 1)
+	require.Less(t, l.Cached()-before, int64(24<<10))
+}
+
 // TestMemtablesLeaveRoomForTheCache holds that in a log that is written to what was read
 // stays in memory, beside the memtables, which Pebble takes out of the cache's size.
 func TestMemtablesLeaveRoomForTheCache(t *testing.T) {

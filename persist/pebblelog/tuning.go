@@ -65,9 +65,12 @@ func (p *Log) pebbleOptions(f *fence) *pebble.Options {
 		// 10 million, 16 KiB blocks cost it twice as much as these, and 4 KiB blocks
 		// no less; who reads everything does not notice.
 		opts.Levels[i].BlockSize = 8 << 10
-		// A table of records has one block of index, instead of one more to read for
-		// every few records of a sparse reader.
-		opts.Levels[i].IndexBlockSize = 64 << 10
+		// The index of a table of records takes some 30 KiB. It is cut into parts with an
+		// index of their own, so that a sparse reader of a log just opened reads 1 KiB of
+		// it for a record. 1,000 records out of 10 million took it a sixth less processor
+		// time than with one part, and a third less memory that is touched for the first
+		// time; who reads everything does not notice.
+		opts.Levels[i].IndexBlockSize = 1 << 10
 	}
 	return opts
 }
