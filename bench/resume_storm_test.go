@@ -95,7 +95,8 @@ func BenchmarkResumeStorm(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	hub := engine.NewHub(quiet(), engine.WithLog(l), engine.WithEnableResendEvents())
+	hub := engine.NewHub(quiet(), engine.WithLog(l), engine.WithEnableResendEvents(),
+		engine.WithHeartbeat(-1)) // which a slow machine would have to count
 	defer hub.Close()
 	live := make([]listener, stormLive)
 	for i := range live {
