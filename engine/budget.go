@@ -13,7 +13,7 @@ const (
 
 	// passBudget is what a shard spends before it lets other goroutines of the
 	// processor go first, so that a sweep over very many clients keeps nobody
-	// else's private event waiting.
+	// else's private event waiting. Writes that are flushed together may make it twice that.
 	passBudget = 256 << 10
 	// maxMail and mailBudget bound the clients looked at in one pass, and what
 	// is written to them: however many resume, and however fast the log's

@@ -129,7 +129,7 @@ func (h *Hub) finishNotices() {
 // release gives back the pools and what the ring still holds.
 func (h *Hub) release() {
 	if h.kernel.ReleaseTimeout(time.Minute) == nil {
-		h.closeBatches() // else a shard may be at one
+		h.closeWriters() // else a sink or a log still holds a runner, which may be a shard's
 	}
 	_ = h.workers.ReleaseTimeout(h.cfg.drain)
 	h.ring.ReleaseAll()

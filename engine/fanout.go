@@ -27,7 +27,7 @@ func (s *shard) deliver(from, to position) position {
 		} else {
 			s.fanOutAll(from, to)
 		}
-		s.flushBatch()
+		s.flushWrites()
 	}
 	s.account(from, to)
 	if some {
@@ -228,7 +228,7 @@ func (s *shard) variantFor(from, to position, v variant) *joined {
 		return j
 	}
 	if j == nil {
-		s.flushBatch() // it may have the run that is replaced
+		s.flushWrites() // it may have the run that is replaced
 		j = s.fan.variant.replace(v)
 	}
 	if v.form.coded() {

@@ -39,12 +39,13 @@ func (w *keptWrites) Add(s engine.Sink, p []byte) bool {
 	return true
 }
 
-func (w *keptWrites) Flush(done func(i, n int, err error)) {
+func (w *keptWrites) Flush(done func(i, n int, err error)) error {
 	for i := range w.n {
 		n, err := w.sinks[i].Write(w.bytes[i])
 		done(i, n, err)
 	}
 	w.n = 0
+	return nil
 }
 
 func (*keptWrites) Close() {}

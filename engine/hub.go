@@ -140,7 +140,7 @@ func buildHub(cfg *config, log persist.Log, before eventID) *Hub {
 
 // start lets the hub run.
 func (h *Hub) start() {
-	h.openBatches()
+	h.openWriters()
 	h.workers = newPool(h.cfg.logger)
 	h.startShards(min(h.cfg.shards, 2*processors()))
 	h.catchup.begin(h.kernel, max(1, processors()/2))

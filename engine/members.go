@@ -17,6 +17,7 @@ func (s *shard) enrol(c *client) {
 
 // strike takes an enrolled client out of the books.
 func (s *shard) strike(c *client) {
+	s.noneOutgoing()
 	s.books.strike(c)
 	s.unmark(c)
 	s.spend(topicCost * len(c.topics))
@@ -58,6 +59,7 @@ func (s *shard) close(c *client, reason error) { s.closeAs(c, endingOf(reason), 
 // closeAs is close for a reason that is counted as the given ending. Every
 // connection comes here once.
 func (s *shard) closeAs(c *client, as ending, reason error) {
+	s.noneOutgoing()
 	switch c.state {
 	case stateClosed:
 		return

@@ -100,8 +100,8 @@ func newModelWorld(setup modelSetup) *modelWorld {
 	}
 	w.h, w.s = h, h.shards[0]
 	if setup.batches {
-		cfg.batches = func() (BatchWriter, error) { return &LateWriter{}, nil }
-		h.openBatches()
+		cfg.openWriter = func() (BatchWriter, error) { return &LateWriter{}, nil }
+		h.openWriters()
 	}
 	w.from = modelStart
 	for range setup.old {

@@ -59,7 +59,7 @@ type config struct {
 	catchUpRate int
 	policy      Policy
 	encodings   []Encoding
-	batches     func() (BatchWriter, error) // nil: none
+	openWriter  func() (BatchWriter, error) // nil: none
 	linger      time.Duration
 	urgent      func(private bool, topic string) bool
 

@@ -53,7 +53,7 @@ type shard struct {
 	window   windowing
 
 	fan      fan
-	batched  batched
+	out      outgoing
 	marking  marking
 	beats    beating
 	gathered gathered

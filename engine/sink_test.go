@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"bytes"
-	"hash/crc32"
 	"io"
 	"os"
 	"strconv"
@@ -234,19 +233,18 @@ func join(t testing.TB, h *engine.Hub, sub engine.Subscription, room int) *memSi
 }
 
 // newHub starts a hub that is closed with the test, and then does not wait long
-// for connections that stall. Those of every other test, by its name, write in batches:
-// nothing may differ. SPATETEST_BATCHES=0 or 1 is none or all.
+// for connections that stall. With SPATETEST_BATCHES=1, as make test runs them once, all
+// write in batches: nothing may differ.
 func newHub(t testing.TB, opts ...engine.HubOption) *engine.Hub {
 	h := engine.NewHub(append([]engine.HubOption{engine.WithLogger(testLogger(t)),
-		engine.WithDrainTimeout(50 * time.Millisecond), engine.WithSweepBudget(sweepBudget), inBatches(t)}, opts...)...)
+		engine.WithDrainTimeout(50 * time.Millisecond), engine.WithSweepBudget(sweepBudget), inBatches()}, opts...)...)
 	t.Cleanup(h.Close)
 	return h
 }
 
-// inBatches is how a test's hubs write.
-func inBatches(t testing.TB) engine.HubOption {
-	choice := os.Getenv("SPATETEST_BATCHES")
-	if choice == "0" || choice == "" && crc32.ChecksumIEEE([]byte(t.Name()))%2 == 0 {
+// inBatches is how tests' hubs write.
+func inBatches() engine.HubOption {
+	if os.Getenv("SPATETEST_BATCHES") != "1" {
 		return nil
 	}
 	return engine.WithBatchWriter(func() (engine.BatchWriter, error) { return &engine.LateWriter{}, nil })

@@ -134,7 +134,7 @@ func (s *shard) heartbeats() (more bool) {
 			s.beat(c)
 		}
 	}
-	s.flushBatch()
+	s.flushWrites()
 	s.closeDoomed()
 	return more
 }
@@ -153,10 +153,12 @@ func (b *beating) begin(now, half uint32) {
 func (s *shard) beat(c *client) {
 	beat := s.word(&heartbeat, c.form)
 	s.n[nHeartbeats]++
-	if c.form.coded() || !s.addWrite(c, nil, beat) { // a coded one is good until the next word
-		n, err := s.write(c, beat)
-		s.settleBeat(c, beat, n, err)
+	if !c.form.coded() && s.addWrite(c, nil, beat) { // a coded one is good until the next word
+		c.wroteTick = s.tick // the look may come to the client again before the batch goes
+		return
 	}
+	n, err := s.write(c, beat)
+	s.settleBeat(c, beat, n, err)
 }
 
 // settleBeat is told what a client took of a comment.

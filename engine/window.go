@@ -28,6 +28,7 @@ func (s *shard) advance(to position) {
 // while clients wait to be moved on, not as far: the window is wider then, but never
 // so wide that there would be no room for a push.
 func (s *shard) keepFrom(low, to position) {
+	s.noneOutgoing()
 	window := s.hub.cfg.window
 	// Again where low has moved in the middle.
 	for s.troubled.reaches(low) {

@@ -30,9 +30,6 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	if c.printConfig {
 		return c.settings.print(s.out)
 	}
-	if err := c.checkIOUring(); err != nil {
-		return err
-	}
 	log, level := c.levelLogger(s)
 	access := newAccess(c, log)
 	defer access.close()
@@ -56,6 +53,9 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	defer others.close()
 	hub := engine.NewHub(append(c.hubOptions(log, store), others.options()...)...)
 	defer hub.Close() // closes the store too
+	if c.noIOUring != nil {
+		return c.noIOUring
+	}
 	once, err := c.once(ctx, hub)
 	if err != nil {
 		return explainRead(c.data, err)

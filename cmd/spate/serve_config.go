@@ -38,6 +38,7 @@ type serveConfig struct {
 	immediate bool
 	compress  bool
 	ioUring   bool
+	noIOUring error // why there is none, found out as the hub was made
 	demo      bool
 	retention persist.Retention
 
@@ -243,20 +244,16 @@ func (c *serveConfig) hubOptions(log *slog.Logger, store persist.Store) []engine
 		opts = append(opts, engine.WithEncodings(new(compress.Zstd), new(compress.Gzip)))
 	}
 	if c.ioUring {
-		opts = append(opts, engine.WithBatchWriter(stream.IOUring))
+		opts = append(opts, engine.WithBatchWriter(c.openIOUring))
 	}
 	return opts
 }
 
-// checkIOUring says why there is no io_uring here, where it was asked for.
-func (c *serveConfig) checkIOUring() error {
-	if !c.ioUring {
-		return nil
-	}
+// openIOUring keeps the error for runServe: who asked for io_uring is to have it for every shard.
+func (c *serveConfig) openIOUring() (engine.BatchWriter, error) {
 	w, err := stream.IOUring()
 	if err != nil {
-		return fmt.Errorf("--io-uring: %w", err)
+		c.noIOUring = fmt.Errorf("--io-uring: %w", err)
 	}
-	w.Close()
-	return nil
+	return w, err
 }

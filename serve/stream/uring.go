@@ -15,7 +15,8 @@ import (
 // written to as without it.
 //
 // It takes Linux 5.18. Containers and hardened systems often forbid io_uring to
-// programs; the error then says what the system said. Each shard takes a descriptor for it.
+// programs; the error then says what the system said. Each shard takes a descriptor for it,
+// and 8 KiB of memory that count as locked.
 func IOUring() (engine.BatchWriter, error) {
 	b, err := rawsock.NewBatch(engine.MaxBatchWrites)
 	if err != nil {
@@ -34,7 +35,7 @@ func whyNoIOUring(err error) string {
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return ", as there is no descriptor left"
 	case errors.Is(err, syscall.ENOMEM):
-		return ", as there is no memory that may be locked (ulimit -l)"
+		return ", as no more memory may be locked (ulimit -l; 8 KiB for each shard)"
 	}
 	return ""
 }
@@ -47,8 +48,7 @@ func (w batchWriter) Add(s engine.Sink, p []byte) bool {
 	for len(p) > 0 {
 		switch sink := s.(type) {
 		case rawSink:
-			w.batch.Add(sink.Conn, p)
-			return true
+			return w.batch.Add(sink.Conn, p)
 		case *session:
 			s = sink.sink
 		case *leashedSink:
@@ -61,7 +61,7 @@ func (w batchWriter) Add(s engine.Sink, p []byte) bool {
 }
 
 // Flush implements [engine.BatchWriter].
-func (w batchWriter) Flush(done func(i, n int, err error)) { w.batch.Send(done) }
+func (w batchWriter) Flush(done func(i, n int, err error)) error { return w.batch.Send(done) }
 
 // Close implements [engine.BatchWriter].
 func (w batchWriter) Close() { w.batch.Close() }

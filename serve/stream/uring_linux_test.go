@@ -2,12 +2,17 @@ package stream_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,6 +23,67 @@ import (
 	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/wire"
 )
+
+// rings returns how many io_urings this process has, and how many sends have gone through them.
+func rings(t testing.TB) (n, sends int) {
+	t.Helper()
+	dir, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	for _, fd := range dir {
+		if to, _ := os.Readlink("/proc/self/fd/" + fd.Name()); to != "anon_inode:[io_uring]" {
+			continue
+		}
+		n++
+		info, err := os.ReadFile("/proc/self/fdinfo/" + fd.Name())
+		require.NoError(t, err)
+		for line := range strings.Lines(string(info)) {
+			if tail, ok := strings.CutPrefix(line, "SqTail:"); ok {
+				taken, err := strconv.ParseUint(strings.TrimSpace(tail), 0, 32)
+				require.NoError(t, err)
+				sends += int(taken) - 1 // the one that tried the ring
+			}
+		}
+	}
+	return n, sends
+}
+
+// A hub has a ring for each shard, through which its events go, and none once it is closed.
+func TestRingsAreUsedAndGivenBack(t *testing.T) {
+	before, _ := rings(t)
+	s := newSite(t, mode{name: "raw-uring", uring: true}, setup{hub: []engine.HubOption{engine.WithShards(3)}})
+	n, sends := rings(t)
+	require.Equal(t, before+3, n)
+	const streams, events = 12, 20
+	var followers []*follower
+	for range streams {
+		followers = append(followers, s.open(""))
+	}
+	s.online(streams)
+	for i := range events {
+		s.push("", fmt.Sprint(i))
+	}
+	for _, st := range followers {
+		for i := range events {
+			st.expect(fmt.Sprint(i))
+		}
+	}
+	_, after := rings(t)
+	require.Positive(t, after-sends, "sends went through the rings")
+	s.hub.Close()
+	n, _ = rings(t)
+	require.Equal(t, before, n)
+}
+
+// What the system says is explained.
+func TestWhyThereIsNoIOUring(t *testing.T) {
+	for err, want := range map[error]string{
+		syscall.EPERM: "kernel.io_uring_disabled", syscall.ENOSYS: "Linux 5.18", syscall.EINVAL: "Linux 5.18",
+		syscall.EMFILE: "descriptor", syscall.ENOMEM: "ulimit -l", errors.ErrUnsupported: "Linux",
+	} {
+		require.Contains(t, stream.WhyNoIOUring(os.NewSyscallError("io_uring_setup", err)), want)
+	}
+	require.Empty(t, stream.WhyNoIOUring(io.ErrUnexpectedEOF))
+}
 
 // countedWrites counts what the batches of a hub take.
 type countedWrites struct {

@@ -20,9 +20,6 @@ type batched struct {
 	p  []byte
 }
 
-// fewSends are so few that a system call for each costs no more.
-const fewSends = 1
-
 // NewBatch makes a Batch for so many sends at a time, a power of two. The error says
 // why the system has none.
 func NewBatch(sends int) (*Batch, error) {
@@ -30,24 +27,33 @@ func NewBatch(sends int) (*Batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Batch{ring: ring, sends: make([]batched, 0, sends), results: make([]int32, sends)}, nil
+	return &Batch{ring: ring, sends: make([]batched, 0, ring.Cap()), results: make([]int32, ring.Cap())}, nil
 }
 
-// Add notes a Write of p, which is some bytes and not changed before Send. There are
-// never more of them than the batch was made for.
-func (b *Batch) Add(c *Conn, p []byte) { b.sends = append(b.sends, batched{c, p}) }
+// Add notes a Write of p, which is some bytes and not changed before Send. It returns
+// false where the batch is full.
+func (b *Batch) Add(c *Conn, p []byte) bool {
+	if len(b.sends) == cap(b.sends) {
+		return false
+	}
+	b.sends = append(b.sends, batched{c, p})
+	return true
+}
 
 // Send does all that was added, and tells of each by its number, from 0, what [Conn.Write] would
-// return. Nothing may be called on b within done.
-func (b *Batch) Send(done func(i, n int, err error)) {
-	if len(b.sends) > fewSends {
+// return. Nothing may be called on b within done. The error says that batches do not work any more: all
+// was sent one by one.
+func (b *Batch) Send(done func(i, n int, err error)) (useless error) {
+	if len(b.sends) > 1 { // else the call for it is no cheaper
 		for _, s := range b.sends {
 			b.ring.Send(s.to.fd, s.p)
 		}
-		b.ring.Submit(b.results)
+		useless = b.ring.Submit(b.results)
+	} else {
+		b.results[0] = uring.Unsent
 	}
 	for i, s := range b.sends {
-		n, err := b.result(i)
+		n, err := sendResult(b.results[i])
 		if err == errUnsent {
 			n, err = s.to.Write(s.p)
 		} else {
@@ -57,23 +63,19 @@ func (b *Batch) Send(done func(i, n int, err error)) {
 	}
 	clear(b.sends)
 	b.sends = b.sends[:0]
+	return useless
 }
 
 // errUnsent says that a send is still to be done.
-const errUnsent = unix.ENOBUFS
+const errUnsent = unix.Errno(-uring.Unsent)
 
-// result is what send would return for what was added as number i.
-func (b *Batch) result(i int) (int, error) {
-	if len(b.sends) <= fewSends {
-		return 0, errUnsent
-	}
-	switch n := b.results[i]; {
+// sendResult is what send would return.
+func sendResult(n int32) (int, error) {
+	switch {
 	case n >= 0:
 		return int(n), nil
 	case n == -int32(unix.EAGAIN):
 		return 0, nil
-	case n == -int32(unix.EINTR):
-		return 0, errUnsent
 	default:
 		return 0, unix.Errno(-n)
 	}

@@ -10,11 +10,11 @@ type Batch struct{}
 // NewBatch fails with [errors.ErrUnsupported].
 func NewBatch(int) (*Batch, error) { return nil, errors.ErrUnsupported }
 
-// Add does nothing.
-func (b *Batch) Add(*Conn, []byte) {}
+// Add adds nothing.
+func (b *Batch) Add(*Conn, []byte) bool { return false }
 
 // Send does nothing.
-func (b *Batch) Send(func(i, n int, err error)) {}
+func (b *Batch) Send(func(i, n int, err error)) error { return nil }
 
 // Close does nothing.
 func (b *Batch) Close() {}

@@ -7,6 +7,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -30,7 +33,10 @@ func newBatch(t testing.TB, sends int) *rawsock.Batch {
 // that read slowly, and room is told as after a Write.
 func TestBatchesArriveInOrder(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	if v, err := strconv.ParseUint(os.Getenv("SPATETEST_SEED"), 10, 64); err == nil {
+		seed = v
+	}
+	t.Logf("replay with SPATETEST_SEED=%d go test -run '^%s$' ./serve/stream/internal/rawsock", seed, t.Name())
 	eachNetwork(t, func(t *testing.T, n *network) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		b := newBatch(t, 16)
@@ -60,14 +66,18 @@ func TestBatchesArriveInOrder(t *testing.T) {
 				if len(rest[i]) == 0 {
 					size := min(1+rng.IntN(20_000), total-len(sent[i]))
 					rest[i] = bytes.Repeat([]byte{byte(rng.IntN(256))}, size)
-				} else if !isRoom(room[i]) {
+				} else if !room[i].isRoom() {
 					continue
 				}
-				b.Add(conns[i], rest[i])
+				require.True(t, b.Add(conns[i], rest[i]))
 				added = append(added, i)
 			}
+			if len(added) == 0 {
+				runtime.Gosched() // all of these are full
+				continue
+			}
 			told := 0
-			b.Send(func(k, n int, err error) {
+			err := b.Send(func(k, n int, err error) {
 				require.Equal(t, told, k)
 				told++
 				require.NoError(t, err)
@@ -80,6 +90,7 @@ func TestBatchesArriveInOrder(t *testing.T) {
 					done++
 				}
 			})
+			require.NoError(t, err)
 			require.Equal(t, len(added), told)
 		}
 		readers.Wait()
@@ -91,7 +102,8 @@ func TestBatchesArriveInOrder(t *testing.T) {
 	})
 }
 
-func isRoom(r *recorder) bool {
+// isRoom says whether room was told of since it last said so.
+func (r *recorder) isRoom() bool {
 	select {
 	case <-r.writable:
 		return true
@@ -116,11 +128,11 @@ func TestBatchOverABrokenConnection(t *testing.T) {
 		defer client.Close()
 		others = append(others, c)
 	}
-	b.Add(broken, []byte("lost"))
+	require.True(t, b.Add(broken, []byte("lost")))
 	for _, c := range others {
-		b.Add(c, []byte("hello"))
+		require.True(t, b.Add(c, []byte("hello")))
 	}
-	b.Send(func(i, n int, err error) {
+	err := b.Send(func(i, n int, err error) {
 		if i == 0 {
 			require.Error(t, err)
 			return
@@ -128,8 +140,32 @@ func TestBatchOverABrokenConnection(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 5, n)
 	})
+	require.NoError(t, err)
 	broken.Close(true)
 	for _, c := range others {
 		c.Close(true)
 	}
+}
+
+// More than a batch takes is not taken.
+func TestFullBatchTakesNoMore(t *testing.T) {
+	n := listen(t, "unix")
+	b := newBatch(t, 2)
+	c, client := n.pair()
+	defer client.Close()
+	for range 2 {
+		require.True(t, b.Add(c, []byte("x")))
+	}
+	require.False(t, b.Add(c, []byte("y")))
+	require.NoError(t, b.Send(func(_, n int, err error) {
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+	}))
+	require.True(t, b.Add(c, []byte("z")))
+	require.NoError(t, b.Send(func(int, int, error) {}))
+	got := make([]byte, 3)
+	_, err := io.ReadFull(client, got)
+	require.NoError(t, err)
+	require.Equal(t, "xxz", string(got))
+	c.Close(true)
 }

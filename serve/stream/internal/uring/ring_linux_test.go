@@ -2,7 +2,11 @@ package uring
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
+	"os"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -58,12 +62,7 @@ func TestEachSendHasItsResult(t *testing.T) {
 	half, halfPeer := pair(t)
 	gone, gonePeer := pair(t)
 	unix.Close(gonePeer)
-	for {
-		if _, err := unix.Write(int(full), make([]byte, 1000)); err != nil {
-			require.Equal(t, unix.EAGAIN, err)
-			break
-		}
-	}
+	fill(t, full)
 	long := []byte(strings.Repeat("x", 1<<20))
 	results := make([]int32, 8)
 	for range 5 { // the queue goes round
@@ -72,7 +71,7 @@ func TestEachSendHasItsResult(t *testing.T) {
 		r.Send(half, long)
 		r.Send(-1, []byte("nowhere"))
 		r.Send(well, []byte("hello"))
-		r.Submit(results)
+		require.NoError(t, r.Submit(results))
 		require.Equal(t, -int32(unix.EPIPE), results[0])
 		require.Equal(t, -int32(unix.EAGAIN), results[1])
 		require.Positive(t, results[2])
@@ -84,28 +83,111 @@ func TestEachSendHasItsResult(t *testing.T) {
 	}
 }
 
-// What the kernel does not take is not sent later.
+// What the kernel does not take is not sent later, whether it takes some or none.
 func TestWhatIsNotTakenIsTakenBack(t *testing.T) {
+	for takes := range uint32(4) {
+		t.Run(fmt.Sprint("takes ", takes), func(t *testing.T) {
+			r := newRing(t, 8)
+			ours, peer := pair(t)
+			left := takes
+			r.enter = func(fd int, submit, complete uint32, flags uintptr) unix.Errno {
+				if left == 0 {
+					return unix.EBUSY
+				}
+				submit = min(submit, left)
+				left -= submit
+				return enter(fd, submit, complete, flags)
+			}
+			results := make([]int32, 8)
+			for _, text := range []string{"a", "bb", "ccc"} {
+				r.Send(ours, []byte(text))
+			}
+			err := r.Submit(results)
+			if takes == 0 {
+				require.ErrorIs(t, err, unix.EBUSY)
+			} else {
+				require.NoError(t, err)
+			}
+			for i := range int32(3) {
+				if i < int32(takes) {
+					require.Equal(t, i+1, results[i])
+				} else {
+					require.Equal(t, Unsent, results[i])
+				}
+			}
+			r.enter = enter
+			r.Send(ours, []byte("late"))
+			require.NoError(t, r.Submit(results))
+			require.EqualValues(t, 4, results[0])
+			require.Equal(t, "abbccc"[:takes*(takes+1)/2]+"late", string(read(t, peer)))
+		})
+	}
+}
+
+// What has not ended when the call returns is waited for: sends always have, so this one is made to receive.
+func TestSubmitReturnsWhenAllHasEnded(t *testing.T) {
+	const opReceive = 27
 	r := newRing(t, 8)
 	ours, peer := pair(t)
+	require.NoError(t, unix.SetNonblock(int(ours), false))
+	waits := 0
+	r.enter = func(fd int, submit, complete uint32, flags uintptr) unix.Errno {
+		if complete > 0 {
+			if waits++; waits == 2 { // the first is as if interrupted
+				_, err := unix.Write(peer, []byte("hello"))
+				require.NoError(t, err)
+			} else {
+				return unix.EINTR
+			}
+		}
+		return enter(fd, submit, complete, flags)
+	}
+	buf := make([]byte, 16)
+	r.Send(ours, buf)
+	q := &r.requests[(r.tail-1)%8]
+	q.op, q.msgFlags = opReceive, 0
 	results := make([]int32, 8)
-	fd := r.fd
-	r.fd = -1
-	r.Send(ours, []byte("early"))
-	r.Send(ours, []byte("early too"))
-	r.Submit(results)
-	r.fd = fd
-	require.Equal(t, []int32{-int32(unix.ENOBUFS), -int32(unix.ENOBUFS)}, results[:2])
-	r.Send(ours, []byte("late"))
-	r.Submit(results)
-	require.EqualValues(t, 4, results[0])
-	require.Equal(t, "late", string(read(t, peer)))
+	require.NoError(t, r.Submit(results))
+	require.EqualValues(t, 5, results[0])
+	require.Equal(t, "hello", string(buf[:5]))
+	require.Equal(t, 2, waits)
+}
+
+// What a send points to is kept from the garbage collector until it has ended.
+func TestWhatIsSentIsHeld(t *testing.T) {
+	r := newRing(t, 8)
+	ours, peer := pair(t)
+	want := strings.Repeat("x", 4000)
+	func() { r.Send(ours, []byte(want)) }()
+	runtime.GC()
+	var junk [][]byte
+	for range 1000 {
+		junk = append(junk, bytes.Repeat([]byte("y"), 4000))
+	}
+	runtime.GC()
+	require.NoError(t, r.Submit(make([]int32, 8)))
+	require.Equal(t, want, string(read(t, peer)))
+	runtime.KeepAlive(junk)
+}
+
+// fill writes until the socket takes no more.
+func fill(t testing.TB, fd int32) {
+	t.Helper()
+	for {
+		if _, err := unix.Write(int(fd), make([]byte, 1000)); err != nil {
+			require.Equal(t, unix.EAGAIN, err)
+			return
+		}
+	}
 }
 
 // Whatever is sent, by batches of any size, arrives once and in order.
 func TestBytesArriveOnce(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	if v, err := strconv.ParseUint(os.Getenv("SPATETEST_SEED"), 10, 64); err == nil {
+		seed = v
+	}
+	t.Logf("replay with SPATETEST_SEED=%d go test -run '^%s$' ./serve/stream/internal/uring", seed, t.Name())
 	rng := rand.New(rand.NewPCG(seed, 0))
 	r := newRing(t, 16)
 	var ours [16]int32
@@ -122,7 +204,7 @@ func TestBytesArriveOnce(t *testing.T) {
 			texts[k] = bytes.Repeat([]byte{byte(rng.IntN(256))}, 1+rng.IntN(3000))
 			r.Send(ours[i], texts[k])
 		}
-		r.Submit(results)
+		require.NoError(t, r.Submit(results))
 		for k, i := range order {
 			if results[k] == -int32(unix.EAGAIN) {
 				continue
@@ -151,7 +233,7 @@ func TestSendingAllocatesNothing(t *testing.T) {
 		for range 64 {
 			r.Send(ours, text)
 		}
-		r.Submit(results)
+		_ = r.Submit(results)
 		_, _ = unix.Read(peer, buf)
 	}))
 }
