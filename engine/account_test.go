@@ -32,6 +32,7 @@ type book struct {
 	withLog bool
 	batches bool // pushes of several events, and then no connection that an event ends: which of them would end it?
 	told    *failures
+	patient bool // half of the connections are, and what waits for them is let go now and then only
 
 	clients []*account
 	leaving []*account // told why they end: no receivers any more, and yet connected
@@ -39,6 +40,7 @@ type book struct {
 
 	events     int
 	pushed     uint64
+	waited     int            // for patient connections, at most
 	noReceiver uint64         // of them
 	offline    map[string]int // by user and payload: users that were told as offline
 }
@@ -70,7 +72,8 @@ func (b *book) subscribe() {
 		a.policy = engine.PolicyDropOldest
 	}
 	a.conflate = b.rng.IntN(4) == 0
-	sub := engine.Subscription{UID: a.user, Topics: a.topics, Policy: a.policy, Conflate: a.conflate, StallTimeout: -1}
+	sub := engine.Subscription{UID: a.user, Topics: a.topics, Policy: a.policy, Conflate: a.conflate, StallTimeout: -1,
+		Patient: b.patient && b.rng.IntN(2) == 0}
 	if b.events > 0 && b.rng.IntN(3) == 0 {
 		sub.LastEventID = wire.FormatID(b.h.LastID() - uint64(b.rng.IntN(100)))
 	}
@@ -150,7 +153,11 @@ func (b *book) act() {
 		return
 	}
 	a := connected[b.rng.IntN(len(connected))]
-	switch b.rng.IntN(10) {
+	kinds := 10
+	if b.patient {
+		kinds = 13
+	}
+	switch b.rng.IntN(kinds) {
 	case 0:
 		a.sub.Hangup(nil)
 	case 1:
@@ -161,6 +168,15 @@ func (b *book) act() {
 		a.sub.Writable()
 	case 2:
 		a.allow(-1)
+	case 10:
+		a.sub.Revoke()
+	case 11:
+		a.sub.Expire()
+	case 12:
+		if a.user != "" {
+			_, err := b.h.Disconnect(b.t.Context(), engine.Disconnection{UID: a.user})
+			require.NoError(b.t, err)
+		}
 	default:
 		a.allow(b.rng.IntN(3000))
 	}
@@ -168,7 +184,7 @@ func (b *book) act() {
 
 // rest lets the hub come to rest, takes out who has been closed, and compares.
 func (b *book) rest() {
-	st := requireSums(b.t, b.h)
+	st, waits := b.settle()
 	b.clients = slices.DeleteFunc(b.clients, func(a *account) bool {
 		leaves := engine.StateOf(b.h, a.sub) == "leaving"
 		if leaves {
@@ -183,12 +199,29 @@ func (b *book) rest() {
 	require.EqualValues(b.t, len(b.gone), endsSum(st), "every end is counted once: %+v", st.Ends)
 	require.EqualValues(b.t, b.events, st.Events)
 	require.Equal(b.t, b.noReceiver, st.NoReceiver)
-	if !b.withLog {
+	if !b.withLog && !waits {
 		require.Equal(b.t, b.pushed, st.Pushed)
 	} else {
-		// What a connection that reads the log has not come to is not counted yet.
+		// What a connection that reads the log has not come to is not counted yet, nor what
+		// waits for one that is patient.
 		require.LessOrEqual(b.t, st.Pushed, b.pushed)
 	}
+}
+
+// settle lets the hub come to rest, and seldom lets go what waits for patient connections.
+func (b *book) settle() (st engine.Stats, waits bool) {
+	if !b.patient {
+		return requireSums(b.t, b.h), false
+	}
+	for !engine.AtRestButPatient(b.h) {
+	}
+	if b.rng.IntN(30) == 0 {
+		return requireSums(b.t, b.h), false
+	}
+	require.NoError(b.t, engine.Audit(b.h))
+	waited := engine.Waiting(b.h)
+	b.waited = max(b.waited, waited)
+	return b.h.Stats(), waited > 0
 }
 
 // isGone notes a connection that has been closed.
@@ -325,6 +358,26 @@ func (b *book) run(opts []engine.HubOption) {
 	b.compare()
 	if !b.withLog {
 		b.compareTold()
+	}
+}
+
+// So do they where connections wait patiently while others come, stall, break, and are
+// ended.
+func TestStatisticsOfPatientConnectionsAgainstModel(t *testing.T) {
+	for _, history := range histories {
+		t.Run(history.name, func(t *testing.T) {
+			n, waited := seed(t), 0
+			for round := range 6 {
+				synctest.Test(t, func(t *testing.T) {
+					b := &book{t: t, rng: rand.New(rand.NewPCG(n, uint64(round))), told: newFailures(), withLog: history.name == "log", batches: round%2 == 0, patient: true}
+					b.run(append(history.opts(), withCodings(), engine.WithPatience(time.Second), b.told.option(), engine.WithEnableResendEvents(), engine.WithShards(1+round%3),
+						engine.WithLinger(0, func(_ bool, topic string) bool { return topic == "c" && round%3 == 0 }),
+						engine.WithChanBufferSize(64<<(round%3)), engine.WithQueueBytes(3000), engine.WithPushTimeout(5*time.Second, 1+round%3)))
+					waited = max(waited, b.waited)
+				})
+			}
+			require.Greater(t, waited, 5, "so many waited at a time")
+		})
 	}
 }
 

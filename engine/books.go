@@ -13,6 +13,7 @@ type books struct {
 	users   names.Table[*client] // the newest connection of each user
 	topics  topics.Index[*client]
 	only    int // clients that want nothing that is for everybody
+	patient int // clients that are patient
 
 	sets []*topics.Set[*client] // what following returned last
 }
@@ -23,6 +24,9 @@ func (b *books) enter(c *client) {
 	b.clients = append(b.clients, c)
 	if c.only {
 		b.only++
+	}
+	if c.patient {
+		b.patient++
 	}
 	if c.uid != "" {
 		b.enterUser(c)
@@ -46,6 +50,9 @@ func (b *books) strike(c *client) {
 	b.clients = shrink(b.clients[:len(b.clients)-1])
 	if c.only {
 		b.only--
+	}
+	if c.patient {
+		b.patient--
 	}
 	for i := range c.topics {
 		b.topics.Remove(c, int32(i))

@@ -18,11 +18,18 @@ type clientState uint8
 const (
 	stateNew     clientState = iota // not yet placed by its shard
 	stateLive                       // everything up to the shard's position is sent
+	statePatient                    // the same, but for what waits for those that are patient
 	stateLagging                    // at pos, inside the ring's window
 	stateBehind                     // at pos, before the window: reads the log
 	stateLeaving                    // told why it ends, receives no event any more
 	stateClosed                     // sink closed; no more calls
 )
+
+// states is a set of them, by bit.
+type states uint8
+
+// has says whether the client's state is in it.
+func (s states) has(c *client) bool { return s>>c.state&1 != 0 }
 
 // What a client's flags ask its shard to look at.
 const (
@@ -66,6 +73,8 @@ type client struct {
 	born     uint32 // tick at which it was enrolled
 	stallFor uint32 // ticks without a byte taken after which it is closed; 0: never
 	form     Form
+	patient  bool // its events may wait for others
+	hasty    bool // it is in patience.hasty
 	node     ringbuf.Node[*client]
 	shard    *shard
 	serial   uint64 // among those that its shard has enrolled; 0: not yet

@@ -258,7 +258,7 @@ func (s *shard) describe(c *client) Connection {
 	case stateLagging:
 		d.LastID = uint64(s.idAt(c.pos))
 	default:
-		d.LastID = uint64(s.hub.told(s.high.id))
+		d.LastID = uint64(s.hub.told(s.idAt(s.standing(c))))
 	}
 	if c.peer != nil {
 		d.Peer = *c.peer

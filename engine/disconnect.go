@@ -247,7 +247,7 @@ func (t *turn) step(s *shard, end int) progress {
 		s.spend(lookCost)
 		switch c := s.books.clients[t.pos]; {
 		case c.serial > t.upTo:
-		case c.state == stateLive || force:
+		case c.live() || force:
 			s.dismissWith(c, t.d.Reason, t.d.retry())
 			t.told.Add(1)
 		default:
@@ -288,6 +288,7 @@ func (t *turn) endEarly(s *shard, end int) (done bool) {
 // dismissWith ends an enrolled connection with a word, and a reconnection time unless
 // that is 0. Not to be called within a sweep.
 func (s *shard) dismissWith(c *client, reason error, retry time.Duration) {
+	s.bringUp(c)
 	s.dismiss(c, reason)
 	if c.state == stateLeaving {
 		c.lag.leaving.retry = retry
@@ -357,7 +358,7 @@ func (s *shard) endAged() (more bool) {
 		c := s.books.clients[at.pos]
 		s.spend(lookCost)
 		old := s.tick - c.born
-		if most := s.hub.ageOf(c.serial); old < most || c.state != stateLive && old < 2*most {
+		if most := s.hub.ageOf(c.serial); old < most || !c.live() && old < 2*most {
 			continue
 		}
 		d := Disconnection{RetryMin: s.hub.cfg.ageRetry[0], RetryMax: s.hub.cfg.ageRetry[1]}

@@ -74,6 +74,9 @@ func (h *Hub) finish(ctx context.Context) {
 	}
 	h.await(context.Background(), h.atRest)
 	h.life.halt()
+	for _, s := range h.shards {
+		s.patience.end()
+	}
 	h.cancel()
 	h.catchup.close()
 	h.work.Wait()

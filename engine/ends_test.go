@@ -16,7 +16,7 @@ import (
 // endsSum is how many connections have ended.
 func endsSum(st engine.Stats) uint64 {
 	e := st.Ends
-	return e.Hangup + e.Overflow + e.Stalled + e.WriteError + e.History + e.Closed
+	return e.Hangup + e.Overflow + e.Stalled + e.WriteError + e.History + e.Closed + e.Expired + e.Revoked + e.Reconnect
 }
 
 // Each connection's end is counted once, by what ended it.

@@ -8,9 +8,20 @@ import (
 // AtRest reports whether nothing is under way: every shard has seen all events
 // and requests, and no client waits for a page of the log. Clients that wait
 // for their sink, or for the clock, are at rest. It wakes the shards that no
-// event concerned, which would wait for the clock.
+// event concerned, which would wait for the clock, and lets go what lingers or waits for
+// patient clients.
 func AtRest(h *Hub) bool {
 	h.linger.hurry()
+	for _, s := range h.shards {
+		s.tired.Store(true)
+	}
+	rest := AtRestButPatient(h)
+	inside(h, func(s *shard) { rest = rest && !s.patience.waits })
+	return rest
+}
+
+// AtRestButPatient is AtRest that leaves what waits for patient clients.
+func AtRestButPatient(h *Hub) bool {
 	h.wakeMask(h.all)
 	runtime.Gosched()
 	if h.life.pushers.Load() != 0 {
@@ -28,6 +39,16 @@ func AtRest(h *Hub) bool {
 		}
 	})
 	return rest
+}
+
+// Waiting returns how many events wait for patient clients, in all shards.
+func Waiting(h *Hub) (n int) {
+	inside(h, func(s *shard) {
+		if p := &s.patience; p.waits {
+			n += int(s.cursor() - p.at)
+		}
+	})
+	return n
 }
 
 // Idle reports whether no shard has anything to do until it is woken.
@@ -132,7 +153,7 @@ func Footprint(h *Hub, sub Subscriber) (n int) {
 func StateOf(h *Hub, sub Subscriber) (name string) {
 	inside(h, func(s *shard) {
 		if sub.c.shard == s {
-			name = [...]string{"new", "live", "lagging", "behind", "leaving", "closed"}[sub.c.state]
+			name = [...]string{"new", "live", "patient", "lagging", "behind", "leaving", "closed"}[sub.c.state]
 		}
 	})
 	return name
@@ -154,6 +175,9 @@ func (s *shard) audit() error {
 	if s.high.pos != s.cursor() {
 		return fmt.Errorf("shard %d: high is %v at position %d", s.id, s.high, s.cursor())
 	}
+	if p := &s.patience; p.waits && ((p.at+1).before(s.oldest()) || !p.at.before(s.cursor())) || !p.waits && len(p.hasty)+p.bytes > 0 {
+		return fmt.Errorf("shard %d at %d, its window from %d: what waits for patient clients is %+v", s.id, s.cursor(), s.oldest(), p)
+	}
 	lagging, pending := 0, 0
 	for i, c := range s.books.clients {
 		switch {
@@ -163,9 +187,11 @@ func (s *shard) audit() error {
 			return fmt.Errorf("client %d has bits of a past batch", i)
 		case c.state == stateNew || c.state >= stateLeaving:
 			return fmt.Errorf("client %d is listed in state %d", i, c.state)
-		case c.state == stateLive && c.lag != nil:
+		case c.live() && c.lag != nil:
 			return fmt.Errorf("client %d is live with lag %v", i, c.lag)
-		case c.state == stateLive:
+		case (c.state == statePatient && !c.patient) || c.state == stateLive && c.patient && (!s.patience.waits || !c.hasty):
+			return fmt.Errorf("client %d is in state %d, patient %v, hasty %v", i, c.state, c.patient, c.hasty)
+		case c.live():
 			continue
 		}
 		lagging++

@@ -16,55 +16,73 @@ import (
 // that is, because the marks of a large audience go on in the next pass, it returns
 // the position before from.
 func (s *shard) deliver(from, to position) position {
-	to, masked, some := s.cut(from, to)
-	if some && from == to && !s.markLarge(from) {
+	to, r := s.cut(from, to)
+	passes := s.holdBack(from, to, r)
+	if r.some && from == to && !s.markLarge(from) {
 		return from - 1
 	}
 	s.high = point{to, s.hub.slot(to).upTo()}
-	if some {
-		if masked {
-			s.fanOutMasked(from, to)
-		} else {
-			s.fanOutAll(from, to)
-		}
-		s.flushWrites()
-	}
+	s.fanOut(from, to, r, passes)
 	s.account(from, to)
-	if some {
+	if r.some {
 		s.offered(from)
 	}
 	return to
 }
 
-// cut shortens the run from..to to what one fan-out takes. masked says whether
-// some event in it is not for everybody, some whether any concerns the shard.
-func (s *shard) cut(from, to position) (last position, masked, some bool) {
-	size, marks := 0, 0
+// fanOut offers the run from..to, as cut returned it, to all clients but those in states
+// that are passed over.
+func (s *shard) fanOut(from, to position, r runCut, passes states) {
+	s.fan.passes = passes
+	switch {
+	case !r.some:
+	case r.masked:
+		s.fanOutMasked(from, to)
+	default:
+		s.fanOutAll(from, to)
+	}
+	s.flushWrites()
+}
+
+// runCut is what cut finds out about a run.
+type runCut struct {
+	some   bool // an event in it concerns the shard
+	masked bool // one of these is not for everybody
+	urgent bool // one waits for nobody
+	size   int  // their frames' bytes
+}
+
+// cut shortens the run from..to to what one fan-out takes.
+func (s *shard) cut(from, to position) (last position, r runCut) {
+	marks := 0
 	for seq := from; ; seq++ {
 		e := s.hub.slot(seq)
 		if !e.failed && e.mask&s.bit != 0 {
 			targeted := e.private || e.topic != ""
 			n := int(seq - from)
-			if targeted && n >= maskedBatch || masked && n >= maskedBatch {
-				return seq - 1, masked, some
+			if targeted && n >= maskedBatch || r.masked && n >= maskedBatch {
+				return seq - 1, r
 			}
 			if e.crowd != nil {
 				marks += s.markCostOf(e)
 				switch large := s.isLarge(e); {
 				case large && seq == from:
-					return seq, true, true
-				case large, marks > s.hub.cfg.marks && some:
-					return seq - 1, masked, some
+					return seq, runCut{some: true, masked: true, urgent: true}
+				case large, marks > s.hub.cfg.marks && r.some:
+					return seq - 1, r
 				}
 			}
-			if size += len(e.frame()); size > sendBytes && some {
-				return seq - 1, masked, some
+			size := len(e.frame())
+			if r.size+size > sendBytes && r.some {
+				return seq - 1, r
 			}
-			masked = masked || targeted
-			some = true
+			r.size += size
+			r.masked = r.masked || targeted
+			r.urgent = r.urgent || e.private || e.urgent
+			r.some = true
 		}
-		if seq == to || masked && seq-from == maskedBatch-1 {
-			return seq, masked, some
+		if seq == to || r.masked && seq-from == maskedBatch-1 {
+			return seq, r
 		}
 	}
 }
@@ -78,7 +96,7 @@ func (s *shard) fanOutAll(from, to position) {
 	clients := s.books.clients
 	for i, c := range clients {
 		s.fan.fetch(clients, i)
-		if c.only {
+		if c.only || s.fan.passes.has(c) {
 			continue
 		}
 		j := &s.fan.join[c.form]
@@ -144,17 +162,20 @@ func (s *shard) fanOutMasked(from, to position) {
 			if !c.only {
 				marked |= everybody
 			}
-			if marked != 0 {
-				s.offer(c, s.variantFor(from, to, variant{marked, c.form}))
-				c.bits = 0
+			if marked == 0 {
+				continue
 			}
+			if !s.fan.passes.has(c) {
+				s.offer(c, s.variantFor(from, to, variant{marked, c.form}))
+			}
+			c.bits = 0
 		}
 	} else {
 		for _, c := range s.fan.touched {
-			if c.bits != 0 { // else it has gone since it was marked
+			if c.bits != 0 && !s.fan.passes.has(c) { // no bits: it has gone since it was marked
 				s.offer(c, s.variantFor(from, to, variant{c.bits, c.form}))
-				c.bits = 0
 			}
+			c.bits = 0
 		}
 	}
 	s.fan.untouch()
@@ -246,7 +267,7 @@ func (s *shard) variantFor(from, to position, v variant) *joined {
 // it waits in the window or, for a client that reads the log, there.
 func (s *shard) offer(c *client, j *joined) {
 	switch c.state {
-	case stateLive:
+	case stateLive, statePatient:
 		if c.barred() {
 			s.refuse(c, j)
 			return

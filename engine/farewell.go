@@ -113,6 +113,7 @@ func (s *shard) end(c *client, reason error) {
 		s.close(c, reason)
 		return
 	}
+	s.bringUp(c)
 	s.dismiss(c, reason)
 	s.proceed(c)
 }
@@ -146,11 +147,11 @@ func (s *shard) dismiss(c *client, reason error) {
 		return
 	}
 	var got eventID
-	if c.state == stateLive {
+	if c.live() {
+		s.setBack(c)
 		if !c.placed {
-			got = s.hub.told(s.high.id)
+			got = s.hub.told(s.idAt(c.pos))
 		}
-		s.startLag(c, stateLagging)
 	}
 	l, onItsWay := c.lag, 0
 	for at := range l.partial.all() {

@@ -16,8 +16,12 @@ func (s *shard) stop(c *client, j *joined, n int, err error) {
 	s.n[nDelivered] += uint64(took)
 
 	c.placed = c.placed || took > 0
+	waits := s.awaitsRun(c)
 	l := s.startLag(c, stateLagging)
 	l.queue.add(j.len()-took, j.weight(n))
+	if waits {
+		s.queueAfter(c, s.patience.to)
+	}
 	if n > 0 {
 		c.wroteTick = s.tick
 	}
@@ -79,7 +83,7 @@ func (s *shard) recover(c *client) {
 	}
 	s.endResume(&c.lag.resuming)
 	s.troubled.remove(c)
-	c.state = stateLive
+	s.revive(c)
 }
 
 // enqueue lets a run wait for a lagging client: nothing is copied, the events
@@ -106,7 +110,7 @@ func (s *shard) proceed(c *client) {
 			}
 			continue
 		}
-		if c.state == stateLive {
+		if c.live() {
 			return
 		}
 		if c.state == stateLeaving {

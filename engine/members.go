@@ -69,6 +69,9 @@ func (s *shard) closeAs(c *client, as ending, reason error) {
 		s.troubled.leaving--
 		as, reason = c.lag.leaving.outcome(reason)
 	default:
+		if s.awaitsRun(c) {
+			s.setBack(c)
+		}
 		s.failQueued(c)
 		s.strike(c)
 	}

@@ -61,6 +61,7 @@ type config struct {
 	encodings   []Encoding
 	openWriter  func() (BatchWriter, error) // nil: none
 	linger      time.Duration
+	patience    time.Duration // of connections that have some
 	urgent      func(private bool, topic string) bool
 
 	presence  string // topic; "": none
@@ -202,6 +203,7 @@ func newConfig(opts []HubOption) *config {
 	}
 	c.correctEncodings()
 	c.linger = correct(c, "linger", c.linger, 0, maxLinger)
+	c.patience = correct(c, "patience", c.patience, 0, maxLinger)
 	if c.log != nil && c.store != nil {
 		c.logger.Warn("spate: a hub has one log: what WithStore gives is left out beside WithLog")
 		c.store = nil

@@ -80,14 +80,14 @@ func (s *sliceStore) ListByLastID(_ context.Context, eventType, lastID string, p
 	return page, "", nil
 }
 
-// Invariants 2, 3 and 4: publishers run while many clients disconnect and
-// reconnect at random, with rooms that run out at random; each ends with every
+// Invariants 2, 3 and 4: publishers run while many clients, patient or not, disconnect
+// and reconnect at random, with rooms that run out at random; each ends with every
 // ID for it exactly once, in order.
 func TestResumeUnderFire(t *testing.T) {
 	for _, log := range logs {
 		t.Run(log.name, func(t *testing.T) {
 			n := seed(t)
-			h := newHub(t, append(log.opts(t), withCodings(), engine.WithLinger(2*time.Millisecond, func(private bool, _ string) bool { return private }), engine.WithEnableResendEvents(),
+			h := newHub(t, append(log.opts(t), withCodings(), engine.WithLinger(2*time.Millisecond, func(private bool, _ string) bool { return private }), engine.WithPatience(5*time.Millisecond), engine.WithEnableResendEvents(),
 				engine.WithChanBufferSize(256), engine.WithShards(3))...)
 			underFire(t, h, n, 1500, 24)
 		})
@@ -165,7 +165,7 @@ func restless(ctx context.Context, t *testing.T, h *engine.Hub, rng *rand.Rand, 
 		if !final {
 			room = rng.IntN(20000)
 		}
-		sub := engine.Subscription{UID: uid, Topics: topics, LastEventID: wire.FormatID(last)}
+		sub := engine.Subscription{UID: uid, Topics: topics, LastEventID: wire.FormatID(last), Patient: rng.IntN(2) == 0}
 		if len(h.Encodings()) > 0 {
 			anyForm(&sub, rng.IntN(6))
 		}

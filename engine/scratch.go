@@ -12,6 +12,7 @@ type fan struct {
 	touched []*client     // those with bits
 	offline []uint32      // of the audience being marked, by index
 	read    clientState   // of nothing, but that clients are read ahead (fetch)
+	passes  states        // of clients that it is not for
 }
 
 // begin makes it empty, for a batch that is all for everybody, in so many forms.

@@ -163,7 +163,8 @@ func (h *Hub) Subscribe(sub Subscription, sink Sink) (Subscriber, error) {
 // newClient makes the connection of a subscription, at no position yet. The patterns
 // are the connection's from here on.
 func (h *Hub) newClient(sub *Subscription, patterns []wire.Pattern) *client {
-	c := &client{uid: sub.UID, policy: sub.Policy, conflate: sub.Conflate, only: sub.OnlyTopics}
+	c := &client{uid: sub.UID, policy: sub.Policy, conflate: sub.Conflate, only: sub.OnlyTopics,
+		patient: sub.Patient && h.cfg.patience > 0}
 	if c.policy > PolicyDisconnect {
 		c.policy = PolicyDefault
 	}

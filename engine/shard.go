@@ -30,6 +30,7 @@ type shard struct {
 	_     [64]byte
 	state atomic.Uint32 // scheduling state: hands the fields below from runner to runner
 	ticks atomic.Uint32 // ticks of the hub's clock so far; the ticker adds
+	tired atomic.Bool   // what waits for patient clients is to go; their timer sets it
 	mail  ringbuf.Mailbox[*client]
 	_     [64]byte
 
@@ -51,6 +52,7 @@ type shard struct {
 	tick     uint32
 	occupied bool // as hub.occupied has it
 	window   windowing
+	patience patience
 
 	fan      fan
 	out      outgoing
@@ -83,6 +85,7 @@ func newShard(h *Hub, id int, reader *ringbuf.Reader[entry]) *shard {
 	}
 	s.c.reached.Store(uint64(h.origin.id))
 	s.c.oldest.Store(uint64(h.origin.id))
+	s.patience = newPatience(h, s.tire)
 	return s
 }
 
@@ -104,6 +107,7 @@ func (s *shard) pass() (more bool) {
 		s.closeDoomed()
 		more = more || trims.active()
 	}
+	s.endPatience()
 	more = s.runRing() || more
 	more = s.admitEarly() || more
 	s.closeDoomed()

@@ -149,6 +149,9 @@ func unchunk(t testing.TB, b []byte, coded bool) (data []byte, ended bool) {
 		}
 		n, err := strconv.ParseUint(string(size), 16, 32)
 		require.NoError(t, err)
+		if n == 0 && len(rest) < 2 {
+			return data, false
+		}
 		if n == 0 {
 			require.Equal(t, "\r\n", string(rest))
 			return data, true

@@ -65,6 +65,10 @@ type Subscription struct {
 	// events replace ephemeral ones only.
 	Conflate bool
 
+	// Patient says that events may come a little later than they could, together with
+	// others: see WithPatience.
+	Patient bool
+
 	// StallTimeout closes the connection when it has accepted no byte for so
 	// long although some were waiting. 0 takes the hub's, negative never.
 	StallTimeout time.Duration

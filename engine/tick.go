@@ -130,7 +130,7 @@ func (s *shard) heartbeats() (more bool) {
 		c := s.books.clients[b.next]
 		b.next += int(half)
 		s.spend(lookCost)
-		if c.state == stateLive && s.tick-c.wroteTick+half > interval {
+		if c.live() && s.tick-c.wroteTick+half > interval {
 			s.beat(c)
 		}
 	}
@@ -165,13 +165,10 @@ func (s *shard) beat(c *client) {
 func (s *shard) settleBeat(c *client, beat []byte, n int, err error) {
 	switch {
 	case err != nil:
-		c.pos = s.cursor()
-		s.startLag(c, stateLagging)
-		s.troubled.lags(c.pos)
+		s.setBack(c)
 		s.doom(c, err)
 	case n < len(beat):
-		c.pos = s.cursor()
-		s.startLag(c, stateLagging)
+		s.setBack(c)
 		s.keepRest(c, beat[n:])
 		c.filled()
 	default:

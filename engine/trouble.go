@@ -210,8 +210,9 @@ func (t *troubled) nextTrimmed() *client {
 
 // startLag makes a client one in trouble, in the given state.
 func (s *shard) startLag(c *client, state clientState) *lag {
+	at := s.standing(c)
 	c.state = state
 	l := s.troubled.add(c)
-	l.base, l.stall.tick = s.at(s.cursor()), s.tick
+	l.base, l.stall.tick = s.at(at), s.tick
 	return l
 }

@@ -21,7 +21,11 @@ type tightHistory struct {
 // window no longer covers. Clients that would lose their place are moved on
 // first.
 func (s *shard) advance(to position) {
-	s.keepFrom(s.historyAt(to), to)
+	low := s.historyAt(to)
+	if p := &s.patience; p.waits && (p.at + 1).before(low) {
+		low = p.at + 1 // patient clients are still to get it
+	}
+	s.keepFrom(low, to)
 }
 
 // keepFrom moves the shard to its position, and its window's beginning to low or,
