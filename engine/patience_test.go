@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -338,5 +339,33 @@ func TestResumeWhileOthersWaitPatiently(t *testing.T) {
 		require.Equal(t, want, s.data(t))
 		requireSums(t, h)
 		require.Equal(t, append(want, "10"), s.data(t))
+	})
+}
+
+// What waits stays in the window where the ring comes to hold too much while a run that
+// joins it goes out.
+func TestWhatWaitsStaysInTheWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const other = 1 << 20
+		h, _ := patientHub(t, engine.WithRingBytes(4<<10))
+		engine.Hold(h, -other) // so that the ring seems to hold less than it does
+		s, prompt := join(t, h, engine.Subscription{Patient: true}, -1), join(t, h, engine.Subscription{}, -1)
+		synctest.Wait()
+		push := func(data string) {
+			require.NoError(t, h.Push(nil, message(data+strings.Repeat("x", 1<<10))))
+			synctest.Wait()
+		}
+		for range 10 {
+			push("waits ")
+		}
+		require.Equal(t, 10, engine.Waiting(h))
+		prompt.mu.Lock()
+		prompt.onSend = func([]byte) { engine.Hold(h, other); prompt.onSend = nil }
+		prompt.mu.Unlock()
+		push("last ")
+		requireSums(t, h)
+		require.Len(t, s.data(t), 11)
+		require.Equal(t, prompt.ids(t), s.ids(t))
+		require.LessOrEqual(t, engine.HeldBytes(h), int64(8<<10), "then it goes")
 	})
 }

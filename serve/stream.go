@@ -85,6 +85,9 @@ func WithStallTimeout(d time.Duration) ServeOption { return stream.WithStallTime
 // WithConflation is [stream.WithConflation].
 func WithConflation() ServeOption { return stream.WithConflation() }
 
+// WithPatient is [stream.WithPatient].
+func WithPatient(patient func(*http.Request) bool) ServeOption { return stream.WithPatient(patient) }
+
 // WithRefuseGap is [stream.WithRefuseGap].
 func WithRefuseGap() ServeOption { return stream.WithRefuseGap() }
 

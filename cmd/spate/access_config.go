@@ -138,7 +138,7 @@ func goodParameter(name string) bool {
 		}
 	}
 	switch name {
-	case "topic", "uid", "last_event_id", "since", "on_gap", "conflate", "ticket", "after", "limit", "name":
+	case "topic", "uid", "last_event_id", "since", "on_gap", "conflate", "may_wait", "ticket", "after", "limit", "name":
 		return false
 	}
 	return true

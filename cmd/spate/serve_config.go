@@ -48,6 +48,7 @@ type serveConfig struct {
 	later     time.Duration
 	stall     time.Duration
 	drain     drainConfig
+	patience  patienceConfig
 	api       apiConfig
 	maxEvent  sizeValue
 	queue     sizeValue
@@ -108,6 +109,7 @@ func readServe(s streams, args []string) (*serveConfig, error) {
 	fs.Var((*ageValue)(&c.later), "later", "answer streams that cannot be taken now by an empty one that tells clients to come back after this `time`, instead of 503, for which browsers give up (0: 503)")
 	fs.Var((*ageValue)(&c.stall), "stall-timeout", "close a connection that takes no byte for this `time` (0: never)")
 	c.drain.addFlags(fs)
+	c.patience.addFlags(fs)
 	c.api.addFlags(fs)
 	fs.Var(&c.maxEvent, "max-event-size", "largest event's `size`")
 	fs.Var(&c.queue, "queue-bytes", "`size` of what may wait for one connection before it reads on from the log")
@@ -161,6 +163,7 @@ func (c *serveConfig) validate(fs *flagSet) {
 	fs.must(c.reserve >= 0, "descriptor-reserve", "--descriptor-reserve %d: give a positive number, or 0 for the default", c.reserve)
 	fs.must(limit == 0 || c.reserve < limit, "descriptor-reserve", "--descriptor-reserve %d: the process may have %d descriptors (ulimit -n), which leaves none for streams; give less", c.reserve, limit)
 	c.drain.validate(fs)
+	c.patience.validate(fs)
 	c.api.validate(fs)
 	fs.must(c.maxEvent >= 1<<10 && c.maxEvent <= 1<<30, "max-event-size", "--max-event-size %v: give 1KiB to 1GiB", &c.maxEvent)
 	fs.must(c.queue >= 1<<10 && c.queue <= 1<<30, "queue-bytes", "--queue-bytes %v: give 1KiB to 1GiB", &c.queue)
@@ -237,6 +240,7 @@ func (c *serveConfig) hubOptions(log *slog.Logger, store persist.Store) []engine
 		engine.WithCatchUpRate(int(c.limits.catchUp)),
 		engine.WithMaxConnectionAge(c.drain.maxAge, c.drain.ageJitter, c.drain.retry.min, c.drain.retry.max),
 	}
+	opts = append(opts, c.patience.options()...)
 	if c.immediate {
 		opts = append(opts, engine.WithImmediateDelivery())
 	}

@@ -103,6 +103,7 @@ func (c *config) seat(w http.ResponseWriter, r *http.Request, hub *engine.Hub, a
 		return refusal
 	}
 	sub.Source = c.source(r)
+	sub.Patient = sub.Patient || c.patient != nil && c.patient(r)
 	if begun.k, refusal = c.codingFor(w.Header(), r, hub); refusal != nil {
 		return refusal
 	}

@@ -19,6 +19,7 @@ type config struct {
 	policy    engine.Policy
 	stall     time.Duration
 	conflate  bool
+	patient   func(*http.Request) bool // nil: who asks for it
 	refuseGap bool
 	portable  bool
 	uncoded   bool
@@ -89,6 +90,14 @@ func WithStallTimeout(d time.Duration) Option { return func(c *config) { c.stall
 // WithConflation gives a connection that fell behind only the newest event per
 // key.
 func WithConflation() Option { return func(c *config) { c.conflate = true } }
+
+// WithPatient says of a request that its events may come a little later than others',
+// several at a time, as [engine.WithPatience] has it. Beside those for which it returns
+// true, all are patient that ask for it, by may_wait=true in the query. On a hub without
+// patience none is.
+func WithPatient(patient func(*http.Request) bool) Option {
+	return func(c *config) { c.patient = patient }
+}
 
 // WithRefuseGap answers 409 to a client that wants to resume where history no
 // longer reaches, instead of a stream that begins with a gap event. Browsers do

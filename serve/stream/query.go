@@ -20,9 +20,10 @@ const (
 	sinceQuery    = "since"         // an RFC 3339 time, or an age such as 15m or 7d
 	gapQuery      = "on_gap"        // "refuse": answer 409 rather than begin with a gap event
 	conflateQuery = "conflate"      // "true": while behind, only the newest event per key
+	mayWaitQuery  = "may_wait"      // "true": events may come a little later, several at a time
 )
 
-var ourParams = []string{resumeQuery, sinceQuery, gapQuery, conflateQuery}
+var ourParams = []string{resumeQuery, sinceQuery, gapQuery, conflateQuery, mayWaitQuery}
 
 // ourLetters are their plain letters.
 var ourLetters = func() (all []string) {

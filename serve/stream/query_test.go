@@ -45,6 +45,9 @@ var wrongQueries = []struct{ query, field string }{
 	{"topic=a&=&x=1", "query"},
 	{"on_gap=Refuse", "on_gap"},
 	{"conflate=perhaps", "conflate"},
+	{"may_wait=10ms", "may_wait"},
+	{"may_wait=true&may_wait=true", "may_wait"},
+	{"mayWait=true", "mayWait"},
 }
 
 // Invariant 12: a query that can't be parsed, or repeats or misspells what is ours,

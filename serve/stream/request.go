@@ -19,6 +19,7 @@ type wishes struct {
 	since       time.Time
 	refuseGap   bool
 	conflate    bool
+	mayWait     bool
 }
 
 // wishesOf reads them from the request, whose query is parsed unless it is nil. For
@@ -89,14 +90,23 @@ func (w *wishes) begin(query url.Values, now time.Time) *Error {
 	default:
 		return badRequest(gapQuery, `must be "tell" or "refuse"`)
 	}
-	switch query.Get(conflateQuery) {
-	case "true", "1":
-		w.conflate = true
-	case "", "false", "0":
-	default:
-		return badRequest(conflateQuery, `must be "true" or "false"`)
+	var refusal *Error
+	if w.conflate, refusal = switchOf(query, conflateQuery); refusal != nil {
+		return refusal
 	}
-	return nil
+	w.mayWait, refusal = switchOf(query, mayWaitQuery)
+	return refusal
+}
+
+// switchOf reads a parameter that is true or false.
+func switchOf(query url.Values, name string) (on bool, _ *Error) {
+	switch query.Get(name) {
+	case "true", "1":
+		return true, nil
+	case "", "false", "0":
+		return false, nil
+	}
+	return false, badRequest(name, `must be "true" or "false"`)
 }
 
 // subscription returns what a request asks for on behalf of uid. Its strings hold
@@ -114,6 +124,7 @@ func (c *config) subscription(w wishes, uid string, topics []string) (engine.Sub
 		Since:        w.since,
 		Policy:       c.policy,
 		Conflate:     c.conflate || w.conflate,
+		Patient:      w.mayWait,
 		StallTimeout: c.stall,
 	}, nil
 }

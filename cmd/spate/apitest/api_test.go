@@ -265,7 +265,7 @@ func (p *prover) reads() {
 		{method: "GET", target: "/", status: 200},
 		{method: "GET", target: "/ui/main.js", status: 200},
 		{method: "GET", target: "/ui/nothing.js", status: 404},
-		{method: "GET", target: "/events?uid=tom&topic=a&topic=b.*&on_gap=tell&conflate=true", status: 200},
+		{method: "GET", target: "/events?uid=tom&topic=a&topic=b.*&on_gap=tell&conflate=true&may_wait=true", status: 200},
 		{method: "GET", target: "/events?since=15m", status: 200},
 		{method: "GET", target: "/events?last_event_id=" + page.Next, status: 200},
 		{method: "GET", target: "/events", header: "Last-Event-ID: 7", status: 200},
