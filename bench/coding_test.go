@@ -133,8 +133,19 @@ func coders() []coder {
 func coded() engine.HubOption { return engine.WithEncodings(new(compress.Zstd), new(compress.Gzip)) }
 
 func hubOf(opts ...engine.HubOption) (http.Handler, func([]byte), func()) {
+	return hubWith(nil, opts...)
+}
+
+// halfPatient is a hub that lets events wait for every other stream.
+func halfPatient(d time.Duration) (http.Handler, func([]byte), func()) {
+	var n atomic.Int64
+	every := stream.WithPatient(func(*http.Request) bool { return n.Add(1)%2 == 0 })
+	return hubWith([]stream.Option{every}, engine.WithPatience(d))
+}
+
+func hubWith(streams []stream.Option, opts ...engine.HubOption) (http.Handler, func([]byte), func()) {
 	hub := engine.NewHub(append(opts, engine.WithLogger(slog.New(slog.DiscardHandler)))...)
-	return stream.Handler(hub, nil), func(data []byte) { _ = hub.Push(nil, &wire.Event{Data: data}) }, hub.Close
+	return stream.Handler(hub, nil, streams...), func(data []byte) { _ = hub.Push(nil, &wire.Event{Data: data}) }, hub.Close
 }
 
 // bareLoop is a goroutine for each stream that writes each event and flushes.
@@ -254,8 +265,8 @@ func BenchmarkCoding(b *testing.B) {
 	}
 }
 
-// BenchmarkLinger: what does a delivery cost where events may wait for each other? Ten
-// come within the longest wait. A server that cannot keep up, as at 1,000 streams with
+// BenchmarkLinger: what does a delivery cost where events may wait for each other, for all
+// streams or, by patience, for half of them? Ten come within the longest wait. A server that cannot keep up, as at 1,000 streams with
 // 1,000 events a second on two processors, lets them share writes as it is.
 func BenchmarkLinger(b *testing.B) {
 	raiseLimit()
@@ -263,17 +274,21 @@ func BenchmarkLinger(b *testing.B) {
 		b.Run(fmt.Sprintf("streams=%d/rate=%d", shape.streams, shape.rate), func(b *testing.B) {
 			ten := 10 * time.Second / time.Duration(shape.rate)
 			waits := []time.Duration{0, ten / 5, ten}
-			texts, cpu := plan.Quotes(200), map[time.Duration][]float64{}
+			texts, cpu, half := plan.Quotes(200), map[time.Duration][]float64{}, []float64(nil)
+			took := func(hub func() (http.Handler, func([]byte), func())) float64 {
+				t, _ := steady(b, coder{accept: "identity", make: hub}, shape.streams, 2*shape.rate, shape.rate, 1, texts)
+				return t
+			}
 			for range b.N {
 				for _, d := range waits {
-					c := coder{accept: "identity", make: func() (http.Handler, func([]byte), func()) { return hubOf(engine.WithLinger(d, nil)) }}
-					t, _ := steady(b, c, shape.streams, 2*shape.rate, shape.rate, 1, texts)
-					cpu[d] = append(cpu[d], t)
+					cpu[d] = append(cpu[d], took(func() (http.Handler, func([]byte), func()) { return hubOf(engine.WithLinger(d, nil)) }))
 				}
+				half = append(half, took(func() (http.Handler, func([]byte), func()) { return halfPatient(ten) }))
 			}
 			for _, d := range waits {
 				b.ReportMetric(medianOf(cpu[d]), fmt.Sprintf("linger=%v-µs", d))
 			}
+			b.ReportMetric(medianOf(half), fmt.Sprintf("half-patient=%v-µs", ten))
 			b.ReportMetric(0, "ns/op")
 		})
 	}
