@@ -180,10 +180,10 @@ func (s *shard) queueAfter(c *client, at position) {
 	})
 }
 
-// bringUp gives a patient client what it waits for, before it is told its end. Not to be
-// called within a sweep.
+// bringUp gives a patient client what it waits for, before it is told its end, unless it
+// may have nothing any more. Not to be called within a sweep.
 func (s *shard) bringUp(c *client) {
-	if s.awaitsRun(c) {
+	if s.awaitsRun(c) && !c.barred() {
 		s.setBack(c)
 		s.proceed(c)
 	}

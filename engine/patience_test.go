@@ -1,16 +1,19 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/spatehub/spate/compress"
 	"github.com/spatehub/spate/engine"
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/wire"
@@ -151,6 +154,39 @@ func TestEndsDoNotWaitForPatience(t *testing.T) {
 	}
 }
 
+// counted is an encoding that counts the runs with the first number that it codes.
+type counted struct {
+	compress.Gzip
+	runs atomic.Int64
+}
+
+func (c *counted) AppendRun(dst, run []byte) []byte {
+	if bytes.Contains(run, []byte("data: 1\n")) {
+		c.runs.Add(1)
+	}
+	return c.Gzip.AppendRun(dst, run)
+}
+
+// When the hub closes, all get what waits together: it is coded once.
+func TestWhatWaitsGoesToAllTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		coding := new(counted)
+		h, _ := patientHub(t, engine.WithEncodings(coding))
+		var all []*memSink
+		for range 20 {
+			all = append(all, join(t, h, engine.Subscription{Patient: true, Encoding: "gzip"}, -1))
+		}
+		synctest.Wait()
+		want := pushNumbers(t, h, 1, 5)
+		require.Zero(t, coding.runs.Load())
+		require.NoError(t, h.Shutdown(t.Context()))
+		for _, s := range all {
+			require.Equal(t, want, s.data(t))
+		}
+		require.EqualValues(t, 1, coding.runs.Load())
+	})
+}
+
 // A connection that has got nothing is told, at its end, the ID up to which it has what is
 // for it, whatever waited meanwhile; a list tells the same.
 func TestPatientConnectionsAreToldTheirPlace(t *testing.T) {
@@ -196,6 +232,7 @@ func TestWhatWaitsForAPatientConnectionThatGoesHasFailed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h, told := patientHub(t)
+				start := h.LastID()
 				stays := join(t, h, engine.Subscription{Patient: true}, -1)
 				s := join(t, h, engine.Subscription{UID: "u", Patient: true}, -1)
 				want := pushNumbers(t, h, 1, 5)
@@ -204,6 +241,9 @@ func TestWhatWaitsForAPatientConnectionThatGoesHasFailed(t *testing.T) {
 				s.awaitClosed()
 				synctest.Wait()
 				require.Empty(t, s.data(t))
+				if name == "revoked" {
+					require.Equal(t, wire.FormatID(start), s.events(t)[0].ID, "it resumes before what it waited for")
+				}
 				require.Equal(t, want, told.data(t))
 				require.EqualValues(t, 5, h.Stats().Failed)
 				require.Empty(t, stays.data(t), "what others wait for is not let go")
