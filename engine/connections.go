@@ -58,7 +58,8 @@ type Connection struct {
 	LastID uint64
 
 	// Waiting is how many events wait for it, and about how many bytes. One that is
-	// behind reads the log, so that neither is all.
+	// behind reads the log, so that neither is all; what a patient one waits for together
+	// with others does not count.
 	WaitingEvents, WaitingBytes int
 }
 

@@ -21,7 +21,8 @@ const maxLinger = time.Second
 //
 // urgent says of an event by its audience that it must not wait; those before it then go
 // with it, to the shards that it concerns. It is called by publishers, before the event
-// has an ID, and must not block. nil is no event.
+// has an ID, and must not block. nil is no event. It holds for [WithPatience] too, also
+// where d is 0.
 func WithLinger(d time.Duration, urgent func(private bool, topic string) bool) HubOption {
 	return func(c *config) { c.linger, c.urgent = d, urgent }
 }

@@ -243,6 +243,7 @@ func (w *modelWorld) takeSeat() {
 
 func (w *modelWorld) tick() {
 	w.s.ticks.Add(1)
+	w.s.tired.Store(true)
 	w.pass()
 }
 
@@ -258,7 +259,7 @@ func (w *modelWorld) drain() {
 			w.tick()
 		}
 		w.answer()
-		if w.client.state == stateLive && w.s.cursor() == w.last() && w.s.mail.Empty() {
+		if w.client.live() && !w.s.patience.waits && w.s.cursor() == w.last() && w.s.mail.Empty() {
 			w.pass()
 			w.checkEnd()
 			return

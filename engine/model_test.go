@@ -79,6 +79,9 @@ var modelSetups = []modelSetup{
 	{name: "ring, unknown ID", unknown: true, old: 3, resumes: true},
 	{name: "log, batches", log: true, batches: true, old: 3, form: FormChunked},
 	{name: "ring, retries, batches", policy: PolicyRetry, batches: true, old: 3},
+	{name: "log, patient", log: true, patient: true, old: 3},
+	{name: "index, patient, resumes", log: true, indexed: true, patient: true, old: 14, resumes: true, form: FormChunked},
+	{name: "ring, retries, patient, batches", policy: PolicyRetry, patient: true, batches: true, old: 3},
 	{name: "follows, index", follows: true, log: true, indexed: true, old: 14, resumes: true},
 	{name: "follows, ring", follows: true, old: 3, resumes: true},
 }
@@ -131,14 +134,17 @@ func TestModelOfTheHandOver(t *testing.T) {
 						longer := append(path[:len(path):len(path)], byte(a))
 						w, ok := runModel(setup, longer)
 						if !ok {
+							w.end()
 							continue
 						}
 						state := w.state()
 						if seen[state] && w.failed == nil {
+							w.end()
 							continue
 						}
 						seen[state] = true
 						w.drain()
+						w.end()
 						require.Empty(t, w.failed, pathText(longer))
 						next = append(next, longer)
 					}
@@ -182,6 +188,7 @@ func TestModelAtRandom(t *testing.T) {
 				if w.failed == nil {
 					w.drain()
 				}
+				w.end()
 				require.Empty(t, w.failed, pathText(shortest(setup, path)))
 			}
 		})
@@ -225,6 +232,9 @@ func (w *modelWorld) state() string {
 	for p := w.last(); p > 0; p-- {
 		e := w.events[p]
 		fmt.Fprint(&b, e.failed, e.fate)
+	}
+	if p := &s.patience; p.waits {
+		fmt.Fprint(&b, "from ", p.at, p.bytes, len(p.hasty), s.tired.Load())
 	}
 	fmt.Fprint(&b, " ", c.state, c.pos, c.id, c.full(), c.flags.Load(), len(s.early.list), len(s.troubled.list), len(s.books.clients))
 	if c.owes() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/spatehub/spate/persist"
 	"github.com/spatehub/spate/wire"
@@ -38,6 +39,7 @@ type modelSetup struct {
 	batches   bool // live writes come in batches
 	follows   bool // IDs come from elsewhere, with holes
 	unknown   bool // the client comes with an ID that was never issued
+	patient   bool // events wait for it until the next tick
 }
 
 var errModelLog = errors.New("log refuses")
@@ -81,6 +83,9 @@ func newModelWorld(setup modelSetup) *modelWorld {
 		WithShards(1), WithHeartbeat(-1), WithPushTimeout(1<<30, 1), WithPolicy(setup.policy)}
 	cfg := newConfig(opts)
 	cfg.immediate, cfg.resend = setup.immediate, !setup.noResend
+	if setup.patient {
+		cfg.patience = 1000 * time.Hour
+	}
 	w := &modelWorld{modelSetup: setup, events: map[position]modelEvent{}, newest: map[string]uint64{}}
 	if setup.follows {
 		cfg.assign = func(context.Context, []string, []*wire.Event) ([]uint64, error) { panic("nobody pushes") }
@@ -123,7 +128,7 @@ func newModelWorld(setup modelSetup) *modelWorld {
 // connect decides where a client begins; again says that it comes with its last
 // ID.
 func (w *modelWorld) connect(again bool) {
-	sub := Subscription{UID: "me", Topics: []string{"t"}, Form: w.form, Conflate: w.conflate, StallTimeout: -1}
+	sub := Subscription{UID: "me", Topics: []string{"t"}, Form: w.form, Conflate: w.conflate, Patient: true, StallTimeout: -1}
 	if again {
 		sub.LastEventID = wire.FormatID(uint64(w.from))
 		if w.unknown {
@@ -151,6 +156,9 @@ func (w *modelWorld) take() bool {
 	w.seat, w.client = nil, s.c
 	return true
 }
+
+// end stops what would keep the world in memory.
+func (w *modelWorld) end() { w.s.patience.end() }
 
 func (w *modelWorld) fail(format string, args ...any) {
 	w.failed = append(w.failed, fmt.Sprintf(format, args...))

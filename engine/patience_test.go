@@ -154,6 +154,31 @@ func TestEndsDoNotWaitForPatience(t *testing.T) {
 	}
 }
 
+// One that is patient and up to date has nothing waiting, where others are asked to come
+// back in turn, or for their age.
+func TestPatientConnectionsEndInTheirTurn(t *testing.T) {
+	for name, end := range map[string]func(*engine.Hub){
+		"drain": func(h *engine.Hub) {
+			_, err := h.Drain(context.Background(), engine.Drain{Over: time.Second, Patience: time.Minute})
+			require.NoError(t, err)
+		},
+		"age": func(*engine.Hub) { time.Sleep(11 * time.Second) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h, _ := patientHub(t, engine.WithMaxConnectionAge(10*time.Second, 0, 0, 0))
+				begin := time.Now()
+				s := join(t, h, engine.Subscription{Patient: true}, -1)
+				want := pushNumbers(t, h, 1, 3)
+				end(h)
+				s.awaitClosed()
+				require.LessOrEqual(t, time.Since(begin), 12*time.Second)
+				require.Equal(t, want, s.data(t))
+			})
+		})
+	}
+}
+
 // counted is an encoding that counts the runs with the first number that it codes.
 type counted struct {
 	compress.Gzip

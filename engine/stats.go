@@ -6,7 +6,8 @@ package engine
 //	Pushed = Delivered + Dropped + TimedOut + Failed + Conflated + NoReceiver + Pending
 //
 // holds whenever the hub is at rest; while it works, a snapshot may be torn by
-// the deliveries under way.
+// the deliveries under way. What a patient connection waits for counts as pushed to it
+// when it is sent, or lost.
 type Stats struct {
 	Events     uint64 // events accepted by Push
 	LogFailed  uint64 // events that the log did not take, and ephemeral ones pushed with them; nobody received them
