@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,27 @@ import (
 	"github.com/spatehub/spate/serve/stream"
 	"github.com/spatehub/spate/wire"
 )
+
+// heard is a ResponseWriter that another goroutine may look at.
+type heard struct {
+	http.ResponseWriter
+	mu   sync.Mutex
+	body strings.Builder
+}
+
+func (h *heard) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.body.Write(p)
+}
+
+func (h *heard) Flush() {}
+
+func (h *heard) String() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.body.String()
+}
 
 // A stream is patient that asks for it, or of which the embedder says so, on a hub that
 // has patience.
@@ -40,7 +62,7 @@ func TestPatientStreams(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/events?"+c.query, nil)
 			r.Header.Set("Save-Data", c.header)
-			rec, done := httptest.NewRecorder(), make(chan struct{})
+			rec, done := &heard{ResponseWriter: httptest.NewRecorder()}, make(chan struct{})
 			go func() {
 				stream.Handler(hub, nil, byHeader).ServeHTTP(rec, r)
 				close(done)
@@ -50,10 +72,10 @@ func TestPatientStreams(t *testing.T) {
 				require.NoError(t, hub.Push(nil, &wire.Event{Data: data}))
 				synctest.Wait()
 			}
-			require.Equal(t, !c.waits, strings.Contains(rec.Body.String(), "data: two\n"), "%+v", c)
+			require.Equal(t, !c.waits, strings.Contains(rec.String(), "data: two\n"), "%+v", c)
 			time.Sleep(time.Second)
 			synctest.Wait()
-			require.Equal(t, 2, strings.Count(rec.Body.String(), "data: "))
+			require.Equal(t, 2, strings.Count(rec.String(), "data: "))
 			cancel()
 			<-done
 		})
