@@ -108,6 +108,7 @@ type flapping struct {
 	mu    sync.Mutex
 	rng   *rand.Rand
 	calls int
+	sure  bool // a sync has failed
 }
 
 func (f *flapping) String() string { return "flapping" }
@@ -118,7 +119,13 @@ func (f *flapping) MaybeError(op errorfs.Op) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.calls++; f.calls != 20 && f.rng.IntN(40) > 0 {
+	f.calls++
+	sync := op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo
+	switch {
+	case f.rng.IntN(40) == 0:
+	case f.calls > 20 && sync && !f.sure: // which no append survives, whatever else fails
+		f.sure = true
+	default:
 		return nil
 	}
 	f.count.Add(1)
