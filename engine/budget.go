@@ -7,6 +7,7 @@ import "runtime"
 // at one topic of a client that comes or goes. A write costs writeCost and its bytes.
 const (
 	lookCost  = 32
+	passCost  = 4 // of one that a walk passes over
 	markCost  = 128
 	topicCost = 256
 	writeCost = 2 << 10

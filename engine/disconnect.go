@@ -126,6 +126,7 @@ func (d *Disconnection) ofUser() func(s *shard, end int, told *toldCount) progre
 			begun, upTo, early = true, s.serial, s.early.all()
 			s.spend(8 * len(early))
 		}
+		s.letGoNow() // not on the way, when some of those before may end by it
 		for ; len(early) > 0; early = early[1:] {
 			if s.reached(end) {
 				return errandMore
@@ -215,6 +216,7 @@ type turn struct {
 
 // step tells as many as are due at this tick: of n connections, n·t/over at t.
 func (t *turn) step(s *shard, end int) progress {
+	s.letGoNow() // then it shows who can take it
 	if !t.endEarly(s, end) {
 		return errandMore
 	}
@@ -357,8 +359,11 @@ func (s *shard) endAged() (more bool) {
 		at.pos--
 		c := s.books.clients[at.pos]
 		s.spend(lookCost)
-		old := s.tick - c.born
-		if most := s.hub.ageOf(c.serial); old < most || !c.live() && old < 2*most {
+		old, most := s.tick-c.born, s.hub.ageOf(c.serial)
+		if old < most {
+			continue
+		}
+		if s.bringUp(c); !c.enrolled() || !c.live() && old < 2*most {
 			continue
 		}
 		d := Disconnection{RetryMin: s.hub.cfg.ageRetry[0], RetryMax: s.hub.cfg.ageRetry[1]}

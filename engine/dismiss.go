@@ -40,6 +40,9 @@ func (s *shard) endDismissed() (done bool) {
 	if at.epoch != d.epoch {
 		*at = dismissing{epoch: d.epoch, early: len(s.early.list), books: len(s.books.clients)}
 	}
+	if at.early+at.books > 0 {
+		s.letGoNow()
+	}
 	end := s.until(s.hub.cfg.sweep)
 	for ; at.early > 0; at.early-- {
 		if s.reached(end) {

@@ -149,6 +149,7 @@ func (s *shard) drainStep() (more bool) {
 	if !expired && (s.reader.Cursor() != s.hub.ring.Claimed() || s.hub.life.pushers.Load() != 0) {
 		return false
 	}
+	s.letGoNow()
 	end := s.until(s.hub.cfg.sweep)
 	for len(s.early.list) > 0 {
 		if s.reached(end) {

@@ -51,6 +51,9 @@ func Waiting(h *Hub) (n int) {
 	return n
 }
 
+// ShardOf returns the number of a user's shard.
+func ShardOf(h *Hub, uid string) int { return h.shardOf(uid) }
+
 // Idle reports whether no shard has anything to do until it is woken.
 func Idle(h *Hub) bool {
 	for _, s := range h.shards {

@@ -12,7 +12,8 @@ import (
 
 // deliver brings the events from..to to the shard's clients and returns the
 // last one dealt with. Not more than one fan-out is done per call, so that
-// what clients and transports ask for is never more than that late. Where not even
+// what clients and transports ask for is never more than that late; or, where patient
+// clients have waited for long enough, those of what waited for them besides. Where not even
 // that is, because the marks of a large audience go on in the next pass, it returns
 // the position before from.
 func (s *shard) deliver(from, to position) position {
@@ -24,8 +25,11 @@ func (s *shard) deliver(from, to position) position {
 	s.high = point{to, s.hub.slot(to).upTo()}
 	s.fanOut(from, to, r, passes)
 	s.account(from, to)
-	if r.some {
+	if r.some && (passes == 0 || len(s.books.clients) > s.books.patient) {
 		s.offered(from)
+	}
+	if s.patience.due {
+		s.letGo()
 	}
 	return to
 }
@@ -46,10 +50,12 @@ func (s *shard) fanOut(from, to position, r runCut, passes states) {
 
 // runCut is what cut finds out about a run.
 type runCut struct {
-	some   bool // an event in it concerns the shard
-	masked bool // one of these is not for everybody
-	urgent bool // one waits for nobody
-	size   int  // their frames' bytes
+	some    bool // an event in it concerns the shard
+	masked  bool // one of these is not for everybody
+	private bool // one is for users
+	urgent  bool // one waits for nobody
+	n       int  // how many concern the shard
+	size    int  // their frames' bytes
 }
 
 // cut shortens the run from..to to what one fan-out takes.
@@ -67,7 +73,7 @@ func (s *shard) cut(from, to position) (last position, r runCut) {
 				marks += s.markCostOf(e)
 				switch large := s.isLarge(e); {
 				case large && seq == from:
-					return seq, runCut{some: true, masked: true, urgent: true}
+					return seq, runCut{some: true, masked: true, private: true, n: 1}
 				case large, marks > s.hub.cfg.marks && r.some:
 					return seq - 1, r
 				}
@@ -78,8 +84,10 @@ func (s *shard) cut(from, to position) (last position, r runCut) {
 			}
 			r.size += size
 			r.masked = r.masked || targeted
-			r.urgent = r.urgent || e.private || e.urgent
+			r.private = r.private || e.private
+			r.urgent = r.urgent || e.urgent
 			r.some = true
+			r.n++
 		}
 		if seq == to || r.masked && seq-from == maskedBatch-1 {
 			return seq, r
@@ -96,7 +104,11 @@ func (s *shard) fanOutAll(from, to position) {
 	clients := s.books.clients
 	for i, c := range clients {
 		s.fan.fetch(clients, i)
-		if c.only || s.fan.passes.has(c) {
+		if c.only {
+			continue
+		}
+		if s.fan.passes.has(c) {
+			s.charge(passCost)
 			continue
 		}
 		j := &s.fan.join[c.form]

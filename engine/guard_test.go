@@ -97,6 +97,9 @@ func TestPushAndDeliveryDoNotAllocate(t *testing.T) {
 		event   *wire.Event
 		most    float64
 	}{
+		{"everyone, 100, patient", []engine.HubOption{engine.WithPatience(time.Millisecond)}, 100, nil, text, 0},
+		{"topic, 100, patient", []engine.HubOption{engine.WithPatience(time.Millisecond)}, 100, nil, topic, 0},
+		{"topic, 100, patient, batches", []engine.HubOption{engine.WithPatience(time.Millisecond), engine.WithBatchWriter(newKeptWrites)}, 100, nil, topic, 0},
 		{"everyone, nobody", nil, 0, nil, text, 0},
 		{"everyone, 100", nil, 100, nil, text, 0},
 		{"everyone, 10000", nil, 10_000, nil, text, 0},
@@ -116,7 +119,7 @@ func TestPushAndDeliveryDoNotAllocate(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := newHub(t, append([]engine.HubOption{engine.WithBatchWriter(nil), engine.WithHeartbeat(-1)}, c.opts...)...)
-			joinCounting(t, h, c.clients, engine.Subscription{UID: "u", Topics: []string{"t"}})
+			joinCounting(t, h, c.clients, engine.Subscription{UID: "u", Topics: []string{"t"}, Patient: true}) // where the hub is
 			got := pushAllocs(t, h, c.uids, c.event)
 			t.Logf("%.2f allocations", got)
 			require.LessOrEqual(t, got, c.most)

@@ -19,9 +19,10 @@ import "time"
 // one write. 0, the default, is not at all: then nobody is patient. Beside WithLinger, which
 // holds for all connections, they wait for both.
 //
-// For an event to users, and one that is urgent (see WithLinger), nobody is patient: it
-// goes at once, behind what waits in its receivers' shards. So do all events while the hub
-// drains, or has little room for history.
+// For an event to users, and one that is urgent (see WithLinger) or was pushed together with
+// one that is, nobody is patient: it goes at once, and what waits in its receivers' shards
+// goes before it, to all that wait there. So do all events while the hub drains, or has little
+// room for history. It has nothing to do with the patience of Drain and Disconnect.
 func WithPatience(d time.Duration) HubOption { return func(c *config) { c.patience = d } }
 
 // maxPatient bounds the events that wait for patient clients, as a quarter of the window
@@ -34,12 +35,14 @@ const maxPatient = 256
 // Invariant: while waits, at+1 is in the window, and every client in statePatient has got
 // all up to at. Otherwise each has got all that the shard has delivered.
 type patience struct {
-	waits bool
-	at    position
-	to    position  // the end of the run that is offered to them
-	bytes int       // that wait
-	hasty []*client // patient ones that got up to date meanwhile
-	timer *time.Timer
+	waits  bool
+	due    bool // it is to go when the run under way has gone to the others
+	at     position
+	to     position // the end of the run that is offered to them
+	events int      // that wait
+	bytes  int
+	hasty  []*client // patient ones that got up to date meanwhile
+	timer  *time.Timer
 }
 
 // patientOnes are the states of those for which events wait.
@@ -85,37 +88,42 @@ func (s *shard) standing(c *client) position {
 }
 
 // holdBack decides whether the run from..to goes to all clients at once or passes over the
-// patient ones, for which it then waits. Where it goes, they first get what it must not
-// overtake.
+// patient ones, for which it then waits: until the others have it, where it waits for nobody or
+// there is no room for more. An event to users may be for clients of both kinds: the patient
+// ones get what it must not overtake before it.
 func (s *shard) holdBack(from, to position, r runCut) (passes states) {
 	p := &s.patience
 	if s.books.patient == 0 && !p.waits {
 		return 0
 	}
-	if r.urgent || !s.mayWait(from, to, r.size) {
+	if r.private {
 		s.letGo()
 		return 0
 	}
-	if !r.some {
-		return 0
-	}
+	room := s.mayWait(from, to, r)
 	if !p.waits {
+		if !r.some || r.urgent || !room {
+			return 0
+		}
 		p.waits, p.at = true, from-1
 		s.tired.Store(false)
 		p.timer.Reset(s.hub.cfg.patience)
 	}
+	p.events += r.n
 	p.bytes += r.size
+	p.due = r.urgent || !room
 	return patientOnes
 }
 
 // mayWait says whether there is room for the run from..to among what waits.
-func (s *shard) mayWait(from, to position, size int) bool {
+func (s *shard) mayWait(from, to position, r runCut) bool {
 	p, cfg := &s.patience, s.hub.cfg
 	at := from - 1
 	if p.waits {
 		at = p.at
 	}
-	return int(to-at) <= min(cfg.window/4, maxPatient) && p.bytes+size <= min(cfg.queueBytes, sendBytes) && !s.hurries()
+	return int(to-at) <= cfg.window/4 && p.events+r.n <= maxPatient &&
+		p.bytes+r.size <= min(cfg.queueBytes, sendBytes) && !s.hurries()
 }
 
 // hurries says whether the hub has no time, or no room, for patience.
@@ -130,6 +138,7 @@ func (s *shard) letGo() {
 	if !p.waits {
 		return
 	}
+	first := p.at + 1
 	for p.at != s.high.pos {
 		from := p.at + 1
 		to, r := s.cut(from, s.high.pos)
@@ -138,15 +147,27 @@ func (s *shard) letGo() {
 		s.charge(lookCost * int(to-p.at))
 		p.at = to
 	}
+	s.offered(first)
 	p.timer.Stop()
-	p.waits, p.bytes = false, 0
+	p.waits, p.due, p.events, p.bytes = false, false, 0, 0
 	for i, c := range p.hasty {
 		p.hasty[i], c.hasty = nil, false
 		if c.state == stateLive {
 			c.state = statePatient
 		}
 	}
-	p.hasty = p.hasty[:0]
+	s.charge(lookCost * len(p.hasty))
+	if p.hasty = p.hasty[:0]; cap(p.hasty) > maxBatch {
+		p.hasty = nil
+	}
+}
+
+// letGoNow is letGo between two batches: those that could not be written to end.
+func (s *shard) letGoNow() {
+	if s.patience.waits {
+		s.letGo()
+		s.closeDoomed()
+	}
 }
 
 // endPatience is the pass's look at whether what waits is to go.
@@ -154,8 +175,7 @@ func (s *shard) endPatience() {
 	if !s.patience.waits || !s.tired.Load() && !s.hurries() {
 		return
 	}
-	s.letGo()
-	s.closeDoomed()
+	s.letGoNow()
 	s.advance(s.cursor()) // the window may have been wider for it
 }
 
@@ -181,11 +201,11 @@ func (s *shard) queueAfter(c *client, at position) {
 }
 
 // bringUp gives a patient client what it waits for, before it is told its end, unless it
-// may have nothing any more. Not to be called within a sweep.
+// may have nothing any more; and all others of the shard too, as a run is made once for all.
+// Others may end by it. Not to be called within a sweep.
 func (s *shard) bringUp(c *client) {
 	if s.awaitsRun(c) && !c.barred() {
-		s.setBack(c)
-		s.proceed(c)
+		s.letGoNow()
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/spatehub/spate/compress"
@@ -134,24 +135,113 @@ func TestEndsDoNotWaitForPatience(t *testing.T) {
 		{"expire", func(_ *engine.Hub, s *memSink) error { s.sub.Expire(); return nil }},
 	}
 	for _, end := range ends {
-		t.Run(end.name, func(t *testing.T) {
+		for coding, shape := range map[string]struct{ events, size int }{"": {70, 1}, "gzip": {80, 3 << 10}} { // of these, more than a turn codes
+			t.Run(end.name+" "+coding, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					h, told := patientHub(t, withCodings())
+					begin := time.Now()
+					s := join(t, h, engine.Subscription{UID: "u", Patient: true, Encoding: coding}, -1)
+					synctest.Wait()
+					var want []string
+					for i := range shape.events {
+						data := strings.Repeat(fmt.Sprint(i%10), shape.size)
+						require.NoError(t, h.Push(nil, message(data)))
+						want = append(want, data)
+					}
+					synctest.Wait()
+					require.Empty(t, s.data(t))
+					require.NoError(t, end.do(h, s))
+					synctest.Wait()
+					s.awaitClosed()
+					require.Less(t, time.Since(begin), 500*time.Millisecond)
+					require.Equal(t, want, s.data(t))
+					events := s.events(t)
+					require.Equal(t, engine.DisconnectEvent, events[len(events)-1].Event)
+					require.Empty(t, told.await(0))
+				})
+			})
+		}
+	}
+}
+
+// A patient connection that has no room for all that waits for it is one that has something
+// waiting: where connections end in turn, it has the time that those have.
+func TestPatientConnectionsWithoutRoomGetTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, told := patientHub(t)
+		s := join(t, h, engine.Subscription{UID: "u", Patient: true}, -1)
+		synctest.Wait()
+		want := pushNumbers(t, h, 1, 70)
+		s.allowOnly(200)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_, err := h.Drain(t.Context(), engine.Drain{Over: time.Second, Patience: 30 * time.Second})
+			assert.NoError(t, err)
+		}()
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		require.Empty(t, told.await(0))
+		s.allow(-1)
+		<-ended
+		s.awaitClosed()
+		require.Equal(t, want, s.data(t))
+		require.Empty(t, told.await(0))
+	})
+}
+
+// Others do not wait while the patient get what waited, where an event waits for nobody or
+// there is no room for it.
+func TestOthersComeBeforeThePatient(t *testing.T) {
+	for name, last := range map[string]*wire.Event{
+		"urgent":  {Event: "message", Topic: "alarm", Data: "last"},
+		"no room": {Event: "message", Data: strings.Repeat("x", 300<<10)},
+	} {
+		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h, told := patientHub(t)
-				begin := time.Now()
-				s := join(t, h, engine.Subscription{UID: "u", Patient: true}, -1)
-				want := pushNumbers(t, h, 1, 70)
-				require.Empty(t, s.data(t))
-				require.NoError(t, end.do(h, s))
+				h, _ := patientHub(t, engine.WithLinger(0, func(_ bool, topic string) bool { return topic == "alarm" }))
+				sub := engine.Subscription{Topics: []string{"alarm"}, Patient: true}
+				patient := join(t, h, sub, -1)
+				sub.Patient = false
+				prompt := join(t, h, sub, -1)
 				synctest.Wait()
-				s.awaitClosed()
-				require.Less(t, time.Since(begin), 500*time.Millisecond)
-				require.Equal(t, want, s.data(t))
-				events := s.events(t)
-				require.Equal(t, engine.DisconnectEvent, events[len(events)-1].Event)
-				require.Empty(t, told.await(0))
+				want := append(pushNumbers(t, h, 1, 3), last.Data.(string))
+				var order []*memSink
+				for _, s := range []*memSink{patient, prompt} {
+					s.mu.Lock()
+					s.onSend = func([]byte) { order = append(order, s) }
+					s.mu.Unlock()
+				}
+				require.NoError(t, h.Push(nil, last))
+				synctest.Wait()
+				require.Equal(t, want, prompt.data(t))
+				require.Equal(t, want, patient.data(t))
+				require.Same(t, prompt, order[0])
 			})
 		})
 	}
+}
+
+// What concerns other shards takes no room from what waits.
+func TestEventsOfOthersTakeNoPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, _ := patientHub(t, engine.WithShards(2))
+		s := join(t, h, engine.Subscription{UID: "u", Patient: true}, -1)
+		other := "v"
+		for engine.ShardOf(h, other) == engine.ShardOf(h, "u") {
+			other += "v"
+		}
+		synctest.Wait()
+		pushNumbers(t, h, 1, 1)
+		for range 400 {
+			require.NoError(t, h.Push([]string{other}, message("not yours")))
+		}
+		pushNumbers(t, h, 2, 2)
+		require.Empty(t, s.data(t))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Equal(t, []string{"1", "2"}, s.data(t))
+	})
 }
 
 // One that is patient and up to date has nothing waiting, where others are asked to come

@@ -86,6 +86,13 @@ func (s *memSink) allow(n int) {
 	sub.Writable()
 }
 
+// allowOnly lets the sink take n more bytes, and no more.
+func (s *memSink) allowOnly(n int) {
+	s.mu.Lock()
+	s.room = n
+	s.mu.Unlock()
+}
+
 // failWith makes every further write fail.
 func (s *memSink) failWith(err error) {
 	s.mu.Lock()

@@ -34,7 +34,7 @@ type Stats struct {
 	Late        int    // connections now that take no bytes, or read the log, or both
 	RingUsed    uint64 // ring slots between the newest event and the slowest reader
 	RingSize    int    // ring slots
-	LastEventID uint64 // newest event delivered to every shard's clients
+	LastEventID uint64 // newest event delivered to every shard's clients, or waiting for patient ones
 
 	Ends Ends // connections that have ended, by reason
 }

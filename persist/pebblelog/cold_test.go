@@ -39,6 +39,7 @@ func TestOneRecordNeedsLittleOfATable(t *testing.T) {
 	require.NoError(t, l.Close())
 	l = openPebble(t, "log", pebblelog.WithFS(fs)) // reads the newest records, in another table
 	defer func() { require.NoError(t, l.Close()) }()
+	require.Eventually(t, l.Quiet, 30*time.Second, time.Millisecond)
 	before := l.Cached()
 	page, err := l.Query(ctx, persist.Query{Topics: []string{"sparse"}}, sparse-1, persist.Limit{Records: 1})
 	require.NoError(t, err)

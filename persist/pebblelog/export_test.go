@@ -137,10 +137,11 @@ func (p *Log) Tables() (tables []Table) {
 	return tables
 }
 
-// Quiet reports whether nothing is being flushed or compacted.
+// Quiet reports whether nothing is being flushed, compacted, or read for Pebble's statistics.
 func (p *Log) Quiet() bool {
 	m := p.metrics(p.gen)
-	return m.Flush.NumInProgress == 0 && m.Compact.NumInProgress == 0 && m.MemTable.Count <= 1
+	return m.Flush.NumInProgress == 0 && m.Compact.NumInProgress == 0 && m.MemTable.Count <= 1 &&
+		m.Table.InitialStatsCollectionComplete && m.Table.PendingStatsCollectionCount == 0
 }
 
 // Written returns how many bytes of tables flushes and compactions have written,

@@ -101,7 +101,7 @@ func TestFlappingDisk(t *testing.T) {
 // maxPause is longer than any pause between attempts to open the log anew.
 const maxPause = 10e9
 
-// flapping lets one changing call in forty fail, the twentieth for sure.
+// flapping lets one changing call in forty fail, and for sure the first sync after twenty.
 type flapping struct {
 	on    atomic.Bool
 	count atomic.Int64 // calls that failed
@@ -120,10 +120,10 @@ func (f *flapping) MaybeError(op errorfs.Op) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls++
-	sync := op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo
+	syncs := op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo
 	switch {
 	case f.rng.IntN(40) == 0:
-	case f.calls > 20 && sync && !f.sure: // which no append survives, whatever else fails
+	case f.calls > 20 && syncs && !f.sure: // which no append survives, whatever else fails
 		f.sure = true
 	default:
 		return nil
