@@ -140,8 +140,8 @@ func run(args []string) error {
 	defer remove()
 	o.servers, o.missing = here(o.servers)
 	start, loaded := time.Now(), loadAverage()
-	results, began := measure(o, start)
-	text := page(o, results, start, time.Since(start), began, loaded)
+	results, whole := measure(o, start)
+	text := page(o, results, start, time.Since(start), whole, loaded)
 	fmt.Print(text)
 	if o.picture != "" {
 		if err := os.WriteFile(o.picture, []byte(picture(results, start)), 0o644); err != nil {
@@ -187,8 +187,8 @@ func here(servers []string) (there, missing []string) {
 }
 
 // measure runs every work on every server in turns, round after round: a machine that grows warmer or busier meanwhile
-// does so to all. began is false if the time was up before the last run.
-func measure(o options, start time.Time) (all map[string]*results, began bool) {
+// does so to all. whole is how many were whole when the time was up.
+func measure(o options, start time.Time) (all map[string]*results, whole int) {
 	all = map[string]*results{}
 	for round := range o.rounds {
 		for i := range works {
@@ -201,7 +201,7 @@ func measure(o options, start time.Time) (all map[string]*results, began bool) {
 			}
 			for _, name := range w.among(o.servers) {
 				if time.Since(start) > o.limit {
-					return all, false
+					return all, round
 				}
 				fmt.Fprintf(os.Stderr, "round %d of %d: %s on %s ... ", round+1, w.times(o), w.name, name)
 				runBegan := time.Now()
@@ -211,7 +211,7 @@ func measure(o options, start time.Time) (all map[string]*results, began bool) {
 			}
 		}
 	}
-	return all, true
+	return all, o.rounds
 }
 
 // once runs the work on one server, if that can do it.

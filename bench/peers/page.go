@@ -25,12 +25,12 @@ const (
 )
 
 // page writes everything: where, what and how, and one table for each work.
-func page(o options, all map[string]*results, start time.Time, took time.Duration, complete bool, loaded string) string {
+func page(o options, all map[string]*results, start time.Time, took time.Duration, whole int, loaded string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", beginMark)
 	fmt.Fprintf(&b, "Measured on %s, in %d min %d s.\n\n", start.UTC().Format("2 January 2006, 15:04 UTC"), int(took.Minutes()), int(took.Seconds())%60)
-	if !complete {
-		fmt.Fprintf(&b, "The time was up before the last run: the last round is not whole.\n\n")
+	if whole < o.rounds {
+		fmt.Fprintf(&b, "The time was up after %d whole rounds of %d: of some works there is a run more.\n\n", whole, o.rounds)
 	}
 	if o.note != "" {
 		fmt.Fprintf(&b, "%s\n\n", o.note)
@@ -42,7 +42,7 @@ func page(o options, all map[string]*results, start time.Time, took time.Duratio
 		{"machine", machine(loaded)},
 		{"Go", runtime.Version()},
 		{"peers", versions(o.servers)},
-		{"runs", fmt.Sprintf("rounds over all servers in turns: %d, each run publishing for %v; medians, and ± half the distance between the quartiles where there are three rounds or more", o.rounds, o.span)},
+		{"runs", fmt.Sprintf("rounds over all servers in turns: %d, each run publishing for %v; medians, and ± half the distance between the quartiles where there are three rounds or more", whole, o.span)},
 		{"not on the machine", strings.Join(o.missing, "<br>")},
 	} {
 		if line[1] == "" {

@@ -83,7 +83,7 @@ func TestPage(t *testing.T) {
 	o.missing = []string{"nchan: no nginx"}
 	o.servers = allServers()[:len(allServers())-1]
 	_, r := sampled()
-	text := page(o, map[string]*results{"flat": r}, time.Unix(0, 0), time.Minute, false, "0.5")
+	text := page(o, map[string]*results{"flat": r}, time.Unix(0, 0), time.Minute, 0, "0.5")
 	require.Contains(t, text, "| command | `make bench-peers ROUNDS=3 ARGS='-works flat'` |")
 	require.Contains(t, text, "| not on the machine | nchan: no nginx |")
 	require.Contains(t, text, "Something else ran.")
