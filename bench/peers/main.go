@@ -121,7 +121,7 @@ func chosen(what, list string, known []string) ([]string, error) {
 
 // allServers lists every server in the tables' order.
 func allServers() []string {
-	names := []string{"floor-go", "floor-batch-go", "spate", "spate-log"}
+	names := []string{"floor-go", "floor-batch-go", "spate", "spate-uring", "spate-log"}
 	for _, p := range peer.All() {
 		names = append(names, p.Name)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spatehub/spate/bench/internal/server"
 	"github.com/spatehub/spate/internal/others"
+	"github.com/spatehub/spate/serve/stream"
 )
 
 // Peer is a server under test.
@@ -54,7 +55,7 @@ func Processes() []string { return []string{"spate-hub", "centrifugo", "mercure-
 
 // Cannot returns why a server cannot do a work that needs an ability, "" if it can.
 func Cannot(name string, needs Ability) string {
-	if name == "spate" && needs == Resume {
+	if (name == "spate" || name == "spate-uring") && needs == Resume {
 		return "has no log here, as spate-log has"
 	}
 	p, _ := named(name)
@@ -63,6 +64,13 @@ func Cannot(name string, needs Ability) string {
 
 // Needs returns why a server is not on this machine, nil if it is.
 func Needs(name string) error {
+	if name == "spate-uring" {
+		w, err := stream.IOUring()
+		if err == nil {
+			w.Close()
+		}
+		return err
+	}
 	if p, ok := named(name); ok && p.Needs != nil {
 		return p.Needs()
 	}
