@@ -18,10 +18,9 @@ const (
 	passBudget = 256 << 10
 	// maxMail and mailBudget bound the clients looked at in one pass, and what
 	// is written to them: however many resume, and however fast the log's
-	// readers answer, the ring gets its turn; sooner where events wait in it.
-	maxMail       = 256
-	mailBudget    = 512 << 10
-	waitedForMail = mailBudget / 4
+	// readers answer, the ring gets its turn.
+	maxMail    = 256
+	mailBudget = 512 << 10
 	// sweepBudget is what a look at many clients may cost in one go: those in
 	// trouble, early and idle ones, those to be ended with the hub.
 	sweepBudget = 512 << 10
@@ -63,12 +62,8 @@ func (b *budget) yield() {
 	}
 }
 
-// openMail begins the pass's spending on mail; waited says that events wait behind it.
-func (b *budget) openMail(waited bool) {
-	if b.mailEnd = b.until(mailBudget); waited {
-		b.mailEnd = b.until(waitedForMail)
-	}
-}
+// openMail begins the pass's spending on mail.
+func (b *budget) openMail() { b.mailEnd = b.until(mailBudget) }
 
 // mailSpent says whether the pass has spent enough on it.
 func (b *budget) mailSpent() bool { return b.cost >= b.mailEnd }

@@ -126,7 +126,6 @@ func (d *Disconnection) ofUser() func(s *shard, end int, told *toldCount) progre
 			begun, upTo, early = true, s.serial, s.early.all()
 			s.spend(8 * len(early))
 		}
-		s.letGoNow() // not on the way, when some of those before may end by it
 		for ; len(early) > 0; early = early[1:] {
 			if s.reached(end) {
 				return errandMore
@@ -216,7 +215,6 @@ type turn struct {
 
 // step tells as many as are due at this tick: of n connections, n·t/over at t.
 func (t *turn) step(s *shard, end int) progress {
-	s.letGoNow() // then it shows who can take it
 	if !t.endEarly(s, end) {
 		return errandMore
 	}
@@ -247,8 +245,13 @@ func (t *turn) step(s *shard, end int) progress {
 		}
 		t.pos--
 		s.spend(lookCost)
-		switch c := s.books.clients[t.pos]; {
-		case c.serial > t.upTo:
+		c := s.books.clients[t.pos]
+		if c.serial <= t.upTo && s.awaitsRun(c) {
+			s.letGoNow() // to all, as many end; then it shows who can take it
+			t.pos = min(t.pos, len(s.books.clients))
+		}
+		switch {
+		case c.serial > t.upTo, !c.enrolled():
 		case c.live() || force:
 			s.dismissWith(c, t.d.Reason, t.d.retry())
 			t.told.Add(1)

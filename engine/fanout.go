@@ -12,8 +12,8 @@ import (
 
 // deliver brings the events from..to to the shard's clients and returns the
 // last one dealt with. Not more than one fan-out is done per call, so that
-// what clients and transports ask for is never more than that late; or, where patient
-// clients have waited for long enough, those of what waited for them besides. Where not even
+// what clients and transports ask for is never more than that late; or, where what waits for
+// patient clients goes with it, some more (see patience.go). Where not even
 // that is, because the marks of a large audience go on in the next pass, it returns
 // the position before from.
 func (s *shard) deliver(from, to position) position {

@@ -218,8 +218,8 @@ func (s *shard) endPass() {
 	}
 }
 
-// offered is called when a run has been offered to the shard's connections. The
-// run's first event has waited longest.
+// offered is called when a run has been offered to the shard's connections, but for those
+// that are patient, whose wait is not measured. The run's first event has waited longest.
 func (s *shard) offered(from position) {
 	if s.sample.began == 0 {
 		return

@@ -25,8 +25,8 @@ import "time"
 // room for history. It has nothing to do with the patience of Drain and Disconnect.
 func WithPatience(d time.Duration) HubOption { return func(c *config) { c.patience = d } }
 
-// maxPatient bounds the events that wait for patient clients, as a quarter of the window
-// does and, in bytes, one write.
+// maxPatient bounds the events that wait for patient clients; four times it, and a quarter of
+// the window, bound the positions, and one write their bytes.
 const maxPatient = 256
 
 // patience is what a shard's patient clients wait for: the events after at up to the
@@ -122,7 +122,7 @@ func (s *shard) mayWait(from, to position, r runCut) bool {
 	if p.waits {
 		at = p.at
 	}
-	return int(to-at) <= cfg.window/4 && p.events+r.n <= maxPatient &&
+	return int(to-at) <= min(cfg.window/4, 4*maxPatient) && p.events+r.n <= maxPatient &&
 		p.bytes+r.size <= min(cfg.queueBytes, sendBytes) && !s.hurries()
 }
 
@@ -138,8 +138,7 @@ func (s *shard) letGo() {
 	if !p.waits {
 		return
 	}
-	first := p.at + 1
-	for p.at != s.high.pos {
+	for p.at != s.high.pos && s.books.patient > 0 {
 		from := p.at + 1
 		to, r := s.cut(from, s.high.pos)
 		p.to = to
@@ -147,7 +146,6 @@ func (s *shard) letGo() {
 		s.charge(lookCost * int(to-p.at))
 		p.at = to
 	}
-	s.offered(first)
 	p.timer.Stop()
 	p.waits, p.due, p.events, p.bytes = false, false, 0, 0
 	for i, c := range p.hasty {
@@ -201,11 +199,16 @@ func (s *shard) queueAfter(c *client, at position) {
 }
 
 // bringUp gives a patient client what it waits for, before it is told its end, unless it
-// may have nothing any more; and all others of the shard too, as a run is made once for all.
-// Others may end by it. Not to be called within a sweep.
+// may have nothing any more: it alone, however much the pass has spent, as what waits is
+// bounded. Not to be called within a sweep.
 func (s *shard) bringUp(c *client) {
-	if s.awaitsRun(c) && !c.barred() {
-		s.letGoNow()
+	if !s.awaitsRun(c) || c.barred() {
+		return
+	}
+	s.setBack(c)
+	for from := c.pos - 1; c.state == stateLagging && !c.full() && !c.doomed && c.pos != from; {
+		from = c.pos
+		s.proceed(c)
 	}
 }
 

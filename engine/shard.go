@@ -157,7 +157,7 @@ func (s *shard) showOccupied() {
 
 // runMail handles what was asked of clients since the last pass.
 func (s *shard) runMail() {
-	s.openMail(s.hub.latest().pos != s.cursor())
+	s.openMail()
 	for i := 0; i < maxMail && !s.mailSpent(); i++ {
 		n := s.mail.Take()
 		if n == nil {

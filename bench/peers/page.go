@@ -30,7 +30,7 @@ func page(o options, all map[string]*results, start time.Time, took time.Duratio
 	fmt.Fprintf(&b, "%s\n\n", beginMark)
 	fmt.Fprintf(&b, "Measured on %s, in %d min %d s.\n\n", start.UTC().Format("2 January 2006, 15:04 UTC"), int(took.Minutes()), int(took.Seconds())%60)
 	if whole < o.rounds {
-		fmt.Fprintf(&b, "The time was up after %d whole rounds of %d: of some works there is a run more.\n\n", whole, o.rounds)
+		fmt.Fprintf(&b, "The time was up after %d of %d rounds: of some works and servers there is a run more.\n\n", whole, o.rounds)
 	}
 	if o.note != "" {
 		fmt.Fprintf(&b, "%s\n\n", o.note)
