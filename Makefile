@@ -79,8 +79,9 @@ image: ## The hub as a container image spate:latest, with docker or buildah
 # and near its end a lane has one package left. What the second one prints comes after the first. ALONE comes last, with the
 # processors to itself: its tests measure time. The checks of spatecheck come on top of what there is: the race detector looks
 # at both at once, and the ring, the engine and the log as they are shipped are tested without it, with the bounds on
-# allocations. The engine's hubs write in batches (engine.WithBatchWriter) under it, and one by one without. What does one thing after the other (internal/testrace), and the model's full depth, runs only there: it is
-# ten times as fast. A program with the race detector waits a second at its end if GORACE does not say otherwise.
+# allocations. The engine's hubs write in batches (engine.WithBatchWriter) under it, and one by one without. What does one
+# thing after the other (internal/testrace), and the model's full depth, runs only there: it is ten times as fast. A program
+# with the race detector waits a second at its end if GORACE does not say otherwise.
 .PHONY: test
 test: ## All tests of all modules under -race and spatecheck; ringbuf, engine, and allocations and rewriting again as they are shipped
 	@export GORACE="atexit_sleep_ms=20 $${GORACE:-}"; second=; \

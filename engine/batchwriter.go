@@ -64,7 +64,7 @@ type outgoingWrite struct {
 	told bool
 }
 
-var errNoWriter = errors.New("there is none")
+var errNoWriter = errors.New("open gave none")
 
 // openWriters makes the shards' writers: one for each, or none.
 func (h *Hub) openWriters() {

@@ -172,7 +172,7 @@ func (c *catchup) reader(h *history) {
 		kind, cost, seen := h.c.reads, uint64(0), true // its own until the shard has the answer
 		if h.c.flags.Load()&attendClosed == 0 {
 			h.found = c.segment(h)
-			runtime.Gosched() // before the next: those who bring live events are waiting, it may be
+			runtime.Gosched() // a page is long for those who bring live events and wait for a processor
 			h.result = &h.found
 			cost = h.result.cost()
 			seen = !h.c.attend(attendPage) // publishes result to the shard

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -51,10 +52,11 @@ func runServe(ctx context.Context, s streams, args []string) error {
 		return errors.Join(err, store.Close())
 	}
 	defer others.close()
-	hub := engine.NewHub(append(c.hubOptions(log, store), others.options()...)...)
+	var uring rings
+	hub := engine.NewHub(slices.Concat(c.hubOptions(log, store), others.options(), uring.options(c.ioUring))...)
 	defer hub.Close() // closes the store too
-	if c.noIOUring != nil {
-		return c.noIOUring
+	if uring.err != nil {
+		return uring.err
 	}
 	once, err := c.once(ctx, hub)
 	if err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"log/slog"
 	"math"
 	"net"
@@ -38,7 +37,6 @@ type serveConfig struct {
 	immediate bool
 	compress  bool
 	ioUring   bool
-	noIOUring error // why there is none, found out as the hub was made
 	demo      bool
 	retention persist.Retention
 
@@ -247,17 +245,5 @@ func (c *serveConfig) hubOptions(log *slog.Logger, store persist.Store) []engine
 	if c.compress {
 		opts = append(opts, engine.WithEncodings(new(compress.Zstd), new(compress.Gzip)))
 	}
-	if c.ioUring {
-		opts = append(opts, engine.WithBatchWriter(c.openIOUring))
-	}
 	return opts
-}
-
-// openIOUring keeps the error for runServe: who asked for io_uring is to have it for every shard.
-func (c *serveConfig) openIOUring() (engine.BatchWriter, error) {
-	w, err := stream.IOUring()
-	if err != nil {
-		c.noIOUring = fmt.Errorf("--io-uring: %w", err)
-	}
-	return w, err
 }
